@@ -1,0 +1,63 @@
+"""Where completions come from. A backend serves one checkpoint; a new one is a class and a line in `BACKENDS`."""
+
+from collections.abc import Iterator, Sequence
+from importlib import import_module
+from typing import Protocol
+
+from evalharness.errors import BackendError
+from evalharness.records import (
+    ChatPrompt,
+    Checkpoint,
+    Completion,
+    Failure,
+    GenerationRequest,
+    Notice,
+    RawPrompt,
+    RenderedPrompt,
+    ResolvedCheckpoint,
+)
+
+
+class Backend(Protocol):
+    """Serves one checkpoint. Making one is cheap; weights are loaded by the first `generate`."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None: ...
+
+    def resolve(self) -> ResolvedCheckpoint:
+        """Settle the identity without loading weights. `prompt_format` is passed through as configured."""
+        ...
+
+    def render(self, prompts: Sequence[RawPrompt | ChatPrompt]) -> list[RenderedPrompt]:
+        """The exact text and token ids that the model will see, one per prompt, in order."""
+        ...
+
+    def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[Completion | Failure | Notice]:
+        """One outcome for each request, in any order, as soon as it is there; notices in between."""
+        ...
+
+    def close(self) -> None:
+        """Give the memory back; called also after an error."""
+        ...
+
+
+BACKENDS = {
+    "hf": "evalharness.backends.hf:HfBackend",
+    "demo": "evalharness.backends.hf:DemoBackend",
+    "replay": "evalharness.backends.replay:ReplayBackend",
+}
+
+
+def open_backend(checkpoint: Checkpoint) -> Backend:
+    """Make the backend that `checkpoint.model` names.
+
+    Raises:
+        BackendError: the prefix is not a known backend.
+    """
+    if checkpoint.backend not in BACKENDS or not checkpoint.model_name:
+        raise BackendError(
+            f"checkpoint {checkpoint.name!r}: {checkpoint.model!r} does not name a backend and a model",
+            fix=f"write it as BACKEND/MODEL with a backend of {', '.join(BACKENDS)}, such as hf/org/name",
+        )
+    module, _, name = BACKENDS[checkpoint.backend].partition(":")
+    backend: Backend = getattr(import_module(module), name)(checkpoint)
+    return backend
