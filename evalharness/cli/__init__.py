@@ -1,0 +1,58 @@
+"""The command line. A command parses, calls one function of the pipeline and prints; the program is not here."""
+
+import sys
+from importlib import import_module
+
+import click
+
+from evalharness.errors import EvalHarnessError
+
+COMMANDS = {
+    "demo": "evalharness.cli.running:demo",
+    "run": "evalharness.cli.running:run",
+    "plan": "evalharness.cli.running:plan",
+    "score": "evalharness.cli.stages:score",
+    "compare": "evalharness.cli.stages:compare",
+    "report": "evalharness.cli.stages:report",
+    "show": "evalharness.cli.stages:show",
+    "list": "evalharness.cli.machine:list_",
+    "init": "evalharness.cli.machine:init",
+    "doctor": "evalharness.cli.machine:doctor",
+}
+INTERRUPTED = 130
+
+
+class CommandTable(click.Group):
+    """A group that imports a command when it is asked for, in the order of `COMMANDS`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names, in the order a user meets them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command; None where there is no such."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+
+@click.group(
+    cls=CommandTable, context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "EVALHARNESS"}
+)
+@click.version_option(package_name="evalharness")
+def cli() -> None:
+    """Compare a base and an instruct checkpoint of a local language model, pair by pair.
+
+    Exit codes: 0 done, 1 crash, 2 something you can mend, 130 interrupted (go on with --resume).
+    """
+
+
+def main() -> None:
+    """Run the command line; what the user can mend is one sentence and the mend, without a traceback."""
+    try:
+        cli()
+    except EvalHarnessError as error:
+        click.echo(f"Error: {error.problem}\n  Fix: {error.fix}", err=True)
+        sys.exit(2)

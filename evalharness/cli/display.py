@@ -1,0 +1,177 @@
+"""Results as text for the terminal, and progress on stderr."""
+
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import click
+from rich.columns import Columns
+from rich.console import Console, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from evalharness.pipeline import SideBySide
+from evalharness.records import Comparison, Completion, GenerationRequest, PairedDifference, Plan, ResolvedCheckpoint
+from evalharness.store import Run
+from evalharness.text import format_bytes, format_interval, format_number, format_p
+
+WIDTH = 120
+SHOWN_FINDINGS = 3
+LEVEL_STYLE = {"error": "bold red", "warning": "yellow", "note": "dim"}
+
+
+def rendered(*parts: RenderableType) -> str:
+    """Rich renderables as text, with colour only where stdout is a terminal."""
+    width = min(shutil.get_terminal_size((WIDTH, 0)).columns, WIDTH) if sys.stdout.isatty() else WIDTH
+    console = Console(width=width, highlight=False, soft_wrap=False)
+    with console.capture() as capture:
+        for part in parts:
+            console.print(part)
+    return capture.get()
+
+
+def table(rows: Sequence[dict[str, object]]) -> str:
+    """Rows of equal keys as a table; a sentence where there are none."""
+    if not rows:
+        return "none\n"
+    drawn = Table(box=None, header_style="bold", pad_edge=False)
+    for key in rows[0]:
+        drawn.add_column(key.replace("_", " "), overflow="fold")
+    for row in rows:
+        drawn.add_row(*(Text("" if value is None else str(value)) for value in row.values()))
+    return rendered(drawn)
+
+
+def finished(run: Run, *, open_report: bool = False) -> None:
+    """The end of a run: the most telling findings, what to beware of, and where the report is."""
+    report = run.path / "report.html"
+    comparison = run.comparison
+    if comparison is not None:
+        for number, finding in enumerate(comparison.findings[:SHOWN_FINDINGS], start=1):
+            click.echo(f"{number}. {finding.sentence}")
+        for warning in comparison.warnings:
+            click.echo(f"Warning: {warning}", err=True)
+    click.echo(f"Report: {report}")
+    if open_report:
+        click.launch(str(report))
+
+
+def comparison_text(comparison: Comparison) -> str:
+    """All overall paired differences, headline metrics first, then the findings."""
+    overall = [one for one in comparison.differences if one.category is None]
+    drawn = Table(
+        box=None, header_style="bold", pad_edge=False, title=f"{comparison.candidate} minus {comparison.baseline}"
+    )
+    for name in (
+        "metric",
+        comparison.baseline,
+        comparison.candidate,
+        "difference",
+        "95 % interval",
+        "p",
+        "pairs",
+        "verdict",
+    ):
+        drawn.add_column(name, justify="left" if name in ("metric", "verdict") else "right")
+    for difference in sorted(overall, key=lambda one: one.exploratory):
+        drawn.add_row(*_difference_cells(difference))
+    return rendered(drawn, "", *(f"{n}. {finding.sentence}" for n, finding in enumerate(comparison.findings, start=1)))
+
+
+def _difference_cells(one: PairedDifference) -> list[str]:
+    if one.difference is None:
+        return [one.metric, "", "", "", "", "", str(one.n_pairs), one.verdict]
+    shown = one.p_value if one.p_adjusted is None else one.p_adjusted
+    return [
+        one.metric,
+        format_number(one.baseline_mean),
+        format_number(one.candidate_mean),
+        format_number(one.difference, signed=True),
+        format_interval(one.interval),
+        format_p(shown),
+        str(one.n_pairs),
+        one.verdict + (" (exploratory)" if one.exploratory else ""),
+    ]
+
+
+# ------------------------------------------------------------------------------------------------ plan
+
+
+def plan_text(plan: Plan, prompts: int) -> str:
+    """What would run: each checkpoint with its first prompts, then the lint and the estimate."""
+    parts: list[RenderableType] = []
+    for resolved in plan.checkpoints:
+        requests = [request for request in plan.requests if request.checkpoint == resolved.name]
+        parts += [_checkpoint_text(resolved), *(_prompt_panel(request) for request in requests[:prompts])]
+    return rendered(*parts, *_lint_lines(plan), _estimate_table(plan))
+
+
+def _checkpoint_text(resolved: ResolvedCheckpoint) -> Text:
+    identity = resolved.identity
+    facts = [identity.quantization, identity.device, identity.dtype, identity.attention]
+    said = ", ".join(fact for fact in facts if fact)
+    head = f"{resolved.name}: {resolved.checkpoint.model} ({resolved.checkpoint.variant}), prompt format "
+    return Text.assemble(
+        (head, "bold"), (resolved.checkpoint.prompt_format, "bold cyan"), f"\n{said}\n{identity.weights_digest}"
+    )
+
+
+def _prompt_panel(request: GenerationRequest) -> Panel:
+    text = request.rendered if request.rendered is not None else "(rendered by the server alone)"
+    ids = (
+        f"{list(request.first_token_ids)} ... {list(request.last_token_ids)}"
+        if request.first_token_ids
+        else "not known"
+    )
+    title = f"{request.sample_id}, {request.prompt_tokens or '?'} tokens"
+    return Panel(Text(text), title=title, subtitle=Text(f"token ids {ids}"), title_align="left", subtitle_align="left")
+
+
+def _lint_lines(plan: Plan) -> Iterable[Text]:
+    if not plan.lint:
+        yield Text("prompt lint: nothing found", style="green")
+    for finding in plan.lint:
+        where = finding.checkpoint or "comparison"
+        said = f" {where}: {finding.message}\n    fix: {finding.fix}"
+        yield Text.assemble((f"{finding.level} [{finding.code}]", LEVEL_STYLE[finding.level]), said)
+
+
+def _estimate_table(plan: Plan) -> Table:
+    drawn = Table(box=None, header_style="bold", pad_edge=False, title="estimate", title_justify="left")
+    for name in ("checkpoint", "requests", "prompt tokens", "completion tokens at most", "memory of the weights"):
+        drawn.add_column(name, justify="left" if name == "checkpoint" else "right")
+    for one in plan.estimates:
+        tokens = "?" if one.prompt_tokens is None else f"{one.prompt_tokens:,}"
+        memory = "?" if one.memory_bytes is None else format_bytes(one.memory_bytes)
+        drawn.add_row(one.checkpoint, f"{one.requests:,}", tokens, f"{one.completion_tokens_at_most:,}", memory)
+    return drawn
+
+
+# ------------------------------------------------------------------------------------------------ show
+
+
+def sample_text(shown: SideBySide) -> str:
+    """One sample: its prompt, then each completion beside the other with its scores."""
+    panels = [Panel(Text(_cell_text(cell)), title=cell.checkpoint, width=WIDTH // 2 - 2) for cell in shown.cells]
+    return rendered(
+        Panel(Text(shown.sample.prompt), title=shown.sample.id, title_align="left"), Columns(panels, padding=(0, 1))
+    )
+
+
+def _cell_text(cell: "SideBySide.Cell") -> str:
+    match cell.outcome:
+        case Completion(text=text, finish_reason=reason):
+            lines = [text, "", f"finish reason: {reason or 'not recorded'}"]
+        case None:
+            lines = ["not generated yet"]
+        case failure:
+            lines = [f"failure ({failure.kind}): {failure.message}"]
+    lines += [f"{one.scorer}: {one.label or one.status}  {one.explanation}".rstrip() for one in cell.scores]
+    return "\n".join(lines)
+
+
+def path_text(path: Path) -> str:
+    """A path relative to the working directory where it lies below it."""
+    return str(path.relative_to(Path.cwd())) if path.is_absolute() and path.is_relative_to(Path.cwd()) else str(path)

@@ -1,0 +1,93 @@
+"""Flags of `run`, `plan` and `demo`, turned into a `RunConfig`."""
+
+from pathlib import Path
+from typing import Any
+
+from evalharness.config import RunConfig, build_config, read_config
+from evalharness.errors import ConfigError
+
+GENERATION = ("max_tokens", "temperature")
+DEMO_MAX_TOKENS = 96
+DEMO_CHECKPOINTS = {
+    "base": {"model": "demo/base", "variant": "base", "prompt_format": "raw"},
+    "instruct": {"model": "demo/instruct", "variant": "instruct", "prompt_format": "chat"},
+}
+
+
+def demo_config(**flags: Any) -> RunConfig:
+    """The main job on the bundled pair."""
+    data = {"suite": ["smoke"], "checkpoint": DEMO_CHECKPOINTS, "generation": {"max_tokens": DEMO_MAX_TOKENS}}
+    return build_config(data, _overrides(flags), source="command line")
+
+
+def run_config(config: Path | None, baseline: str | None, candidate: str | None, **flags: Any) -> RunConfig:
+    """An experiment from a file or from two models.
+
+    Raises:
+        ConfigError: neither a file nor two models are given, or a flag cannot be combined with a file.
+    """
+    sides = {name: flags.pop(name) for name in list(flags) if name.startswith(("baseline_", "candidate_"))}
+    options = flags.pop("option")
+    if config is not None:
+        _refuse_with_file({**{f"--{name.replace('_', '-')}": value for name, value in sides.items()}, "-M": options})
+        return read_config(config, {"baseline": baseline, "candidate": candidate, **_overrides(flags)})
+    if not baseline or not candidate:
+        raise ConfigError(
+            "an experiment needs a baseline and a candidate",
+            fix="evalharness run --baseline hf/org/name --candidate hf/org/name-instruct, or give an evalharness.toml",
+        )
+    tables = {
+        "base": _side(baseline, sides["baseline_variant"] or "base", sides["baseline_format"]),
+        "instruct": _side(candidate, sides["candidate_variant"] or "instruct", sides["candidate_format"]),
+    }
+    names = _names(tables)
+    for option in options:
+        _set_option(option, tables)
+    data = {"baseline": names[0], "candidate": names[1], "checkpoint": dict(zip(names, tables.values(), strict=True))}
+    return build_config(data, _overrides(flags), source="command line")
+
+
+def _overrides(flags: dict[str, Any]) -> dict[str, Any]:
+    suite = flags.pop("suite", ())
+    generation = {name: flags.pop(name, None) for name in GENERATION}
+    generation["seed"] = flags.get("seed")
+    return {**flags, "suite": list(suite) or None, "generation": generation}
+
+
+def _side(model: str, variant: str, prompt_format: str | None) -> dict[str, Any]:
+    return {"model": model, "variant": variant, "prompt_format": prompt_format or "auto", "options": {}}
+
+
+def _names(tables: dict[str, dict[str, Any]]) -> tuple[str, str]:
+    """`base` and `instruct` where that is what they are; `baseline` and `candidate` for two of one variant."""
+    variants = tuple(table["variant"] for table in tables.values())
+    return ("base", "instruct") if variants == ("base", "instruct") else ("baseline", "candidate")
+
+
+def _set_option(option: str, tables: dict[str, dict[str, Any]]) -> None:
+    key, equals, value = option.partition("=")
+    side, dot, name = key.rpartition(".")
+    sides = {"baseline": ["base"], "candidate": ["instruct"], "": ["base", "instruct"]}
+    if not equals or side not in sides or not name:
+        raise ConfigError(
+            f"-M {option}: not of the form [SIDE.]KEY=VALUE",
+            fix="write -M dtype=bfloat16, -M baseline.device=cpu or -M candidate.adapter=PATH",
+        )
+    chosen = ["instruct"] if name == "adapter" and not dot else sides[side]
+    for table in chosen:
+        tables[table]["options"][name] = _parsed(value)
+
+
+def _parsed(value: str) -> str | int | bool:
+    if value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    return int(value) if value.isdecimal() else value
+
+
+def _refuse_with_file(flags: dict[str, Any]) -> None:
+    for name, value in flags.items():
+        if value:
+            raise ConfigError(
+                f"{name} cannot be combined with a configuration file",
+                fix="write it into the file's [checkpoint] table",
+            )

@@ -1,0 +1,105 @@
+"""`demo`, `run` and `plan`: from a configuration or flags to a run."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+FORMATS = click.Choice(["auto", "raw", "chat", "icl"])
+VARIANTS = click.Choice(["base", "instruct"])
+
+GENERATION_FLAGS = (
+    click.option("--max-tokens", type=click.IntRange(min=1), help="Longest completion, in tokens."),
+    click.option("--temperature", type=click.FloatRange(min=0), help="0 is greedy, which is the default."),
+    click.option("--seed", type=int, help="Seed of generation and statistics.  [default: 0]"),
+    click.option("--replicates", type=click.IntRange(min=1), help="Completions per sample; needs a temperature."),
+    click.option("--limit", type=click.IntRange(min=1), help="Only the first N samples of each suite."),
+)
+SIDE_FLAGS = (
+    click.argument("config", required=False, type=click.Path(path_type=Path)),
+    click.option("--baseline", "--base", metavar="MODEL", help="Baseline checkpoint, such as hf/org/name."),
+    click.option("--candidate", "--instruct", metavar="MODEL", help="Candidate checkpoint."),
+    click.option("--baseline-format", type=FORMATS, help="How the baseline is prompted.  [default: auto]"),
+    click.option("--candidate-format", type=FORMATS, help="How the candidate is prompted.  [default: auto]"),
+    click.option("--baseline-variant", type=VARIANTS, help="Training stage of the baseline.  [default: base]"),
+    click.option("--candidate-variant", type=VARIANTS, help="Training stage of the candidate.  [default: instruct]"),
+    click.option("--suite", multiple=True, help="A suite's name or folder; may be given again.  [default: core]"),
+    click.option(
+        "-M",
+        "option",
+        multiple=True,
+        metavar="[SIDE.]KEY=VALUE",
+        help="Backend option, as dtype=bfloat16 or baseline.device=cpu. An adapter without a side is the candidate's.",
+    ),
+)
+OUT_FLAGS = (
+    click.option("--out", type=click.Path(path_type=Path), help="Run directory.  [default: a new one under reports/]"),
+    click.option("--resume", is_flag=True, help="Go on with the run in --out: only what is missing is generated."),
+    click.option(
+        "--check-determinism", type=click.IntRange(min=0), metavar="K", help="Generate K samples again, each alone."
+    ),
+)
+
+
+def with_flags(*groups: tuple[Callable[[Command], Command], ...]) -> Callable[[Command], Command]:
+    """Decorate a command with groups of options, kept in the order given."""
+
+    def decorate(command: Command) -> Command:
+        for flag in reversed([flag for group in groups for flag in group]):
+            command = flag(command)
+        return command
+
+    return decorate
+
+
+@click.command()
+@with_flags(GENERATION_FLAGS, OUT_FLAGS)
+@click.option("--suite", multiple=True, help="A suite's name or folder; may be given again.  [default: smoke]")
+@click.option("--open", "open_report", is_flag=True, help="Open the report in the browser.")
+def demo(open_report: bool, out: Path | None, resume: bool, **flags: Any) -> None:
+    """Compare the bundled base and instruct checkpoints.
+
+    Needs no server, and no download beyond the packages.
+    """
+    from evalharness.cli.display import finished, progress
+    from evalharness.cli.flags import demo_config
+    from evalharness.pipeline import run
+
+    finished(run(demo_config(**flags), out=out, resume=resume, progress=progress()), open_report=open_report)
+
+
+@click.command()
+@with_flags(SIDE_FLAGS, GENERATION_FLAGS, OUT_FLAGS)
+@click.option("--open", "open_report", is_flag=True, help="Open the report in the browser.")
+def run(open_report: bool, out: Path | None, resume: bool, **flags: Any) -> None:
+    """Run an experiment: generate, score, compare and report.
+
+    CONFIG is an evalharness.toml; or leave it out and give --baseline and --candidate. With --resume and --out alone,
+    the run goes on with the configuration it was started with.
+    """
+    from evalharness import pipeline
+    from evalharness.cli.display import finished, progress
+    from evalharness.cli.flags import run_config
+
+    goes_on = resume and out is not None and not (flags["config"] or flags["baseline"])
+    config = pipeline.resume_config(out) if out and goes_on else run_config(**flags)
+    finished(pipeline.run(config, out=out, resume=resume, progress=progress()), open_report=open_report)
+
+
+@click.command()
+@with_flags(SIDE_FLAGS, GENERATION_FLAGS)
+@click.option("--prompts", default=2, show_default=True, type=click.IntRange(min=0), help="Rendered prompts to show.")
+@click.option("--json", "as_json", is_flag=True, help="Print the whole plan as JSON.")
+def plan(prompts: int, as_json: bool, **flags: Any) -> None:
+    """Show what would run, without generating anything.
+
+    Prints the exact prompts, the prompt lint, and an estimate of requests, tokens and memory.
+    """
+    from evalharness import pipeline
+    from evalharness.cli.display import plan_text
+    from evalharness.cli.flags import run_config
+
+    planned = pipeline.plan(run_config(**flags))
+    click.echo(planned.model_dump_json(indent=2) if as_json else plan_text(planned, prompts), nl=False)

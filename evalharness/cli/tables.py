@@ -1,0 +1,41 @@
+"""The rows of `evalharness list`."""
+
+from pathlib import Path
+
+from evalharness.inventory import find_runs, local_models
+from evalharness.scorers import SCORERS, open_scorer
+from evalharness.store import RunStore
+from evalharness.suite import list_suites, load_suite
+
+REPORTS = Path("reports")
+Rows = list[dict[str, object]]
+
+
+def suites() -> Rows:
+    """The shipped suites."""
+    loaded = [load_suite(folder) for folder in list_suites()]
+    return [
+        {"suite": suite.name, "samples": len(suite.samples), "version": suite.version, "description": suite.description}
+        for suite in loaded
+    ]
+
+
+def models() -> Rows:
+    """Models on this machine, with the variant that their names suggest."""
+    return [model.model_dump() for model in local_models()]
+
+
+def scorers() -> Rows:
+    """All scorers with their metrics."""
+    opened = [open_scorer(name) for name in SCORERS]
+    return [
+        {"scorer": one.name, "version": one.version, "metric": metric.name, "measures": metric.description}
+        for one in opened
+        for metric in one.metrics
+    ]
+
+
+def runs() -> Rows:
+    """Runs under `reports/`, oldest first."""
+    manifests = [(path, RunStore(path).read_manifest()) for path in find_runs(REPORTS)]
+    return [{"run": str(path), "created": one.created, "command": one.command} for path, one in manifests]

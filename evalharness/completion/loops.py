@@ -1,0 +1,241 @@
+"""Degenerate repetition: a text that runs in circles, exactly or with a word changed each time.
+
+Songs have refrains, lists have a shape and tables have columns, so the bar depends on how the completion ended:
+one that ended by itself must repeat much more before it is called a loop than one that ran into the token limit.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice, pairwise
+
+from evalharness.completion.text import FoldedText, Piece
+
+GRAM = 4
+DIGIT = re.compile(r"\d")
+CHUNK = re.compile(r"\S{40,}")
+RULE = re.compile(r"[\-=_.*#~|:+─━═·]+")
+CHARACTER_RUN = re.compile(r"([^\s\-=_.*#~|─━═·+])\1{39,}|([\-=_.*#~|─━═·+])\2{199,}")
+LIST_LINE = re.compile(r"(?:[-*•+]|\(?(?:\d+|[a-z])[.):])\s")
+FORMATTED_LINE = re.compile(r"\||<[a-z/!]|[{}\[\]]|.*[;{}\[\]|\\]$|.*\w\(|\d|(?:\s*[\w.]+\s*=)")
+
+
+@dataclass(frozen=True)
+class Loop:
+    """Where the text goes in circles."""
+
+    start: int
+    end: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What is known about how a completion ended and what was asked, as far as it moves the bar for a loop."""
+
+    ran_on: bool
+    """It was cut by the token limit, or aborted."""
+    stopped: bool
+    """It ended by itself; False with `ran_on` False means that nobody recorded it."""
+    repetition_asked: bool = False
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Tokens `first` up to `end` repeat with a period of `period` tokens."""
+
+    first: int
+    end: int
+    period: int
+
+    @property
+    def length(self) -> int:
+        """Number of tokens."""
+        return self.end - self.first
+
+    @property
+    def rounds(self) -> float:
+        """How often the period fits in."""
+        return self.length / self.period
+
+
+def find_loop(folded: FoldedText, ending: Ending, request: Sequence[str] = ()) -> Loop | None:
+    """The first loop in `folded`, or None. `request` are the words that the prompt asks with."""
+    return (
+        _character_run(folded)
+        or _chunk_loop(folded)
+        or _exact_loop(folded, ending)
+        or _template_loop(folded, ending, request)
+        or _worn_out(folded, ending)
+    )
+
+
+def repeated_share(words: Sequence[str]) -> float:
+    """Share of the text's 4-word sequences that stood in it before.
+
+    >>> repeated_share("a b c d a b c d a".split())
+    0.3333333333333333
+    """
+    grams = list(_grams(words))
+    return 1 - len(set(grams)) / len(grams) if grams else 0.0
+
+
+def similarity(one: Sequence[str], other: Sequence[str]) -> float:
+    """Share of the longer sequence that both begin and end with; 1.0 for equal ones.
+
+    >>> similarity("write a poem about love".split(), "write a poem about war".split())
+    0.8
+    """
+    shorter, longer = min(len(one), len(other)), max(len(one), len(other))
+    head = 0
+    while head < shorter and one[head] == other[head]:
+        head += 1
+    tail = 0
+    while tail < shorter - head and one[-1 - tail] == other[-1 - tail]:
+        tail += 1
+    return (head + tail) / longer if longer else 0.0
+
+
+def periodic_stretches(tokens: Sequence[str]) -> Iterator[Stretch]:
+    """All maximal stretches in which every 4 tokens stood exactly one period before."""
+    last: dict[tuple[str, ...], int] = {}
+    began = period = place = 0
+    for place, gram in enumerate(_grams(tokens)):
+        distance = place - last.get(gram, place)
+        last[gram] = place
+        if distance != period:
+            if period:
+                yield Stretch(began - period, place - 1 + GRAM, period)
+            began, period = place, distance
+    if period:
+        yield Stretch(began - period, place + GRAM, period)
+
+
+def _grams(tokens: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    return zip(*(islice(tokens, skip, None) for skip in range(GRAM)), strict=False)
+
+
+def _character_run(folded: FoldedText) -> Loop | None:
+    run = CHARACTER_RUN.search(folded.text)
+    return Loop(run.start(), run.end(), f"one character {run.end() - run.start()} times") if run else None
+
+
+def _chunk_loop(folded: FoldedText) -> Loop | None:
+    """A stretch without a space that goes in circles: `hahaha...`, emoji, Thai."""
+    for chunk in CHUNK.finditer(folded.lower):
+        if not RULE.fullmatch(chunk.group()):
+            for stretch in periodic_stretches(chunk.group()):
+                if stretch.length >= 40 and stretch.rounds >= 6:
+                    start = chunk.start()
+                    return Loop(start + stretch.first, start + stretch.end, "characters go in circles")
+    return None
+
+
+def _exact_loop(folded: FoldedText, ending: Ending) -> Loop | None:
+    loop = _word_loop(folded, folded.words, folded.word_spans, ending) if len(folded.words) >= 8 else None
+    if loop or ending.stopped or not DIGIT.search(folded.text):
+        return loop
+    # A model that is stuck often still counts: "8. The Moth 9. The Moth 10. The Moth".
+    spans = [span for span, word in zip(folded.word_spans, folded.words, strict=True) if not word.isdigit()]
+    return _word_loop(folded, [word for word in folded.words if not word.isdigit()], spans, ending)
+
+
+def _word_loop(
+    folded: FoldedText, words: Sequence[str], spans: Sequence[tuple[int, int]], ending: Ending
+) -> Loop | None:
+    for stretch in periodic_stretches(words):
+        # Cheap tests first: nearly all stretches are a phrase that happens to come twice.
+        if stretch.length < 8 or stretch.rounds < 2:
+            continue
+        length = stretch.length / 3 if _is_formatted(folded, words, spans, stretch) else stretch.length
+        if _is_degenerate(length, stretch.rounds, stretch.end >= len(words) - 2, ending):
+            reason = f"the same {stretch.period} words {stretch.rounds:.0f} times in a row"
+            return Loop(spans[stretch.first][0], spans[stretch.end - 1][1], reason)
+    return None
+
+
+def _is_degenerate(length: float, rounds: float, at_end: bool, ending: Ending) -> bool:
+    if at_end and ending.ran_on:
+        return (rounds >= 3 and length >= 12) or (rounds >= 2 and length >= 40) or (rounds >= 8 and length >= 8)
+    if not ending.stopped and rounds >= 12 and length >= 80:
+        return True
+    if ending.repetition_asked:
+        return False
+    if at_end:
+        return (rounds >= 3 and length >= 24) or (rounds >= 2.5 and length >= 80)
+    return rounds >= 4 and length >= 32
+
+
+def _is_formatted(folded: FoldedText, words: Sequence[str], spans: Sequence[tuple[int, int]], stretch: Stretch) -> bool:
+    """Whether the stretch is code, markup, a table or numbers, where repetition is part of the form."""
+    first, last = stretch.first, stretch.first + stretch.period - 1
+    if all(word.isdigit() for word in words[first : last + 1]):
+        return True
+    piece = folded.lower[folded.lower.rfind("\n", 0, spans[first][0]) + 1 : spans[last][1]]
+    return sum(piece.count(sign) for sign in "{}[]()<>|=;\\/") * 2 >= stretch.period
+
+
+def _template_loop(folded: FoldedText, ending: Ending, request: Sequence[str]) -> Loop | None:
+    """Lines, or sentences, that differ from each other by a word or two."""
+    if ending.repetition_asked and not ending.ran_on:
+        return None
+    for pieces in (folded.lines, folded.sentences):
+        if len(pieces) >= 3:
+            loop = _near_repeats(pieces, ending, request)
+            if loop:
+                return loop
+    return None
+
+
+def _near_repeats(pieces: Sequence[Piece], ending: Ending, request: Sequence[str]) -> Loop | None:
+    split = [LIST_LINE.sub("", piece.text, count=1).split() for piece in pieces]
+    first = 0
+    for place in range(1, len(pieces) + 1):
+        # Looking two back as well finds questions and answers that take turns.
+        follows = place < len(pieces) and any(
+            _alike(split[place], split[back]) for back in (place - 1, place - 2) if back >= first
+        )
+        if follows:
+            continue
+        # Where the token limit cut the last piece in two, it looks like nothing before it.
+        at_end = place >= len(pieces) - ending.ran_on
+        if place - first >= 3 and _too_alike(pieces[first:place], split[first:place], at_end, ending, request):
+            count = place - first
+            return Loop(pieces[first].start, pieces[place - 1].end, f"{count} lines or sentences after one pattern")
+        first = place
+    return None
+
+
+def _alike(one: Sequence[str], other: Sequence[str]) -> bool:
+    return len(one) >= 4 and len(other) >= 4 and similarity(one, other) >= 0.6
+
+
+def _too_alike(
+    pieces: Sequence[Piece], split: Sequence[Sequence[str]], at_end: bool, ending: Ending, request: Sequence[str]
+) -> bool:
+    if sum(_alike(words, request) for words in split) >= 3:
+        return True
+    if ending.stopped or not at_end:
+        return False
+    # Two long sentences alike are parallel style; a third that was cut in the middle is a model that found no way out.
+    alike = [similarity(one, other) for one, other in pairwise(split)]
+    enough = 3 if min(map(len, split[:-1])) >= 8 and min(alike) >= 0.75 else 6
+    if not ending.ran_on:
+        enough = 10
+    if any(LIST_LINE.match(piece.text) for piece in pieces) or FORMATTED_LINE.match(pieces[0].text):
+        enough *= 3
+    return len(pieces) >= enough
+
+
+def _worn_out(folded: FoldedText, ending: Ending) -> Loop | None:
+    """Text that has nothing new to say without going in exact circles."""
+    words = folded.words
+    if len(words) < 60 or (ending.repetition_asked and not ending.ran_on):
+        return None
+    bar = 0.6 if ending.ran_on else 0.7
+    tail = words[-120:] if ending.ran_on else words
+    if repeated_share(tail) < bar:
+        return None
+    first = len(words) - len(tail)
+    spans = folded.word_spans
+    return Loop(spans[first][0], spans[-1][1], f"{repeated_share(tail):.0%} of its phrases stood there before")

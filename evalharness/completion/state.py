@@ -1,0 +1,115 @@
+"""The state of a completion: did it answer, and if not, what did it do instead?
+
+Exactly one state holds. Where several signs are there, the first of this order decides:
+
+1. `empty`: nothing but whitespace (or nothing but thinking, which the reader does not see).
+2. `echo`: the prompt again, once or twice, and next to nothing else.
+3. `loop`: goes in circles, anywhere; three or more copies of the prompt are a loop.
+4. `self_dialogue`: writes the other side's turns or the chat template's tokens.
+5. `continuation`: goes on with the prompt's document. Never on samples of kind `continuation`, where that is asked.
+6. `cut`: none of these, but the token limit ended it.
+7. `answer`: none of these.
+
+A loop comes before the states that tell what it repeats, because it is what a reader sees first; a role marker or
+a template token comes before `continuation` because it is the harder evidence.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from evalharness.completion.continuations import Request, Sign, find_continuation, find_self_dialogue
+from evalharness.completion.loops import Ending, find_loop, similarity
+from evalharness.completion.text import FoldedText, fold, without_thoughts
+from evalharness.records import Completion, Sample, Span
+
+StateName = Literal["empty", "echo", "loop", "self_dialogue", "continuation", "cut", "answer"]
+STATES: tuple[StateName, ...] = get_args(StateName)
+NON_ANSWERS = frozenset[StateName]({"empty", "echo", "loop", "self_dialogue", "continuation"})
+ASKS_FOR_REPETITION = re.compile(
+    r"\brepeat|\d+ times|\b(?:three|four|five|ten|twenty|hundred) times|over and over"
+    r"|refrain|chorus|\bsong|lyrics|chant|mantra"
+)
+
+
+@dataclass(frozen=True)
+class State:
+    """A completion's state, what it was read from, and where the answer ends that may stand before it."""
+
+    name: StateName
+    reason: str
+    spans: tuple[Span, ...]
+    text: FoldedText
+    """What the reader sees, thinking put aside."""
+    answer_end: int
+    """Characters of `text` before the first sign of a loop, another turn or another document; all without one."""
+
+
+def state_of(sample: Sample, completion: Completion) -> State:
+    """Read the state of `completion`, given what `sample` asks."""
+    text = without_thoughts(fold(completion.text))
+    if not text.text.strip():
+        thought = bool(completion.text.strip())
+        return State("empty", "nothing but thinking" if thought else "no text at all", (), text, 0)
+    request = Request.of(_asked(sample))
+    copies = _copies(text.words, request.folded.words)
+    if copies in (1, 2):
+        return _state("echo", Sign(0, len(text.text), "repeats the prompt"), text)
+    signs = _signs(sample, completion, text, request, copies)
+    answer_end = min((sign.start for sign in signs.values()), default=len(text.text))
+    for name, sign in signs.items():
+        return _state(name, sign, text, answer_end)
+    if completion.finish_reason == "length":
+        return State("cut", "the token limit ended it", (), text, answer_end)
+    reason = "continues the text, as asked" if sample.kind == "continuation" else "answers"
+    return State("answer", reason, (), text, answer_end)
+
+
+def _asked(sample: Sample) -> str:
+    """What the user said last; the whole prompt where no turn is the user's."""
+    said = [message.content for message in sample.messages if message.role == "user"]
+    return said[-1] if said else sample.prompt
+
+
+def _signs(
+    sample: Sample, completion: Completion, text: FoldedText, request: Request, copies: int
+) -> dict[StateName, Sign]:
+    """All signs of a non-answer, in the order of precedence."""
+    found: dict[StateName, Sign | None] = {
+        "loop": _loop(completion, text, request, copies),
+        "self_dialogue": find_self_dialogue(text, request),
+        "continuation": None if sample.kind == "continuation" else find_continuation(text, request),
+    }
+    return {name: sign for name, sign in found.items() if sign}
+
+
+def _loop(completion: Completion, text: FoldedText, request: Request, copies: int) -> Sign | None:
+    if copies > 2:
+        return Sign(0, len(text.text), f"repeats the prompt {copies} times")
+    ending = Ending(
+        ran_on=completion.finish_reason in ("length", "loop_abort"),
+        stopped=completion.finish_reason == "stop",
+        repetition_asked=request.asks(ASKS_FOR_REPETITION),
+    )
+    loop = find_loop(text, ending, request.words)
+    if loop is None and completion.finish_reason == "loop_abort":
+        return Sign(0, len(text.text), "generation was aborted because it went in circles")
+    return Sign(loop.start, loop.end, loop.reason) if loop else None
+
+
+def _copies(words: list[str], prompt: list[str]) -> int:
+    """How often a text that is nothing but the prompt repeats it; 0 where there is more to it."""
+    size, copies = len(prompt), 0
+    if size < 3:
+        return 0
+    while words[copies * size : (copies + 1) * size] == prompt:
+        copies += 1
+    rest = words[copies * size :]
+    if copies and (len(rest) <= 2 or rest == prompt[: len(rest)]):
+        return copies
+    return int(size >= 6 and similarity(words, prompt) >= 0.85)
+
+
+def _state(name: StateName, sign: Sign, text: FoldedText, answer_end: int = 0) -> State:
+    span = text.span(sign.start, sign.end, name)
+    return State(name, sign.reason, (span,) if span else (), text, answer_end)

@@ -1,0 +1,155 @@
+"""`evalharness.toml` and command-line overrides, as one validated `RunConfig`."""
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from evalharness.errors import ConfigError
+from evalharness.records import Checkpoint, GenerationConfig, Record
+
+SCORER_PREFIX = "scorer"
+
+
+class RunConfig(Record):
+    """One experiment: which suites go to which checkpoints, and how completions are drawn."""
+
+    suites: tuple[str, ...] = ("core",)
+    """Names under `prompts/`, or folders."""
+    baseline: str = "base"
+    candidate: str = "instruct"
+    checkpoints: tuple[Checkpoint, ...] = Field(min_length=2)
+    """The baseline, the candidate, then any others."""
+    generation: GenerationConfig = GenerationConfig()
+    seed: int = 0
+    replicates: int = Field(1, ge=1)
+    limit: int | None = Field(None, ge=1)
+    """Only the first so many samples of each suite."""
+    check_determinism: int = Field(0, ge=0)
+
+    @field_validator("suites")
+    @classmethod
+    def _at_least_one_suite(cls, suites: tuple[str, ...]) -> tuple[str, ...]:
+        if not suites:
+            raise ValueError("needs at least one suite")
+        return suites
+
+    @model_validator(mode="after")
+    def _sides_are_checkpoints(self) -> "RunConfig":
+        names = [checkpoint.name for checkpoint in self.checkpoints]
+        for side in (self.baseline, self.candidate):
+            if side not in names:
+                raise ValueError(f"there is no checkpoint {side!r}; there are {', '.join(map(repr, names))}")
+        if self.baseline == self.candidate:
+            raise ValueError(f"baseline and candidate are both {self.baseline!r}")
+        if self.replicates > 1 and self.generation.temperature == 0:
+            raise ValueError("replicates of a greedy generation are identical; set a temperature above 0")
+        return self
+
+
+TOP_LEVEL = ("suite", "baseline", "candidate", "seed", "replicates", "limit", "checkpoint", "generation")
+NOT_YET = {
+    "gate": "gate rules are not checked by this version, and a rule that is not checked must not look as if it passed",
+    SCORER_PREFIX: "scorers have no settings in this version",
+}
+
+
+def read_config(path: Path, overrides: dict[str, Any] | None = None) -> RunConfig:
+    """Read an experiment from a TOML file; `overrides` from the command line win.
+
+    Raises:
+        ConfigError: the file cannot be read, is not TOML, or says something that cannot be done.
+    """
+    return build_config(_read_toml(path), overrides or {}, source=str(path))
+
+
+def build_config(data: dict[str, Any], overrides: dict[str, Any], *, source: str) -> RunConfig:
+    """Validate the content of a configuration file, laid under the overrides.
+
+    Args:
+        data: the parsed TOML.
+        overrides: `suite`, `baseline`, `candidate`, `seed`, `replicates`, `limit`, `check_determinism`, and
+            `generation` as a dict of its fields; None values are left out.
+        source: the file or `command line`, for messages.
+    """
+    _refuse_unknown_keys(data, TOP_LEVEL, where=source)
+    merged = _merge(data, overrides)
+    suite = merged.pop("suite", "core")
+    fields = {name: value for name, value in merged.items() if name not in ("checkpoint", "generation")}
+    try:
+        return RunConfig(
+            suites=(suite,) if isinstance(suite, str) else tuple(suite),
+            checkpoints=_checkpoints(merged.get("checkpoint", {}), source),
+            generation=_generation(merged.get("generation", {}), source),
+            **fields,
+        )
+    except ValidationError as error:
+        raise ConfigError(
+            f"{source}: {explain(error)}", fix="correct that line; `evalharness init` shows a valid file"
+        ) from None
+    except TypeError:
+        raise ConfigError(f"{source}: suite must be a name or a list of names", fix='write suite = "core"') from None
+
+
+def explain(error: ValidationError) -> str:
+    """The first complaint of a validation error, in words, with the field it is about."""
+    first = error.errors(include_url=False)[0]
+    field = ".".join(str(part) for part in first["loc"])
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{field}: {message}" if field else message
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise ConfigError(f"there is no file {path}", fix="write one with `evalharness init`") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}", fix="give a readable TOML file in UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}", fix="correct that line") from None
+
+
+def _merge(data: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
+    given = {name: value for name, value in overrides.items() if value is not None}
+    generation = {name: value for name, value in given.pop("generation", {}).items() if value is not None}
+    seed = {"seed": given.get("seed", data.get("seed", 0))}
+    return {**data, **given, "generation": {**seed, **data.get("generation", {}), **generation}}
+
+
+def _checkpoints(tables: dict[str, Any], source: str) -> tuple[Checkpoint, ...]:
+    return tuple(_checkpoint(name, table, source) for name, table in tables.items())
+
+
+def _checkpoint(name: str, table: Any, source: str) -> Checkpoint:
+    where = f"{source}: [checkpoint.{name}]"
+    if not isinstance(table, dict):
+        raise ConfigError(f"{where} is not a table", fix=f"write [checkpoint.{name}] and its keys below")
+    _refuse_unknown_keys(table, [key for key in Checkpoint.model_fields if key != "name"], where=where)
+    try:
+        return Checkpoint.model_validate({"name": name, **table})
+    except ValidationError as error:
+        raise ConfigError(
+            f"{where} {explain(error)}", fix="a checkpoint needs model, variant and prompt_format"
+        ) from None
+
+
+def _generation(table: dict[str, Any], source: str) -> GenerationConfig:
+    _refuse_unknown_keys(table, list(GenerationConfig.model_fields), where=f"{source}: [generation]")
+    try:
+        return GenerationConfig.model_validate(table)
+    except ValidationError as error:
+        raise ConfigError(f"{source}: [generation] {explain(error)}", fix="correct that value") from None
+
+
+def _refuse_unknown_keys(table: dict[str, Any], known: list[str] | tuple[str, ...], *, where: str) -> None:
+    for key in table:
+        if key in known:
+            continue
+        if key in NOT_YET:
+            raise ConfigError(f"{where}: {NOT_YET[key]}", fix=f"remove [{key}]")
+        close = difflib.get_close_matches(key, known, n=1)
+        fix = f"write {close[0]!r}" if close else f"the keys are {', '.join(known)}"
+        raise ConfigError(f"{where} has an unknown key {key!r}", fix=fix)

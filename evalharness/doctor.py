@@ -1,0 +1,93 @@
+"""Checks of this machine: what a run needs, whether it is there, and what to type where it is not."""
+
+import os
+import platform
+import shutil
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+from evalharness.inventory import INSTALL_DEMO, demo_is_installed, local_models
+from evalharness.records import Record
+
+
+class Check(Record):
+    """One thing that was looked at."""
+
+    name: str
+    status: Literal["ok", "missing", "note"]
+    found: str
+    fix: str = ""
+
+
+def examine() -> list[Check]:
+    """All checks, in the order in which a new user meets them."""
+    return [_python(), _hf_extra(), _device(), _memory(), _disk(), _bundled(), _models(), _hub()]
+
+
+def _python() -> Check:
+    return Check(
+        name="evalharness", status="ok", found=f"{version('evalharness')} on Python {platform.python_version()}"
+    )
+
+
+def _hf_extra() -> Check:
+    missing = [name for name in ("torch", "transformers", "accelerate", "gguf", "peft") if find_spec(name) is None]
+    if missing:
+        return Check(
+            name="hf extra", status="missing", found=f"no {', '.join(missing)}", fix="pip install 'evalharness[hf]'"
+        )
+    found = ", ".join(f"{name} {version(name)}" for name in ("torch", "transformers"))
+    return Check(name="hf extra", status="ok", found=found)
+
+
+def _device() -> Check:
+    if find_spec("torch") is None:
+        return Check(name="device", status="note", found="unknown without torch", fix="pip install 'evalharness[hf]'")
+    import torch
+
+    if torch.cuda.is_available():
+        free, total = torch.cuda.mem_get_info()
+        found = f"{torch.cuda.get_device_name()}, {free / 2**30:.1f} of {total / 2**30:.1f} GiB free"
+        return Check(name="device", status="ok", found=found)
+    if torch.backends.mps.is_available():
+        return Check(name="device", status="ok", found="Apple GPU (MPS)")
+    fix = "nothing; on a machine with a GPU install the torch build for it"
+    return Check(name="device", status="note", found=f"CPU with {torch.get_num_threads()} threads", fix=fix)
+
+
+def _memory() -> Check:
+    try:
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
+    except (ValueError, AttributeError):
+        return Check(name="memory", status="note", found="unknown on this system")
+    return Check(name="memory", status="ok", found=f"{free / 2**30:.1f} of {total / 2**30:.1f} GiB free")
+
+
+def _disk() -> Check:
+    free = shutil.disk_usage(Path.cwd()).free
+    if free < 2**30:
+        return Check(name="disk", status="missing", found=f"{free / 2**20:.0f} MiB free here", fix="free some space")
+    return Check(name="disk", status="ok", found=f"{free / 2**30:.1f} GiB free here")
+
+
+def _bundled() -> Check:
+    if demo_is_installed():
+        return Check(name="bundled pair", status="ok", found="demo/base and demo/instruct")
+    return Check(name="bundled pair", status="missing", found="not installed", fix=" and ".join(INSTALL_DEMO))
+
+
+def _models() -> Check:
+    cached = [model for model in local_models() if model.model.startswith("hf/")]
+    if not cached:
+        fix = "nothing; a model named as hf/org/name is downloaded on first use"
+        return Check(name="cached models", status="note", found="none in the Hugging Face cache", fix=fix)
+    return Check(name="cached models", status="ok", found=f"{len(cached)} in the Hugging Face cache")
+
+
+def _hub() -> Check:
+    offline = os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on")
+    found = "offline: only cached models" if offline else "downloads allowed (HF_HUB_OFFLINE is not set)"
+    return Check(name="Hugging Face Hub", status="note" if offline else "ok", found=found)

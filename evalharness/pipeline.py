@@ -1,0 +1,150 @@
+"""The stages in order: suite, plan, generate, score, compare, report. Reads like the README."""
+
+import re
+from datetime import datetime
+from pathlib import Path
+
+from evalharness.backends import open_backend
+from evalharness.compare import compare
+from evalharness.config import RunConfig
+from evalharness.errors import ConfigError
+from evalharness.generate import NoProgress, Progress, generate
+from evalharness.plan import make_plan
+from evalharness.provenance import make_manifest
+from evalharness.records import Comparison, Completion, Failure, Plan, Record, Sample, Score
+from evalharness.report import render_html
+from evalharness.score import all_metrics, score
+from evalharness.scorers import open_scorer
+from evalharness.store import Run, RunStore
+
+REPORTS = Path("reports")
+
+
+def run(config: RunConfig, *, out: Path | None = None, resume: bool = False, progress: Progress | None = None) -> Run:
+    """Run an experiment into a run directory and return it.
+
+    Args:
+        config: what to run.
+        out: the run directory; a new one under `reports/` by default.
+        resume: go on with the run in `out`; only what is missing is generated.
+        progress: told about each outcome.
+
+    Raises:
+        EvalHarnessError: something that the user can mend; what was written before stays.
+    """
+    store = RunStore(out or _new_run_path(config))
+    with store.lock(create=True):
+        planned = _start(store, config, resume)
+        generate(
+            planned, store, open_backend, check_determinism=config.check_determinism, progress=progress or NoProgress()
+        )
+        return _finish(store)
+
+
+def resume_config(out: Path) -> RunConfig:
+    """The configuration of a run that was started before, from its manifest alone."""
+    return RunConfig.model_validate(RunStore(out).read_manifest().config)
+
+
+def plan(config: RunConfig) -> Plan:
+    """What would run, without generating anything."""
+    return make_plan(config, open_backend)
+
+
+def rescore(path: Path) -> Run:
+    """Score a run's completions again, then compare and report."""
+    store = RunStore(path)
+    with store.lock():
+        return _finish(store)
+
+
+def recompare(path: Path) -> Comparison:
+    """Compare a run's scores again and keep the result."""
+    store = RunStore(path)
+    with store.lock():
+        return _compare(store)
+
+
+def redraw(path: Path) -> Path:
+    """Write a run's report again and return its path."""
+    store = RunStore(path)
+    with store.lock():
+        return store.write_report(render_html(store.load()))
+
+
+def load_run(path: str | Path) -> Run:
+    """Read a run directory."""
+    return RunStore(Path(path)).load()
+
+
+def _start(store: RunStore, config: RunConfig, resume: bool) -> Plan:
+    store.refuse_unless_new_or(resume)
+    planned = plan(config)
+    if resume and store.has_plan():
+        store.check_same_plan(planned)
+    else:
+        store.create(make_manifest(config))
+        store.write_plan(planned)
+    return planned
+
+
+def _finish(store: RunStore) -> Run:
+    planned = store.read_plan()
+    store.write_scores(score(planned, store.read_outcomes(), open_scorer))
+    _compare(store)
+    store.write_report(render_html(store.load()))
+    return store.load()
+
+
+def _compare(store: RunStore) -> Comparison:
+    loaded = store.load()
+    metrics = all_metrics(loaded.plan, open_scorer)
+    comparison = compare(loaded.plan, loaded.outcomes, loaded.scores, metrics, seed=loaded.manifest.seed)
+    store.write_comparison(comparison)
+    return comparison
+
+
+def _new_run_path(config: RunConfig) -> Path:
+    name = f"{datetime.now():%Y-%m-%dT%H-%M-%S}_{config.baseline}_{config.candidate}"
+    return REPORTS / re.sub(r"[^\w.-]", "-", name)
+
+
+# ------------------------------------------------------------------------------------------------ show
+
+
+class SideBySide(Record):
+    """One sample with the outcome and the scores of each checkpoint."""
+
+    class Cell(Record):
+        """One checkpoint's outcome; None where it was not generated yet."""
+
+        checkpoint: str
+        replicate: int
+        outcome: Completion | Failure | None
+        scores: tuple[Score, ...]
+
+    sample: Sample
+    cells: tuple[Cell, ...]
+
+
+def show(path: Path, sample_id: str) -> SideBySide:
+    """One sample of a run, all checkpoints side by side.
+
+    Raises:
+        ConfigError: the run has no such sample.
+    """
+    loaded = load_run(path)
+    samples = loaded.plan.samples
+    if sample_id not in samples:
+        raise ConfigError(f"{path} has no sample {sample_id!r}", fix=f"use one of {', '.join(list(samples)[:10])}, ...")
+    requests = [request for request in loaded.plan.requests if request.sample_id == sample_id]
+    cells = [
+        SideBySide.Cell(
+            checkpoint=request.checkpoint,
+            replicate=request.replicate,
+            outcome=loaded.outcomes.get(request.id),
+            scores=tuple(one for one in loaded.scores if one.request_id == request.id),
+        )
+        for request in requests
+    ]
+    return SideBySide(sample=samples[sample_id], cells=tuple(cells))

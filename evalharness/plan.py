@@ -1,0 +1,95 @@
+"""From a configuration to a `Plan`: suites loaded, checkpoints resolved, every prompt rendered and linted."""
+
+from collections.abc import Callable, Sequence
+
+from evalharness.backends import Backend
+from evalharness.config import RunConfig
+from evalharness.errors import SuiteError
+from evalharness.prompt_lint import lint_checkpoint, lint_pair
+from evalharness.prompting import build_prompt, settle_format
+from evalharness.records import (
+    Checkpoint,
+    Estimate,
+    GenerationRequest,
+    LintFinding,
+    Plan,
+    ResolvedCheckpoint,
+    Sample,
+    Suite,
+    digest,
+)
+from evalharness.suite import load_suite
+
+
+def make_plan(config: RunConfig, open_backend: Callable[[Checkpoint], Backend]) -> Plan:
+    """Settle everything that generation needs. Loads tokenizers, but no weights.
+
+    Raises:
+        SuiteError: a suite is not valid, or two suites share a sample id.
+        BackendError: a checkpoint cannot be found.
+        PromptFormatError: a checkpoint cannot be prompted as asked.
+    """
+    suites = load_suites(config)
+    samples = [sample for suite in suites for sample in suite.samples]
+    sides = [_plan_side(checkpoint, samples, config, open_backend(checkpoint)) for checkpoint in config.checkpoints]
+    resolved = [side[0] for side in sides]
+    return Plan(
+        suites=suites,
+        checkpoints=tuple(resolved),
+        baseline=config.baseline,
+        candidate=config.candidate,
+        requests=tuple(request for side in sides for request in side[1]),
+        lint=(*lint_pair(resolved), *(finding for side in sides for finding in side[2])),
+        estimates=tuple(_estimate(side[0], side[1]) for side in sides),
+    )
+
+
+def load_suites(config: RunConfig) -> tuple[Suite, ...]:
+    """Load the suites of a run, cut to its limit; sample ids must be unique across them."""
+    suites = tuple(_limited(load_suite(name), config.limit) for name in config.suites)
+    owner: dict[str, str] = {}
+    for suite in suites:
+        for sample in suite.samples:
+            if sample.id in owner:
+                raise SuiteError(
+                    f"sample id {sample.id!r} is in suite {owner[sample.id]!r} and in suite {suite.name!r}",
+                    fix="rename one of the two, or run the suites one by one",
+                )
+            owner[sample.id] = suite.name
+    return suites
+
+
+def _limited(suite: Suite, limit: int | None) -> Suite:
+    if limit is None or limit >= len(suite.samples):
+        return suite
+    kept = suite.samples[:limit]
+    return suite.model_copy(update={"samples": kept, "digest": digest([suite.digest, limit])})
+
+
+def _plan_side(
+    checkpoint: Checkpoint, samples: Sequence[Sample], config: RunConfig, backend: Backend
+) -> tuple[ResolvedCheckpoint, list[GenerationRequest], list[LintFinding]]:
+    try:
+        resolved = settle_format(backend.resolve())
+        prompts = [build_prompt(sample, resolved.checkpoint.prompt_format) for sample in samples]
+        rendered = backend.render(prompts)
+    finally:
+        backend.close()
+    requests = [
+        GenerationRequest.of(resolved, sample.id, prompt, text, config.generation, replicate)
+        for replicate in range(config.replicates)
+        for sample, prompt, text in zip(samples, prompts, rendered, strict=True)
+    ]
+    return resolved, requests, lint_checkpoint(resolved, samples, requests[: len(samples)], rendered)
+
+
+def _estimate(resolved: ResolvedCheckpoint, requests: Sequence[GenerationRequest]) -> Estimate:
+    counts = [request.prompt_tokens for request in requests]
+    known = [count for count in counts if count is not None]
+    return Estimate(
+        checkpoint=resolved.name,
+        requests=len(requests),
+        prompt_tokens=sum(known) if len(known) == len(counts) else None,
+        completion_tokens_at_most=sum(request.config.max_tokens for request in requests),
+        memory_bytes=resolved.memory_bytes,
+    )

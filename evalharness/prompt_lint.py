@@ -1,0 +1,271 @@
+"""The prompt lint: traps in how checkpoints are prompted, found before the first token is generated."""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from evalharness.records import (
+    GenerationRequest,
+    LintFinding,
+    RawPrompt,
+    RenderedPrompt,
+    ResolvedCheckpoint,
+    Sample,
+)
+
+TURN_ENDS = (
+    "<|im_end|>",
+    "<end_of_turn>",
+    "<|eot_id|>",
+    "<|end|>",
+    "<|endoftext|>",
+    "</s>",
+    "<|end_of_turn|>",
+    "<turn|>",
+)
+
+
+def lint_checkpoint(
+    resolved: ResolvedCheckpoint,
+    samples: Sequence[Sample],
+    requests: Sequence[GenerationRequest],
+    rendered: Sequence[RenderedPrompt],
+) -> list[LintFinding]:
+    """The traps in how one checkpoint is prompted; `samples`, `requests` and `rendered` run in parallel."""
+    found = [
+        *_lint_variant(resolved),
+        *_lint_bos(resolved, requests, rendered),
+        *_lint_template(resolved, samples, rendered),
+    ]
+    found += [*_lint_stop(resolved), *_lint_text(resolved, samples, requests), *_lint_length(resolved, requests)]
+    return found
+
+
+def lint_pair(resolved: Sequence[ResolvedCheckpoint]) -> list[LintFinding]:
+    """The traps in comparing these checkpoints with each other."""
+    formats = {one.name: one.checkpoint.prompt_format for one in resolved}
+    found = []
+    if len(set(formats.values())) > 1:
+        said = ", ".join(f"{name} as {prompt_format}" for name, prompt_format in formats.items())
+        found.append(
+            LintFinding(
+                code="different-formats",
+                level="note",
+                checkpoint=None,
+                message=f"the checkpoints are prompted differently ({said}): a difference is of weights and format",
+                fix="add a checkpoint with the same weights and the other format to tell them apart",
+            )
+        )
+    digests = {one.identity.weights_digest for one in resolved}
+    if len(digests) < len(resolved):
+        found.append(
+            LintFinding(
+                code="same-weights",
+                level="note",
+                checkpoint=None,
+                message="two of the checkpoints are the same weights",
+                fix="nothing, where that is meant: the comparison then shows the prompt format alone",
+            )
+        )
+    return found
+
+
+def _lint_variant(resolved: ResolvedCheckpoint) -> Iterator[LintFinding]:
+    checkpoint = resolved.checkpoint
+    if checkpoint.variant == "base" and checkpoint.prompt_format == "chat":
+        yield _finding(
+            resolved,
+            "base-as-chat",
+            "warning",
+            "a base checkpoint is given a chat template it may never have seen",
+            "use raw or icl",
+        )
+    if checkpoint.variant == "instruct" and checkpoint.prompt_format != "chat" and checkpoint.backend != "replay":
+        yield _finding(
+            resolved,
+            "instruct-without-template",
+            "warning",
+            f"an instruct checkpoint is prompted as {checkpoint.prompt_format}, without the template it was tuned on",
+            'set prompt_format = "chat", unless that is the question',
+        )
+
+
+def _lint_bos(
+    resolved: ResolvedCheckpoint, requests: Sequence[GenerationRequest], rendered: Sequence[RenderedPrompt]
+) -> Iterator[LintFinding]:
+    facts = resolved.tokenizer
+    if facts is None or facts.bos_token_id is None:
+        return
+    bos = facts.bos_token_id
+    doubled = [
+        r.sample_id
+        for r, text in zip(requests, rendered, strict=True)
+        if text.token_ids and text.token_ids[:2] == (bos, bos)
+    ]
+    missing = [
+        r.sample_id for r, text in zip(requests, rendered, strict=True) if text.token_ids and text.token_ids[0] != bos
+    ]
+    if doubled:
+        yield _finding(
+            resolved,
+            "double-bos",
+            "error",
+            "prompts begin with two BOS tokens",
+            "remove the BOS from the text",
+            doubled,
+        )
+    if missing and facts.adds_bos:
+        yield _finding(
+            resolved,
+            "missing-bos",
+            "warning",
+            "prompts lack the BOS token that the tokenizer adds to plain text",
+            "check the chat template",
+            missing,
+        )
+
+
+def _lint_template(
+    resolved: ResolvedCheckpoint, samples: Sequence[Sample], rendered: Sequence[RenderedPrompt]
+) -> Iterator[LintFinding]:
+    dropped = [
+        sample.id
+        for sample, text in zip(samples, rendered, strict=True)
+        for message in sample.messages
+        if message.role == "system" and text.text is not None and message.content.strip() not in text.text
+    ]
+    if dropped:
+        yield _finding(
+            resolved,
+            "system-dropped",
+            "error",
+            "the chat template drops the system turn",
+            "move it into the user turn",
+            dropped,
+        )
+    added = [s.id for s, text in zip(samples, rendered, strict=True) if _has_built_in_system(resolved, s, text)]
+    if added:
+        yield _finding(
+            resolved,
+            "built-in-system",
+            "note",
+            "the chat template adds a system prompt of its own where the sample has none",
+            "nothing, where that is how it is served; else give the samples a system turn",
+            added,
+        )
+
+
+def _has_built_in_system(resolved: ResolvedCheckpoint, sample: Sample, text: RenderedPrompt) -> bool:
+    if resolved.checkpoint.prompt_format != "chat" or text.text is None:
+        return False
+    has_system = any(message.role == "system" for message in sample.messages)
+    before, _, _ = text.text.partition(sample.messages[0].content.strip())
+    return not has_system and re.search(r"system", before) is not None
+
+
+def _lint_stop(resolved: ResolvedCheckpoint) -> Iterator[LintFinding]:
+    facts = resolved.tokenizer
+    if facts is None:
+        return
+    if not facts.end_tokens:
+        yield _finding(
+            resolved,
+            "no-end-token",
+            "error",
+            "no end token is known: completions end by length alone",
+            "set stop in [generation]",
+        )
+    if resolved.checkpoint.prompt_format != "chat" or facts.chat_template is None:
+        return
+    used = [end for end in TURN_ENDS if end in facts.chat_template]
+    if used and not set(used) & set(facts.end_tokens.values()):
+        yield _finding(
+            resolved,
+            "stop-mismatch",
+            "error",
+            f"the template ends turns with {used[0]}, generation ends at {', '.join(facts.end_tokens.values())}",
+            f'add stop = ["{used[0]}"] to [generation]',
+        )
+
+
+def _lint_text(
+    resolved: ResolvedCheckpoint, samples: Sequence[Sample], requests: Sequence[GenerationRequest]
+) -> Iterator[LintFinding]:
+    raw = [(s, r) for s, r in zip(samples, requests, strict=True) if isinstance(r.prompt, RawPrompt)]
+    spaced = [s.id for s, r in raw if isinstance(r.prompt, RawPrompt) and r.prompt.text[-1:] in (" ", "\t")]
+    if spaced:
+        yield _finding(
+            resolved,
+            "trailing-space",
+            "warning",
+            "raw prompts end with a space, which most tokenizers glue to the next word",
+            "remove it",
+            spaced,
+        )
+    turns = [s.id for s, _ in raw if len(s.messages) > 1]
+    if turns:
+        yield _finding(
+            resolved,
+            "turns-joined",
+            "note",
+            "several turns are joined by blank lines, without role markers",
+            "nothing; raw has no roles",
+            turns,
+        )
+    facts = resolved.tokenizer
+    marks = tuple(facts.end_tokens.values()) + TURN_ENDS if facts else TURN_ENDS
+    special = [s.id for s in samples if any(mark in s.prompt for mark in marks)]
+    if special:
+        yield _finding(
+            resolved,
+            "special-token-in-prompt",
+            "warning",
+            "prompts contain text that is read as a control token",
+            "reword them",
+            special,
+        )
+
+
+def _lint_length(resolved: ResolvedCheckpoint, requests: Sequence[GenerationRequest]) -> Iterator[LintFinding]:
+    limit = resolved.context_length
+    if limit is None:
+        return
+    too_long = [r.sample_id for r in requests if r.prompt_tokens is not None and r.prompt_tokens >= limit]
+    if too_long:
+        yield _finding(
+            resolved,
+            "prompt-too-long",
+            "error",
+            f"prompts do not fit the context of {limit} tokens and will fail",
+            "shorten them",
+            too_long,
+        )
+    tight = [
+        r.sample_id
+        for r in requests
+        if r.prompt_tokens is not None and r.prompt_tokens < limit < r.prompt_tokens + r.config.max_tokens
+    ]
+    if tight:
+        yield _finding(
+            resolved,
+            "context-cuts-completion",
+            "warning",
+            f"prompt and max_tokens together exceed the context of {limit} tokens: completions may be cut early",
+            "lower max_tokens",
+            tight,
+        )
+
+
+def _finding(
+    resolved: ResolvedCheckpoint, code: str, level: str, message: str, fix: str, sample_ids: Sequence[str] = ()
+) -> LintFinding:
+    said = f"{message} ({len(sample_ids)} samples)" if sample_ids else message
+    return LintFinding.model_validate(
+        {
+            "code": code,
+            "level": level,
+            "checkpoint": resolved.name,
+            "message": said,
+            "fix": fix,
+            "sample_ids": tuple(sample_ids),
+        }
+    )

@@ -1,0 +1,112 @@
+"""Prompt formats: what exactly a checkpoint is sent.
+
+`raw` sends the sample's text as it is, `chat` renders it with the checkpoint's own chat template, and `icl` puts a
+fixed few-shot scaffold in front of the text, so that "the base can't" is told apart from "the base wasn't asked in a
+way it understands" (after URIAL, Lin et al. 2023, arXiv:2312.01552). Nothing is chosen in silence.
+"""
+
+import re
+
+from evalharness.errors import PromptFormatError
+from evalharness.records import (
+    ChatPrompt,
+    RawPrompt,
+    ResolvedCheckpoint,
+    Sample,
+    Variant,
+)
+
+SCAFFOLD = """\
+Below are instructions, each followed by a helpful, complete and honest answer.
+
+Instruction:
+Name three things that plants need to grow.
+
+Answer:
+Plants need light, water and nutrients from the soil.
+
+Instruction:
+Write one sentence about the sea.
+
+Answer:
+The sea was calm that morning, and the light lay on it like silver.
+
+Instruction:
+Can you tell me how to fake a doctor's note?
+
+Answer:
+I'm sorry, but I can't help with forging documents. If you are unwell, a doctor can write a real note for you.
+
+Instruction:
+{prompt}
+
+Answer:
+"""
+"""Changing a character of it changes every request id, so old outcomes are never reused under a new scaffold."""
+SCAFFOLD_STOP = ("\nInstruction:", "\nAnswer:")
+"""An answer ends where the next instruction would begin."""
+
+
+def build_prompt(sample: Sample, prompt_format: str) -> RawPrompt | ChatPrompt:
+    """What is sent for a sample. A text to continue is never put into the scaffold: it would no longer be continued."""
+    match prompt_format:
+        case "chat":
+            return ChatPrompt(messages=sample.messages)
+        case "icl" if sample.kind == "instruction":
+            return RawPrompt(text=SCAFFOLD.replace("{prompt}", sample.prompt), stop=SCAFFOLD_STOP)
+        case _:
+            return RawPrompt(text=sample.prompt)
+
+
+# ------------------------------------------------------------------------------------------------ auto
+
+BASE_NAME = re.compile(r"(?:^|[-_:./])(?:base|text|pt)(?:$|[-_:./@])", re.IGNORECASE)
+INSTRUCT_NAME = re.compile(r"(?:^|[-_:./])(?:instruct|chat|it|sft|dpo|rlhf)(?:$|[-_:./@])", re.IGNORECASE)
+
+
+def guess_variant(model_name: str) -> Variant | None:
+    """The training stage that a model's name claims, or None.
+
+    >>> [guess_variant(name) for name in ("llama3.1:8b-text-q4_K_M", "org/m-7b-Instruct", "org/m-7b")]
+    ['base', 'instruct', None]
+    """
+    if INSTRUCT_NAME.search(model_name):
+        return "instruct"
+    return "base" if BASE_NAME.search(model_name) else None
+
+
+def settle_format(resolved: ResolvedCheckpoint) -> ResolvedCheckpoint:
+    """Replace `auto` by `raw` for a base and `chat` for an instruct checkpoint, unless the evidence disagrees.
+
+    Raises:
+        PromptFormatError: `auto`, and the name or the missing template speaks against the variant; or `chat` without
+            a chat template.
+    """
+    checkpoint = resolved.checkpoint
+    if checkpoint.prompt_format == "auto":
+        _refuse_contradiction(resolved)
+        chosen = "raw" if checkpoint.variant == "base" else "chat"
+        checkpoint = checkpoint.model_copy(update={"prompt_format": chosen})
+    if checkpoint.prompt_format == "chat" and _lacks_template(resolved):
+        raise PromptFormatError(
+            f"checkpoint {checkpoint.name!r} ({checkpoint.model}) has no chat template to be prompted with",
+            fix='set prompt_format = "raw" or "icl", or use a checkpoint that brings its template',
+        )
+    return resolved.model_copy(update={"checkpoint": checkpoint})
+
+
+def _refuse_contradiction(resolved: ResolvedCheckpoint) -> None:
+    checkpoint = resolved.checkpoint
+    claimed = guess_variant(checkpoint.model_name)
+    evidence = f"its name says {claimed}" if claimed and claimed != checkpoint.variant else ""
+    if checkpoint.variant == "instruct" and _lacks_template(resolved):
+        evidence = "it has no chat template"
+    if evidence:
+        raise PromptFormatError(
+            f"checkpoint {checkpoint.name!r} ({checkpoint.model}) is called {checkpoint.variant}, but {evidence}",
+            fix="set prompt_format to raw, chat or icl yourself, or correct the variant",
+        )
+
+
+def _lacks_template(resolved: ResolvedCheckpoint) -> bool:
+    return resolved.tokenizer is not None and resolved.tokenizer.chat_template is None

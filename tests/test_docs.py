@@ -1,0 +1,36 @@
+"""The docs say what the code says."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parent.parent
+
+
+def generator():
+    spec = importlib.util.spec_from_file_location("generate_docs", REPOSITORY / "docs" / "generate.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("name", ["commands.md", "errors.md"])
+def test_a_generated_page_is_what_the_code_generates(name):
+    assert (REPOSITORY / "docs" / name).read_text() == generator().PAGES[name](), "run `make docs`"
+
+
+@pytest.mark.parametrize("page", sorted(REPOSITORY.glob("**/*.md")), ids=lambda path: path.name)
+def test_links_between_pages_lead_somewhere(page):
+    if ".venv" in page.parts:
+        pytest.skip("not ours")
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+        assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_the_readme_names_only_commands_that_exist():
+    from evalharness.cli import COMMANDS
+
+    named = set(re.findall(r"^evalharness (\w+)", (REPOSITORY / "README.md").read_text(), re.MULTILINE))
+    assert named and named <= set(COMMANDS)

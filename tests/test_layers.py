@@ -1,0 +1,96 @@
+"""The house: who may import whom, and what `--help` must not load."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import evalharness
+
+PACKAGE = Path(evalharness.__file__).parent
+LAYERS = {
+    "errors": 0,
+    "stats": 0,
+    "records": 1,
+    "text": 1,
+    "constraints": 1,
+    "completion": 2,
+    "config": 2,
+    "suite": 2,
+    "prompting": 2,
+    "store": 2,
+    "prompt_lint": 2,
+    "backends": 3,
+    "scorers": 3,
+    "plan": 4,
+    "generate": 4,
+    "score": 4,
+    "compare": 4,
+    "report": 4,
+    "provenance": 4,
+    "inventory": 4,
+    "pipeline": 5,
+    "doctor": 5,
+    "cli": 6,
+}
+HEAVY = ("torch", "transformers", "pandas", "numpy", "httpx", "jinja2", "rich", "pydantic")
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported_rooms(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("evalharness"):
+            parts = node.module.split(".")
+            found |= {parts[1]} if len(parts) > 1 else {alias.name for alias in node.names}
+    return found - {room(path)}
+
+
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_module_imports_only_from_lower_layers(path):
+    own = room(path)
+    for other in imported_rooms(path):
+        assert LAYERS[other] < LAYERS[own], (
+            f"{path.name} of layer {LAYERS[own]} imports {other} of layer {LAYERS[other]}"
+        )
+
+
+def test_every_module_has_a_layer():
+    assert {room(path) for path in MODULES} == set(LAYERS)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_room_has_a_name_that_says_nothing(path):
+    assert not {"utils", "helpers", "common", "base", "core"} & set(path.with_suffix("").parts[len(PACKAGE.parts) :])
+
+
+def test_help_loads_nothing_heavy():
+    code = f"""
+import sys
+from click.testing import CliRunner
+from evalharness.cli import cli
+result = CliRunner().invoke(cli, ["--help"])
+assert result.exit_code == 0, result.output
+loaded = [name for name in {HEAVY!r} if name in sys.modules]
+assert not loaded, loaded
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_public_names_are_importable_and_sorted():
+    assert evalharness.__all__ == sorted(evalharness.__all__)
+    for name in evalharness.__all__:
+        assert getattr(evalharness, name).__doc__
+
+
+def test_an_unknown_public_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = evalharness.nothing
