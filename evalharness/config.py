@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from evalharness.errors import ConfigError
-from evalharness.records import Checkpoint, GenerationConfig, Record
+from evalharness.records import Checkpoint, GenerationConfig, Record, explain
 
 SCORER_PREFIX = "scorer"
 
@@ -91,14 +91,6 @@ def build_config(data: dict[str, Any], overrides: dict[str, Any], *, source: str
         ) from None
     except TypeError:
         raise ConfigError(f"{source}: suite must be a name or a list of names", fix='write suite = "core"') from None
-
-
-def explain(error: ValidationError) -> str:
-    """The first complaint of a validation error, in words, with the field it is about."""
-    first = error.errors(include_url=False)[0]
-    field = ".".join(str(part) for part in first["loc"])
-    message = first["msg"].removeprefix("Value error, ")
-    return f"{field}: {message}" if field else message
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

@@ -78,14 +78,8 @@ def load_run(path: str | Path) -> Run:
 
 
 def _start(store: RunStore, config: RunConfig, resume: bool) -> Plan:
-    store.refuse_unless_new_or(resume)
-    planned = plan(config)
-    if resume and store.has_plan():
-        store.check_same_plan(planned)
-    else:
-        store.create(make_manifest(config))
-        store.write_plan(planned)
-    return planned
+    store.refuse_existing(resume=resume)
+    return store.start(make_manifest(config), plan(config), resume=resume)
 
 
 def _finish(store: RunStore) -> Run:

@@ -58,6 +58,16 @@ def build_prompt(sample: Sample, prompt_format: str) -> RawPrompt | ChatPrompt:
             return RawPrompt(text=sample.prompt)
 
 
+def plain_text(prompt: RawPrompt | ChatPrompt) -> str:
+    """The sample's own text again, without the scaffold: `build_prompt` undone."""
+    match prompt:
+        case ChatPrompt(messages=messages):
+            return "\n\n".join(message.content for message in messages)
+        case RawPrompt(text=text):
+            head, _, tail = SCAFFOLD.partition("{prompt}")
+            return text[len(head) : -len(tail)] if prompt.stop == SCAFFOLD_STOP and text.startswith(head) else text
+
+
 # ------------------------------------------------------------------------------------------------ auto
 
 BASE_NAME = re.compile(r"(?:^|[-_:./])(?:base|text|pt)(?:$|[-_:./@])", re.IGNORECASE)

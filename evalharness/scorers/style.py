@@ -2,56 +2,133 @@
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 from evalharness.completion.loops import repeated_share
-from evalharness.completion.state import NON_ANSWERS, STATES, State, state_of
+from evalharness.completion.state import STATES, State, state_of
 from evalharness.completion.text import FoldedText
 from evalharness.records import Completion, Metric, Sample, Score, Span
 
 MARKDOWN = re.compile(
-    r"^(?:#{1,6} \S|\s{0,3}[-*+] \S|\s{0,3}\d{1,3}[.)] \S|```|\|.*\||> \S)|\*\*\S[^*\n]{0,200}\*\*|`[^`\n]{1,80}`",
+    r"^(?:#{1,6} \S| {0,3}[-*+] \S| {0,3}\d{1,3}[.)] \S|```|\|.*\||> \S)|\*\*\S[^*\n]{0,200}\*\*|`[^`\n]{1,80}`",
     re.MULTILINE,
 )
 PREAMBLE = re.compile(
-    r"\s*(?:sure|certainly|of course|absolutely|great question|good question|okay|ok|no problem|thank you for|thanks for"
-    r"|i'?d be (?:happy|glad|delighted)|i'?m (?:happy|glad|delighted)|i (?:would|will) be (?:happy|glad)|i can help"
+    r"\s*(?:sure|certainly|of course|absolutely|great question|good question|okay|ok|no problem|thank you for"
+    r"|thanks for|i'?d be (?:happy|glad|delighted)|i'?m (?:happy|glad|delighted)"
+    r"|i (?:would|will) be (?:happy|glad)|i can help"
     r"|(?:here|below) (?:is|are)\b[^.\n]{0,200}:)(?:\W|$)"
 )
 FINISHED = re.compile(r"(?:[.!?…。！？:;]|```|\|)[\"')\]*_}”’]*$")
 
 
-def _metric(
-    value: str,
-    title: str,
-    description: str,
-    *,
-    kind: str = "rate",
-    unit: str = "",
-    better: str | None = None,
-    headline: bool = False,
-) -> Metric:
-    return Metric.model_validate(
-        {"name": f"style.{value}", "title": title, "description": description}
-        | {"kind": kind, "unit": unit, "better": better, "headline": headline}
-    )
-
-
 METRICS = (
-    _metric("answer", "answers", "The completion answers (or, on a text to continue, continues it) and ends within the token limit.", better="higher", headline=True),
-    _metric("loop", "loops", "The completion goes in circles: the same words, lines or pattern again and again.", better="lower", headline=True),
-    _metric("continuation", "continues the document instead of answering", "The completion goes on with the prompt's document: more questions, the next task, a forum page. Only on instructions.", better="lower", headline=True),
-    _metric("self_dialogue", "writes the other side's turns", "The completion plays both sides of a dialogue or writes the tokens of a chat template.", better="lower", headline=True),
-    _metric("stopped", "ends by itself", "The model ended the completion, and not the token limit. Only where it was recorded.", better="higher", headline=True),
-    _metric("echo", "repeats the prompt", "The completion is the prompt again, once or twice, and next to nothing else.", better="lower"),
-    _metric("empty", "says nothing", "The completion is blank, or nothing but thinking.", better="lower"),
-    _metric("cut", "is cut by the token limit", "The token limit ended a completion that was in no other state.", better="lower"),
-    _metric("words", "length", "Words of what the reader sees; a Chinese or Japanese character counts as one.", kind="mean", unit="words"),
-    _metric("distinct_2", "distinct word pairs", "Share of the neighbouring word pairs that are different ones. Longer texts have fewer.", kind="mean"),
-    _metric("repeated_share", "repeated phrases", "Share of the sequences of four words that stood in the text before.", kind="mean", better="lower"),
-    _metric("finished_sentence", "ends with a finished sentence", "The last character that is not a quote or bracket ends a sentence, a code block or a table row.", better="higher"),
-    _metric("markdown", "uses Markdown", "Any heading, list, table, code, quote or bold text."),
-    _metric("preamble", "opens with a preamble", "Begins with a courtesy such as \"Sure!\" or \"Here is ...:\" before the matter itself."),
-)  # fmt: skip
+    Metric(
+        name="style.answer",
+        title="answers",
+        description=(
+            "The completion answers (or, on a text to continue, continues it) and ends within the token limit."
+        ),
+        kind="rate",
+        better="higher",
+        headline=True,
+    ),
+    Metric(
+        name="style.loop",
+        title="loops",
+        description="The completion goes in circles: the same words, lines or pattern again and again.",
+        kind="rate",
+        better="lower",
+        headline=True,
+    ),
+    Metric(
+        name="style.continuation",
+        title="continues the document instead of answering",
+        description=(
+            "The completion goes on with the prompt's document: more questions, the next task, a "
+            "forum page. Only on instructions."
+        ),
+        kind="rate",
+        better="lower",
+        headline=True,
+    ),
+    Metric(
+        name="style.self_dialogue",
+        title="writes the other side's turns",
+        description="The completion plays both sides of a dialogue or writes the tokens of a chat template.",
+        kind="rate",
+        better="lower",
+        headline=True,
+    ),
+    Metric(
+        name="style.stopped",
+        title="ends by itself",
+        description="The model ended the completion, and not the token limit. Only where it was recorded.",
+        kind="rate",
+        better="higher",
+        headline=True,
+    ),
+    Metric(
+        name="style.echo",
+        title="repeats the prompt",
+        description="The completion is the prompt again, once or twice, and next to nothing else.",
+        kind="rate",
+        better="lower",
+    ),
+    Metric(
+        name="style.empty",
+        title="says nothing",
+        description="The completion is blank, or nothing but thinking.",
+        kind="rate",
+        better="lower",
+    ),
+    Metric(
+        name="style.cut",
+        title="is cut by the token limit",
+        description="The token limit ended a completion that was in no other state.",
+        kind="rate",
+        better="lower",
+    ),
+    Metric(
+        name="style.words",
+        title="length",
+        description="Words of what the reader sees; a Chinese or Japanese character counts as one.",
+        kind="mean",
+        unit="words",
+    ),
+    Metric(
+        name="style.distinct_2",
+        title="distinct word pairs",
+        description="Share of the neighbouring word pairs that are different ones. Longer texts have fewer.",
+        kind="mean",
+    ),
+    Metric(
+        name="style.repeated_share",
+        title="repeated phrases",
+        description="Share of the sequences of four words that stood in the text before.",
+        kind="mean",
+        better="lower",
+    ),
+    Metric(
+        name="style.finished_sentence",
+        title="ends with a finished sentence",
+        description=("The last character that is not a quote or bracket ends a sentence, a code block or a table row."),
+        kind="rate",
+        better="higher",
+    ),
+    Metric(
+        name="style.markdown",
+        title="uses Markdown",
+        description="Any heading, list, table, code, quote or bold text.",
+        kind="rate",
+    ),
+    Metric(
+        name="style.preamble",
+        title="opens with a preamble",
+        description='Begins with a courtesy such as "Sure!" or "Here is ...:" before the matter itself.',
+        kind="rate",
+    ),
+)
 
 
 class Style:
@@ -83,7 +160,7 @@ class Style:
 
 
 def _states(state: State, sample: Sample) -> dict[str, float]:
-    states = {name: float(name == state.name) for name in STATES}
+    states: dict[str, float] = {name: float(name == state.name) for name in STATES}
     if sample.kind == "continuation":
         # To go on with the text is what was asked there, so it cannot be a fault.
         del states["continuation"]
@@ -100,7 +177,7 @@ def _form(text: FoldedText) -> dict[str, float]:
     values["markdown"] = float(MARKDOWN.search(text.text) is not None)
     values["preamble"] = float(PREAMBLE.match(text.lower) is not None)
     if len(words) >= 2:
-        values["distinct_2"] = len(set(zip(words, words[1:], strict=False))) / (len(words) - 1)
+        values["distinct_2"] = len(set(pairwise(words))) / (len(words) - 1)
     if len(words) >= 4:
         values["repeated_share"] = repeated_share(words)
     return values

@@ -1,0 +1,182 @@
+"""Every request becomes one outcome, a completion or a failure, written as soon as it is there."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Protocol
+
+from evalharness.backends import Backend
+from evalharness.errors import BackendError, EvalHarnessError
+from evalharness.records import (
+    Checkpoint,
+    Completion,
+    DeterminismCheck,
+    Failure,
+    GenerationRequest,
+    Notice,
+    Plan,
+    ResolvedCheckpoint,
+)
+from evalharness.store import RETRIED, Appender, RunStore
+
+
+class Progress(Protocol):
+    """Is told how a generation goes."""
+
+    def start(self, checkpoint: str, *, total: int, done: int) -> None:
+        """A checkpoint's turn begins; `done` of its `total` requests were answered in an earlier run."""
+        ...
+
+    def advance(self, *, tokens: int) -> None:
+        """One more request is answered, with so many generated tokens."""
+        ...
+
+    def finish(self) -> None:
+        """The checkpoint's turn is over, well or not."""
+        ...
+
+
+class NoProgress:
+    """Says nothing."""
+
+    def start(self, checkpoint: str, *, total: int, done: int) -> None:
+        """Say nothing."""
+
+    def advance(self, *, tokens: int) -> None:
+        """Say nothing."""
+
+    def finish(self) -> None:
+        """Say nothing."""
+
+
+def generate(
+    plan: Plan,
+    store: RunStore,
+    open_backend: Callable[[Checkpoint], Backend],
+    *,
+    check_determinism: int = 0,
+    progress: Progress | None = None,
+) -> None:
+    """Generate what is missing, one checkpoint after the other, so that only one is in memory at a time.
+
+    Args:
+        plan: the requests.
+        store: the run directory, locked by the caller.
+        open_backend: makes a backend; its weights are loaded only where something is missing.
+        check_determinism: how many samples of each checkpoint are generated again, each alone.
+        progress: told about each outcome.
+
+    Raises:
+        EvalHarnessError: going on is pointless; outcomes so far are kept.
+    """
+    recovered = store.recover()
+    outcomes = store.read_outcomes()
+    checked = {one.checkpoint for one in store.read_events() if isinstance(one, DeterminismCheck)}
+    with store.appending() as out:
+        if recovered:
+            message = "the last line was torn when the run was stopped; it was cut off and its request generated again"
+            out.append(Notice(checkpoint=plan.baseline, kind="recovered", message=message))
+        for resolved in plan.checkpoints:
+            count = 0 if resolved.name in checked else check_determinism
+            turn = Turn(resolved, plan, outcomes, out, progress or NoProgress())
+            turn.run(open_backend, check_determinism=count)
+
+
+class Turn:
+    """One checkpoint's turn: its missing requests, then its determinism check."""
+
+    def __init__(
+        self,
+        resolved: ResolvedCheckpoint,
+        plan: Plan,
+        outcomes: dict[str, Completion | Failure],
+        out: Appender,
+        progress: Progress,
+    ) -> None:
+        self.resolved = resolved
+        self.requests = [request for request in plan.requests if request.checkpoint == resolved.name]
+        self.missing = [request for request in self.requests if _is_missing(outcomes.get(request.id))]
+        self.outcomes = outcomes
+        self.out = out
+        self.progress = progress
+        self.batch = "the conditions of the run"
+
+    def run(self, open_backend: Callable[[Checkpoint], Backend], *, check_determinism: int) -> None:
+        """Open the backend where there is work, and close it whatever happens."""
+        if not self.missing and not check_determinism:
+            return
+        backend = open_backend(self.resolved.checkpoint)
+        self.progress.start(self.resolved.name, total=len(self.requests), done=len(self.requests) - len(self.missing))
+        try:
+            for event in outcomes_of(backend, self.missing):
+                self._record(event)
+            if check_determinism:
+                self.out.append(self._check(backend, check_determinism))
+        finally:
+            self.progress.finish()
+            backend.close()
+
+    def _record(self, event: Completion | Failure | Notice) -> None:
+        self.out.append(event)
+        if isinstance(event, Notice):
+            self.batch = event.message if event.kind == "batch" else self.batch
+            return
+        self.outcomes[event.request_id] = event
+        self.progress.advance(tokens=(event.completion_tokens or 0) if isinstance(event, Completion) else 0)
+
+    def _check(self, backend: Backend, count: int) -> DeterminismCheck:
+        answered = [request for request in self.requests if isinstance(self.outcomes.get(request.id), Completion)]
+        chosen = _spread(answered, count)
+        changed = [request.sample_id for request in chosen if self._differs_alone(backend, request)]
+        return DeterminismCheck(
+            checkpoint=self.resolved.name, n=len(chosen), changed=tuple(dict.fromkeys(changed)), batch=self.batch
+        )
+
+    def _differs_alone(self, backend: Backend, request: GenerationRequest) -> bool:
+        again = [event for event in outcomes_of(backend, [request]) if isinstance(event, Completion)]
+        first = self.outcomes[request.id]
+        return not again or not isinstance(first, Completion) or again[0].text != first.text
+
+
+def outcomes_of(backend: Backend, requests: Sequence[GenerationRequest]) -> Iterator[Completion | Failure | Notice]:
+    """One outcome for each request, whatever the backend does.
+
+    A crash inside the backend must not lose the other requests: what is left is tried one by one, and what crashes
+    again is a failure of its own. A request without an outcome is a failure of kind `missing`.
+    """
+    left = {request.id: request for request in requests}
+    try:
+        yield from _ticked_off(backend.generate(requests), left)
+    except EvalHarnessError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the one place where a backend's crash becomes a record
+        if len(requests) == 1:
+            kept = Failure(request_id=requests[0].id, kind="error", message=f"{type(error).__name__}: {error}"[:500])
+            left.clear()
+            yield kept
+    if len(requests) > 1:
+        for request in list(left.values()):
+            yield from outcomes_of(backend, [request])
+        return
+    for request in left.values():
+        yield Failure(request_id=request.id, kind="missing", message="the backend gave no outcome for this request")
+
+
+def _ticked_off(
+    events: Iterable[Completion | Failure | Notice], left: dict[str, GenerationRequest]
+) -> Iterator[Completion | Failure | Notice]:
+    for event in events:
+        if not isinstance(event, Notice) and left.pop(event.request_id, None) is None:
+            raise BackendError(
+                f"the backend gave a second outcome, or one that nobody asked for, for request {event.request_id}",
+                fix="report this as a defect of the backend",
+            )
+        yield event
+
+
+def _is_missing(outcome: Completion | Failure | None) -> bool:
+    return outcome is None or (isinstance(outcome, Failure) and outcome.kind in RETRIED)
+
+
+def _spread(requests: Sequence[GenerationRequest], count: int) -> list[GenerationRequest]:
+    """`count` requests, evenly spread."""
+    count = min(count, len(requests))
+    return [requests[index * len(requests) // count] for index in range(count)]

@@ -1,0 +1,378 @@
+"""The run directory: its layout, atomic writes, append and resume. Nobody else opens run files.
+
+manifest.json     where the run came from
+plan.json         suites, resolved checkpoints, requests
+outcomes.jsonl    append-only, one line an event of the generation: outcomes, notices, determinism checks
+scores.jsonl      one line a score
+comparison.json   summaries, paired differences, findings
+report.html       all of it, for people
+"""
+
+import errno
+import fcntl
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from evalharness.errors import FormatVersionError, RunInUse, StoreError
+from evalharness.records import (
+    Comparison,
+    Completion,
+    DeterminismCheck,
+    Failure,
+    GenerationEvent,
+    GenerationRequest,
+    Manifest,
+    Notice,
+    Plan,
+    Record,
+    Score,
+    explain,
+)
+
+if TYPE_CHECKING:
+    import pandas
+
+FORMAT_VERSION = 1
+# 1: the first format.
+
+EVENTS: TypeAdapter[Completion | Failure | Notice | DeterminismCheck] = TypeAdapter(GenerationEvent)
+RETRIED = frozenset({"server", "timeout", "out_of_memory", "error"})
+"""Kinds of failure that may pass: `--resume` tries these requests again."""
+AnyRecord = TypeVar("AnyRecord", bound=Record)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run directory, read."""
+
+    path: Path
+    manifest: Manifest
+    plan: Plan
+    outcomes: dict[str, Completion | Failure]
+    """By request id."""
+    notices: tuple[Notice, ...]
+    determinism: tuple[DeterminismCheck, ...]
+    scores: tuple[Score, ...]
+    comparison: Comparison | None
+
+    def requests_of(self, checkpoint: str) -> list[GenerationRequest]:
+        """The requests to one checkpoint, in suite order."""
+        return [request for request in self.plan.requests if request.checkpoint == checkpoint]
+
+    def scores_of(self, request_id: str) -> list[Score]:
+        """All scores of one request's completion."""
+        return self._scores_by_request.get(request_id, [])
+
+    @cached_property
+    def _scores_by_request(self) -> dict[str, list[Score]]:
+        grouped: dict[str, list[Score]] = {}
+        for score in self.scores:
+            grouped.setdefault(score.request_id, []).append(score)
+        return grouped
+
+    def scores_frame(self) -> "pandas.DataFrame":
+        """One row a value: checkpoint, sample_id, category, replicate, metric, value, label."""
+        import pandas
+
+        samples = self.plan.samples
+        rows = [
+            {
+                "checkpoint": request.checkpoint,
+                "sample_id": request.sample_id,
+                "category": samples[request.sample_id].category,
+                "replicate": request.replicate,
+                "metric": f"{score.scorer}.{name}",
+                "value": value,
+                "label": score.label,
+            }
+            for request in self.plan.requests
+            for score in self.scores_of(request.id)
+            for name, value in score.values.items()
+        ]
+        return pandas.DataFrame(rows)
+
+
+class RunStore:
+    """Reads and writes one run directory.
+
+    Whole files are written beside and renamed, so a reader never sees half of one. `outcomes.jsonl` is flushed after
+    each line, which survives the death of the process, and synced to the disk when the lock is given back.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    # ------------------------------------------------------------------------------------------ lock
+
+    @contextmanager
+    def lock(self, *, create: bool = False) -> Iterator[None]:
+        """Keep every other process from writing here; the lock goes with the process, however it ends.
+
+        Raises:
+            RunInUse: another process holds it.
+            StoreError: the directory cannot be written, or is no run directory (unless `create`).
+        """
+        if create:
+            self._make_directory()
+        else:
+            self.read_manifest()
+        with self._writing(), (self.path / ".lock").open("a+") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise self._in_use() from None
+            handle.truncate(0)
+            handle.write(str(os.getpid()))
+            handle.flush()
+            yield
+
+    def _in_use(self) -> RunInUse:
+        holder = (self.path / ".lock").read_text() or "unknown"
+        return RunInUse(
+            f"{self.path} is in use by another process (pid {holder})",
+            fix="wait for it, stop it, or write elsewhere with --out",
+        )
+
+    def _make_directory(self) -> None:
+        with self._writing():
+            self.path.mkdir(parents=True, exist_ok=True)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                raise StoreError(
+                    f"no space left to write {self.path}; everything written so far is intact",
+                    fix="free some space, then go on with --resume",
+                ) from None
+            raise StoreError(
+                f"{self.path} cannot be written: {error.strerror}", fix="give another place with --out"
+            ) from None
+
+    # ----------------------------------------------------------------------------------------- start
+
+    def start(self, manifest: Manifest, plan: Plan, *, resume: bool) -> Plan:
+        """Begin a new run, or take up the one that is here, and return its plan.
+
+        Raises:
+            StoreError: there is a run and `resume` is not set, or its plan differs from this one.
+        """
+        if not (self.path / "plan.json").exists():
+            self._write("manifest.json", manifest.model_dump_json(indent=2))
+            self._write("plan.json", plan.model_dump_json())
+            return plan
+        self.refuse_existing(resume=resume)
+        self._check_same(self.read_plan(), plan)
+        return self.read_plan()
+
+    def refuse_existing(self, *, resume: bool) -> None:
+        """Raise StoreError where a run is here already and must not be gone on with."""
+        if not resume and (self.path / "manifest.json").exists():
+            raise StoreError(
+                f"{self.path} holds a run already", fix="go on with it (--resume), or give another place with --out"
+            )
+
+    def _check_same(self, stored: Plan, planned: Plan) -> None:
+        if [request.id for request in stored.requests] == [request.id for request in planned.requests]:
+            return
+        raise StoreError(
+            f"{self.path} was started under other conditions: {_what_differs(stored, planned)}",
+            fix="restore them, or start a new run with another --out",
+        )
+
+    # -------------------------------------------------------------------------------------- outcomes
+
+    @contextmanager
+    def appending(self) -> Iterator["Appender"]:
+        """Open `outcomes.jsonl` for appending, a torn last line cut off first."""
+        with self._writing():
+            handle = (self.path / "outcomes.jsonl").open("ab", buffering=0)
+        with handle:
+            yield Appender(self, handle.fileno())
+            with self._writing():
+                os.fsync(handle.fileno())
+
+    def recover(self) -> bool:
+        """Cut off a last line that was torn by a kill or a full disk; True where there was one."""
+        path = self.path / "outcomes.jsonl"
+        if not path.exists():
+            return False
+        content = path.read_bytes()
+        whole = content.rfind(b"\n") + 1
+        if whole == len(content):
+            return False
+        with self._writing():
+            os.truncate(path, whole)
+        return True
+
+    def read_events(self) -> list[Completion | Failure | Notice | DeterminismCheck]:
+        """All events in the order they were written; a torn last line is left out.
+
+        Raises:
+            StoreError: a line other than the last is not an event.
+        """
+        path = self.path / "outcomes.jsonl"
+        if not path.exists():
+            return []
+        lines = path.read_bytes().split(b"\n")[:-1]
+        return [self._event(line, number) for number, line in enumerate(lines, start=1)]
+
+    def _event(self, line: bytes, number: int) -> Completion | Failure | Notice | DeterminismCheck:
+        try:
+            return EVENTS.validate_json(line)
+        except ValidationError:
+            raise StoreError(
+                f"{self.path / 'outcomes.jsonl'}:{number} is not an outcome of this version",
+                fix="delete that line and go on with --resume: its request is generated again",
+            ) from None
+
+    def read_outcomes(self) -> dict[str, Completion | Failure]:
+        """Outcomes by request id; where a failed request was tried again, the later outcome."""
+        return {one.request_id: one for one in self.read_events() if isinstance(one, Completion | Failure)}
+
+    # ------------------------------------------------------------------------------------ whole files
+
+    def read_manifest(self) -> Manifest:
+        """Read the manifest and refuse a run of a newer format.
+
+        Raises:
+            StoreError: this is not a run directory.
+            FormatVersionError: it was written by a later evalharness.
+        """
+        text = self._read("manifest.json")
+        try:
+            version = TypeAdapter(dict[str, object]).validate_json(text).get("format_version")
+        except ValidationError:
+            version = None
+        if isinstance(version, int) and version > FORMAT_VERSION:
+            raise FormatVersionError(
+                f"{self.path} has run format {version}; this evalharness reads up to {FORMAT_VERSION}",
+                fix="upgrade evalharness: pip install --upgrade evalharness",
+            )
+        return self._parse(Manifest, "manifest.json")
+
+    def read_plan(self) -> Plan:
+        """Read the plan."""
+        return self._parse(Plan, "plan.json")
+
+    def write_scores(self, scores: Iterable[Score]) -> None:
+        """Replace all scores."""
+        self._write("scores.jsonl", "".join(score.model_dump_json() + "\n" for score in scores))
+
+    def read_scores(self) -> tuple[Score, ...]:
+        """Read all scores; none where the run was not scored yet."""
+        if not (self.path / "scores.jsonl").exists():
+            return ()
+        return tuple(Score.model_validate_json(line) for line in self._read("scores.jsonl").splitlines())
+
+    def write_comparison(self, comparison: Comparison) -> None:
+        """Replace the comparison."""
+        self._write("comparison.json", comparison.model_dump_json(indent=2))
+
+    def read_comparison(self) -> Comparison | None:
+        """Read the comparison; None where there is none yet."""
+        return self._parse(Comparison, "comparison.json") if (self.path / "comparison.json").exists() else None
+
+    def write_report(self, html: str) -> Path:
+        """Replace the report and return its path."""
+        self._write("report.html", html)
+        return self.path / "report.html"
+
+    def load(self) -> Run:
+        """Read the whole run."""
+        manifest, events = self.read_manifest(), self.read_events()
+        return Run(
+            path=self.path,
+            manifest=manifest,
+            plan=self.read_plan(),
+            outcomes={one.request_id: one for one in events if isinstance(one, Completion | Failure)},
+            notices=tuple(one for one in events if isinstance(one, Notice)),
+            determinism=tuple(one for one in events if isinstance(one, DeterminismCheck)),
+            scores=self.read_scores(),
+            comparison=self.read_comparison(),
+        )
+
+    def _write(self, name: str, text: str) -> None:
+        temporary = self.path / f".{name}.new"
+        with self._writing():
+            try:
+                with temporary.open("w", encoding="utf-8") as handle:
+                    handle.write(text)
+                    handle.flush()
+                    os.fsync(handle.fileno())
+                temporary.replace(self.path / name)
+            finally:
+                temporary.unlink(missing_ok=True)
+
+    def _read(self, name: str) -> str:
+        try:
+            return (self.path / name).read_text(encoding="utf-8")
+        except (FileNotFoundError, NotADirectoryError):
+            raise StoreError(
+                f"{self.path} is not a run directory: it has no {name}", fix="`evalharness list runs` names the runs"
+            ) from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise StoreError(f"{self.path / name} cannot be read: {error}", fix="check the file") from None
+
+    def _parse(self, record: type[AnyRecord], name: str) -> AnyRecord:
+        try:
+            return record.model_validate_json(self._read(name))
+        except ValidationError as error:
+            raise StoreError(
+                f"{self.path / name} is not valid: {explain(error)}", fix="restore the file, or run again"
+            ) from None
+
+
+class Appender:
+    """Appends events to `outcomes.jsonl`; a line is there as a whole or not at all."""
+
+    def __init__(self, store: RunStore, descriptor: int) -> None:
+        self._store = store
+        self._descriptor = descriptor
+
+    def append(self, event: Completion | Failure | Notice | DeterminismCheck) -> None:
+        """Write one line.
+
+        Raises:
+            StoreError: the disk is full; the part of the line that was written is taken back.
+        """
+        line = event.model_dump_json().encode() + b"\n"
+        before = os.fstat(self._descriptor).st_size
+        with self._store._writing():
+            try:
+                written = os.write(self._descriptor, line)
+                while written < len(line):
+                    written += os.write(self._descriptor, line[written:])
+            except OSError:
+                os.ftruncate(self._descriptor, before)
+                raise
+
+
+def _what_differs(stored: Plan, planned: Plan) -> str:
+    if [suite.digest for suite in stored.suites] != [suite.digest for suite in planned.suites]:
+        return "the suite has changed"
+    old = {one.name: one for one in stored.checkpoints}
+    for one in planned.checkpoints:
+        if one.name not in old:
+            return f"checkpoint {one.name!r} is new"
+        changed = _changed_fields(old[one.name].identity, one.identity)
+        if changed:
+            return f"checkpoint {one.name!r} has another {', '.join(changed)}"
+        if old[one.name].checkpoint.prompt_format != one.checkpoint.prompt_format:
+            return f"checkpoint {one.name!r} is prompted as {one.checkpoint.prompt_format}"
+    changed = _changed_fields(stored.requests[0].config, planned.requests[0].config)
+    return f"the generation has another {', '.join(changed)}" if changed else "the requests have changed"
+
+
+def _changed_fields(one: Record, other: Record) -> list[str]:
+    left, right = one.model_dump(), other.model_dump()
+    return [name.replace("_", " ") for name in left if left[name] != right.get(name)]

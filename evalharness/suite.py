@@ -1,0 +1,171 @@
+"""Suites on disk: `prompts/<suite>/suite.toml` and `samples.jsonl`, data only, validated when they are loaded."""
+
+import difflib
+import json
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import ConfigDict, ValidationError
+
+from evalharness.constraints import validate
+from evalharness.errors import SuiteError
+from evalharness.records import Message, Record, Sample, Suite, digest, explain
+
+HEAD, SAMPLES = "suite.toml", "samples.jsonl"
+SAMPLE_KEYS = ("prompt", *Sample.model_fields)
+
+
+class SuiteHead(Record):
+    """What `suite.toml` holds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+
+    name: str
+    version: str
+    license: str
+    source: str
+    scorers: tuple[str, ...]
+    description: str = ""
+
+
+def shipped_folder() -> Path:
+    """Where the shipped suites are: inside the installed package, or at the top of a checkout."""
+    package = Path(__file__).parent
+    installed = package / "prompts"
+    return installed if installed.is_dir() else package.parent / "prompts"
+
+
+def list_suites() -> list[Path]:
+    """The folders of the shipped suites, by name."""
+    return sorted(head.parent for head in shipped_folder().glob(f"*/{HEAD}"))
+
+
+def load_suite(name_or_folder: str | Path) -> Suite:
+    """Load and validate a suite: a name of a shipped one, or a folder.
+
+    Raises:
+        SuiteError: it is missing or not valid; the message names the file and the line.
+    """
+    folder = _find(name_or_folder)
+    head = _read_head(folder / HEAD)
+    samples = tuple(_read_samples(folder / SAMPLES))
+    if not samples:
+        raise SuiteError(f"{folder / SAMPLES} holds no sample", fix="write one sample a line")
+    content = [head.model_dump(mode="json"), [sample.model_dump(mode="json") for sample in samples]]
+    return Suite(**head.model_dump(), samples=samples, digest=digest(content))
+
+
+def _find(name_or_folder: str | Path) -> Path:
+    folder = Path(name_or_folder)
+    if folder.is_dir():
+        return folder
+    shipped = {path.name: path for path in list_suites()}
+    if str(name_or_folder) in shipped:
+        return shipped[str(name_or_folder)]
+    close = difflib.get_close_matches(str(name_or_folder), shipped, n=1)
+    fix = f"did you mean {close[0]!r}?" if close else f"use one of {', '.join(shipped)}, or a folder"
+    raise SuiteError(f"there is no suite or folder {str(name_or_folder)!r}", fix=fix)
+
+
+# ------------------------------------------------------------------------------------------ suite.toml
+
+
+def _read_head(path: Path) -> SuiteHead:
+    try:
+        data = tomllib.loads(_read(path))
+    except tomllib.TOMLDecodeError as error:
+        raise SuiteError(f"{path} is not valid TOML: {error}", fix="correct that line") from None
+    _refuse_unknown(data, tuple(SuiteHead.model_fields), str(path))
+    try:
+        return SuiteHead.model_validate(data)
+    except ValidationError as error:
+        raise SuiteError(f"{path}: {explain(error)}", fix=f"it needs {', '.join(SuiteHead.model_fields)}") from None
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise SuiteError(f"there is no file {path}", fix=f"a suite is a folder with {HEAD} and {SAMPLES}") from None
+    except OSError as error:
+        raise SuiteError(f"{path} cannot be read: {error.strerror}", fix="make the file readable") from None
+    except UnicodeDecodeError as error:
+        raise SuiteError(f"{path} is not UTF-8 (byte {error.start})", fix="save it as UTF-8") from None
+
+
+# --------------------------------------------------------------------------------------- samples.jsonl
+
+
+def _read_samples(path: Path) -> Iterator[Sample]:
+    lines: dict[str, int] = {}
+    for number, line in enumerate(_read(path).split("\n"), start=1):
+        if not line.strip():
+            continue
+        sample = _sample(line, f"{path}:{number}")
+        if sample.id in lines:
+            raise SuiteError(
+                f"{path}: lines {lines[sample.id]} and {number} both have the id {sample.id!r}", fix="rename one"
+            )
+        lines[sample.id] = number
+        yield sample
+
+
+def _sample(line: str, where: str) -> Sample:
+    data = _parse(line, where)
+    _refuse_unknown(data, SAMPLE_KEYS, where)
+    if ("prompt" in data) == ("messages" in data):
+        raise SuiteError(f"{where} needs either prompt or messages", fix="give one of the two")
+    if "prompt" in data:
+        data["messages"] = [{"role": "user", "content": data.pop("prompt")}]
+    try:
+        sample = Sample.model_validate(data)
+    except ValidationError as error:
+        raise SuiteError(f"{where}: {explain(error)}", fix="correct that field") from None
+    _check(sample, where)
+    return sample
+
+
+def _parse(line: str, where: str) -> dict[str, Any]:
+    try:
+        data = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise SuiteError(f"{where} is not valid JSON: {error.msg} at column {error.colno}", fix="correct it") from None
+    if not isinstance(data, dict):
+        raise SuiteError(f"{where} is not a JSON object", fix='write {"id": ..., "prompt": ..., "category": ...}')
+    return data
+
+
+def _check(sample: Sample, where: str) -> None:
+    """What a type cannot say."""
+    problem = _turn_problem(sample.messages)
+    if not sample.id.strip() or not sample.category.strip():
+        problem = "id and category must not be empty"
+    if problem:
+        raise SuiteError(f"{where}: {problem}", fix="correct that field")
+    for constraint in sample.constraints:
+        try:
+            validate(constraint)
+        except ValueError as error:
+            raise SuiteError(
+                f"{where}: constraint {constraint.kind!r}: {error}", fix="correct that constraint"
+            ) from None
+
+
+def _turn_problem(messages: tuple[Message, ...]) -> str | None:
+    if any(not message.content.strip() for message in messages):
+        return "a turn is empty"
+    if messages[-1].role != "user":
+        return "the last turn must be the user's"
+    if any(message.role == "system" for message in messages[1:]):
+        return "a system turn must come first"
+    return None
+
+
+def _refuse_unknown(data: dict[str, Any], known: tuple[str, ...], where: str) -> None:
+    for key in data:
+        if key not in known:
+            close = difflib.get_close_matches(key, known, n=1)
+            fix = f"write {close[0]!r}" if close else f"the keys are {', '.join(known)}"
+            raise SuiteError(f"{where} has an unknown key {key!r}", fix=fix)
