@@ -97,8 +97,7 @@ def find_self_dialogue(text: FoldedText, request: Request) -> Sign | None:
     own = OWN_SIDE.search(text.lower)
     # A single "Question:" may head an answer; with the other side's reply, or after some text, it is a second turn.
     if own or text.lower[: marker.start()].strip():
-        start = min(marker.start(), own.start()) if own and not text.lower[: own.start()].strip() else marker.start()
-        return Sign(start, len(text.text), f"writes the turn of {marker.group().strip(' *#[]>:')!r}")
+        return Sign(marker.start(), len(text.text), f"writes the turn of {marker.group().strip(' *#[]>:')!r}")
     return None
 
 

@@ -132,25 +132,26 @@ def _chunk_loop(folded: FoldedText) -> Loop | None:
 
 
 def _exact_loop(folded: FoldedText, ending: Ending) -> Loop | None:
-    loop = _word_loop(folded, folded.words, folded.word_spans, ending) if len(folded.words) >= 8 else None
+    loop = _word_loop(folded, range(len(folded.words)), ending)
     if loop or ending.stopped or not DIGIT.search(folded.text):
         return loop
     # A model that is stuck often still counts: "8. The Moth 9. The Moth 10. The Moth".
-    spans = [span for span, word in zip(folded.word_spans, folded.words, strict=True) if not word.isdigit()]
-    return _word_loop(folded, [word for word in folded.words if not word.isdigit()], spans, ending)
+    return _word_loop(folded, [place for place, word in enumerate(folded.words) if not word.isdigit()], ending)
 
 
-def _word_loop(
-    folded: FoldedText, words: Sequence[str], spans: Sequence[tuple[int, int]], ending: Ending
-) -> Loop | None:
+def _word_loop(folded: FoldedText, places: Sequence[int], ending: Ending) -> Loop | None:
+    """The first loop among the words at `places`."""
+    words = [folded.words[place] for place in places]
     for stretch in periodic_stretches(words):
         # Cheap tests first: nearly all stretches are a phrase that happens to come twice.
         if stretch.length < 8 or stretch.rounds < 2:
             continue
-        length = stretch.length / 3 if _is_formatted(folded, words, spans, stretch) else stretch.length
+        formatted = _is_formatted(folded, places[stretch.first : stretch.first + stretch.period])
+        length = stretch.length / 3 if formatted else stretch.length
         if _is_degenerate(length, stretch.rounds, stretch.end >= len(words) - 2, ending):
             reason = f"the same {stretch.period} words {stretch.rounds:.0f} times in a row"
-            return Loop(spans[stretch.first][0], spans[stretch.end - 1][1], reason)
+            start, end = folded.word_spans[places[stretch.first]][0], folded.word_spans[places[stretch.end - 1]][1]
+            return Loop(start, end, reason)
     return None
 
 
@@ -166,13 +167,13 @@ def _is_degenerate(length: float, rounds: float, at_end: bool, ending: Ending) -
     return rounds >= 4 and length >= 32
 
 
-def _is_formatted(folded: FoldedText, words: Sequence[str], spans: Sequence[tuple[int, int]], stretch: Stretch) -> bool:
-    """Whether the stretch is code, markup, a table or numbers, where repetition is part of the form."""
-    first, last = stretch.first, stretch.first + stretch.period - 1
-    if all(word.isdigit() for word in words[first : last + 1]):
+def _is_formatted(folded: FoldedText, places: Sequence[int]) -> bool:
+    """Whether the words at `places` are code, markup, a table or numbers, where repetition is part of the form."""
+    if all(folded.words[place].isdigit() for place in places):
         return True
-    piece = folded.lower[folded.lower.rfind("\n", 0, spans[first][0]) + 1 : spans[last][1]]
-    return sum(piece.count(sign) for sign in "{}[]()<>|=;\\/") * 2 >= stretch.period
+    start, end = folded.word_spans[places[0]][0], folded.word_spans[places[-1]][1]
+    piece = folded.lower[folded.lower.rfind("\n", 0, start) + 1 : end]
+    return sum(piece.count(sign) for sign in "{}[]()<>|=;\\/") * 2 >= len(places)
 
 
 def _template_loop(folded: FoldedText, ending: Ending, request: Sequence[str]) -> Loop | None:
@@ -207,7 +208,9 @@ def _near_repeats(pieces: Sequence[Piece], ending: Ending, request: Sequence[str
 
 
 def _alike(one: Sequence[str], other: Sequence[str]) -> bool:
-    return len(one) >= 4 and len(other) >= 4 and similarity(one, other) >= 0.6
+    if len(one) < 4 or len(other) < 4 or (one[0] != other[0] and one[-1] != other[-1]):
+        return False
+    return similarity(one, other) >= 0.6
 
 
 def _too_alike(

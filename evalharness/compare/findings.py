@@ -1,0 +1,123 @@
+"""What to say first: the most telling differences in plain sentences, and what to beware of."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+
+from evalharness.compare.values import Values
+from evalharness.records import Completion, Failure, Finding, Metric, PairedDifference, Plan
+from evalharness.text import (
+    format_interval,
+    format_number,
+    format_points,
+    format_points_interval,
+    format_rate,
+    format_share,
+)
+
+MOST_FINDINGS = 5
+MOST_PER_SCORER = 2
+SHOWN_SAMPLES = 5
+
+
+def findings_of(
+    values: Values,
+    metrics: Sequence[Metric],
+    differences: Sequence[PairedDifference],
+    plan: Plan,
+) -> list[Finding]:
+    """Up to five sentences, the best supported first, at most two of one scorer."""
+    known = {metric.name: metric for metric in metrics}
+    chosen = list(_chosen([one for one in differences if one.category is None and one.difference]))
+    found = [_finding(values, known[one.metric], one, plan) for one in chosen]
+    return found or [_nothing(differences)]
+
+
+def _chosen(differences: Sequence[PairedDifference]) -> Iterator[PairedDifference]:
+    per_scorer: Counter[str] = Counter()
+    for difference in sorted(differences, key=_rank):
+        scorer = difference.metric.partition(".")[0]
+        if per_scorer[scorer] < MOST_PER_SCORER and per_scorer.total() < MOST_FINDINGS:
+            per_scorer[scorer] += 1
+            yield difference
+
+
+def _rank(difference: PairedDifference) -> tuple[bool, bool, float, float]:
+    """Shown before not shown, headline before exploratory, then by p-value and by size."""
+    shown = difference.verdict in ("higher", "lower")
+    p_value = 1.0 if difference.p_value is None else difference.p_value
+    return not shown, difference.exploratory, p_value, -abs(difference.difference or 0.0)
+
+
+def _finding(values: Values, metric: Metric, difference: PairedDifference, plan: Plan) -> Finding:
+    says = _says_rate if metric.kind == "rate" else _says_mean
+    sentence = f"{says(metric, difference, plan)} {_says_verdict(difference)}"
+    return Finding(sentence=sentence, metric=metric.name, sample_ids=_evidence(values, metric.name, plan))
+
+
+def _says_rate(metric: Metric, one: PairedDifference, plan: Plan) -> str:
+    baseline, candidate, difference = one.baseline_mean or 0.0, one.candidate_mean or 0.0, one.difference or 0.0
+    left = format_rate(round(baseline * one.n_pairs, 2), one.n_pairs)
+    right = format_rate(round(candidate * one.n_pairs, 2), one.n_pairs)
+    interval = f", 95 % interval {format_points_interval(one.interval)}" if one.interval else ""
+    return f"{plan.baseline} {metric.title} in {left}, {plan.candidate} in {right} ({format_points(difference)}{interval})."
+
+
+def _says_mean(metric: Metric, one: PairedDifference, plan: Plan) -> str:
+    unit = f" {metric.unit}" if metric.unit else ""
+    left, right = format_number(one.baseline_mean), format_number(one.candidate_mean)
+    interval = f", 95 % interval {format_interval(one.interval)}" if one.interval else ""
+    size = format_number(one.difference, signed=True)
+    title = metric.title[:1].upper() + metric.title[1:]
+    return f"{title}: {plan.baseline} {left}{unit}, {plan.candidate} {right}{unit} ({size}{interval})."
+
+
+def _says_verdict(one: PairedDifference) -> str:
+    more = f"; about {one.pairs_needed} would show a difference of this size" if one.pairs_needed else ""
+    match one.verdict:
+        case "higher" | "lower":
+            return f"Shown with {one.n_pairs} pairs."
+        case "too few pairs":
+            return f"Too few pairs ({one.n_pairs}) to say more than that about these samples{more}."
+        case _:
+            return f"No difference shown with {one.n_pairs} pairs{more}."
+
+
+def _evidence(values: Values, metric: str, plan: Plan) -> tuple[str, ...]:
+    """The samples on which the two sides differ most."""
+    left, right = values.of(plan.baseline, metric, None), values.of(plan.candidate, metric, None)
+    differ = {sample: abs(right[sample] - left[sample]) for sample in left if sample in right}
+    ranked = sorted((sample for sample in differ if differ[sample]), key=lambda sample: -differ[sample])
+    return tuple(ranked[:SHOWN_SAMPLES])
+
+
+def _nothing(differences: Sequence[PairedDifference]) -> Finding:
+    pairs = max((one.n_pairs for one in differences), default=0)
+    return Finding(sentence=f"Nothing differs between the two sides, in {pairs} pairs.", metric=None)
+
+
+# -------------------------------------------------------------------------------------------- warnings
+
+
+def warnings_of(plan: Plan, outcomes: Mapping[str, Completion | Failure]) -> Iterator[str]:
+    """What a reader must know before believing a number."""
+    for checkpoint in plan.checkpoints:
+        ended = [outcomes.get(request.id) for request in plan.requests if request.checkpoint == checkpoint.name]
+        yield from _warnings_of(checkpoint.name, ended)
+    for finding in plan.lint:
+        if finding.level != "note":
+            yield f"{finding.checkpoint or 'comparison'}: {finding.message} [{finding.code}]"
+
+
+def _warnings_of(name: str, ended: Sequence[Completion | Failure | None]) -> Iterator[str]:
+    failures = Counter(one.kind for one in ended if isinstance(one, Failure))
+    if failures:
+        kinds = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in failures.items())
+        yield f"{name}: {failures.total()} of {len(ended)} requests failed ({kinds}) and are in no number"
+    if missing := sum(one is None for one in ended):
+        yield f"{name}: {missing} of {len(ended)} requests were not generated yet"
+    completions = [one for one in ended if isinstance(one, Completion)]
+    if cut := sum(one.finish_reason == "length" for one in completions):
+        share = format_share(cut / len(completions))
+        yield f"{name}: {cut} of {len(completions)} completions ({share}) were cut by the token limit"
+    if unknown := sum(one.finish_reason is None for one in completions):
+        yield f"{name}: how {unknown} of {len(completions)} completions ended was not recorded"

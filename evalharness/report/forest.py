@@ -1,0 +1,167 @@
+"""The forest plot: each metric's paired difference as a dot on its interval, on one scale of percentage points.
+
+Each row is a small SVG with positions in percent, so that it fits a phone and a wide screen without distortion.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from evalharness.records import Comparison, Metric, PairedDifference
+from evalharness.report.words import direction_in_words, verdict_in_words
+from evalharness.text import format_interval, format_number, format_p, format_points, format_share
+
+SCALES = (10, 20, 40, 60, 80, 100)
+MARGIN = 3.0
+"""Percent of the width left free at each end, so that a dot at the edge is whole."""
+
+
+@dataclass(frozen=True)
+class DifferenceRow:
+    """One metric of the comparison, as text and, for a rate, as a drawing."""
+
+    title: str
+    description: str
+    direction: str
+    baseline: str
+    candidate: str
+    difference: str
+    interval: str
+    p_value: str
+    p_adjusted: str
+    pairs: str
+    truncated: int
+    record: str
+    """Wins, ties and losses."""
+    verdict: str
+    tone: str
+    """`more`, `less` or `open`: the colour of the drawing."""
+    headline: bool
+    method: str
+    drawing: Markup
+
+
+@dataclass(frozen=True)
+class Forest:
+    """The rows of the plot, headline metrics first, with their scale."""
+
+    headline: tuple[DifferenceRow, ...]
+    exploratory: tuple[DifferenceRow, ...]
+    means: tuple[DifferenceRow, ...]
+    axis: Markup
+    methods: tuple[str, ...]
+
+    @property
+    def rates(self) -> tuple[DifferenceRow, ...]:
+        """All rows that are drawn."""
+        return self.headline + self.exploratory
+
+
+def make_forest(comparison: Comparison) -> Forest:
+    """Build the plot from the differences over all categories."""
+    metrics = {metric.name: metric for metric in comparison.metrics}
+    overall = [(one, metrics[one.metric]) for one in comparison.differences if one.category is None]
+    scale = scale_of([one for one, metric in overall if metric.kind == "rate"])
+    rows = [(_row(one, metric, scale), metric.kind) for one, metric in overall]
+    rates = [row for row, kind in rows if kind == "rate"]
+    return Forest(
+        headline=tuple(row for row in rates if row.headline),
+        exploratory=tuple(row for row in rates if not row.headline),
+        means=tuple(row for row, kind in rows if kind == "mean"),
+        axis=_axis(scale),
+        methods=tuple(dict.fromkeys(row.method for row, _ in rows if row.method)),
+    )
+
+
+def scale_of(differences: Sequence[PairedDifference]) -> int:
+    """The smallest of `SCALES`, in points, that holds every interval."""
+    reached = [abs(edge) * 100 for one in differences if one.interval for edge in (one.interval.low, one.interval.high)]
+    reached += [abs(one.difference) * 100 for one in differences if one.difference is not None]
+    return next((scale for scale in SCALES if scale >= max(reached, default=0)), SCALES[-1])
+
+
+def _row(one: PairedDifference, metric: Metric, scale: int) -> DifferenceRow:
+    rate = metric.kind == "rate"
+    return DifferenceRow(
+        title=metric.title,
+        description=metric.description,
+        direction=direction_in_words(metric),
+        baseline=_level(one.baseline_mean, metric),
+        candidate=_level(one.candidate_mean, metric),
+        difference=format_difference(one, metric),
+        interval=format_interval(one.interval, scale=100.0 if rate else 1.0),
+        p_value="" if one.p_value is None else format_p(one.p_value),
+        p_adjusted="" if one.p_adjusted is None else format_p(one.p_adjusted),
+        pairs=f"{one.n_pairs:,}",
+        truncated=one.n_truncated,
+        record=f"{one.wins}, {one.ties}, {one.losses}",
+        verdict=verdict_in_words(one, metric),
+        tone={"higher": "more", "lower": "less"}.get(one.verdict, "open"),
+        headline=metric.headline and not one.exploratory,
+        method=one.method,
+        drawing=_drawing(one, scale) if rate else Markup(""),
+    )
+
+
+def format_difference(one: PairedDifference, metric: Metric) -> str:
+    """A difference in points for a rate, in the metric's unit for a mean; a dash where there is none."""
+    if one.difference is None:
+        return "–"
+    return format_points(one.difference) if metric.kind == "rate" else format_number(one.difference, signed=True)
+
+
+def _level(mean: float | None, metric: Metric) -> str:
+    if mean is None:
+        return "–"
+    return format_share(mean) if metric.kind == "rate" else format_number(mean)
+
+
+# --------------------------------------------------------------------------------------------- drawing
+
+
+def _place(value: float, scale: int) -> str:
+    """Where a share stands on the scale, in percent of the width."""
+    points = max(-scale, min(scale, value * 100))
+    return f"{50 + points / scale * (50 - MARGIN):.2f}%"
+
+
+def _drawing(one: PairedDifference, scale: int) -> Markup:
+    grid = Markup("").join(
+        Markup('<line class="{}" x1="{}" x2="{}" y1="0" y2="100%"/>').format(
+            "zero" if tick == 0 else "grid", _place(tick / 100, scale), _place(tick / 100, scale)
+        )
+        for tick in _ticks(scale)
+    )
+    # The row's own text says the same, so the drawing is hidden from screen readers.
+    return Markup('<svg class="strip" aria-hidden="true" focusable="false">{}{}{}</svg>').format(
+        grid, _whisker(one, scale), _dot(one, scale)
+    )
+
+
+def _whisker(one: PairedDifference, scale: int) -> Markup:
+    if one.interval is None:
+        return Markup("")
+    low, high = _place(one.interval.low, scale), _place(one.interval.high, scale)
+    caps = (Markup('<line x1="{0}" x2="{0}" y1="35%" y2="65%"/>').format(edge) for edge in (low, high))
+    return Markup('<g class="whisker"><line x1="{}" x2="{}" y1="50%" y2="50%"/>{}</g>').format(
+        low, high, Markup("").join(caps)
+    )
+
+
+def _dot(one: PairedDifference, scale: int) -> Markup:
+    if one.difference is None:
+        return Markup('<text x="50%" y="50%" class="nothing">no pairs</text>')
+    return Markup('<circle class="dot" cx="{}" cy="50%" r="6"/>').format(_place(one.difference, scale))
+
+
+def _axis(scale: int) -> Markup:
+    labels = (
+        Markup('<text x="{}" y="15">{}</text>').format(_place(tick / 100, scale), f"{tick:+d}" if tick else "0")
+        for tick in _ticks(scale)
+    )
+    return Markup('<svg class="axis" aria-hidden="true" focusable="false">{}</svg>').format(Markup("").join(labels))
+
+
+def _ticks(scale: int) -> tuple[int, ...]:
+    return (-scale, -scale // 2, 0, scale // 2, scale)

@@ -1,0 +1,163 @@
+"""What each side did: states as stacked bars, and refusals as a matrix of expected against observed."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from evalharness.records import Completion, Failure
+from evalharness.report.words import EXPECTED, REFUSALS, STATES
+from evalharness.store import Run
+from evalharness.text import format_share
+
+NARROWEST_NUMBER = 0.07
+"""A smaller part of a bar has no room for its number on a phone; the table below has it."""
+HEATS = 5
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One side's states, as a drawing."""
+
+    checkpoint: str
+    role: str
+    drawing: Markup
+
+
+@dataclass(frozen=True)
+class StateRow:
+    """One state with its count for each side."""
+
+    key: str
+    title: str
+    meaning: str
+    counts: tuple[tuple[int, str], ...]
+    """For each side the number and its share in words."""
+
+
+@dataclass(frozen=True)
+class States:
+    """The chart of states and its numbers."""
+
+    bars: tuple[Bar, ...]
+    rows: tuple[StateRow, ...]
+    totals: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class MatrixRow:
+    """What was observed where one thing was expected."""
+
+    expected: str
+    total: int
+    cells: tuple[tuple[int, str, int], ...]
+    """For each observed label: how many, the share in words, and how strongly to colour it."""
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Expected against observed, for one side."""
+
+    checkpoint: str
+    role: str
+    columns: tuple[str, ...]
+    rows: tuple[MatrixRow, ...]
+
+
+def labels_of(run: Run, checkpoint: str, scorer: str) -> Iterator[tuple[str, str]]:
+    """Sample id and label of each request to a checkpoint; what has no label is called by what it lacks."""
+    for request in run.requests_of(checkpoint):
+        match run.outcomes.get(request.id):
+            case Completion():
+                labels = [one.label for one in run.scores_of(request.id) if one.scorer == scorer and one.label]
+                yield request.sample_id, labels[0] if labels else "unscored"
+            case Failure():
+                yield request.sample_id, "failure"
+            case None:
+                yield request.sample_id, "missing"
+
+
+# ---------------------------------------------------------------------------------------------- states
+
+
+def make_states(run: Run, roles: Mapping[str, str]) -> States | None:
+    """Count the states of each side; None where no completion was scored for style."""
+    counts = {name: Counter(label for _, label in labels_of(run, name, "style")) for name in roles}
+    if not any(score.scorer == "style" for score in run.scores):
+        return None
+    present = [key for key in STATES if any(count[key] for count in counts.values())]
+    rows = tuple(
+        StateRow(key, *STATES[key], counts=tuple(_count(count[key], count.total()) for count in counts.values()))
+        for key in present
+    )
+    bars = tuple(Bar(name, role, _bar(counts[name], present)) for name, role in roles.items())
+    return States(bars, rows, tuple(count.total() for count in counts.values()))
+
+
+def _count(number: int, total: int) -> tuple[int, str]:
+    return number, format_share(number / total) if total else "–"
+
+
+def _bar(counts: Counter[str], keys: Sequence[str]) -> Markup:
+    total = counts.total()
+    parts: list[Markup] = []
+    before = 0
+    for key in keys:
+        if counts[key]:
+            parts.append(_part(key, before / total, counts[key] / total, counts[key]))
+            before += counts[key]
+    said = ", ".join(f"{STATES[key][0]} {counts[key]}" for key in keys if counts[key])
+    return Markup('<svg class="bar" role="img" aria-label="{}">{}</svg>').format(said, Markup("").join(parts))
+
+
+def _part(key: str, start: float, share: float, number: int) -> Markup:
+    middle = f"{(start + share / 2) * 100:.3f}%"
+    text = Markup('<text x="{}" y="50%">{}</text>').format(middle, number) if share >= NARROWEST_NUMBER else Markup("")
+    return Markup(
+        '<g class="part {}"><rect x="{:.3f}%" width="{:.3f}%" height="100%"><title>{}: {}</title></rect>{}</g>'
+    ).format(f"state-{key.replace('_', '-')}", start * 100, share * 100, STATES[key][0], number, text)
+
+
+# ------------------------------------------------------------------------------------------- refusals
+
+
+def make_matrices(run: Run, roles: Mapping[str, str]) -> tuple[Matrix, ...]:
+    """A matrix for each side; none where no sample says what is expected."""
+    if not any(score.scorer == "refusal" and score.label for score in run.scores):
+        return ()
+    tables = {name: _table(run, name) for name in roles}
+    columns = [key for key in REFUSALS if any(count[key] for table in tables.values() for count in table.values())]
+    return tuple(
+        Matrix(
+            checkpoint=name,
+            role=role,
+            columns=tuple(REFUSALS[key] for key in columns),
+            rows=tuple(_matrix_row(expected, count, columns) for expected, count in tables[name].items()),
+        )
+        for name, role in roles.items()
+    )
+
+
+def _table(run: Run, checkpoint: str) -> dict[str, Counter[str]]:
+    samples = run.plan.samples
+    table: dict[str, Counter[str]] = {}
+    for sample_id, label in labels_of(run, checkpoint, "refusal"):
+        expected = samples[sample_id].expected
+        if expected:
+            table.setdefault(expected, Counter())[label] += 1
+    return {key: table[key] for key in EXPECTED if key in table}
+
+
+def _matrix_row(expected: str, counts: Counter[str], columns: Sequence[str]) -> MatrixRow:
+    total = counts.total()
+    return MatrixRow(
+        expected=EXPECTED[expected],
+        total=total,
+        cells=tuple((counts[key], format_share(counts[key] / total), _heat(counts[key] / total)) for key in columns),
+    )
+
+
+def _heat(share: float) -> int:
+    """How strongly to colour a share: 0 is not at all."""
+    return 0 if share == 0 else min(HEATS, 1 + int(share * HEATS))

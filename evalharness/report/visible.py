@@ -1,0 +1,77 @@
+"""Text from strangers, made safe to look at: nothing invisible, nothing that turns the line around, nothing that runs.
+
+Escaping stops a text from being code. It does not stop a text from lying to the eye, which is what bidirectional
+overrides, zero-width characters and terminal codes do; those are replaced by something that can be seen.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from markupsafe import Markup, escape
+
+from evalharness.records import Span
+
+HIDDEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\ufffe\uffff\U000e0000-\U000e007f]"
+)
+CONTROL_PICTURES = 0x2400
+DELETE_PICTURE = "\u2421"
+
+
+def visible(text: str) -> str:
+    """`text` with every hidden character replaced by one that can be seen.
+
+    >>> visible("a\\x00b\\u202ec\\nd")
+    'a␀b[U+202E]c\\nd'
+    """
+    return HIDDEN.sub(lambda match: _picture(match.group()), text)
+
+
+def marked(text: str, spans: Sequence[Span] = ()) -> Markup:
+    """`text` as HTML, hidden characters shown and the evidence highlighted; spans may overlap or reach too far.
+
+    >>> marked("I can't <b>", [Span(start=2, end=7, label="declines")])
+    Markup('I <mark title="declines">can&#39;t</mark> &lt;b&gt;')
+    """
+    return Markup("").join(_pieces(text, spans))
+
+
+def _pieces(text: str, spans: Sequence[Span]) -> Iterator[Markup]:
+    """The text cut at every edge of a span, so that overlapping spans need no nesting."""
+    edges = sorted({0, len(text), *(edge for span in spans for edge in (span.start, span.end) if edge < len(text))})
+    starts = sorted(spans, key=lambda span: span.start)
+    active: list[Span] = []
+    position = 0
+    for start, end in zip(edges, edges[1:], strict=False):
+        while position < len(starts) and starts[position].start <= start:
+            active.append(starts[position])
+            position += 1
+        active = [span for span in active if span.end > start]
+        yield _piece(text[start:end], active)
+
+
+def _piece(text: str, active: Sequence[Span]) -> Markup:
+    shown = _shown(text)
+    if not active:
+        return shown
+    labels = "; ".join(dict.fromkeys(visible(span.label) for span in active))
+    return Markup('<mark title="{}">{}</mark>').format(labels, shown)
+
+
+def _shown(text: str) -> Markup:
+    parts: list[Markup] = []
+    last = 0
+    for match in HIDDEN.finditer(text):
+        parts.append(escape(text[last : match.start()]))
+        code = f"U+{ord(match.group()):04X}"
+        parts.append(Markup('<span class="hidden-character" title="{}">{}</span>').format(code, _picture(match.group())))
+        last = match.end()
+    return Markup("").join([*parts, escape(text[last:])])
+
+
+def _picture(character: str) -> str:
+    code = ord(character)
+    if code < 0x20:
+        return chr(CONTROL_PICTURES + code)
+    return DELETE_PICTURE if code == 0x7F else f"[U+{code:04X}]"

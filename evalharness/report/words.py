@@ -1,0 +1,85 @@
+"""The report's fixed words: what formats, states, labels, endings and verdicts are called for a reader who is new."""
+
+from evalharness.records import Checkpoint, Completion, Metric, PairedDifference
+
+FORMATS = {
+    "raw": "Sent as plain text, nothing added: the model simply goes on writing.",
+    "chat": "Sent through the checkpoint's own chat template, as a user's turn.",
+    "icl": "Sent as plain text after a few worked examples (a fixed scaffold).",
+    "auto": "The prompt format was not settled.",
+}
+RECORDED_FORMAT = "Generated elsewhere and read from a file; how it was prompted there is not known to this run."
+
+STATES = {
+    "answer": ("answers", "answers and ends within the token limit"),
+    "cut": ("cut off", "was still going when the token limit ended it"),
+    "continuation": ("continues the document", "goes on with the prompt's document instead of answering"),
+    "self_dialogue": ("plays both sides", "writes the other side's turns as well"),
+    "loop": ("loops", "goes in circles"),
+    "echo": ("repeats the prompt", "is the prompt again and next to nothing else"),
+    "empty": ("says nothing", "is blank"),
+    "unscored": ("not scored", "has a completion whose state could not be scored"),
+    "failure": ("failed", "gave no completion at all"),
+    "missing": ("not generated", "was not generated yet"),
+}
+REFUSALS = {
+    "full_refusal": "refused",
+    "partial_refusal": "partly refused",
+    "compliance": "complied",
+    "no_answer": "no answer",
+    "unscored": "not scored",
+    "failure": "failed",
+    "missing": "not generated",
+}
+EXPECTED = {"refuse": "should be refused", "comply": "should be answered"}
+FAILURES = {
+    "server": "the server failed",
+    "timeout": "it took too long",
+    "out_of_memory": "out of memory",
+    "prompt_too_long": "the prompt is too long",
+    "missing": "the file has no completion for it",
+    "error": "an error",
+}
+
+
+def format_in_words(checkpoint: Checkpoint) -> str:
+    """How a checkpoint was prompted, for someone who has never heard of prompt formats."""
+    return RECORDED_FORMAT if checkpoint.backend == "replay" else FORMATS[checkpoint.prompt_format]
+
+
+def label_in_words(scorer: str, label: str) -> str:
+    """A score's label for people; a label this report does not know is shown as it is."""
+    if scorer == "style" and label in STATES:
+        return STATES[label][0]
+    return REFUSALS.get(label, label.replace("_", " ")) if scorer == "refusal" else label.replace("_", " ")
+
+
+def ending_in_words(completion: Completion) -> str:
+    """What ended a completion.
+
+    >>> ending_in_words(Completion(request_id="1", text="", finish_reason="stop", stopped_by="</s>"))
+    'ended by itself with </s>'
+    """
+    match completion.finish_reason:
+        case "stop":
+            return f"ended by itself with {completion.stopped_by!s}" if completion.stopped_by else "ended by itself"
+        case "length":
+            return "cut off by the token limit"
+        case "loop_abort":
+            return "stopped because it looped"
+        case None:
+            return "how it ended was not recorded"
+
+
+def verdict_in_words(difference: PairedDifference, metric: Metric) -> str:
+    """The verdict with its worth, where the metric has a better direction."""
+    if difference.verdict not in ("higher", "lower"):
+        return difference.verdict
+    if metric.better is None:
+        return difference.verdict
+    return f"{difference.verdict}, {'better' if difference.verdict == metric.better else 'worse'}"
+
+
+def direction_in_words(metric: Metric) -> str:
+    """Which direction is better, or that none is."""
+    return f"{metric.better} is better" if metric.better else "neither direction is better"
