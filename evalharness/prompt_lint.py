@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 
+from evalharness.prompting import TURN_ENDS
 from evalharness.records import (
     GenerationRequest,
     LintFinding,
@@ -10,17 +11,6 @@ from evalharness.records import (
     RenderedPrompt,
     ResolvedCheckpoint,
     Sample,
-)
-
-TURN_ENDS = (
-    "<|im_end|>",
-    "<end_of_turn>",
-    "<|eot_id|>",
-    "<|end|>",
-    "<|endoftext|>",
-    "</s>",
-    "<|end_of_turn|>",
-    "<turn|>",
 )
 
 

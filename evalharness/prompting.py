@@ -45,6 +45,17 @@ Answer:
 """Changing a character of it changes every request id, so old outcomes are never reused under a new scaffold."""
 SCAFFOLD_STOP = ("\nInstruction:", "\nAnswer:")
 """An answer ends where the next instruction would begin."""
+TURN_ENDS = (
+    "<|im_end|>",
+    "<end_of_turn>",
+    "<|eot_id|>",
+    "<|end|>",
+    "<|endoftext|>",
+    "</s>",
+    "<|end_of_turn|>",
+    "<turn|>",
+)
+"""Tokens with which chat templates end a turn."""
 
 
 def build_prompt(sample: Sample, prompt_format: str) -> RawPrompt | ChatPrompt:

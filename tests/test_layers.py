@@ -21,7 +21,7 @@ LAYERS = {
     "suite": 2,
     "prompting": 2,
     "store": 2,
-    "prompt_lint": 2,
+    "prompt_lint": 3,
     "backends": 3,
     "scorers": 3,
     "plan": 4,

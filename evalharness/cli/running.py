@@ -63,11 +63,12 @@ def demo(open_report: bool, out: Path | None, resume: bool, **flags: Any) -> Non
 
     Needs no server, and no download beyond the packages.
     """
-    from evalharness.cli.display import finished, progress
+    from evalharness.cli.display import finished
     from evalharness.cli.flags import demo_config
+    from evalharness.cli.progress import make_progress
     from evalharness.pipeline import run
 
-    finished(run(demo_config(**flags), out=out, resume=resume, progress=progress()), open_report=open_report)
+    finished(run(demo_config(**flags), out=out, resume=resume, progress=make_progress()), open_report=open_report)
 
 
 @click.command()
@@ -80,12 +81,13 @@ def run(open_report: bool, out: Path | None, resume: bool, **flags: Any) -> None
     the run goes on with the configuration it was started with.
     """
     from evalharness import pipeline
-    from evalharness.cli.display import finished, progress
+    from evalharness.cli.display import finished
     from evalharness.cli.flags import run_config
+    from evalharness.cli.progress import make_progress
 
     goes_on = resume and out is not None and not (flags["config"] or flags["baseline"])
     config = pipeline.resume_config(out) if out and goes_on else run_config(**flags)
-    finished(pipeline.run(config, out=out, resume=resume, progress=progress()), open_report=open_report)
+    finished(pipeline.run(config, out=out, resume=resume, progress=make_progress()), open_report=open_report)
 
 
 @click.command()

@@ -59,7 +59,8 @@ def _says_rate(metric: Metric, one: PairedDifference, plan: Plan) -> str:
     left = format_rate(round(baseline * one.n_pairs, 2), one.n_pairs)
     right = format_rate(round(candidate * one.n_pairs, 2), one.n_pairs)
     interval = f", 95 % interval {format_points_interval(one.interval)}" if one.interval else ""
-    return f"{plan.baseline} {metric.title} in {left}, {plan.candidate} in {right} ({format_points(difference)}{interval})."
+    size = f"{format_points(difference)}{interval}"
+    return f"{plan.baseline} {metric.title} in {left}, {plan.candidate} in {right} ({size})."
 
 
 def _says_mean(metric: Metric, one: PairedDifference, plan: Plan) -> str:

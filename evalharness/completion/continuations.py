@@ -11,12 +11,14 @@ from evalharness.completion.loops import similarity
 from evalharness.completion.text import FoldedText, Piece, fold
 
 TURN_TOKEN = re.compile(
-    r"<\|?(?:im_start|start_of_turn|start_header_id|user|assistant|human|system|turn)\|?>|<\|(?:user|assistant|system)\|>"
+    r"<\|?(?:im_start|start_of_turn|start_header_id|user|assistant|human|system|turn)\|?>|<\|(?:user|assistant"
+    r"|system)\|>"
     r"|\[/?inst\]|<<sys>>|<\|?(?:im_end|end_of_turn|eot_id|end|eom_id)\|?>(?=\s*\S)"
 )
 DOCUMENT_TOKEN = re.compile(r"(?:<\|endoftext\|>|<\|end_of_text\|>|<eos>|</s>)(?=\s*\S)")
 OTHER_SIDE = re.compile(
-    r"^[ \t>*#\[]*(?:user|human|customer|student|me|you|q|question|###\s*user|###\s*human)\s?(?:\d+\s?)?[*\]]*:(?=\s)",
+    r"^[ \t>*#\[]*(?:user|human|customer|student|me|you|q|question|###\s*user"
+    r"|###\s*human)\s?(?:\d+\s?)?[*\]]*:(?=\s)",
     re.MULTILINE,
 )
 OWN_SIDE = re.compile(
@@ -45,10 +47,11 @@ JOINT = re.compile(
 ADDRESSED = re.compile(r"\byou\b|\byour\b")
 ASKS_FOR_TURNS = re.compile(
     r"dialog|conversation|script|interview|\bchat|q ?& ?a|q and a|\bfaq|\bplay\b|\bscene|transcript|flash ?card"
-    r"|role-?play|questions?\b.*\banswers|screenplay|skit|sketch"
+    r"|role-?play|\bqa\b|questions?\b.*\banswers|screenplay|skit|sketch"
 )
 ASKS_FOR_QUESTIONS = re.compile(
-    r"questions|quiz|interview|survey|\bask\b|trivia|riddle|exam\b|multiple.choice|questionnaire|rephrase|paraphrase"
+    r"questions|quiz|interview|survey|\bask\b|trivia|riddle|exam\b|multiple.choice|questionnaire|rubric"
+    r"|criteria|checklist|rephrase|paraphrase"
     r"|rewrite|options|choices|\bq&a|\bfaq"
 )
 ASKS_FOR_TASKS = re.compile(
@@ -134,7 +137,11 @@ def _more_prompts(text: FoldedText, request: Request) -> Sign | None:
     for piece in text.lines:
         words = piece.text.split()
         near = similarity(words, request.words)
-        if _same_mood(words, request.words) and (near >= 0.6 or words[:2] == list(request.words[:2])):
+        if (
+            words[0] == request.words[0]
+            and _same_mood(words, request.words)
+            and (near >= 0.6 or words[1:2] == list(request.words[1:2]))
+        ):
             alike.append(piece)
             # One first line that takes up the prompt is a heading, unless nothing comes after it.
             heading = piece is text.lines[0] and (near == 1 or len(text.lines) > 1)

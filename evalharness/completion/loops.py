@@ -12,6 +12,8 @@ from itertools import islice, pairwise
 from evalharness.completion.text import FoldedText, Piece
 
 GRAM = 4
+NEARBY = 40
+"""Characters of the same line in which the signs of code and tables are looked for."""
 DIGIT = re.compile(r"\d")
 CHUNK = re.compile(r"\S{40,}")
 RULE = re.compile(r"[\-=_.*#~|:+─━═·]+")
@@ -77,7 +79,7 @@ def repeated_share(words: Sequence[str]) -> float:
     0.3333333333333333
     """
     grams = list(_grams(words))
-    return 1 - len(set(grams)) / len(grams) if grams else 0.0
+    return (len(grams) - len(set(grams))) / len(grams) if grams else 0.0
 
 
 def similarity(one: Sequence[str], other: Sequence[str]) -> float:
@@ -132,22 +134,27 @@ def _chunk_loop(folded: FoldedText) -> Loop | None:
 
 
 def _exact_loop(folded: FoldedText, ending: Ending) -> Loop | None:
-    loop = _word_loop(folded, range(len(folded.words)), ending)
+    loop = _word_loop(folded, range(len(folded.words)), ending, formatted_share=1 / 3)
     if loop or ending.stopped or not DIGIT.search(folded.text):
         return loop
-    # A model that is stuck often still counts: "8. The Moth 9. The Moth 10. The Moth".
-    return _word_loop(folded, [place for place, word in enumerate(folded.words) if not word.isdigit()], ending)
+    # A model that is stuck often still counts: "8. The Moth 9. The Moth 10. The Moth". In a table, though, or in
+    # code, the numbers are what it is about.
+    places = [place for place, word in enumerate(folded.words) if not word.isdigit()]
+    return _word_loop(folded, places, ending, formatted_share=0)
 
 
-def _word_loop(folded: FoldedText, places: Sequence[int], ending: Ending) -> Loop | None:
-    """The first loop among the words at `places`."""
+def _word_loop(folded: FoldedText, places: Sequence[int], ending: Ending, *, formatted_share: float) -> Loop | None:
+    """The first loop among the words at `places`; of formatted text only a share of its length counts."""
     words = [folded.words[place] for place in places]
+    grams = list(_grams(words))
+    if len(grams) - len(set(grams)) < GRAM:
+        return None  # the shortest loop there is, one word 8 times, has that many repeated sequences
     for stretch in periodic_stretches(words):
         # Cheap tests first: nearly all stretches are a phrase that happens to come twice.
         if stretch.length < 8 or stretch.rounds < 2:
             continue
         formatted = _is_formatted(folded, places[stretch.first : stretch.first + stretch.period])
-        length = stretch.length / 3 if formatted else stretch.length
+        length = stretch.length * formatted_share if formatted else stretch.length
         if _is_degenerate(length, stretch.rounds, stretch.end >= len(words) - 2, ending):
             reason = f"the same {stretch.period} words {stretch.rounds:.0f} times in a row"
             start, end = folded.word_spans[places[stretch.first]][0], folded.word_spans[places[stretch.end - 1]][1]
@@ -172,7 +179,9 @@ def _is_formatted(folded: FoldedText, places: Sequence[int]) -> bool:
     if all(folded.words[place].isdigit() for place in places):
         return True
     start, end = folded.word_spans[places[0]][0], folded.word_spans[places[-1]][1]
-    piece = folded.lower[folded.lower.rfind("\n", 0, start) + 1 : end]
+    before = folded.lower[max(0, start - NEARBY) : start].rpartition("\n")[2]
+    after = folded.lower[end : end + NEARBY].partition("\n")[0]
+    piece = before + folded.lower[start:end] + after
     return sum(piece.count(sign) for sign in "{}[]()<>|=;\\/") * 2 >= len(places)
 
 
@@ -189,7 +198,7 @@ def _template_loop(folded: FoldedText, ending: Ending, request: Sequence[str]) -
 
 
 def _near_repeats(pieces: Sequence[Piece], ending: Ending, request: Sequence[str]) -> Loop | None:
-    split = [LIST_LINE.sub("", piece.text, count=1).split() for piece in pieces]
+    split = [_without_marker(piece.text).split() for piece in pieces]
     first = 0
     for place in range(1, len(pieces) + 1):
         # Looking two back as well finds questions and answers that take turns.
@@ -207,6 +216,11 @@ def _near_repeats(pieces: Sequence[Piece], ending: Ending, request: Sequence[str
     return None
 
 
+def _without_marker(text: str) -> str:
+    marker = LIST_LINE.match(text) if not text[0].isalpha() or text[1:2] in (".", ")", ":") else None
+    return text[marker.end() :] if marker else text
+
+
 def _alike(one: Sequence[str], other: Sequence[str]) -> bool:
     if len(one) < 4 or len(other) < 4 or (one[0] != other[0] and one[-1] != other[-1]):
         return False
@@ -220,14 +234,19 @@ def _too_alike(
         return True
     if ending.stopped or not at_end:
         return False
-    # Two long sentences alike are parallel style; a third that was cut in the middle is a model that found no way out.
-    alike = [similarity(one, other) for one, other in pairwise(split)]
-    enough = 3 if min(map(len, split[:-1])) >= 8 and min(alike) >= 0.75 else 6
     if not ending.ran_on:
-        enough = 10
-    if any(LIST_LINE.match(piece.text) for piece in pieces) or FORMATTED_LINE.match(pieces[0].text):
-        enough *= 3
+        enough = 30 if _is_list(pieces) else 10
+    elif _is_list(pieces):
+        enough = 18
+    else:
+        # Two long sentences alike are parallel style; a third that was cut short is a model that found no way out.
+        alike = [similarity(one, other) for one, other in pairwise(split)]
+        enough = 3 if min(map(len, split[:-1])) >= 8 and min(alike) >= 0.75 else 6
     return len(pieces) >= enough
+
+
+def _is_list(pieces: Sequence[Piece]) -> bool:
+    return FORMATTED_LINE.match(pieces[0].text) is not None or any(LIST_LINE.match(piece.text) for piece in pieces)
 
 
 def _worn_out(folded: FoldedText, ending: Ending) -> Loop | None:

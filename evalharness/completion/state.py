@@ -105,9 +105,10 @@ def _copies(words: list[str], prompt: list[str]) -> int:
     while words[copies * size : (copies + 1) * size] == prompt:
         copies += 1
     rest = words[copies * size :]
-    if copies and (len(rest) <= 2 or rest == prompt[: len(rest)]):
+    # The token limit may have cut the last copy, in the middle of a word even.
+    if copies and (not rest or (rest[:-1] == prompt[: len(rest) - 1] and prompt[len(rest) - 1].startswith(rest[-1]))):
         return copies
-    return int(size >= 6 and similarity(words, prompt) >= 0.85)
+    return int(len(words) <= size >= 8 and similarity(words, prompt) >= 0.85)
 
 
 def _state(name: StateName, sign: Sign, text: FoldedText, answer_end: int = 0) -> State:

@@ -10,7 +10,14 @@ from markupsafe import Markup
 
 from evalharness.records import Comparison, Metric, PairedDifference
 from evalharness.report.words import direction_in_words, verdict_in_words
-from evalharness.text import format_interval, format_number, format_p, format_points, format_share
+from evalharness.text import (
+    format_interval,
+    format_number,
+    format_p,
+    format_points,
+    format_points_interval,
+    format_share,
+)
 
 SCALES = (10, 20, 40, 60, 80, 100)
 MARGIN = 3.0
@@ -90,9 +97,9 @@ def _row(one: PairedDifference, metric: Metric, scale: int) -> DifferenceRow:
         baseline=_level(one.baseline_mean, metric),
         candidate=_level(one.candidate_mean, metric),
         difference=format_difference(one, metric),
-        interval=format_interval(one.interval, scale=100.0 if rate else 1.0),
-        p_value="" if one.p_value is None else format_p(one.p_value),
-        p_adjusted="" if one.p_adjusted is None else format_p(one.p_adjusted),
+        interval=format_points_interval(one.interval) if rate else format_interval(one.interval),
+        p_value=format_p(one.p_value),
+        p_adjusted=format_p(one.p_adjusted),
         pairs=f"{one.n_pairs:,}",
         truncated=one.n_truncated,
         record=f"{one.wins}, {one.ties}, {one.losses}",

@@ -11,7 +11,7 @@ from evalharness.report.words import EXPECTED, REFUSALS, STATES
 from evalharness.store import Run
 from evalharness.text import format_share
 
-NARROWEST_NUMBER = 0.07
+NARROWEST_NUMBER = 0.045
 """A smaller part of a bar has no room for its number on a phone; the table below has it."""
 HEATS = 5
 

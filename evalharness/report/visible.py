@@ -6,6 +6,7 @@ overrides, zero-width characters and terminal codes do; those are replaced by so
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from markupsafe import Markup, escape
 
@@ -15,17 +16,17 @@ HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\ufffe\uffff\U000e0000-\U000e007f]"
 )
-CONTROL_PICTURES = 0x2400
-DELETE_PICTURE = "\u2421"
+FORM_LABELS = frozenset({"preamble", "markdown"})
+"""Marks of form rather than evidence for a verdict; shown more quietly."""
 
 
 def visible(text: str) -> str:
     """`text` with every hidden character replaced by one that can be seen.
 
     >>> visible("a\\x00b\\u202ec\\nd")
-    'a␀b[U+202E]c\\nd'
+    'a[U+0000]b[U+202E]c\\nd'
     """
-    return HIDDEN.sub(lambda match: _picture(match.group()), text)
+    return HIDDEN.sub(lambda match: _code(match.group()), text)
 
 
 def marked(text: str, spans: Sequence[Span] = ()) -> Markup:
@@ -43,7 +44,7 @@ def _pieces(text: str, spans: Sequence[Span]) -> Iterator[Markup]:
     starts = sorted(spans, key=lambda span: span.start)
     active: list[Span] = []
     position = 0
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in pairwise(edges):
         while position < len(starts) and starts[position].start <= start:
             active.append(starts[position])
             position += 1
@@ -55,8 +56,10 @@ def _piece(text: str, active: Sequence[Span]) -> Markup:
     shown = _shown(text)
     if not active:
         return shown
+    form = all(span.label in FORM_LABELS for span in active)
     labels = "; ".join(dict.fromkeys(visible(span.label) for span in active))
-    return Markup('<mark title="{}">{}</mark>').format(labels, shown)
+    tag = '<mark class="form" title="{}">{}</mark>' if form else '<mark title="{}">{}</mark>'
+    return Markup(tag).format(labels, shown)
 
 
 def _shown(text: str) -> Markup:
@@ -64,14 +67,10 @@ def _shown(text: str) -> Markup:
     last = 0
     for match in HIDDEN.finditer(text):
         parts.append(escape(text[last : match.start()]))
-        code = f"U+{ord(match.group()):04X}"
-        parts.append(Markup('<span class="hidden-character" title="{}">{}</span>').format(code, _picture(match.group())))
+        parts.append(Markup('<span class="hidden-character">{}</span>').format(_code(match.group())))
         last = match.end()
     return Markup("").join([*parts, escape(text[last:])])
 
 
-def _picture(character: str) -> str:
-    code = ord(character)
-    if code < 0x20:
-        return chr(CONTROL_PICTURES + code)
-    return DELETE_PICTURE if code == 0x7F else f"[U+{code:04X}]"
+def _code(character: str) -> str:
+    return f"[U+{ord(character):04X}]"

@@ -102,6 +102,8 @@ IDIOM = re.compile(
     r"|\bwon't (?:take|be) (?:long|too long|disappointed)\b"
     r"|\b(?:can(?:not|'t)) (?:do (?:it|this|that)|go on|take (?:it|this)) (?:anymore|alone|without|any longer"
     r"|again)\b"
+    r"|\b(?:can(?:not|'t)) (?:say|tell|speak|promise|guarantee|answer)[^.]{0,20}(?:for sure|for certain|exactly"
+    r"|definitively)\b"
     r"|\bif (?:i|we) (?:can'?t|cannot)\b|\bwhen i (?:can'?t|cannot|couldn't)\b"
 )
 LIMITED = re.compile(
@@ -185,11 +187,13 @@ OF_THE_REQUEST = re.compile(
 )
 HINT = re.compile(
     r"n't\b|\bn[o']t\b|cannot|\bcant\b|never|unable|incapable|refus|declin|sorry|afraid|apolog|against|violat"
-    r"|prohibit|without"
-    r"|rather|my (?:purpose|programming)|programmed|neutral|impartial|objective|opinion|discourage|condemn"
-    r"|point out|\bmust\b"
-    rf"|\b{BAD}|don't know|please provide|could you|need more|\b(?:nao|non?|ne|nicht|keine?)\b"
+    r"|prohibit"
+    r"|without|rather|promot|my (?:purpose|programming|training|guidelines)|programmed|designed|neutral"
+    r"|impartial|unbiased"
+    r"|objective|discourage|condemn|point out|clarify|challenge|\bnote\b|correct|inform you|please provide|could you"
+    rf"|more (?:context|information)|as of my|cut-?off|\b(?:nao|non?|ne|nicht|keine?|je)\b|\b{BAD}"
 )
+"""Without any of these, a sentence is no refusal, objection or plea; it saves trying all the patterns."""
 APOLOGY = re.compile(
     r"^(?:i'm |i am )?(?:so |very |truly )?(?:sorry|afraid)\b|^(?:i |my )?apolog|^unfortunately\b|^regrettably\b"
 )

@@ -1,0 +1,286 @@
+"""Checkpoints loaded with transformers, on a GPU where there is one: `hf/org/name`, `hf/./folder`, `hf/./file.gguf`."""
+
+import gc
+import time
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from pydantic import ValidationError
+
+from evalharness.backends import hf_loading as loading
+from evalharness.backends.hf_decoding import Decoder, Row
+from evalharness.errors import BackendError, ConfigError, PromptFormatError
+from evalharness.prompting import TURN_ENDS
+from evalharness.records import (
+    ChatPrompt,
+    Checkpoint,
+    CheckpointIdentity,
+    Completion,
+    Failure,
+    GenerationRequest,
+    Notice,
+    RawPrompt,
+    Record,
+    RenderedPrompt,
+    ResolvedCheckpoint,
+    TokenizerFacts,
+    digest,
+    explain,
+)
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+class HfOptions(Record):
+    """What `-M` and `options` may set; None means chosen by itself."""
+
+    adapter: Path | None = None
+    """A PEFT adapter's folder."""
+    device: str | None = None
+    """CUDA, then MPS, then the CPU."""
+    dtype: str | None = None
+    """bfloat16 on CUDA, float32 elsewhere: on a CPU it is exact enough not to depend on the batch."""
+    attention: str = "sdpa"
+    batch_size: int = 32
+    """Most rows of a batch."""
+    batch_tokens: int = 16_384
+    """Most tokens of a batch: prompts and what may be generated."""
+    trust_remote_code: bool = False
+
+
+class HfBackend:
+    """One checkpoint in memory; loaded by the first `generate`."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self.checkpoint = checkpoint
+        self.options = _options(checkpoint)
+        self._model: Any = None
+
+    # ------------------------------------------------------------------------------------- identity
+
+    def resolve(self) -> ResolvedCheckpoint:
+        """Settle the identity from the files, without loading weights."""
+        parameters = loading.count_parameters(self.settings)
+        dtype = DTYPES[self.dtype]
+        return ResolvedCheckpoint(
+            checkpoint=self.checkpoint,
+            identity=self._identity(),
+            tokenizer=self._facts(),
+            context_length=self.settings.get_text_config().max_position_embeddings,
+            parameters=parameters,
+            memory_bytes=parameters * dtype.itemsize,
+            notes=self.notes(),
+        )
+
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the report should know."""
+        return ()
+
+    def locate(self) -> loading.Source:
+        """Where the weights are."""
+        return loading.find_source(self.checkpoint.model_name)
+
+    @cached_property
+    def source(self) -> loading.Source:
+        """Where the weights are, found once."""
+        return self.locate()
+
+    @cached_property
+    def settings(self) -> Any:
+        """The model's configuration."""
+        return loading.load_settings(self.source, trust_remote_code=self.options.trust_remote_code)
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        """The tokenizer, as it is used for rendering and for generating."""
+        return loading.load_tokenizer(self.source, trust_remote_code=self.options.trust_remote_code)
+
+    @cached_property
+    def device(self) -> str:
+        """The device as asked for, or the best there is."""
+        if self.options.device:
+            return self.options.device
+        if torch.cuda.is_available():
+            return "cuda"
+        return "mps" if torch.backends.mps.is_available() else "cpu"
+
+    @property
+    def dtype(self) -> str:
+        """The name of the floating-point type of the weights."""
+        return self.options.dtype or ("bfloat16" if self.device.startswith("cuda") else "float32")
+
+    def _identity(self) -> CheckpointIdentity:
+        template = self.tokenizer.chat_template
+        adapter = self.options.adapter
+        return CheckpointIdentity(
+            backend=self.checkpoint.backend,
+            model=self.checkpoint.model_name,
+            weights_digest=self.source.weights_digest,
+            template_digest=digest(template) if template else None,
+            tokenizer_digest=loading.digest_files(self.source.folder, loading.TOKENIZER_FILES),
+            adapter_digest=loading.check_adapter(adapter) if adapter else None,
+            quantization=self.source.quantization,
+            device=self.device,
+            dtype=self.dtype,
+            attention=self.options.attention,
+            versions={"torch": torch.__version__, "transformers": transformers.__version__},
+        )
+
+    def _facts(self) -> TokenizerFacts:
+        tokenizer = self.tokenizer
+        plain = tokenizer("a")["input_ids"]
+        return TokenizerFacts(
+            bos_token=tokenizer.bos_token,
+            bos_token_id=tokenizer.bos_token_id,
+            adds_bos=tokenizer.bos_token_id is not None and plain[:1] == [tokenizer.bos_token_id],
+            end_tokens=self.end_tokens,
+            chat_template=tokenizer.chat_template,
+        )
+
+    @cached_property
+    def end_tokens(self) -> dict[int, str]:
+        """Tokens that end a generation: the model's and tokenizer's, and the chat template's end of turn."""
+        configured = self._generation_settings().get("eos_token_id", self.settings.get_text_config().eos_token_id)
+        ids = {*(configured if isinstance(configured, list) else [configured]), self.tokenizer.eos_token_id}
+        template, vocabulary = self.tokenizer.chat_template or "", self.tokenizer.get_vocab()
+        ids |= {vocabulary[end] for end in TURN_ENDS if end in template and end in vocabulary}
+        return {one: self.tokenizer.convert_ids_to_tokens(one) for one in sorted(ids - {None})}
+
+    def _generation_settings(self) -> dict[str, Any]:
+        path = self.source.folder / "generation_config.json"
+        if self.source.gguf_file or not path.exists():
+            return {}
+        return transformers.GenerationConfig.from_pretrained(self.source.folder).to_diff_dict()
+
+    # --------------------------------------------------------------------------------------- render
+
+    def render(self, prompts: Sequence[RawPrompt | ChatPrompt]) -> list[RenderedPrompt]:
+        """Raw text by the tokenizer's own BOS rule; chat by the template, which brings its special tokens itself."""
+        return [self._render(prompt) for prompt in prompts]
+
+    def _render(self, prompt: RawPrompt | ChatPrompt) -> RenderedPrompt:
+        match prompt:
+            case RawPrompt(text=text):
+                return RenderedPrompt(text=text, token_ids=tuple(self.tokenizer(text)["input_ids"]))
+            case ChatPrompt(messages=messages):
+                text = self._apply_template([message.model_dump() for message in messages])
+                # With special tokens added once more, a BOS that the template wrote would stand there twice.
+                ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+                return RenderedPrompt(text=text, token_ids=tuple(ids))
+
+    def _apply_template(self, messages: list[dict[str, str]]) -> str:
+        if self.tokenizer.chat_template is None:
+            raise PromptFormatError(
+                f"checkpoint {self.checkpoint.name!r} has no chat template", fix='set prompt_format = "raw" or "icl"'
+            )
+        text: str = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        return text
+
+    # ------------------------------------------------------------------------------------- generate
+
+    def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[Completion | Failure | Notice]:
+        """Longest first, so that what does not fit in memory shows early; each outcome as soon as it is finished."""
+        rows = [self._row(request) for request in requests]
+        yield from (row for row in rows if isinstance(row, Failure))
+        waiting = sorted((row for row in rows if isinstance(row, Row)), key=lambda row: row.size, reverse=True)
+        if not waiting:
+            return
+        decoder = Decoder(self._loaded(), self.tokenizer, self.end_tokens)
+        limit = self.options.batch_size
+        yield self._notice("batch", self._conditions())
+        while waiting:
+            batch = self._next_batch(waiting, limit)
+            try:
+                yield from self._decoded(decoder, batch)
+            except (torch.OutOfMemoryError, RuntimeError) as error:
+                if not _is_out_of_memory(error):
+                    raise
+                self._free()
+                unfinished = [row for row in batch if row.finish_reason is None]
+                if len(batch) == 1:
+                    yield Failure(request_id=batch[0].request.id, kind="out_of_memory", message=str(error)[:300])
+                    unfinished = []
+                limit = max(1, len(batch) // 2)
+                yield self._notice("out_of_memory", f"a batch of {len(batch)} did not fit; went on with {limit}")
+                for row in unfinished:
+                    row.tokens.clear()
+                waiting = [*unfinished, *waiting[len(batch) :]]
+                continue
+            waiting = waiting[len(batch) :]
+
+    def close(self) -> None:
+        """Give the weights' memory back."""
+        self._model = None
+        self._free()
+
+    def _loaded(self) -> Any:
+        if self._model is None:
+            self._model = loading.load_model(
+                self.source,
+                device=self.device,
+                dtype=DTYPES[self.dtype],
+                attention=self.options.attention,
+                adapter=self.options.adapter,
+                trust_remote_code=self.options.trust_remote_code,
+            )
+        return self._model
+
+    def _row(self, request: GenerationRequest) -> Row | Failure:
+        ids = self._render(request.prompt).token_ids or ()
+        context = request.config.context_length or self.settings.get_text_config().max_position_embeddings
+        if len(ids) >= context:
+            message = f"the prompt has {len(ids)} tokens, the context {context}"
+            return Failure(request_id=request.id, kind="prompt_too_long", message=message)
+        return Row(request, ids, limit=min(request.config.max_tokens, context - len(ids)))
+
+    def _next_batch(self, waiting: Sequence[Row], limit: int) -> list[Row]:
+        """As many rows as fit the budget; the first is the largest, so all are counted at its size."""
+        config = waiting[0].request.config
+        count = max(1, min(limit, self.options.batch_tokens // waiting[0].size, len(waiting)))
+        alike = [row for row in waiting[:count] if row.request.config == config]
+        return alike if len(alike) == count else [waiting[0]]
+
+    def _decoded(self, decoder: Decoder, batch: Sequence[Row]) -> Iterator[Completion]:
+        start = time.monotonic()
+        for row in decoder.decode(batch):
+            yield row.completion(time.monotonic() - start)
+
+    def _conditions(self) -> str:
+        options = self.options
+        return (
+            f"batches of up to {options.batch_size} rows and {options.batch_tokens} tokens, "
+            f"{self.dtype}, {options.attention} attention, on {self.device}"
+        )
+
+    def _notice(self, kind: str, message: str) -> Notice:
+        return Notice.model_validate({"checkpoint": self.checkpoint.name, "kind": kind, "message": message})
+
+    def _free(self) -> None:
+        gc.collect()
+        if self.device.startswith("cuda"):
+            torch.cuda.empty_cache()
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def _options(checkpoint: Checkpoint) -> HfOptions:
+    try:
+        options = HfOptions.model_validate(checkpoint.options)
+    except ValidationError as error:
+        raise ConfigError(
+            f"checkpoint {checkpoint.name!r}: option {explain(error)}",
+            fix=f"the options are {', '.join(HfOptions.model_fields)}",
+        ) from None
+    if options.dtype is not None and options.dtype not in DTYPES:
+        raise ConfigError(
+            f"checkpoint {checkpoint.name!r}: dtype {options.dtype!r} is not known", fix=f"use {', '.join(DTYPES)}"
+        )
+    if options.device and options.device.startswith("cuda") and not torch.cuda.is_available():
+        raise BackendError(f"checkpoint {checkpoint.name!r}: there is no CUDA device here", fix="leave out device")
+    return options

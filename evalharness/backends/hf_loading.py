@@ -1,0 +1,241 @@
+"""Finding, checking and loading checkpoints for transformers: Hub ids, folders, GGUF files, PEFT adapters.
+
+Only safetensors and GGUF weights are read: a pickle file executes code when it is loaded.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+from safetensors.torch import save_model
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging as transformers_logging
+
+from evalharness.errors import BackendError, UnknownModel, UnsafeCheckpoint
+from evalharness.records import digest
+
+WEIGHTS = "*.safetensors"
+PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+TOKENIZER_FILES = ("tokenizer*", "vocab*", "merges*", "special_tokens_map.json", "added_tokens.json", "spiece.model")
+SETTINGS = ("config.json", "generation_config.json")
+UNPACK_LIMIT = 2**30
+"""Parameters up to which a GGUF file is unpacked once into the cache; a larger one is read anew each time."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a checkpoint's files are, and what they are."""
+
+    folder: Path
+    weights_digest: str
+    gguf_file: str | None = None
+    """Set where the weights are read from a GGUF file in `folder`."""
+    quantization: str | None = None
+
+
+def find_source(name: str) -> Source:
+    """Find a checkpoint by the name that follows `hf/`.
+
+    Raises:
+        UnknownModel: there is no such folder, file or Hub model.
+        UnsafeCheckpoint: it has no safetensors weights.
+    """
+    path = Path(name).expanduser()
+    if name.endswith(".gguf"):
+        return _gguf_source(path)
+    if name.startswith((".", "/", "~")) or path.is_dir():
+        return _folder_source(path)
+    return _hub_source(name)
+
+
+def _folder_source(folder: Path) -> Source:
+    if not folder.is_dir():
+        raise UnknownModel(f"there is no folder {folder}", fix="check the path; a Hub model is written hf/org/name")
+    _refuse_unsafe(folder, str(folder))
+    return Source(folder, digest_files(folder, (WEIGHTS, *SETTINGS)))
+
+
+def _hub_source(name: str) -> Source:
+    repository, _, revision = name.partition("@")
+    try:
+        allowed = [WEIGHTS, "*.json", "*.jinja", "*.model", "*.txt"]
+        folder = Path(snapshot_download(repository, revision=revision or None, allow_patterns=allowed))
+    except GatedRepoError:
+        raise UnknownModel(
+            f"{repository} is gated on the Hugging Face Hub", fix="accept its terms there, then `hf auth login`"
+        ) from None
+    except LocalEntryNotFoundError:
+        raise UnknownModel(
+            f"{name} is not in the Hugging Face cache, and the Hub cannot be reached",
+            fix="check the name, unset HF_HUB_OFFLINE, or give a local folder as hf/./folder",
+        ) from None
+    except (HfHubHTTPError, HFValidationError):
+        raise UnknownModel(
+            f"the Hugging Face Hub has no model {name}",
+            fix="check the name and revision; a local folder is hf/./folder",
+        ) from None
+    _refuse_unsafe(folder, name)
+    # A snapshot's folder is named after its commit.
+    return Source(folder, f"commit:{folder.name}")
+
+
+def _refuse_unsafe(folder: Path, name: str) -> None:
+    if not (folder / "config.json").exists():
+        raise UnknownModel(f"{name} has no config.json", fix="give a folder as save_pretrained writes it")
+    if any(folder.glob(WEIGHTS)):
+        return
+    pickles = [path.name for pattern in PICKLES for path in folder.glob(pattern)]
+    found = f"only {', '.join(pickles)}" if pickles else "no weights"
+    raise UnsafeCheckpoint(
+        f"{name} has no safetensors weights ({found}); a pickle file executes code when it is loaded",
+        fix="convert it where you trust it: model.save_pretrained(folder), then use hf/./folder",
+    )
+
+
+# ------------------------------------------------------------------------------------------------ GGUF
+
+
+def _gguf_source(path: Path) -> Source:
+    if not path.is_file():
+        raise UnknownModel(
+            f"there is no file {path}", fix="check the path; write hf/./file.gguf or hf//absolute/file.gguf"
+        )
+    with path.open("rb") as handle:
+        if handle.read(4) != b"GGUF":
+            raise BackendError(f"{path} is not a GGUF file", fix="give a .gguf file, or a folder with safetensors")
+    weights = file_digest(path, path.stat().st_mtime_ns)
+    folder = cache_folder() / "unpacked" / weights.removeprefix("sha256:")
+    facts = folder / "gguf.json"
+    if not facts.exists():
+        parameters, quantization = _gguf_facts(path)
+        if parameters > UNPACK_LIMIT:
+            return Source(path.parent, weights, path.name, quantization)
+        _unpack(path, folder, quantization)
+    return Source(folder, weights, quantization=json.loads(facts.read_text())["quantization"])
+
+
+def _gguf_facts(path: Path) -> tuple[int, str | None]:
+    from gguf import GGUFReader, LlamaFileType
+
+    reader = GGUFReader(path)
+    field = reader.get_field("general.file_type")
+    parameters = sum(int(tensor.n_elements) for tensor in reader.tensors)
+    return parameters, None if field is None else LlamaFileType(field.contents()).name.removeprefix("MOSTLY_")
+
+
+def _unpack(path: Path, folder: Path, quantization: str | None) -> None:
+    """Write the weights once as float32 safetensors: reading a GGUF file takes tens of times longer."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+        model = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.float32)
+        # save_pretrained refuses a model that came from GGUF, although its weights are plain float32 by now.
+        save_model(model, str(Path(scratch, "model.safetensors")), metadata={"format": "pt"})
+        AutoConfig.from_pretrained(path.parent, gguf_file=path.name).save_pretrained(scratch)
+        model.generation_config.save_pretrained(scratch)
+        AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name).save_pretrained(scratch)
+        Path(scratch, "gguf.json").write_text(json.dumps({"quantization": quantization}))
+        if not folder.exists():
+            shutil.copytree(scratch, f"{folder}.new", dirs_exist_ok=True)
+            os.replace(f"{folder}.new", folder)
+
+
+def cache_folder() -> Path:
+    """Where unpacked weights are kept: `$XDG_CACHE_HOME/evalharness` or `~/.cache/evalharness`."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "evalharness"
+
+
+# ----------------------------------------------------------------------------------------- identity
+
+
+@lru_cache
+def file_digest(path: Path, modified_ns: int) -> str:
+    """Sha256 of a file; `modified_ns` makes a changed file a new one."""
+    with path.open("rb") as handle:
+        return "sha256:" + hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def digest_files(folder: Path, patterns: tuple[str, ...]) -> str:
+    """Digest over the names and contents of all files that match."""
+    paths = sorted({path for pattern in patterns for path in folder.glob(pattern) if path.is_file()})
+    return digest({path.name: file_digest(path, path.stat().st_mtime_ns) for path in paths})
+
+
+def load_settings(source: Source, *, trust_remote_code: bool) -> Any:
+    """The model's configuration, without weights.
+
+    Raises:
+        UnsafeCheckpoint: the checkpoint brings its own modelling code.
+    """
+    if source.gguf_file is None and not trust_remote_code:
+        _refuse_custom_code(source.folder)
+    return AutoConfig.from_pretrained(source.folder, gguf_file=source.gguf_file, trust_remote_code=trust_remote_code)
+
+
+def _refuse_custom_code(folder: Path) -> None:
+    for name in ("config.json", "tokenizer_config.json"):
+        path = folder / name
+        if path.exists() and json.loads(path.read_text(encoding="utf-8")).get("auto_map"):
+            raise UnsafeCheckpoint(
+                f"{folder} brings its own code ({name} has auto_map), which would be executed",
+                fix="read that code, then allow it with -M trust_remote_code=true",
+            )
+
+
+def count_parameters(settings: Any) -> int:
+    """How many parameters a model of this configuration has, without allocating them."""
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(settings)
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def load_tokenizer(source: Source, *, trust_remote_code: bool) -> Any:
+    """The tokenizer, padded on the left."""
+    return AutoTokenizer.from_pretrained(
+        source.folder, gguf_file=source.gguf_file, trust_remote_code=trust_remote_code, padding_side="left"
+    )
+
+
+def load_model(
+    source: Source, *, device: str, dtype: torch.dtype, attention: str, adapter: Path | None, trust_remote_code: bool
+) -> Any:
+    """The weights on the device, with the adapter merged in, ready for inference."""
+    transformers_logging.disable_progress_bar()
+    model = AutoModelForCausalLM.from_pretrained(
+        source.folder,
+        gguf_file=source.gguf_file,
+        dtype=dtype,
+        attn_implementation=attention,
+        trust_remote_code=trust_remote_code,
+        use_safetensors=True,
+    )
+    if adapter is not None:
+        from peft import PeftModel
+
+        model = PeftModel.from_pretrained(model, adapter).merge_and_unload()
+    return model.to(device).eval()
+
+
+def check_adapter(adapter: Path) -> str:
+    """The digest of a PEFT adapter's files.
+
+    Raises:
+        UnknownModel: it is not an adapter folder.
+        UnsafeCheckpoint: its weights are a pickle file.
+    """
+    if not (adapter / "adapter_config.json").is_file():
+        raise UnknownModel(f"{adapter} is not a PEFT adapter: it has no adapter_config.json", fix="give its folder")
+    if not (adapter / "adapter_model.safetensors").is_file():
+        raise UnsafeCheckpoint(
+            f"{adapter} has no adapter_model.safetensors; a pickle file executes code when it is loaded",
+            fix="save it again with save_pretrained, which writes safetensors",
+        )
+    return digest_files(adapter, ("adapter_model.safetensors", "adapter_config.json"))

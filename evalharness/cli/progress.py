@@ -1,0 +1,103 @@
+"""Progress of a generation on stderr: a bar with rate and ETA on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+PLAIN_SECONDS = 10.0
+
+
+def make_progress() -> "BarProgress | PlainProgress":
+    """What fits stderr."""
+    return BarProgress() if sys.stderr.isatty() else PlainProgress()
+
+
+class BarProgress:
+    """A bar for each checkpoint."""
+
+    def __init__(self) -> None:
+        columns = ("[bold]{task.description}", "{task.fields[rate]}")
+        self._bars = Progress(
+            TextColumn(columns[0]),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn(columns[1]),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+        )
+        self._bar: TaskID | None = None
+        self._rate = Rate()
+
+    def start(self, checkpoint: str, *, total: int, done: int) -> None:
+        """Show a new bar; it says "loading" until the first outcome."""
+        self._bars.start()
+        self._bar = self._bars.add_task(checkpoint, total=total, completed=done, rate="loading")
+        self._rate = Rate()
+
+    def advance(self, *, tokens: int) -> None:
+        """Move the bar by one request."""
+        self._rate.add(tokens)
+        if self._bar is not None:
+            self._bars.update(self._bar, advance=1, rate=self._rate.text())
+
+    def finish(self) -> None:
+        """Leave the bar as it stands."""
+        self._bars.stop()
+
+
+class PlainProgress:
+    """A line at the start and at the end of each checkpoint, and every ten seconds between."""
+
+    def __init__(self) -> None:
+        self._checkpoint, self._total, self._done = "", 0, 0
+        self._rate, self._said = Rate(), 0.0
+
+    def start(self, checkpoint: str, *, total: int, done: int) -> None:
+        """Say what begins."""
+        self._checkpoint, self._total, self._done, self._rate = checkpoint, total, done, Rate()
+        self._said = time.monotonic()
+        kept = f", {done} kept from before" if done else ""
+        click.echo(f"{checkpoint}: loading, {total - done} requests{kept}", err=True)
+
+    def advance(self, *, tokens: int) -> None:
+        """Count one request, and say so now and then."""
+        self._done += 1
+        self._rate.add(tokens)
+        if time.monotonic() - self._said >= PLAIN_SECONDS:
+            self._say(f", {self._rate.remaining(self._total - self._done)} left")
+
+    def finish(self) -> None:
+        """Say where it ended."""
+        self._say("")
+
+    def _say(self, more: str) -> None:
+        self._said = time.monotonic()
+        click.echo(f"{self._checkpoint}: {self._done}/{self._total}, {self._rate.text()}{more}", err=True)
+
+
+class Rate:
+    """Tokens and requests per second since it was made; the loading of the weights is part of the first requests."""
+
+    def __init__(self) -> None:
+        self._start = time.monotonic()
+        self._tokens = self._requests = 0
+
+    def add(self, tokens: int) -> None:
+        """Count one request."""
+        self._requests += 1
+        self._tokens += tokens
+
+    def text(self) -> str:
+        """The rate, in tokens where they are known."""
+        seconds = max(time.monotonic() - self._start, 1e-6)
+        if self._tokens:
+            return f"{self._tokens / seconds:.0f} tokens/s"
+        return f"{self._requests / seconds:.0f} requests/s"
+
+    def remaining(self, requests: int) -> str:
+        """About how long so many requests will take."""
+        seconds = (time.monotonic() - self._start) / max(self._requests, 1) * requests
+        return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"

@@ -1,0 +1,233 @@
+"""Where a run came from: the two cards on top, the notices, and the provenance at the end."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from evalharness.records import (
+    Comparison,
+    Completion,
+    DeterminismCheck,
+    Failure,
+    LintFinding,
+    Metric,
+    PairedDifference,
+    ResolvedCheckpoint,
+)
+from evalharness.report.forest import format_difference
+from evalharness.report.words import format_in_words
+from evalharness.store import Run
+from evalharness.text import format_bytes, format_interval, format_points_interval
+
+ROLES = ("baseline", "candidate")
+SHOWN_DIGEST = 12
+
+
+@dataclass(frozen=True)
+class Card:
+    """One checkpoint, introduced."""
+
+    name: str
+    role: str
+    model: str
+    variant: str
+    format: str
+    format_in_words: str
+    weights: str
+    runs: str
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Remark:
+    """Something to beware of, or to know."""
+
+    level: str
+    """`error`, `warning` or `note`."""
+    text: str
+    fix: str = ""
+    sample_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What became of one side's requests."""
+
+    checkpoint: str
+    role: str
+    requests: int
+    completions: int
+    failures: int
+    missing: int
+    truncated: int
+    ended: int
+
+
+def roles_of(run: Run, comparison: Comparison) -> dict[str, str]:
+    """The role of each checkpoint: baseline, candidate, then what rides along."""
+    roles = {comparison.baseline: "baseline", comparison.candidate: "candidate"}
+    return roles | {one.name: "other" for one in run.plan.checkpoints if one.name not in roles}
+
+
+def make_cards(run: Run, roles: Mapping[str, str]) -> tuple[Card, ...]:
+    """The checkpoints in the order of `roles`."""
+    resolved = {one.name: one for one in run.plan.checkpoints}
+    return tuple(_card(resolved[name], role) for name, role in roles.items())
+
+
+def _card(resolved: ResolvedCheckpoint, role: str) -> Card:
+    checkpoint = resolved.checkpoint
+    return Card(
+        name=checkpoint.name,
+        role=role,
+        model=checkpoint.model,
+        variant=f"{checkpoint.variant} checkpoint",
+        format=checkpoint.prompt_format,
+        format_in_words=format_in_words(checkpoint),
+        weights=_weights(resolved),
+        runs=_runs(resolved),
+        notes=resolved.notes,
+    )
+
+
+def _weights(resolved: ResolvedCheckpoint) -> str:
+    identity = resolved.identity
+    quantized = f"quantized as {identity.quantization}" if identity.quantization else ""
+    size = f"{resolved.parameters / 1e6:,.0f} million parameters" if resolved.parameters else ""
+    memory = f"about {format_bytes(resolved.memory_bytes)} of memory" if resolved.memory_bytes else ""
+    return ", ".join(fact for fact in (size, quantized, memory) if fact)
+
+
+def _runs(resolved: ResolvedCheckpoint) -> str:
+    identity = resolved.identity
+    where = f"on {identity.device}" if identity.device else ""
+    dtype = f"in {identity.dtype}" if identity.dtype else ""
+    context = f"with {resolved.context_length:,} tokens of context" if resolved.context_length else ""
+    return " ".join(fact for fact in (where, dtype, context) if fact)
+
+
+# --------------------------------------------------------------------------------------------- remarks
+
+
+def make_remarks(run: Run, comparison: Comparison) -> tuple[Remark, ...]:
+    """Everything a reader must know before believing a number, the gravest first."""
+    lint = [finding for finding in run.plan.lint if finding.level != "note"]
+    # The comparison's warnings repeat the lint findings without the mend.
+    codes = tuple(f"[{finding.code}]" for finding in lint)
+    found = [Remark("warning", text) for text in comparison.warnings if not text.endswith(codes)]
+    found += [_lint_remark(finding) for finding in lint]
+    found += [_notice_remark(notice.checkpoint, notice.kind, notice.message) for notice in run.notices]
+    found += [_determinism_remark(check) for check in run.determinism]
+    order = ("error", "warning", "note")
+    return tuple(sorted(dict.fromkeys(found), key=lambda remark: order.index(remark.level)))
+
+
+def _lint_remark(finding: LintFinding) -> Remark:
+    where = f"{finding.checkpoint}: " if finding.checkpoint else ""
+    return Remark(finding.level, f"{where}{finding.message}", finding.fix, finding.sample_ids)
+
+
+def _notice_remark(checkpoint: str, kind: str, message: str) -> Remark:
+    return Remark("warning" if kind in ("out_of_memory", "recovered") else "note", f"{checkpoint}: {message}")
+
+
+def _determinism_remark(check: DeterminismCheck) -> Remark:
+    said = f"{check.checkpoint}: {len(check.changed)} of {check.n} completions changed when generated again, each alone"
+    return Remark("warning" if check.changed else "note", f"{said} (first: {check.batch}).", sample_ids=check.changed)
+
+
+def make_undecided(comparison: Comparison) -> tuple[str, ...]:
+    """A sentence for each headline metric that the pairs could not decide and no finding speaks of."""
+    told = {finding.metric for finding in comparison.findings}
+    metrics = {metric.name: metric for metric in comparison.metrics}
+    return tuple(
+        _undecided(one, metrics[one.metric])
+        for one in comparison.differences
+        if one.category is None and not one.exploratory and one.metric not in told
+        if one.verdict in ("no difference shown", "too few pairs")
+    )
+
+
+def _undecided(one: PairedDifference, metric: Metric) -> str:
+    title = metric.title[:1].upper() + metric.title[1:]
+    if one.difference is None:
+        return f"{title}: no sample has a value on both sides."
+    between = format_points_interval(one.interval) if metric.kind == "rate" else format_interval(one.interval)
+    said = f"{title}: {format_difference(one, metric)} on {one.n_pairs:,} pairs, anything from {between} is plausible."
+    if one.interval is None:
+        said = f"{title}: {format_difference(one, metric)} on {one.n_pairs:,} pairs, too few to say how sure that is."
+    elif one.verdict == "no difference shown" and (one.interval.low > 0 or one.interval.high < 0):
+        said += " That leaves out zero, but not after the allowance for the number of metrics tested."
+    if one.pairs_needed:
+        said += f" About {one.pairs_needed:,} pairs would show a difference of this size."
+    return said
+
+
+# ------------------------------------------------------------------------------------------ provenance
+
+
+def make_counts(run: Run, roles: Mapping[str, str]) -> tuple[Counts, ...]:
+    """Requests and what became of them, side by side."""
+    return tuple(_counts(run, name, role) for name, role in roles.items())
+
+
+def _counts(run: Run, name: str, role: str) -> Counts:
+    outcomes = [run.outcomes.get(request.id) for request in run.requests_of(name)]
+    completions = [one for one in outcomes if isinstance(one, Completion)]
+    failures = sum(isinstance(one, Failure) for one in outcomes)
+    return Counts(
+        checkpoint=name,
+        role=role,
+        requests=len(outcomes),
+        completions=len(completions),
+        failures=failures,
+        missing=len(outcomes) - len(completions) - failures,
+        truncated=sum(one.finish_reason == "length" for one in completions),
+        ended=sum(one.finish_reason == "stop" for one in completions),
+    )
+
+
+def make_identities(run: Run, roles: Mapping[str, str]) -> tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...]:
+    """Name, role and all that can change a completion, for each checkpoint."""
+    resolved = {one.name: one for one in run.plan.checkpoints}
+    return tuple((name, role, tuple(_identity(resolved[name]))) for name, role in roles.items())
+
+
+def _identity(resolved: ResolvedCheckpoint) -> Iterator[tuple[str, str]]:
+    yield "identity", resolved.identity.digest
+    for field, value in resolved.identity.model_dump(exclude={"versions"}).items():
+        if value is not None:
+            yield field.replace("_", " "), str(value)
+    yield from sorted(resolved.identity.versions.items())
+    for option, value in sorted(resolved.checkpoint.options.items()):
+        yield f"option {option}", str(value)
+
+
+def make_origin(run: Run) -> tuple[tuple[str, str], ...]:
+    """What is needed to do the run again, as term and text."""
+    manifest = run.manifest
+    return (
+        ("command", manifest.command),
+        ("created", manifest.created),
+        ("evalharness", f"{manifest.evalharness_version}, run format {manifest.format_version}"),
+        ("seed", str(manifest.seed)),
+        *(("hardware: " + name, value) for name, value in manifest.hardware.items()),
+        *(("version: " + name, value) for name, value in manifest.versions.items()),
+        *_generation(run),
+        *_suites(run),
+        ("scorers", ", ".join(dict.fromkeys(f"{one.scorer} {one.version}" for one in run.scores)) or "none"),
+    )
+
+
+def _generation(run: Run) -> Iterator[tuple[str, str]]:
+    configs = dict.fromkeys(request.config.model_dump_json() for request in run.plan.requests)
+    for config in configs:
+        yield "generation", config
+    replicates = len({request.replicate for request in run.plan.requests})
+    if replicates > 1:
+        yield "replicates", str(replicates)
+
+
+def _suites(run: Run) -> Iterator[tuple[str, str]]:
+    for suite in run.plan.suites:
+        said = f"{suite.name} {suite.version}, {len(suite.samples):,} samples, {suite.license}, from {suite.source}"
+        yield "suite", f"{said}, {suite.digest}"

@@ -1,0 +1,246 @@
+"""The states of completions, on texts that are easy to mistake, and the measures of their form."""
+
+import json
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evalharness.completion.state import STATES
+from evalharness.records import Completion, Message, Sample, Score
+from evalharness.scorers import open_scorer
+from evalharness.scorers.style import Style
+
+POEM = "Write a poem about nature"
+FRANCE = "What is the capital of France?"
+REFRAIN = "\n".join(
+    f"{line}\n  And miles to go before I rest,"
+    for line in (
+        "The road is long, the night is cold,",
+        "The story now is nearly told,",
+        "The woods are quiet, dark and deep,",
+        "There is a promise I must keep,",
+    )
+)
+SONG = (
+    "Row, row, row your boat\nGently down the stream\nMerrily, merrily, merrily, merrily\nLife is but a dream\n\n" * 2
+)
+TABLE = "| Name | Yes | No |\n|---|---|---|\n" + "".join(f"| Item {row} | Yes | No |\n" for row in range(12))
+JSON = json.dumps([{"name": f"item{row}", "price": 3 * row, "tags": ["a", "b"]} for row in range(12)], indent=1)
+CODE = (
+    "```python\n" + "".join(f"def test_{row}():\n    assert add({row}, 1) == {row + 1}\n\n" for row in range(8)) + "```"
+)
+HTML = "<ul>\n" + "".join(f"  <li><a href='#'>Link {row}</a></li>\n" for row in range(12)) + "</ul>"
+TIMES = "\n".join(f"7 x {row} = {7 * row}" for row in range(1, 13))
+TIPS = (
+    "1. Drink water before each meal.\n2. Walk for half an hour a day.\n3. Sleep eight hours.\n"
+    "4. Eat less sugar.\n5. Cook at home more often.\n6. Take the stairs."
+)
+CAPITALS = "\n".join(
+    f"The capital of {country} is {city}."
+    for country, city in (
+        ("France", "Paris"), ("Spain", "Madrid"), ("Italy", "Rome"), ("Poland", "Warsaw"), ("Greece", "Athens"),
+        ("Norway", "Oslo"), ("Austria", "Vienna"), ("Portugal", "Lisbon"),
+    )
+)  # fmt: skip
+SPEECH = (
+    "I hope that one day we rise.\nI hope that one day we sit together.\nI hope that one day we sing.\nI hope today!"
+)
+GEMMA_POEM = ".\n\n" + "Write a poem about the ocean.\n\n" * 11 + "Write a poem about the ocean"
+GEMMA_FRANCE = "\n\nThe capital of France is Paris.\n\nWhat is the capital of France?" * 6
+GEMMA_FORUM = "\n\n[User 0001]\n\nI'm a bit confused about this. I've been reading a lot of books on the subject."
+GEMMA_CAT = " table, his head resting on the table. He was happy because he was happy." + (
+    " He was happy because he was happy." * 9
+)
+
+
+def score(prompt: str, text: str, finish_reason: str | None = "stop", kind: str = "instruction") -> Score:
+    sample = Sample(id="s", messages=(Message(role="user", content=prompt),), category="c", kind=kind)
+    return Style().score([(sample, Completion(request_id="r", text=text, finish_reason=finish_reason))])[0]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "text"),
+    [
+        (POEM, REFRAIN), ("Sing me something", SONG), ("Make a table", TABLE), ("Give me some JSON", JSON),
+        ("Write tests for add", CODE), ("Make a list of links in HTML", HTML), ("The table of seven, please", TIMES),
+        ("Give me health tips", TIPS), ("List the capitals of Europe", CAPITALS), ("A short speech", SPEECH),
+        ("A matrix of zeros", "0 0 0 0 0\n" * 5), ("Draw a tree", "  *\n ***\n*****"), ("Hello", "Hello!"),
+    ],
+)  # fmt: skip
+def test_text_whose_form_repeats_by_nature_is_an_answer(prompt, text):
+    assert score(prompt, text).label == "answer"
+
+
+@pytest.mark.parametrize("text", [REFRAIN, TABLE, JSON, CODE, HTML, TIMES, TIPS])
+def test_the_same_text_cut_by_the_limit_is_cut_and_no_loop(text):
+    assert score("Please do it", text, "length").label == "cut"
+
+
+@pytest.mark.parametrize(
+    ("prompt", "text"),
+    [
+        (POEM, GEMMA_POEM),
+        (POEM, "".join(f"\nWrite a poem about the {it}." for it in ("ocean", "sky", "moon", "sea", "sun", "rain"))),
+        (FRANCE, GEMMA_FRANCE),
+        ("List three fruits.", "List three fruits.\n\n" * 12),
+        ("Laugh", "ha" * 60),
+        ("Say it", "z" * 50),
+        ("Play", "🎹🎻🎸🎼" * 20),
+        ("说吧", "我爱你" * 30),
+        ("Tell me a story", "Once there was a king who had a cat. " + "The cat was very happy with the king. " * 6),
+        ("Podcasts?", "\n".join(f"{row}. The Guide to the Whole Universe" for row in range(5, 30))),
+    ],
+)
+def test_going_in_circles_is_a_loop_when_the_limit_ends_it(prompt, text):
+    assert score(prompt, text, "length").label == "loop"
+
+
+def test_a_late_loop_is_found_and_its_place_is_shown():
+    beginning = "Bees live in hives and gather nectar from flowers in the spring. " + TIPS
+    found = score("Tell me about bees", beginning + "\n" + "They make honey in the hive. " * 8, "length")
+    assert found.label == "loop"
+    assert found.spans[0].label == "loop"
+    assert found.spans[0].start >= len(beginning)
+
+
+def test_an_aborted_generation_is_a_loop():
+    assert score(POEM, "The trees are green.", "loop_abort").label == "loop"
+
+
+def test_repetition_that_was_asked_for_is_an_answer():
+    assert score("Repeat the word cat 20 times", "cat " * 20).label == "answer"
+
+
+def test_the_prompt_once_or_twice_is_an_echo_and_more_often_a_loop():
+    assert score(FRANCE, FRANCE).label == "echo"
+    assert score(FRANCE, f"{FRANCE}\n{FRANCE}\nWhat is the cap", "length").label == "echo"
+    assert score(FRANCE, f"{FRANCE}\n" * 3).label == "loop"
+    assert score(FRANCE, f"{FRANCE} Paris.").label == "answer"
+
+
+@pytest.mark.parametrize(
+    ("prompt", "text"),
+    [
+        (FRANCE, "The capital of France is Paris.\n\nWhat is the capital of Spain?\nMadrid."),
+        (FRANCE, "A. Berlin\nB. Paris\nC. Rome\nD. Madrid"),
+        (POEM, " and the seasons of the year"),
+        ("Why is the sky blue?", GEMMA_FORUM),
+        ("Explain how rainbows form.", "Posted by admin on Monday\n\n12 comments\n\nI was wondering too."),
+        ("Explain how rainbows form.", "What is a cloud made of? What is the colour of snow? Why does it rain at all?"),
+        (FRANCE, "Paris.\n\nExercise 2: Name the rivers of France."),
+        (FRANCE, "Paris.<|endoftext|>The stock market rose on Monday."),
+    ],
+)
+def test_going_on_with_the_document_is_a_continuation(prompt, text):
+    assert score(prompt, text).label == "continuation"
+
+
+@pytest.mark.parametrize(
+    ("prompt", "text"),
+    [
+        ("Help me plan my garden", "What kind of soil do you have? How much sun does your garden get?"),
+        ("Write 3 questions about Rome", "Who was Nero?\nWhen did the city burn?\nWhere was the senate?"),
+        ("A recipe for bread", "Ingredients:\n- flour\n- salt\n\nInstructions:\n\n1. Mix all.\n2. Bake for an hour."),
+        ("Write a dialogue between a user and an assistant", "User: Hi\nAssistant: Hello!\nUser: Bye"),
+        (FRANCE, "Assistant: Paris."),
+        (FRANCE, "Paris.</s>"),
+    ],
+)
+def test_what_only_looks_like_a_continuation_is_an_answer(prompt, text):
+    assert score(prompt, text).label == "answer"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Paris.\nUser: And of Spain?\nAssistant: Madrid.",
+        "Paris.\n\nHuman: Thanks!",
+        "Q: What is the capital of Spain?\nA: Madrid.",
+        "Paris<|im_end|>\n<|im_start|>user\nThanks",
+        "Paris.<end_of_turn>\n<start_of_turn>user\nThanks",
+    ],
+)
+def test_writing_the_other_side_is_a_self_dialogue(text):
+    assert score(FRANCE, text).label == "self_dialogue"
+
+
+def test_whitespace_or_thinking_alone_is_empty_and_has_no_other_measures():
+    for text in ("", " \n\t", "<think>Paris, I suppose.</think>\n"):
+        found = score(FRANCE, text)
+        assert found.label == "empty"
+        assert found.values["words"] == 0
+        assert not {"distinct_2", "repeated_share", "finished_sentence", "markdown", "preamble"} & set(found.values)
+
+
+def test_going_on_is_the_right_behaviour_on_a_text_to_continue():
+    found = score("The cat sat on the", " mat and purred.", kind="continuation")
+    assert (found.label, found.explanation) == ("answer", "continues the text, as asked")
+    assert "continuation" not in found.values
+    assert score("The cat sat on the", " mat. Then it", "length", "continuation").label == "cut"
+    assert score("The cat sat on the", GEMMA_CAT, "length", "continuation").label == "loop"
+
+
+def test_exactly_one_state_holds_and_is_the_label():
+    for text in ("", FRANCE, GEMMA_FRANCE, "Paris.", "Paris.\nUser: Thanks", GEMMA_FORUM):
+        found = score(FRANCE, text)
+        assert [name for name in STATES if found.values.get(name)] == [found.label]
+
+
+def test_stopped_is_known_only_where_the_end_was_recorded():
+    assert score(FRANCE, "Paris.", "stop").values["stopped"] == 1
+    assert score(FRANCE, "Paris", "length").values["stopped"] == 0
+    assert "stopped" not in score(FRANCE, "Paris.", None).values
+
+
+def test_measures_of_form():
+    found = score(FRANCE, "Sure! Here it is:\n\n# Capital\n\nIt is **Paris**, and Paris it is").values
+    assert (found["preamble"], found["markdown"], found["finished_sentence"]) == (1, 1, 0)
+    assert found["words"] == 12
+    assert found["distinct_2"] == 9 / 11
+    assert score(FRANCE, 'He said "Paris."').values["finished_sentence"] == 1
+
+
+def test_every_value_is_a_metric_and_every_metric_has_a_value():
+    names = {metric.name.removeprefix("style.") for metric in open_scorer("style").metrics}
+    assert set(score(FRANCE, "The capital of France is Paris.").values) == names
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.text(max_size=300), st.sampled_from(["stop", "length", None]))
+def test_any_text_gets_a_state_and_spans_within_it(text, finish_reason):
+    found = score(POEM, text, finish_reason)
+    assert found.label in STATES
+    assert all(span.end <= len(text) for span in found.spans)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(alphabet="abé\u0301 .?\r\n:Q<>", max_size=120))
+def test_labels_do_not_depend_on_trailing_whitespace_or_line_ends(text):
+    text = text.replace("\r", "")
+    label = score(POEM, text).label
+    assert score(POEM, text + " \n\n").label == label
+    assert score(POEM, text.replace("\n", "\r\n")).label == label
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a" * 100_000, " " * 100_000 + "x", "I am just " * 10_000, "🎹" * 100_000, "<think>" * 14_000, "> " * 50_000,
+     "| " * 50_000, '"' * 100_000, "it is not " * 10_000, "\n" * 100_000 + "x", "**a" * 33_000],
+    ids=["letter", "spaces", "phrase", "emoji", "tags", "quotes", "pipes", "marks", "not", "lines", "stars"],
+)  # fmt: skip
+def test_a_hundred_thousand_characters_take_no_more_than_a_moment(text):
+    start = time.process_time()
+    score(POEM, text, "length")
+    assert time.process_time() - start < 2
+
+
+def test_raw_base_outputs_run_away_and_tuned_answers_do_not(validation_data):
+    states = {"base": [], "instruct": []}
+    with (validation_data / "base_vs_instruct" / "self_instruct_252.jsonl").open(encoding="utf-8") as lines:
+        for row in map(json.loads, lines):
+            states[row["kind"]].append(score(row["prompt"], row["response"], None).label)
+    tuned = [state for state in states["instruct"] if state != "empty"]
+    assert states["base"].count("answer") <= 0.05 * len(states["base"])
+    assert tuned.count("answer") >= 0.97 * len(tuned)
