@@ -131,7 +131,7 @@ def _paragraphs(text: str, p: Parameters) -> bool:
     inner = parts[1:-1] if len(parts) > 2 else []
     if any(not part.strip() for part in inner):
         return False
-    return sum(bool(part.strip()) for part in parts) == p["num_paragraphs"]
+    return bool(sum(bool(part.strip()) for part in parts) == p["num_paragraphs"])
 
 
 def _nth_paragraph(text: str, p: Parameters) -> bool:
@@ -140,25 +140,25 @@ def _nth_paragraph(text: str, p: Parameters) -> bool:
         return False
     first = parts[p["nth_paragraph"] - 1].split()[:1]
     word = re.match(r"[\"'“‘]*([^.,?!'\"’”]*)", first[0]) if first else None
-    return word is not None and word.group(1).lower() == p["first_word"].lower()
+    return bool(word is not None and word.group(1).lower() == p["first_word"].lower())
 
 
 # ---------------------------------------------------------------------------------------------- format
 
 
 def _bullets(text: str, p: Parameters) -> bool:
-    return len(re.findall(r"^\s*(?:\*[^*]|-)", text, re.MULTILINE)) == p["num_bullets"]
+    return bool(len(re.findall(r"^\s*(?:\*[^*]|-)", text, re.MULTILINE)) == p["num_bullets"])
 
 
 def _highlights(text: str, p: Parameters) -> bool:
     single = [found for found in re.findall(r"\*([^\n*]*)\*", text) if found.strip()]
     double = [found for found in re.findall(r"\*\*([^\n*]*)\*\*", text) if found.strip()]
-    return len(single) + len(double) >= p["num_highlights"]
+    return bool(len(single) + len(double) >= p["num_highlights"])
 
 
 def _sections(text: str, p: Parameters) -> bool:
     marks = re.findall(rf"{re.escape(p['section_spliter'])}\s?\d+", text)
-    return len(marks) >= p["num_sections"]
+    return bool(len(marks) >= p["num_sections"])
 
 
 def _title(text: str, p: Parameters) -> bool:
@@ -179,7 +179,7 @@ def _constrained(text: str, p: Parameters) -> bool:
 
 
 def _placeholders(text: str, p: Parameters) -> bool:
-    return len(re.findall(r"\[.*?\]", text)) >= p["num_placeholders"]
+    return bool(len(re.findall(r"\[.*?\]", text)) >= p["num_placeholders"])
 
 
 def _postscript(text: str, p: Parameters) -> bool:

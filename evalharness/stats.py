@@ -41,7 +41,7 @@ def mcnemar(wins: int, losses: int) -> float:
     total, fewer = wins + losses, min(wins, losses)
     tail = sum(math.comb(total, count) for count in range(fewer + 1))
     # Integers divided last: a float power of two overflows beyond a thousand pairs.
-    return min(1.0, 2 * tail / 2**total)
+    return min(1.0, float(2 * tail / 2**total))
 
 
 def newcombe(both: int, only_candidate: int, only_baseline: int, neither: int) -> tuple[float, float]:

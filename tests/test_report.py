@@ -147,6 +147,20 @@ def test_the_prompt_is_shown_as_sent_with_its_template(page):
     assert "<|im_start|>user\nWrite a poem about nature<|im_end|>\n<|im_start|>assistant" in shown
 
 
+def test_a_replayed_prompt_is_not_claimed_to_be_what_was_sent():
+    recorded = BASE.checkpoint.model_copy(update={"model": "replay/./base.jsonl"})
+    text = render_html(make_run(SCENES[:2], base=BASE.model_copy(update={"checkpoint": recorded})))
+    assert text.count("what was sent there is not known") == 2
+    assert text.count('<p class="label">Prompt as sent</p>') == 2
+
+
+def test_sides_that_never_differ_are_called_alike_and_not_certain():
+    same = make_run([replace(one, base=one.instruct, base_ends=one.instruct_ends) for one in SCENES])
+    shown = "".join(Page(render_html(same)).text)
+    assert "alike on all 18 pairs" in shown
+    assert "is plausible" not in shown
+
+
 def test_the_report_refers_to_nothing_outside_itself(text, page):
     assert all(link.startswith("#") or link == "data:," for link in page.values("href"))
     assert not page.values("src")

@@ -154,7 +154,7 @@ class HfBackend:
         path = self.source.folder / "generation_config.json"
         if self.source.gguf_file or not path.exists():
             return {}
-        return transformers.GenerationConfig.from_pretrained(self.source.folder).to_diff_dict()
+        return dict(transformers.GenerationConfig.from_pretrained(self.source.folder).to_diff_dict())
 
     # --------------------------------------------------------------------------------------- render
 

@@ -62,7 +62,7 @@ class Decoder:
         self.end_tokens = end_tokens
         self.pad_id = next(iter(end_tokens), 0)
 
-    @torch.inference_mode()
+    @torch.inference_mode()  # type: ignore[untyped-decorator]
     def decode(self, rows: Sequence[Row]) -> Iterator[Row]:
         """Generate one batch; each row is yielded as soon as it is finished."""
         ids, mask = self._left_padded(rows)

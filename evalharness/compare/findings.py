@@ -42,10 +42,10 @@ def _chosen(differences: Sequence[PairedDifference]) -> Iterator[PairedDifferenc
 
 
 def _rank(difference: PairedDifference) -> tuple[bool, bool, float, float]:
-    """Shown before not shown, headline before exploratory, then by p-value and by size."""
+    """Headline before exploratory, shown before not shown, then by p-value and by size."""
     shown = difference.verdict in ("higher", "lower")
     p_value = 1.0 if difference.p_value is None else difference.p_value
-    return not shown, difference.exploratory, p_value, -abs(difference.difference or 0.0)
+    return difference.exploratory, not shown, p_value, -abs(difference.difference or 0.0)
 
 
 def _finding(values: Values, metric: Metric, difference: PairedDifference, plan: Plan) -> Finding:
@@ -76,7 +76,8 @@ def _says_verdict(one: PairedDifference) -> str:
     more = f"; about {one.pairs_needed} would show a difference of this size" if one.pairs_needed else ""
     match one.verdict:
         case "higher" | "lower":
-            return f"Shown with {one.n_pairs} pairs."
+            alone = ", tested on its own" if one.exploratory else ""
+            return f"Shown with {one.n_pairs} pairs{alone}."
         case "too few pairs":
             return f"Too few pairs ({one.n_pairs}) to say more than that about these samples{more}."
         case _:

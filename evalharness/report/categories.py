@@ -49,7 +49,10 @@ def _cell(one: PairedDifference | None, metric: Metric) -> CategoryCell:
         return EMPTY
     between = format_points_interval(one.interval) if metric.kind == "rate" else format_interval(one.interval)
     shown = one.interval is not None and (one.interval.low > 0 or one.interval.high < 0)
-    tone = ("more" if one.difference > 0 else "less") if shown else "open"
     return CategoryCell(
-        format_difference(one, metric), between, f"{one.n_pairs:,} pairs" if one.n_pairs > 1 else "1 pair", tone
+        # The unit is said once, above the table: ten columns of it would not fit a screen.
+        difference=format_difference(one, metric).removesuffix(" points"),
+        interval=between.removesuffix(" points"),
+        pairs=f"{one.n_pairs:,} pairs" if one.n_pairs > 1 else "1 pair",
+        tone=("more" if one.difference > 0 else "less") if shown else "open",
     )

@@ -151,6 +151,8 @@ def _undecided(one: PairedDifference, metric: Metric) -> str:
     title = metric.title[:1].upper() + metric.title[1:]
     if one.difference is None:
         return f"{title}: no sample has a value on both sides."
+    if one.wins == one.losses == 0:
+        return f"{title}: the two sides are alike on all {one.n_pairs:,} pairs."
     between = format_points_interval(one.interval) if metric.kind == "rate" else format_interval(one.interval)
     said = f"{title}: {format_difference(one, metric)} on {one.n_pairs:,} pairs, anything from {between} is plausible."
     if one.interval is None:

@@ -42,6 +42,7 @@ class Chip:
 class Sent:
     """The prompt as it was sent."""
 
+    title: str
     text: Markup
     note: str
     tokens: str
@@ -207,7 +208,7 @@ def _cell(run: Run, sample: Sample, request: GenerationRequest, role: str, metri
         facts="" if completion is None else " · ".join(_facts(completion)),
         reasons=tuple(_reasons(scores)),
         values=" · ".join(_values(scores, metrics)),
-        sent=_sent(request, sample),
+        sent=_sent(run, request, sample),
     )
 
 
@@ -284,22 +285,30 @@ def _values(scores: Sequence[Score], metrics: Mapping[str, Metric]) -> Iterator[
 # ------------------------------------------------------------------------------------------------ sent
 
 
-def _sent(request: GenerationRequest, sample: Sample) -> Sent:
-    match request:
-        case GenerationRequest(rendered=str(text)):
-            return Sent(_template_shown(text, sample), _added(text, sample), _tokens(request))
-        case GenerationRequest(prompt=RawPrompt(text=text)):
-            return Sent(_template_shown(text, sample), _added(text, sample), _tokens(request))
-        case GenerationRequest(prompt=ChatPrompt(messages=messages)):
-            note = "The turns, as sent to the server; the template it puts around them is known to the server alone."
-            return Sent(_turns(messages), note, _tokens(request))
-    raise AssertionError("a prompt is raw or chat")
+def _sent(run: Run, request: GenerationRequest, sample: Sample) -> Sent:
+    tokens = _tokens(request)
+    if _recorded(run, request):
+        note = "The sample's prompt; the completion was generated elsewhere, and what was sent there is not known."
+        return Sent("Prompt", _turns(sample.messages), note, tokens)
+    if request.rendered is not None:
+        return _sent_text(request.rendered, sample, tokens)
+    match request.prompt:
+        case RawPrompt(text=text):
+            return _sent_text(text, sample, tokens)
+        case ChatPrompt(messages=messages):
+            note = "The turns as sent to the server; the template that it puts around them is known to it alone."
+            return Sent("Prompt as sent", _turns(messages), note, tokens)
 
 
-def _added(text: str, sample: Sample) -> str:
-    if text == sample.prompt:
-        return "Exactly the sample's text; nothing was added."
-    return "Dimmed: what the template or the scaffold put around the sample's text."
+def _sent_text(text: str, sample: Sample, tokens: str) -> Sent:
+    whole = text == sample.prompt
+    added = "Dimmed: what the template, the tokenizer or the scaffold puts around the sample's text."
+    note = "Exactly the sample's text; nothing was added." if whole else added
+    return Sent("Prompt as sent", _template_shown(text, sample), note, tokens)
+
+
+def _recorded(run: Run, request: GenerationRequest) -> bool:
+    return any(one.name == request.checkpoint and one.checkpoint.backend == "replay" for one in run.plan.checkpoints)
 
 
 def _template_shown(text: str, sample: Sample) -> Markup:

@@ -8,7 +8,7 @@ FORMATS = {
     "icl": "Sent as plain text after a few worked examples (a fixed scaffold).",
     "auto": "The prompt format was not settled.",
 }
-RECORDED_FORMAT = "Generated elsewhere and read from a file; how it was prompted there is not known to this run."
+RECORDED_FORMAT = "As stated: the completions were generated elsewhere and read from a file."
 
 STATES = {
     "answer": ("answers", "answers and ends within the token limit"),
