@@ -105,7 +105,8 @@ def _tested(values: Values, found: list[Pairs], seed: int) -> list[Pairs]:
         ends = bootstrap_means(sums, counts, group_weights(len(sums), n_resamples=RESAMPLES, seed=seed))
         p_values = sign_flips(sums, seed=seed)
         for pairs, (low, high), p_value in zip(resampled, ends, p_values, strict=True):
-            filled[id(pairs)] = _with(pairs, p_value, low, high)
+            uniform = len(set(pairs.difference.values())) == 1
+            filled[id(pairs)] = _uniform(pairs, p_value) if uniform else _with(pairs, p_value, low, high)
     return [filled.get(id(pairs), pairs) for pairs in found]
 
 
@@ -114,6 +115,20 @@ def _exact(pairs: Pairs) -> Pairs:
     both = sum(pairs.baseline[sample] == 1 == pairs.candidate[sample] for sample in pairs.baseline)
     low, high = newcombe(both, wins, losses, len(pairs.baseline) - both - wins - losses)
     return _with(pairs, mcnemar(wins, losses), low, high)
+
+
+def _uniform(pairs: Pairs, p_value: float) -> Pairs:
+    """Resampling equal differences gives an interval of no width, which would be no evidence.
+
+    A rate gets Newcombe's interval with the groups as the pairs; anything else gets none.
+    """
+    if pairs.metric.kind != "rate":
+        return replace(pairs, p_value=p_value)
+    shares = [sum(side.values()) / len(side) for side in (pairs.baseline, pairs.candidate)]
+    both, neither = round(min(shares) * pairs.n_groups), round((1 - max(shares)) * pairs.n_groups)
+    differ = pairs.n_groups - both - neither
+    low, high = newcombe(both, *((differ, 0) if shares[1] > shares[0] else (0, differ)), neither)
+    return _with(pairs, p_value, low, high)
 
 
 def _with(pairs: Pairs, p_value: float, low: float, high: float) -> Pairs:

@@ -31,7 +31,8 @@ def _intervals(
     values: Values, metrics: Sequence[Metric], columns: dict[str, BySample], seed: int
 ) -> dict[str, Interval]:
     """Wilson for a rate of independent samples; else the bootstrap over groups, where there are two or more."""
-    found, resampled = {}, []
+    found: dict[str, Interval | None] = {}
+    resampled = []
     for metric in metrics:
         column = columns[metric.name]
         if (
@@ -47,8 +48,19 @@ def _intervals(
     if resampled:
         sums, counts = by_group(values, [columns[metric.name] for metric in resampled])
         ends = bootstrap_means(sums, counts, group_weights(len(sums), n_resamples=RESAMPLES, seed=seed))
-        found |= {metric.name: _clipped(metric, *pair) for metric, pair in zip(resampled, ends, strict=True)}
-    return found
+        for metric, pair in zip(resampled, ends, strict=True):
+            uniform = len(set(columns[metric.name].values())) == 1
+            found[metric.name] = _uniform(values, metric, columns[metric.name]) if uniform else _clipped(metric, *pair)
+    return {name: interval for name, interval in found.items() if interval is not None}
+
+
+def _uniform(values: Values, metric: Metric, column: BySample) -> Interval | None:
+    """Resampling equal values gives no width: a rate gets Wilson's interval with the groups as units, a mean none."""
+    if metric.kind != "rate":
+        return None
+    groups = len({values.samples[sample].group for sample in column})
+    low, high = wilson(next(iter(column.values())) * groups, groups)
+    return Interval(low=low, high=high)
 
 
 def _clipped(metric: Metric, low: float, high: float) -> Interval:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from evalharness.completion.state import NON_ANSWERS, state_of
 from evalharness.constraints import check, check_loose
 from evalharness.records import Completion, Metric, Sample, Score
 
@@ -39,7 +40,11 @@ METRICS = (
 
 
 class InstructionFollowing:
-    """Checks a sample's constraints, strictly and loosely (IFEval, arXiv:2311.07911)."""
+    """Checks a sample's constraints, strictly and loosely (IFEval, arXiv:2311.07911).
+
+    A completion that is no answer (empty, an echo, a loop, a continuation, a self-dialogue) follows nothing, though
+    a loop may well hold no comma. IFEval has no such rule; on answers the two agree.
+    """
 
     name = "instruction"
     version = "1"
@@ -53,6 +58,10 @@ class InstructionFollowing:
         head = {"request_id": completion.request_id, "scorer": self.name, "version": self.version}
         if not sample.constraints:
             return Score(**head, status="unscored", explanation="the sample has no constraint")
+        state = state_of(sample, completion)
+        if state.name in NON_ANSWERS and not _asks_for_the_prompt(sample):
+            values = dict.fromkeys((metric.name.partition(".")[2] for metric in METRICS), 0.0)
+            return Score(**head, status="scored", label="no_answer", values=values, explanation=state.reason)
         strict = [check(one, completion.text) for one in sample.constraints]
         loose = [check_loose(one, completion.text) for one in sample.constraints]
         broken = [one.kind for one, kept in zip(sample.constraints, strict, strict=True) if not kept]
@@ -68,3 +77,8 @@ class InstructionFollowing:
             },
             explanation=f"broken: {', '.join(broken)}" if broken else f"kept all {len(strict)}",
         )
+
+
+def _asks_for_the_prompt(sample: Sample) -> bool:
+    """Whether a constraint wants the prompt repeated, which then is no echo."""
+    return any(one.kind == "combination:repeat_prompt" for one in sample.constraints)
