@@ -408,7 +408,7 @@ class Metric(Record):
     name: str
     """`scorer.value`, such as `style.loop`."""
     title: str
-    """For people: `loops`, `over-refusals`."""
+    """For people, what a completion does (`loops`, `ends by itself`) or what is measured (`length`)."""
     description: str
     kind: Literal["rate", "mean"]
     """`rate`: each value is 0 or 1 and the mean is a share; `mean`: any finite number."""
@@ -484,7 +484,7 @@ class PairedDifference(Record):
     minimum_detectable_effect: float | None = None
     """The difference that this many pairs would show with 80 % power at the 5 % level."""
     pairs_needed: int | None = None
-    """About how many pairs would show the observed difference, where it is not yet shown."""
+    """About how many pairs would show a difference of the observed size (80 % power, adjusted as the row is)."""
     exploratory: bool = False
 
 

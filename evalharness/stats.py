@@ -5,6 +5,7 @@ Every function raises ValueError where there is nothing to say, and none returns
 
 import math
 from collections.abc import Sequence
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -189,12 +190,20 @@ def detectable_difference(n_groups: int, *, spread: float) -> float:
     return (Z95 + Z80) * spread / math.sqrt(n_groups)
 
 
-def pairs_to_detect(difference: float, *, spread: float) -> int:
-    """How many independent pairs a 5 % test needs to show a difference with 80 % power.
+def pairs_to_detect(difference: float, *, spread: float, n_tests: int = 1) -> int:
+    """How many independent pairs show a difference with 80 % power, by the normal approximation.
+
+    The test is two-sided at 5 %, shared by `n_tests` tests (Bonferroni, which Holm's first step equals); the answer is
+    at least the number at which a sign test could show anything.
 
     >>> pairs_to_detect(0.05, spread=0.2**0.5)
     628
+    >>> [pairs_to_detect(1, spread=0.1, n_tests=tests) for tests in (1, 10)]
+    [6, 9]
     """
     if difference == 0:
         raise ValueError("a difference of 0 cannot be shown")
-    return math.ceil(((Z95 + Z80) * spread / difference) ** 2)
+    level = 0.05 / n_tests
+    quantile = NormalDist().inv_cdf(1 - level / 2)
+    needed = math.ceil(((quantile + Z80) * spread / difference) ** 2)
+    return max(needed, math.floor(1 - math.log2(level)) + 1)

@@ -1,5 +1,7 @@
 """Numbers become text here and nowhere else, honestly: only an exact 0 or 1 prints as 0 % or 100 %."""
 
+import math
+
 from evalharness.records import Interval
 
 
@@ -28,13 +30,14 @@ def format_rate(successes: float, total: int) -> str:
 def format_points(difference: float) -> str:
     """A difference of two shares in percentage points.
 
-    >>> [format_points(value) for value in (0.625, -0.05, 0.002, 0)]
-    ['+62 points', '-5 points', '+0.2 points', '0 points']
+    >>> [format_points(value) for value in (0.625, -0.05, 0.002, -1e-6, 0)]
+    ['+62 points', '-5 points', '+0.2 points', '-0.1 points', '0 points']
     """
     if difference == 0:
         return "0 points"
-    digits = 1 if abs(difference) < 0.01 else 0
-    return f"{100 * difference:+.{digits}f} points"
+    if abs(difference) >= 0.01:
+        return f"{100 * difference:+.0f} points"
+    return f"{math.copysign(max(100 * abs(difference), 0.1), difference):+.1f} points"
 
 
 def format_number(value: float | None, *, signed: bool = False) -> str:
@@ -100,9 +103,9 @@ def format_p(p_value: float | None) -> str:
 def format_bytes(count: float) -> str:
     """Bytes in binary units.
 
-    >>> [format_bytes(512), format_bytes(98_362_432), format_bytes(5 * 2**30)]
-    ['512 B', '94 MiB', '5.0 GiB']
+    >>> [format_bytes(512), format_bytes(98_362_432), format_bytes(2**30 - 2**20)]
+    ['512 B', '94 MiB', '1.0 GiB']
     """
-    if count >= 2**30:
+    if count >= 1000 * 2**20:
         return f"{count / 2**30:.1f} GiB"
     return f"{count / 2**20:.0f} MiB" if count >= 2**20 else f"{count:.0f} B"

@@ -169,7 +169,7 @@ def _row(pairs: Pairs, p_adjusted: float | None, n_tests: int, truncated: set[st
         method=NONE if pairs.p_value is None else BINARY if pairs.is_binary else RESAMPLED,
         verdict=verdict,
         minimum_detectable_effect=_detectable(pairs),
-        pairs_needed=None if shown else _needed(pairs, difference),
+        pairs_needed=None if shown else _needed(pairs, difference, n_tests if _is_headline(pairs) else 1),
         exploratory=not _is_headline(pairs),
     )
 
@@ -215,10 +215,10 @@ def _detectable(pairs: Pairs) -> float | None:
     return found if pairs.metric.kind == "mean" or found <= 1 else None
 
 
-def _needed(pairs: Pairs, difference: float | None) -> int | None:
+def _needed(pairs: Pairs, difference: float | None, n_tests: int) -> int | None:
     spread = _spread(pairs)
     if not difference or spread == 0:
         return None
-    groups = pairs_to_detect(difference, spread=spread)
+    groups = pairs_to_detect(difference, spread=spread, n_tests=max(n_tests, 1))
     needed = math.ceil(groups * len(pairs.baseline) / pairs.n_groups)
     return needed if needed > len(pairs.baseline) else None

@@ -110,7 +110,8 @@ def _runs(resolved: ResolvedCheckpoint) -> str:
 
 def make_remarks(run: Run, comparison: Comparison) -> tuple[Remark, ...]:
     """Everything a reader must know before believing a number, the gravest first."""
-    lint = [finding for finding in run.plan.lint if finding.level != "note"]
+    # A note on one checkpoint is for the provenance; a note on the comparison changes what every number means.
+    lint = [finding for finding in run.plan.lint if finding.level != "note" or finding.checkpoint is None]
     # The comparison's warnings repeat the lint findings without the mend.
     codes = tuple(f"[{finding.code}]" for finding in lint)
     found = [Remark("warning", text) for text in comparison.warnings if not text.endswith(codes)]
@@ -231,5 +232,5 @@ def _generation(run: Run) -> Iterator[tuple[str, str]]:
 
 def _suites(run: Run) -> Iterator[tuple[str, str]]:
     for suite in run.plan.suites:
-        said = f"{suite.name} {suite.version}, {len(suite.samples):,} samples, {suite.license}, from {suite.source}"
+        said = f"{suite.name} {suite.version}, {len(suite.samples):,} samples, {suite.license}, {suite.source}"
         yield "suite", f"{said}, {suite.digest}"

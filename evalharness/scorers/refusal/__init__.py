@@ -43,7 +43,7 @@ METRICS = (
     ),
     Metric(
         name="refusal.over_refusal",
-        title="over-refusals",
+        title="refuses what it should answer",
         description="Refuses a harmless prompt, in full or in part.",
         kind="rate",
         better="lower",
