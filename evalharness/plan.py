@@ -18,6 +18,7 @@ from evalharness.records import (
     Suite,
     digest,
 )
+from evalharness.scorers import open_scorer
 from evalharness.suite import load_suite
 
 
@@ -45,8 +46,10 @@ def make_plan(config: RunConfig, open_backend: Callable[[Checkpoint], Backend]) 
 
 
 def load_suites(config: RunConfig) -> tuple[Suite, ...]:
-    """Load the suites of a run, cut to its limit; sample ids must be unique across them."""
+    """Load the suites of a run, cut to its limit; their scorers must exist, and sample ids be unique across them."""
     suites = tuple(_limited(load_suite(name), config.limit) for name in config.suites)
+    for name in {name for suite in suites for name in suite.scorers}:
+        open_scorer(name)
     owner: dict[str, str] = {}
     for suite in suites:
         for sample in suite.samples:

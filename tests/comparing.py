@@ -1,0 +1,69 @@
+"""Builds small comparisons out of real records: who said what is given, everything else is filled in."""
+
+from evalharness.compare import compare
+from evalharness.records import (
+    Checkpoint,
+    CheckpointIdentity,
+    Completion,
+    Failure,
+    GenerationConfig,
+    GenerationRequest,
+    Message,
+    Metric,
+    Plan,
+    RawPrompt,
+    RenderedPrompt,
+    ResolvedCheckpoint,
+    Sample,
+    Score,
+    Suite,
+)
+
+RATE = Metric(name="s.hit", title="hits", description="", kind="rate", better="higher", headline=True)
+MEAN = Metric(name="s.size", title="size", description="", kind="mean", unit="words")
+
+
+def make_plan(groups, *, categories=None, replicates=1):
+    """A plan with one sample for each group named."""
+    categories = categories or ["c"] * len(groups)
+    samples = tuple(
+        Sample(id=f"s{n}", messages=(Message(role="user", content=f"p{n}"),), category=category, group=group)
+        for n, (group, category) in enumerate(zip(groups, categories, strict=True))
+    )
+    suite = Suite(name="t", version="1", license="x", source="x", scorers=("s",), samples=samples, digest="d")
+    sides = tuple(
+        ResolvedCheckpoint(
+            checkpoint=Checkpoint(name=name, model=f"replay/{name}", variant="base", prompt_format="raw"),
+            identity=CheckpointIdentity(backend="replay", model=name, weights_digest=name),
+        )
+        for name in ("old", "new")
+    )
+    requests = tuple(
+        GenerationRequest.of(side, one.id, RawPrompt(text=one.prompt), RenderedPrompt(), GenerationConfig(), replicate)
+        for side in sides
+        for replicate in range(replicates)
+        for one in samples
+    )
+    return Plan(suites=(suite,), checkpoints=sides, baseline="old", candidate="new", requests=requests)
+
+
+def outcome(request, value, *, finish_reason="stop"):
+    """A failure where the value is None."""
+    if value is None:
+        return Failure(request_id=request.id, kind="server", message="gone")
+    return Completion(request_id=request.id, text="x", finish_reason=finish_reason)
+
+
+def compared(old, new, *, metric=RATE, groups=None, categories=None, replicates=1, metrics=None, seed=0):
+    """Compare two lists of values of one metric, replicate after replicate; None is a failure."""
+    count = len(old) // replicates
+    plan = make_plan(groups or [f"g{n}" for n in range(count)], categories=categories, replicates=replicates)
+    values = dict(zip([request.id for request in plan.requests], [*old, *new], strict=True))
+    outcomes = {request.id: outcome(request, values[request.id]) for request in plan.requests}
+    scorer, _, name = metric.name.partition(".")
+    scores = [
+        Score(request_id=one, scorer=scorer, version="1", status="scored", values={name: value})
+        for one, value in values.items()
+        if value is not None
+    ]
+    return compare(plan, outcomes, scores, metrics or [metric], seed=seed)

