@@ -21,8 +21,12 @@ from evalharness.store import RETRIED, Appender, RunStore
 class Progress(Protocol):
     """Is told how a generation goes."""
 
+    def load(self, checkpoint: str) -> None:
+        """A checkpoint's turn begins: its weights are loaded."""
+        ...
+
     def start(self, checkpoint: str, *, total: int, done: int) -> None:
-        """A checkpoint's turn begins; `done` of its `total` requests were answered in an earlier run."""
+        """The weights are there; `done` of the `total` requests were answered in an earlier run."""
         ...
 
     def advance(self, *, tokens: int) -> None:
@@ -36,6 +40,9 @@ class Progress(Protocol):
 
 class NoProgress:
     """Says nothing."""
+
+    def load(self, checkpoint: str) -> None:
+        """Say nothing."""
 
     def start(self, checkpoint: str, *, total: int, done: int) -> None:
         """Say nothing."""
@@ -104,15 +111,21 @@ class Turn:
         if not self.missing and not check_determinism:
             return
         backend = open_backend(self.resolved.checkpoint)
-        self.progress.start(self.resolved.name, total=len(self.requests), done=len(self.requests) - len(self.missing))
+        self.progress.load(self.resolved.name)
         try:
-            for event in outcomes_of(backend, self.missing):
+            for number, event in enumerate(outcomes_of(backend, self.missing)):
+                if number == 0:
+                    self._start()
                 self._record(event)
             if check_determinism:
                 self.out.append(self._check(backend, check_determinism))
         finally:
             self.progress.finish()
             backend.close()
+
+    def _start(self) -> None:
+        total = len(self.requests)
+        self.progress.start(self.resolved.name, total=total, done=total - len(self.missing))
 
     def _record(self, event: Completion | Failure | Notice) -> None:
         self.out.append(event)

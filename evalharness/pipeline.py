@@ -32,7 +32,7 @@ def run(config: RunConfig, *, out: Path | None = None, resume: bool = False, pro
     Raises:
         EvalHarnessError: something that the user can mend; what was written before stays.
     """
-    store = RunStore(out or _new_run_path(config))
+    store = RunStore(out or new_run_path(config))
     with store.lock(create=True):
         planned = _start(store, config, resume)
         generate(
@@ -98,7 +98,8 @@ def _compare(store: RunStore) -> Comparison:
     return comparison
 
 
-def _new_run_path(config: RunConfig) -> Path:
+def new_run_path(config: RunConfig) -> Path:
+    """A new run directory under `reports/`, named after the time and the two checkpoints."""
     name = f"{datetime.now():%Y-%m-%dT%H-%M-%S}_{config.baseline}_{config.candidate}"
     return REPORTS / re.sub(r"[^\w.-]", "-", name)
 

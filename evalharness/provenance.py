@@ -25,7 +25,7 @@ def make_manifest(config: RunConfig) -> Manifest:
         config=config.model_dump(mode="json"),
         seed=config.seed,
         versions={"python": platform.python_version(), **_installed()},
-        hardware=_hardware(),
+        hardware=hardware(),
     )
 
 
@@ -46,7 +46,8 @@ def _installed() -> dict[str, str]:
     return found
 
 
-def _hardware() -> dict[str, str]:
+def hardware() -> dict[str, str]:
+    """System, processor and cores."""
     facts = {"system": f"{platform.system()} {platform.machine()}", "processor": _processor()}
     return {**facts, "cores": str(os.cpu_count() or "unknown")}
 

@@ -181,7 +181,7 @@ class ResolvedCheckpoint(Record):
     """Tokens of prompt and completion together."""
     parameters: int | None = None
     memory_bytes: int | None = None
-    """Estimated need of the weights on the device."""
+    """Estimated need on the device at most: the weights, and the cache of a batch of `batch_tokens`."""
     notes: tuple[str, ...] = ()
     """What a reader of the report should know, such as the licence of bundled weights."""
 
@@ -535,7 +535,7 @@ class Estimate(Record):
     prompt_tokens: int | None
     completion_tokens_at_most: int
     memory_bytes: int | None
-    """Weights and the cache of one full batch."""
+    """As `ResolvedCheckpoint.memory_bytes`."""
 
 
 class Plan(Record):

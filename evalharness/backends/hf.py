@@ -66,13 +66,14 @@ class HfBackend:
         """Settle the identity from the files, without loading weights."""
         parameters = loading.count_parameters(self.settings)
         dtype = DTYPES[self.dtype]
+        cache = self.options.batch_tokens * loading.cache_bytes_per_token(self.settings, dtype)
         return ResolvedCheckpoint(
             checkpoint=self.checkpoint,
             identity=self._identity(),
             tokenizer=self._facts(),
             context_length=self.settings.get_text_config().max_position_embeddings,
             parameters=parameters,
-            memory_bytes=parameters * dtype.itemsize,
+            memory_bytes=parameters * dtype.itemsize + cache,
             notes=self.notes(),
         )
 
@@ -124,11 +125,16 @@ class HfBackend:
             tokenizer_digest=loading.digest_files(self.source.folder, loading.TOKENIZER_FILES),
             adapter_digest=loading.check_adapter(adapter) if adapter else None,
             quantization=self.source.quantization,
-            device=self.device,
+            device=self._device_name(),
             dtype=self.dtype,
             attention=self.options.attention,
             versions={"torch": torch.__version__, "transformers": transformers.__version__},
         )
+
+    def _device_name(self) -> str:
+        if not self.device.startswith("cuda"):
+            return self.device
+        return f"{self.device} ({torch.cuda.get_device_name(self.device)})"
 
     def _facts(self) -> TokenizerFacts:
         tokenizer = self.tokenizer

@@ -117,7 +117,7 @@ class Decoder:
             self._finish(row, row.tokens[:-1], "stop", self.end_tokens[token])
         elif row.stop and (found := self._stop_string(row)):
             self._finish(row, row.tokens, "stop", found)
-            row.text = row.text[: row.text.index(found)]
+            row.text = row.text.partition(found)[0]
         elif len(row.tokens) >= row.limit:
             self._finish(row, row.tokens, "length", None)
 
@@ -127,7 +127,8 @@ class Decoder:
 
     def _stop_string(self, row: Row) -> str | None:
         """The stop string that begins first; a tail is looked at, since a token can end in the middle of one."""
-        tail = self._text(row.tokens[-max(map(len, row.stop)) - 8 :])
+        # A token can be a single byte of a character.
+        tail = self._text(row.tokens[-max(len(stop.encode()) for stop in row.stop) - 8 :])
         found = [(tail.index(stop), stop) for stop in row.stop if stop in tail]
         return min(found)[1] if found else None
 

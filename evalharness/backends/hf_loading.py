@@ -5,6 +5,7 @@ Only safetensors and GGUF weights are read: a pickle file executes code when it 
 
 import hashlib
 import json
+import logging
 import os
 import shutil
 import tempfile
@@ -18,7 +19,6 @@ from huggingface_hub import snapshot_download
 from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 from safetensors.torch import save_model
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
-from transformers.utils import logging as transformers_logging
 
 from evalharness.errors import BackendError, UnknownModel, UnsafeCheckpoint
 from evalharness.records import digest
@@ -27,6 +27,7 @@ WEIGHTS = "*.safetensors"
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 TOKENIZER_FILES = ("tokenizer*", "vocab*", "merges*", "special_tokens_map.json", "added_tokens.json", "spiece.model")
 SETTINGS = ("config.json", "generation_config.json")
+log = logging.getLogger(__name__)
 UNPACK_LIMIT = 2**30
 """Parameters up to which a GGUF file is unpacked once into the cache; a larger one is read anew each time."""
 
@@ -134,6 +135,7 @@ def _gguf_facts(path: Path) -> tuple[int, str | None]:
 
 def _unpack(path: Path, folder: Path, quantization: str | None) -> None:
     """Write the weights once as float32 safetensors: reading a GGUF file takes tens of times longer."""
+    log.info("unpacking %s, once", path.name)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
         model = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.float32)
@@ -197,6 +199,15 @@ def count_parameters(settings: Any) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
+def cache_bytes_per_token(settings: Any, dtype: torch.dtype) -> int:
+    """Bytes of keys and values that one token takes in all layers; an upper bound where a window slides."""
+    text = settings.get_text_config()
+    # Which of the two a configuration has differs between architectures.
+    heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
+    width = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
+    return int(2 * text.num_hidden_layers * heads * width * dtype.itemsize)
+
+
 def load_tokenizer(source: Source, *, trust_remote_code: bool) -> Any:
     """The tokenizer, padded on the left."""
     return AutoTokenizer.from_pretrained(
@@ -208,7 +219,6 @@ def load_model(
     source: Source, *, device: str, dtype: torch.dtype, attention: str, adapter: Path | None, trust_remote_code: bool
 ) -> Any:
     """The weights on the device, with the adapter merged in, ready for inference."""
-    transformers_logging.disable_progress_bar()
     model = AutoModelForCausalLM.from_pretrained(
         source.folder,
         gguf_file=source.gguf_file,

@@ -1,5 +1,7 @@
 """The command line. A command parses, calls one function of the pipeline and prints; the program is not here."""
 
+import logging
+import os
 import sys
 from importlib import import_module
 
@@ -19,7 +21,6 @@ COMMANDS = {
     "init": "evalharness.cli.machine:init",
     "doctor": "evalharness.cli.machine:doctor",
 }
-INTERRUPTED = 130
 
 
 class CommandTable(click.Group):
@@ -51,6 +52,11 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; what the user can mend is one sentence and the mend, without a traceback."""
+    if not sys.stderr.isatty():
+        # The loading bars of transformers and the Hub are for a person; they would fill a log.
+        os.environ.setdefault("TQDM_DISABLE", "1")
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("evalharness").setLevel(logging.INFO)
     try:
         cli()
     except EvalHarnessError as error:

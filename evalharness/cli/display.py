@@ -140,7 +140,7 @@ def _lint_lines(plan: Plan) -> Iterable[Text]:
 
 def _estimate_table(plan: Plan) -> Table:
     drawn = Table(box=None, header_style="bold", pad_edge=False, title="estimate", title_justify="left")
-    for name in ("checkpoint", "requests", "prompt tokens", "completion tokens at most", "memory of the weights"):
+    for name in ("checkpoint", "requests", "prompt tokens", "completion tokens at most", "memory at most"):
         drawn.add_column(name, justify="left" if name == "checkpoint" else "right")
     for one in plan.estimates:
         tokens = "?" if one.prompt_tokens is None else f"{one.prompt_tokens:,}"

@@ -1,4 +1,7 @@
-"""Progress of a generation on stderr: a bar with rate and ETA on a terminal, plain lines elsewhere."""
+"""Progress of a generation on stderr: a bar with rate and ETA on a terminal, plain lines elsewhere.
+
+While weights are loaded, the bars are those of transformers, which has them for every file and tensor.
+"""
 
 import sys
 import time
@@ -31,10 +34,14 @@ class BarProgress:
         self._bar: TaskID | None = None
         self._rate = Rate()
 
+    def load(self, checkpoint: str) -> None:
+        """Say what is loaded; a second live display beside the bars of transformers would garble both."""
+        click.echo(f"{checkpoint}: loading", err=True)
+
     def start(self, checkpoint: str, *, total: int, done: int) -> None:
-        """Show a new bar; it says "loading" until the first outcome."""
+        """Show a new bar."""
         self._bars.start()
-        self._bar = self._bars.add_task(checkpoint, total=total, completed=done, rate="loading")
+        self._bar = self._bars.add_task(checkpoint, total=total, completed=done, rate="")
         self._rate = Rate()
 
     def advance(self, *, tokens: int) -> None:
@@ -49,18 +56,23 @@ class BarProgress:
 
 
 class PlainProgress:
-    """A line at the start and at the end of each checkpoint, and every ten seconds between."""
+    """Lines at the start and at the end of each checkpoint, and one every ten seconds between."""
 
     def __init__(self) -> None:
         self._checkpoint, self._total, self._done = "", 0, 0
         self._rate, self._said = Rate(), 0.0
+
+    def load(self, checkpoint: str) -> None:
+        """Say what is loaded."""
+        self._checkpoint = checkpoint
+        click.echo(f"{checkpoint}: loading", err=True)
 
     def start(self, checkpoint: str, *, total: int, done: int) -> None:
         """Say what begins."""
         self._checkpoint, self._total, self._done, self._rate = checkpoint, total, done, Rate()
         self._said = time.monotonic()
         kept = f", {done} kept from before" if done else ""
-        click.echo(f"{checkpoint}: loading, {total - done} requests{kept}", err=True)
+        click.echo(f"{checkpoint}: {total - done} requests{kept}", err=True)
 
     def advance(self, *, tokens: int) -> None:
         """Count one request, and say so now and then."""
@@ -71,7 +83,9 @@ class PlainProgress:
 
     def finish(self) -> None:
         """Say where it ended."""
-        self._say("")
+        if self._total:
+            self._say("")
+        self._total = 0
 
     def _say(self, more: str) -> None:
         self._said = time.monotonic()
@@ -79,7 +93,7 @@ class PlainProgress:
 
 
 class Rate:
-    """Tokens and requests per second since it was made; the loading of the weights is part of the first requests."""
+    """Tokens and requests per second since it was made."""
 
     def __init__(self) -> None:
         self._start = time.monotonic()

@@ -2,9 +2,12 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from evalharness.config import RunConfig
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 FORMATS = click.Choice(["auto", "raw", "chat", "icl"])
@@ -63,12 +66,9 @@ def demo(open_report: bool, out: Path | None, resume: bool, **flags: Any) -> Non
 
     Needs no server, and no download beyond the packages.
     """
-    from evalharness.cli.display import finished
     from evalharness.cli.flags import demo_config
-    from evalharness.cli.progress import make_progress
-    from evalharness.pipeline import run
 
-    finished(run(demo_config(**flags), out=out, resume=resume, progress=make_progress()), open_report=open_report)
+    _run(demo_config(**flags), out, resume=resume, open_report=open_report)
 
 
 @click.command()
@@ -81,13 +81,35 @@ def run(open_report: bool, out: Path | None, resume: bool, **flags: Any) -> None
     the run goes on with the configuration it was started with.
     """
     from evalharness import pipeline
-    from evalharness.cli.display import finished
     from evalharness.cli.flags import run_config
-    from evalharness.cli.progress import make_progress
 
     goes_on = resume and out is not None and not (flags["config"] or flags["baseline"])
     config = pipeline.resume_config(out) if out and goes_on else run_config(**flags)
-    finished(pipeline.run(config, out=out, resume=resume, progress=make_progress()), open_report=open_report)
+    _run(config, out, resume=resume, open_report=open_report)
+
+
+class Interrupted(click.ClickException):
+    """Ctrl-C during a run."""
+
+    exit_code = 130
+
+    def __init__(self, out: Path) -> None:
+        begun = (out / "manifest.json").exists()
+        goes_on = f"what was generated is kept; go on: evalharness run --out {out} --resume"
+        super().__init__(f"interrupted; {goes_on if begun else 'nothing was generated yet'}")
+
+
+def _run(config: "RunConfig", out: Path | None, *, resume: bool, open_report: bool) -> None:
+    from evalharness import pipeline
+    from evalharness.cli.display import finished
+    from evalharness.cli.progress import make_progress
+
+    out = out or pipeline.new_run_path(config)
+    try:
+        done = pipeline.run(config, out=out, resume=resume, progress=make_progress())
+    except KeyboardInterrupt:
+        raise Interrupted(out) from None
+    finished(done, open_report=open_report)
 
 
 @click.command()

@@ -93,7 +93,7 @@ def _weights(resolved: ResolvedCheckpoint) -> str:
     identity = resolved.identity
     quantized = f"quantized as {identity.quantization}" if identity.quantization else ""
     size = f"{resolved.parameters / 1e6:,.0f} million parameters" if resolved.parameters else ""
-    memory = f"about {format_bytes(resolved.memory_bytes)} of memory" if resolved.memory_bytes else ""
+    memory = f"at most {format_bytes(resolved.memory_bytes)} of memory" if resolved.memory_bytes else ""
     return ", ".join(fact for fact in (size, quantized, memory) if fact)
 
 

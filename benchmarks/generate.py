@@ -1,0 +1,80 @@
+"""What the hf backend costs above a bare loop over batched `model.generate`: same checkpoint, batches, dtype and run.
+
+python benchmarks/generate.py              # completions end by themselves, at different lengths
+python benchmarks/generate.py --endless    # no token ends a completion, all run to the limit: the loop alone
+"""
+
+import argparse
+import time
+
+import torch
+from conditions import conditions
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from evalharness.backends.demo import DemoBackend
+from evalharness.cli.flags import demo_config
+from evalharness.plan import make_plan
+from evalharness.records import Completion, GenerationRequest
+
+PROMPTS = 128
+PAD = 0
+
+
+def made_requests(max_tokens: int) -> list[GenerationRequest]:
+    """`PROMPTS` requests to the instruct checkpoint: the core suite's, again and again."""
+    plan = make_plan(demo_config(suite=("core",), max_tokens=max_tokens), DemoBackend)
+    asked = [request for request in plan.requests if request.checkpoint == "instruct"]
+    return [asked[number % len(asked)].model_copy(update={"id": str(number)}) for number in range(PROMPTS)]
+
+
+def bare_loop(model, tokenizer, texts: list[str], batch_size: int, max_tokens: int) -> list[str]:
+    """Completions of a loop as one would write it by hand, sorted by length as the backend does."""
+    texts = sorted(texts, key=len, reverse=True)
+    completions = []
+    for start in range(0, len(texts), batch_size):
+        batch = texts[start : start + batch_size]
+        inputs = tokenizer(batch, return_tensors="pt", padding=True, add_special_tokens=False)
+        with torch.inference_mode():
+            out = model.generate(**inputs, do_sample=False, max_new_tokens=max_tokens, pad_token_id=PAD)
+        completions += tokenizer.batch_decode(out[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+    return completions
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--endless", action="store_true")
+    parser.add_argument("--max-tokens", type=int, default=64)
+    parser.add_argument("--rounds", type=int, default=3)
+    flags = parser.parse_args()
+
+    requests = made_requests(flags.max_tokens)
+    backend = DemoBackend(demo_config().checkpoints[1])
+    folder, batch_size = backend.source.folder, backend.options.batch_size
+    tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
+    tokenizer.pad_token_id = PAD
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="sdpa").eval()
+    if flags.endless:
+        backend.end_tokens, model.generation_config.eos_token_id = {}, None
+    texts = [rendered.text for rendered in backend.render([request.prompt for request in requests])]
+
+    list(backend.generate(requests[:1]))
+    bare_loop(model, tokenizer, texts[:1], 1, 4)
+    print(conditions("torch", "transformers"))
+    print(f"{PROMPTS} prompts, batches of {batch_size}, up to {flags.max_tokens} tokens, float32", flush=True)
+    ratios = []
+    for _ in range(flags.rounds):
+        start = time.perf_counter()
+        events = [event for event in backend.generate(requests) if isinstance(event, Completion)]
+        ours = time.perf_counter() - start
+        start = time.perf_counter()
+        bare_texts = bare_loop(model, tokenizer, texts, batch_size, flags.max_tokens)
+        bare = time.perf_counter() - start
+        ratios.append(ours / bare)
+        tokens = sum(event.completion_tokens for event in events)
+        same = len({event.text for event in events} & set(bare_texts))
+        print(f"hf backend {ours:.1f} s, {tokens} tokens; model.generate {bare:.1f} s; {same} distinct texts in both")
+    print(f"median ratio {sorted(ratios)[len(ratios) // 2]:.2f} of {[round(one, 2) for one in ratios]}")
+
+
+if __name__ == "__main__":
+    main()
