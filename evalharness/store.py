@@ -265,14 +265,19 @@ class RunStore:
         return self._parse(Plan, "plan.json")
 
     def write_scores(self, scores: Iterable[Score]) -> None:
-        """Replace all scores."""
+        """Replace all scores; a comparison of the old ones goes with them."""
+        with self._writing():
+            (self.path / "comparison.json").unlink(missing_ok=True)
         self._write("scores.jsonl", "".join(score.model_dump_json() + "\n" for score in scores))
 
     def read_scores(self) -> tuple[Score, ...]:
         """Read all scores; none where the run was not scored yet."""
         if not (self.path / "scores.jsonl").exists():
             return ()
-        return tuple(Score.model_validate_json(line) for line in self._read("scores.jsonl").splitlines())
+        try:
+            return tuple(Score.model_validate_json(line) for line in self._read("scores.jsonl").split("\n")[:-1])
+        except ValidationError as error:
+            raise self._not_valid("scores.jsonl", error) from None
 
     def write_comparison(self, comparison: Comparison) -> None:
         """Replace the comparison."""
@@ -327,9 +332,12 @@ class RunStore:
         try:
             return record.model_validate_json(self._read(name))
         except ValidationError as error:
-            raise StoreError(
-                f"{self.path / name} is not valid: {explain(error)}", fix="restore the file, or run again"
-            ) from None
+            raise self._not_valid(name, error) from None
+
+    def _not_valid(self, name: str, error: ValidationError) -> StoreError:
+        derived = name in ("scores.jsonl", "comparison.json")
+        fix = f"write it again: evalharness score {self.path}" if derived else "restore the file, or run again"
+        return StoreError(f"{self.path / name} is not valid: {explain(error)}", fix=fix)
 
 
 class Appender:
