@@ -229,7 +229,7 @@ class GenerationConfig(Record):
     """0 keeps all tokens."""
     repeat_penalty: float = Field(1.0, gt=0.0)
     seed: int = 0
-    stop: tuple[str, ...] = ()
+    stop: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     context_length: int | None = Field(None, ge=1)
 
 

@@ -1,0 +1,285 @@
+"""Decoding in batches, on a small real checkpoint: the text of each request is what it would be alone."""
+
+from contextlib import contextmanager
+
+import pytest
+import torch
+from tiny_checkpoint import CONTEXT, save_checkpoint
+from transformers import RepetitionPenaltyLogitsProcessor
+
+from evalharness.backends.hf import HfBackend
+from evalharness.records import (
+    Checkpoint,
+    Completion,
+    Failure,
+    GenerationConfig,
+    GenerationRequest,
+    Notice,
+    RawPrompt,
+)
+
+PROMPTS = [f"{'once upon a time ' * (number % 5)}number {number}" for number in range(14)]
+LONG = 120
+"""Tokens that a completion may have: some of these end by themselves before."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """So small a model is slower on two: they wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return save_checkpoint(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="module")
+def backend(folder):
+    return open_tiny(folder)
+
+
+def open_tiny(folder, **options):
+    return HfBackend(
+        Checkpoint(name="tiny", model=f"hf/{folder}", variant="base", prompt_format="raw", options=options)
+    )
+
+
+def requests_for(backend, prompts, *, replicate=0, scaffold=(), **config):
+    resolved = backend.resolve()
+    config = GenerationConfig(**{"max_tokens": LONG, **config})
+    raw = [RawPrompt(text=text, stop=scaffold) for text in prompts]
+    return [
+        GenerationRequest.of(resolved, f"s{number}", prompt, rendered, config, replicate)
+        for number, (prompt, rendered) in enumerate(zip(raw, backend.render(raw), strict=True))
+    ]
+
+
+def completions(backend, requests):
+    """Completions in the order of the requests; each is there exactly once."""
+    outcomes = [event for event in backend.generate(requests) if not isinstance(event, Notice)]
+    assert sorted(one.request_id for one in outcomes) == sorted(request.id for request in requests)
+    by_id = {one.request_id: one for one in outcomes}
+    return [by_id[request.id] for request in requests]
+
+
+def texts(backend, requests):
+    return [one.text for one in completions(backend, requests)]
+
+
+def by_hand(backend, prompt, max_tokens=LONG):
+    """What `model.generate` gives for one prompt: its text without the end token, and whether it ended."""
+    inputs = backend.tokenizer(prompt, return_tensors="pt", return_token_type_ids=False)
+    model = backend._loaded()
+    out = model.generate(**inputs, do_sample=False, max_new_tokens=max_tokens, eos_token_id=[1, 3], pad_token_id=1)
+    new = out[0, inputs["input_ids"].shape[1] :].tolist()
+    ended = new[-1] in (1, 3)
+    return backend.tokenizer.decode(new[:-1] if ended else new), ended
+
+
+# -------------------------------------------------------------------------------------------- batches
+
+
+def test_greedy_text_and_finish_reason_are_those_of_the_library_row_by_row(backend):
+    found = completions(backend, requests_for(backend, PROMPTS))
+    expected = [by_hand(backend, prompt) for prompt in PROMPTS]
+    assert [(one.text, one.finish_reason == "stop") for one in found] == expected
+    assert 0 < sum(ended for _, ended in expected) < len(PROMPTS)
+
+
+def test_a_batch_of_which_rows_leave_gives_what_each_row_gives_alone(backend, folder):
+    requests = requests_for(backend, PROMPTS)
+    assert len({one.completion_tokens for one in completions(backend, requests)}) > 4
+    assert texts(backend, requests) == texts(open_tiny(folder, batch_size=1), requests)
+    assert texts(backend, requests) == texts(open_tiny(folder, batch_tokens=600), requests)
+
+
+def test_an_outcome_is_there_as_soon_as_its_row_is_finished(backend):
+    requests = requests_for(backend, PROMPTS)
+    lengths = [event.completion_tokens for event in backend.generate(requests) if isinstance(event, Completion)]
+    assert lengths == sorted(lengths)
+
+
+def test_the_conditions_of_the_run_are_said(backend):
+    [notice] = [event for event in backend.generate(requests_for(backend, PROMPTS[:2])) if isinstance(event, Notice)]
+    assert notice.message == "batches of up to 32 rows and 16384 tokens, float32, sdpa attention, on cpu"
+
+
+def test_requests_with_different_settings_are_not_mixed(backend):
+    short, long = requests_for(backend, PROMPTS, max_tokens=3), requests_for(backend, PROMPTS)
+    assert texts(backend, [*short, *long]) == texts(backend, short) + texts(backend, long)
+
+
+# -------------------------------------------------------------------------------------------- endings
+
+
+def test_tokens_and_text_are_counted_and_cut_at_the_limit(backend):
+    [one] = completions(backend, requests_for(backend, PROMPTS[:1], max_tokens=4))
+    assert (one.finish_reason, one.stopped_by, one.completion_tokens) == ("length", None, 4)
+    assert one.prompt_tokens == len(backend.tokenizer(PROMPTS[0])["input_ids"])
+
+
+def test_the_end_token_is_named_and_not_part_of_the_text(backend):
+    ended = [one for one in completions(backend, requests_for(backend, PROMPTS)) if one.finish_reason == "stop"]
+    assert {one.stopped_by for one in ended} <= {"</s>", "<|im_end|>"}
+    assert not any("</s>" in one.text or "<|im_end|>" in one.text for one in ended)
+
+
+@contextmanager
+def saying(backend, text):
+    """Let the model's own last layer prefer the tokens of a text, one after the other, in every row."""
+    tokens = iter(backend.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def prefer(module, inputs, logits):
+        logits[:, -1, next(tokens)] = 1e4
+        return logits
+
+    with backend._loaded().lm_head.register_forward_hook(prefer):
+        yield
+
+
+SAID = "One two. Two é three 🙂 four.\nUser: more"
+
+
+@pytest.mark.parametrize(
+    ("stops", "text", "stopped_by"),
+    [
+        (("O",), "", "O"),
+        (("Two",), "One two. ", "Two"),
+        (("three", "Two"), "One two. ", "Two"),
+        (("two. Two é", "Two"), "One two. ", "Two"),
+        (("é",), "One two. Two ", "é"),
+        (("🙂",), "One two. Two é three ", "🙂"),
+        (("é three 🙂 four.\n",), "One two. Two ", "é three 🙂 four.\n"),
+        (("\nUser:", "\n\n"), "One two. Two é three 🙂 four.", "\nUser:"),
+    ],
+)
+@pytest.mark.parametrize("scaffold", [False, True])
+def test_a_stop_string_ends_the_text_before_it(backend, stops, text, stopped_by, scaffold):
+    """Also as the first token, across tokens and inside a character; the first to be complete counts."""
+    config = {} if scaffold else {"stop": stops}
+    [request] = requests_for(backend, PROMPTS[:1], scaffold=stops if scaffold else (), **config)
+    with saying(backend, SAID):
+        [one] = completions(backend, [request])
+    assert (one.text, one.finish_reason, one.stopped_by) == (text, "stop", stopped_by)
+
+
+# -------------------------------------------------------------------------------------------- context
+
+
+def test_a_prompt_that_fills_the_context_is_a_failure_with_both_counts(backend):
+    long = "x" * (CONTEXT - 1)
+    [failure, one] = completions(backend, requests_for(backend, [long, "short"]))
+    assert isinstance(one, Completion)
+    assert failure.kind == "prompt_too_long"
+    assert failure.message == f"the prompt has {CONTEXT} tokens, the context {CONTEXT}"
+
+
+def test_a_completion_ends_where_the_context_does(backend):
+    prompts = [f"{number} " + "x" * (CONTEXT - 20) for number in range(8)]
+    found = completions(backend, requests_for(backend, prompts))
+    assert {one.finish_reason for one in found if one.prompt_tokens + one.completion_tokens == CONTEXT} == {"length"}
+    assert all(one.prompt_tokens + one.completion_tokens <= CONTEXT for one in found)
+
+
+def test_a_shorter_context_may_be_asked_for(backend):
+    [failure] = completions(backend, requests_for(backend, ["x" * 40], context_length=30))
+    assert failure.message == "the prompt has 41 tokens, the context 30"
+
+
+# ------------------------------------------------------------------------------------------- sampling
+
+SAMPLED = {"temperature": 1.0, "top_k": 40, "top_p": 0.95, "max_tokens": 40}
+
+
+def test_draws_depend_on_the_seed_and_the_request_and_not_on_the_batch(backend, folder):
+    requests = requests_for(backend, PROMPTS, **SAMPLED)
+    drawn = texts(backend, requests)
+    assert texts(open_tiny(folder, batch_size=3), requests) == drawn
+    assert texts(backend, requests[4:5]) == drawn[4:5]
+    assert texts(backend, requests_for(backend, PROMPTS, seed=1, **SAMPLED)) != drawn
+
+
+def test_replicates_of_a_sample_differ(backend):
+    drawn = [texts(backend, requests_for(backend, PROMPTS[:1], replicate=n, **SAMPLED))[0] for n in range(4)]
+    assert len(set(drawn)) == 4
+
+
+def test_draws_follow_the_probabilities_of_the_model(backend):
+    """The first tokens of 2,000 draws against the softmax, token by token."""
+    n = 2000
+    [request] = requests_for(backend, PROMPTS[:1], temperature=1.0, max_tokens=1)
+    requests = [request.model_copy(update={"id": str(k), "sample_id": str(k)}) for k in range(n)]
+    ids = backend.tokenizer(PROMPTS[0], return_tensors="pt")["input_ids"]
+    with torch.inference_mode():
+        expected = backend._loaded()(ids).logits[0, -1].softmax(-1)
+    drawn = torch.zeros_like(expected)
+    for one in completions(backend, requests):
+        written = backend.tokenizer.convert_tokens_to_ids(one.stopped_by) if one.stopped_by else None
+        token = written if written is not None else backend.tokenizer(one.text)["input_ids"][-1]
+        drawn[token] += 1 / n
+    likely = expected > 0.02
+    spread = (expected * (1 - expected) / n).sqrt()
+    assert likely.sum() > 3
+    assert ((drawn - expected).abs()[likely] < 4.5 * spread[likely]).all()
+
+
+def test_the_repeat_penalty_is_the_library_s(backend):
+    [one] = completions(backend, requests_for(backend, PROMPTS[:1], repeat_penalty=1.7, max_tokens=30))
+    ids = backend.tokenizer(PROMPTS[0], return_tensors="pt")["input_ids"]
+    penalise = RepetitionPenaltyLogitsProcessor(1.7)
+    for _ in range(30):
+        with torch.inference_mode():
+            logits = penalise(ids, backend._loaded()(ids).logits[:, -1])
+        ids = torch.cat([ids, logits.argmax(-1, keepdim=True)], dim=-1)
+        if ids[0, -1] in (1, 3):
+            break
+    new = ids[0, one.prompt_tokens :].tolist()
+    assert one.text == backend.tokenizer.decode(new[:-1] if new[-1] in (1, 3) else new)
+
+
+# -------------------------------------------------------------------------------------- out of memory
+
+
+def limit_rows(backend, rows, after=0):
+    """The device holds no more than so many rows; told by the model's own first layer, from the given call on."""
+    calls = []
+
+    def refuse(module, inputs):
+        calls.append(len(inputs[0]))
+        if len(inputs[0]) > rows and len(calls) > after:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    return backend._loaded().model.embed_tokens.register_forward_pre_hook(refuse)
+
+
+@pytest.mark.parametrize("after", [0, 30])
+def test_out_of_memory_halves_the_batch_goes_on_and_is_said(folder, after):
+    """At once, or in the middle of a batch of which some rows were finished."""
+    backend = open_tiny(folder)
+    requests = requests_for(backend, PROMPTS)
+    unlimited = texts(backend, requests)
+    with limit_rows(backend, 4, after):
+        events = list(backend.generate(requests))
+    said = [event.message for event in events if isinstance(event, Notice) and event.kind == "out_of_memory"]
+    assert said[0].startswith("a batch of 14 did not fit; went on with 7")
+    by_id = {event.request_id: event.text for event in events if isinstance(event, Completion)}
+    assert [by_id[request.id] for request in requests] == unlimited
+    assert sum(isinstance(event, Completion) for event in events) == len(requests)
+
+
+def test_a_request_that_does_not_fit_alone_is_a_failure_and_the_others_are_answered(folder):
+    backend = open_tiny(folder)
+    requests = requests_for(backend, [*PROMPTS[:4], "x" * 200], max_tokens=20)
+
+    def refuse(module, inputs):
+        if inputs[0].shape[1] > 150:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    with backend._loaded().model.embed_tokens.register_forward_pre_hook(refuse):
+        found = completions(backend, requests)
+    assert [type(one) for one in found] == [Completion] * 4 + [Failure]
+    assert (found[4].kind, found[4].message[:18]) == ("out_of_memory", "CUDA out of memory")
