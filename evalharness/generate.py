@@ -1,6 +1,7 @@
 """Every request becomes one outcome, a completion or a failure, written as soon as it is there."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from typing import Protocol
 
 from evalharness.backends import Backend
@@ -111,17 +112,20 @@ class Turn:
         if not self.missing and not check_determinism:
             return
         backend = open_backend(self.resolved.checkpoint)
-        self.progress.load(self.resolved.name)
+        with closing(backend):
+            self._work(backend, check_determinism)
+
+    def _work(self, backend: Backend, check_determinism: int) -> None:
         try:
+            self.progress.load(self.resolved.name)
             for number, event in enumerate(outcomes_of(backend, self.missing)):
                 if number == 0:
                     self._start()
                 self._record(event)
             if check_determinism:
-                self.out.append(self._check(backend, check_determinism))
+                self._check(backend, check_determinism)
         finally:
             self.progress.finish()
-            backend.close()
 
     def _start(self) -> None:
         total = len(self.requests)
@@ -135,18 +139,23 @@ class Turn:
         self.outcomes[event.request_id] = event
         self.progress.advance(tokens=(event.completion_tokens or 0) if isinstance(event, Completion) else 0)
 
-    def _check(self, backend: Backend, count: int) -> DeterminismCheck:
+    def _check(self, backend: Backend, count: int) -> None:
+        """Record how many of `count` completions change when they are generated alone; nothing where none is there."""
         answered = [request for request in self.requests if isinstance(self.outcomes.get(request.id), Completion)]
         chosen = _spread(answered, count)
-        changed = [request.sample_id for request in chosen if self._differs_alone(backend, request)]
-        return DeterminismCheck(
-            checkpoint=self.resolved.name, n=len(chosen), changed=tuple(dict.fromkeys(changed)), batch=self.batch
-        )
+        compared = [(request, self._differs_alone(backend, request)) for request in chosen]
+        made = [(request.sample_id, differs) for request, differs in compared if differs is not None]
+        changed = tuple(dict.fromkeys(sample for sample, differs in made if differs))
+        if made:
+            self.out.append(
+                DeterminismCheck(checkpoint=self.resolved.name, n=len(made), changed=changed, batch=self.batch)
+            )
 
-    def _differs_alone(self, backend: Backend, request: GenerationRequest) -> bool:
+    def _differs_alone(self, backend: Backend, request: GenerationRequest) -> bool | None:
+        """None where there is no second completion to compare with."""
         again = [event for event in outcomes_of(backend, [request]) if isinstance(event, Completion)]
         first = self.outcomes[request.id]
-        return not again or not isinstance(first, Completion) or again[0].text != first.text
+        return again[0].text != first.text if again and isinstance(first, Completion) else None
 
 
 def outcomes_of(backend: Backend, requests: Sequence[GenerationRequest]) -> Iterator[Completion | Failure | Notice]:
@@ -161,7 +170,7 @@ def outcomes_of(backend: Backend, requests: Sequence[GenerationRequest]) -> Iter
     except EvalHarnessError:
         raise
     except Exception as error:  # noqa: BLE001 - the one place where a backend's crash becomes a record
-        if len(requests) == 1:
+        if len(requests) == 1 and left:
             kept = Failure(request_id=requests[0].id, kind="error", message=f"{type(error).__name__}: {error}"[:500])
             left.clear()
             yield kept

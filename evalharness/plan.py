@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from evalharness.backends import Backend
 from evalharness.config import RunConfig
-from evalharness.errors import SuiteError
+from evalharness.errors import ScorerError, SuiteError
 from evalharness.prompt_lint import lint_checkpoint, lint_pair
 from evalharness.prompting import build_prompt, settle_format
 from evalharness.records import (
@@ -48,8 +48,8 @@ def make_plan(config: RunConfig, open_backend: Callable[[Checkpoint], Backend]) 
 def load_suites(config: RunConfig) -> tuple[Suite, ...]:
     """Load the suites of a run, cut to its limit; their scorers must exist, and sample ids be unique across them."""
     suites = tuple(_limited(load_suite(name), config.limit) for name in config.suites)
-    for name in {name for suite in suites for name in suite.scorers}:
-        open_scorer(name)
+    for suite in suites:
+        _refuse_unknown_scorers(suite)
     owner: dict[str, str] = {}
     for suite in suites:
         for sample in suite.samples:
@@ -60,6 +60,14 @@ def load_suites(config: RunConfig) -> tuple[Suite, ...]:
                 )
             owner[sample.id] = suite.name
     return suites
+
+
+def _refuse_unknown_scorers(suite: Suite) -> None:
+    for name in suite.scorers:
+        try:
+            open_scorer(name)
+        except ScorerError as error:
+            raise ScorerError(f"suite {suite.name!r}: {error.problem}", fix=error.fix) from None
 
 
 def _limited(suite: Suite, limit: int | None) -> Suite:

@@ -16,10 +16,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TextIO, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from evalharness.conditions import what_differs
 from evalharness.errors import FormatVersionError, RunInUse, StoreError
 from evalharness.records import (
     Comparison,
@@ -123,15 +124,30 @@ class RunStore:
             self._make_directory()
         else:
             self.read_manifest()
-        with self._writing(), (self.path / ".lock").open("a+") as handle:
+        with self._writing():
+            handle = (self.path / ".lock").open("a+")
+        with handle:
+            with self._writing():
+                self._take(handle)
             try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise self._in_use() from None
-            handle.truncate(0)
-            handle.write(str(os.getpid()))
-            handle.flush()
-            yield
+                yield
+            finally:
+                self._drop_if_unused()
+
+    def _take(self, handle: TextIO) -> None:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise self._in_use() from None
+        handle.truncate(0)
+        handle.write(str(os.getpid()))
+        handle.flush()
+
+    def _drop_if_unused(self) -> None:
+        """A run that could not begin leaves nothing behind."""
+        if [path.name for path in self.path.iterdir()] == [".lock"]:
+            (self.path / ".lock").unlink()
+            self.path.rmdir()
 
     def _in_use(self) -> RunInUse:
         holder = (self.path / ".lock").read_text() or "unknown"
@@ -175,19 +191,21 @@ class RunStore:
         return self.read_plan()
 
     def refuse_existing(self, *, resume: bool) -> None:
-        """Raise StoreError where a run is here already and must not be gone on with."""
-        if not resume and (self.path / "manifest.json").exists():
+        """Raise StoreError where a run is here already and must not, or cannot, be gone on with."""
+        if not (self.path / "manifest.json").exists():
+            return
+        if not resume:
             raise StoreError(
                 f"{self.path} holds a run already", fix="go on with it (--resume), or give another place with --out"
             )
+        self.read_manifest()
 
     def _check_same(self, stored: Plan, planned: Plan) -> None:
-        if [request.id for request in stored.requests] == [request.id for request in planned.requests]:
-            return
-        raise StoreError(
-            f"{self.path} was started under other conditions: {_what_differs(stored, planned)}",
-            fix="restore them, or start a new run with another --out",
-        )
+        if difference := what_differs(stored, planned):
+            raise StoreError(
+                f"{self.path} was started under other conditions: {difference}",
+                fix="restore them, or start a new run with another --out",
+            )
 
     # -------------------------------------------------------------------------------------- outcomes
 
@@ -206,7 +224,7 @@ class RunStore:
         path = self.path / "outcomes.jsonl"
         if not path.exists():
             return False
-        content = path.read_bytes()
+        content = self._read_bytes("outcomes.jsonl")
         whole = content.rfind(b"\n") + 1
         if whole == len(content):
             return False
@@ -223,7 +241,7 @@ class RunStore:
         path = self.path / "outcomes.jsonl"
         if not path.exists():
             return []
-        lines = path.read_bytes().split(b"\n")[:-1]
+        lines = self._read_bytes("outcomes.jsonl").split(b"\n")[:-1]
         return [self._event(line, number) for number, line in enumerate(lines, start=1)]
 
     def _event(self, line: bytes, number: int) -> Completion | Failure | Notice | DeterminismCheck:
@@ -320,13 +338,19 @@ class RunStore:
 
     def _read(self, name: str) -> str:
         try:
-            return (self.path / name).read_text(encoding="utf-8")
+            return self._read_bytes(name).decode()
+        except UnicodeDecodeError as error:
+            raise StoreError(f"{self.path / name} cannot be read: {error}", fix="check the file") from None
+
+    def _read_bytes(self, name: str) -> bytes:
+        try:
+            return (self.path / name).read_bytes()
         except (FileNotFoundError, NotADirectoryError):
             raise StoreError(
                 f"{self.path} is not a run directory: it has no {name}", fix="`evalharness list runs` names the runs"
             ) from None
-        except (OSError, UnicodeDecodeError) as error:
-            raise StoreError(f"{self.path / name} cannot be read: {error}", fix="check the file") from None
+        except OSError as error:
+            raise StoreError(f"{self.path / name} cannot be read: {error.strerror}", fix="check the file") from None
 
     def _parse(self, record: type[AnyRecord], name: str) -> AnyRecord:
         try:
@@ -363,24 +387,3 @@ class Appender:
             except OSError:
                 os.ftruncate(self._descriptor, before)
                 raise
-
-
-def _what_differs(stored: Plan, planned: Plan) -> str:
-    if [suite.digest for suite in stored.suites] != [suite.digest for suite in planned.suites]:
-        return "the suite has changed"
-    old = {one.name: one for one in stored.checkpoints}
-    for one in planned.checkpoints:
-        if one.name not in old:
-            return f"checkpoint {one.name!r} is new"
-        changed = _changed_fields(old[one.name].identity, one.identity)
-        if changed:
-            return f"checkpoint {one.name!r} has another {', '.join(changed)}"
-        if old[one.name].checkpoint.prompt_format != one.checkpoint.prompt_format:
-            return f"checkpoint {one.name!r} is prompted as {one.checkpoint.prompt_format}"
-    changed = _changed_fields(stored.requests[0].config, planned.requests[0].config)
-    return f"the generation has another {', '.join(changed)}" if changed else "the requests have changed"
-
-
-def _changed_fields(one: Record, other: Record) -> list[str]:
-    left, right = one.model_dump(), other.model_dump()
-    return [name.replace("_", " ") for name in left if left[name] != right.get(name)]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pydantic import ConfigDict, ValidationError
+from pydantic import ConfigDict, Field, ValidationError, field_validator
 
 from evalharness.constraints import validate
 from evalharness.errors import SuiteError
@@ -26,8 +26,16 @@ class SuiteHead(Record):
     version: str
     license: str
     source: str
-    scorers: tuple[str, ...]
+    scorers: tuple[str, ...] = Field(min_length=1)
     description: str = ""
+
+    @field_validator("scorers")
+    @classmethod
+    def _each_scorer_once(cls, scorers: tuple[str, ...]) -> tuple[str, ...]:
+        twice = [name for name in scorers if scorers.count(name) > 1]
+        if twice:
+            raise ValueError(f"{twice[0]!r} is there twice")
+        return scorers
 
 
 def shipped_folder() -> Path:
@@ -59,9 +67,9 @@ def load_suite(name_or_folder: str | Path) -> Suite:
 
 def _find(name_or_folder: str | Path) -> Path:
     folder = Path(name_or_folder)
-    if folder.is_dir():
-        return folder
     shipped = {path.name: path for path in list_suites()}
+    if (folder / HEAD).is_file() or (folder.is_dir() and str(name_or_folder) not in shipped):
+        return folder
     if str(name_or_folder) in shipped:
         return shipped[str(name_or_folder)]
     close = difflib.get_close_matches(str(name_or_folder), shipped, n=1)
@@ -129,11 +137,22 @@ def _sample(line: str, where: str) -> Sample:
 
 def _parse(line: str, where: str) -> dict[str, Any]:
     try:
-        data = json.loads(line)
+        data = json.loads(line, object_pairs_hook=_without_twins)
+        json.dumps(data, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
         raise SuiteError(f"{where} is not valid JSON: {error.msg} at column {error.colno}", fix="correct it") from None
+    except (ValueError, RecursionError) as error:
+        raise SuiteError(f"{where} is not valid JSON: {error}", fix="correct it") from None
     if not isinstance(data, dict):
         raise SuiteError(f"{where} is not a JSON object", fix='write {"id": ..., "prompt": ..., "category": ...}')
+    return data
+
+
+def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    data = dict(pairs)
+    if len(data) < len(pairs):
+        twin = next(key for number, (key, _) in enumerate(pairs) if key in dict(pairs[:number]))
+        raise ValueError(f"the key {twin!r} is there twice")
     return data
 
 

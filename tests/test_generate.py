@@ -70,6 +70,28 @@ class Refuses(FailsOnce):
     kind = "prompt_too_long"
 
 
+class CrashesAfterAnswering(Plugin):
+    def answer(self, request):
+        yield from super().answer(request)
+        raise RuntimeError("a defect in the plugin's tidying up")
+
+
+class IsInterrupted(Plugin):
+    def answer(self, request):
+        if request.sample_id == "s2":
+            raise KeyboardInterrupt
+        yield from super().answer(request)
+
+
+class FailsAlone(Plugin):
+    def generate(self, requests):
+        for request in requests:
+            if len(requests) == 1 and request.sample_id == "s3":
+                yield Failure(request_id=request.id, kind="server", message="busy")
+            else:
+                yield from self.answer(request)
+
+
 class DependsOnTheBatch(Plugin):
     def generate(self, requests):
         yield Notice(checkpoint=self.name, kind="batch", message=f"batches of {len(requests)}")
@@ -105,6 +127,20 @@ def test_a_crash_takes_only_the_request_that_causes_it(tmp_path):
     assert kinds(store) == {"s0": "s0", "s1": "error", "s2": "s2", "s3": "s3"}
     assert outcomes(store)["s1"].message == "ZeroDivisionError: a defect of the plugin"
     assert log[:6] == ["open old", "old s0 s1 s2 s3", "old s1", "old s2", "old s3", "close old"]
+
+
+def test_an_answer_is_kept_where_the_crash_comes_after_it(tmp_path):
+    store, _ = run(tmp_path, CrashesAfterAnswering)
+    assert kinds(store) == {"s0": "s0", "s1": "s1", "s2": "s2", "s3": "s3"}
+    assert len(store.read_events()) == len(PLAN.requests)
+
+
+def test_an_interruption_keeps_what_is_there_and_closes_the_backend(tmp_path):
+    store, log = RunStore(tmp_path), []
+    with pytest.raises(KeyboardInterrupt), store.lock(create=True):
+        generate(PLAN, store, lambda checkpoint: IsInterrupted(checkpoint, log))
+    assert list(store.read_outcomes()) == [request.id for request in PLAN.requests[:2]]
+    assert log == ["open old", "old s0 s1 s2 s3", "close old"]
 
 
 def test_a_request_without_an_outcome_is_a_failure(tmp_path):
@@ -153,6 +189,22 @@ def test_the_determinism_check_names_what_changed_and_is_made_once(tmp_path):
     assert log == []
 
 
+def test_a_completion_that_could_not_be_generated_again_is_not_one_that_changed(tmp_path):
+    store, _ = run(tmp_path, FailsAlone, check_determinism=4)
+    [check, _] = [one for one in store.read_events() if one.type == "determinism"]
+    assert (check.n, check.changed) == (3, ())
+
+
+def test_a_determinism_check_that_had_nothing_to_check_is_made_on_resume(tmp_path):
+    class AllBusy(Plugin):
+        def answer(self, request):
+            yield Failure(request_id=request.id, kind="server", message="busy")
+
+    run(tmp_path, AllBusy, check_determinism=2)
+    store, _ = run(tmp_path, check_determinism=2)
+    assert [one.n for one in store.read_events() if one.type == "determinism"][-2:] == [2, 2]
+
+
 def test_notices_are_kept_beside_the_outcomes(tmp_path):
     store, _ = run(tmp_path, DependsOnTheBatch)
     assert [one.message for one in store.read_events() if isinstance(one, Notice)] == ["batches of 4"] * 2
@@ -186,3 +238,18 @@ def test_progress_is_told_of_loading_and_of_every_outcome(tmp_path):
         *("load old", "start old 2/4", "advance", "advance", "finish"),
         *("load new", "start new 0/4", *["advance"] * 4, "finish"),
     ]
+
+
+@pytest.mark.parametrize("broken", ["load", "start", "advance", "finish"])
+def test_the_backend_is_closed_where_progress_cannot_be_shown(tmp_path, broken):
+    """As when the terminal is gone."""
+
+    class Gone(Recorder):
+        def fail(self, *_, **__):
+            raise BrokenPipeError("the terminal is gone")
+
+    recorder, log = Gone(), []
+    setattr(recorder, broken, recorder.fail)
+    with pytest.raises(BrokenPipeError):
+        generate(PLAN, RunStore(tmp_path), lambda checkpoint: Plugin(checkpoint, log), progress=recorder)
+    assert log[-1] == "close old"

@@ -21,6 +21,7 @@ LAYERS = {
     "suite": 3,
     "prompting": 3,
     "store": 3,
+    "conditions": 2,
     "prompt_lint": 4,
     "backends": 4,
     "scorers": 4,

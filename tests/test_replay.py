@@ -106,6 +106,20 @@ def test_a_file_without_completions_is_refused(path, content, said):
         backend(path).resolve()
 
 
+@pytest.mark.parametrize(
+    ("last", "said"),
+    [
+        ('{"sample_id": "c"', r":3: Invalid JSON"),
+        ('{"sample_id": "a", "text": "y"}', "lines 1 and 3 both answer 'a'"),
+    ],
+)
+def test_a_wrong_line_is_found_before_anything_is_generated(path, last, said):
+    """A mended file is another identity: outcomes of the other side, generated before, could not be gone on with."""
+    path.write_text('{"sample_id": "a", "text": "x"}\n{"sample_id": "b", "text": "x"}\n' + last + "\n")
+    with pytest.raises(BackendError, match=said):
+        backend(path).resolve()
+
+
 def test_a_missing_file_and_an_option_are_refused(path):
     with pytest.raises(UnknownModel, match="there is no file"):
         backend(path).resolve()

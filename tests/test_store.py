@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,11 +11,12 @@ import time
 from pathlib import Path
 
 import pytest
-from test_cli import EVALHARNESS, SIDES, call, folder, refused  # noqa: F401 - the fixture
+from test_cli import CONFIG, EVALHARNESS, SIDES, call, folder, refused  # noqa: F401 - the fixture
 
 from evalharness import load_run
 from evalharness.errors import RunInUse
-from evalharness.store import RunStore
+from evalharness.store import FORMAT_VERSION, RunStore
+from evalharness.suite import list_suites
 
 HOLD_LOCK = """
 import sys, time
@@ -100,6 +102,16 @@ def test_a_whole_file_that_does_not_fit_leaves_the_old_one(run):
     assert not list(run.glob(".*.new"))
 
 
+def test_no_space_at_the_very_start_leaves_no_half_file_and_the_run_can_begin_later(folder):  # noqa: F811
+    command = [EVALHARNESS, "run", *SIDES, "--out", "r"]
+    stopped = subprocess.run(command, cwd=folder, preexec_fn=limit_file_size, capture_output=True, text=True)
+    assert stopped.returncode == 2
+    assert "no space left to write r" in stopped.stderr
+    assert {path.name for path in (folder / "r").iterdir()} <= {".lock", "manifest.json"}
+    call("run", *SIDES, "--out", "r", "--resume", cwd=folder)
+    assert len(load_run(folder / "r").outcomes) == 16
+
+
 # ----------------------------------------------------------------------------------- torn and foreign
 
 
@@ -138,6 +150,18 @@ def test_what_is_derived_is_mended_as_the_error_says(run, name):
     assert (run / name).read_bytes() == whole
 
 
+def test_outcomes_that_cannot_be_read_are_named(run):
+    (run / "outcomes.jsonl").unlink()
+    (run / "outcomes.jsonl").mkdir()
+    problem, _ = refused("show", "r", "poem-nature", cwd=run.parent)
+    assert problem.startswith("r/outcomes.jsonl cannot be read")
+
+
+def test_what_else_goes_wrong_while_a_run_is_locked_is_not_blamed_on_its_directory(run):
+    with pytest.raises(ConnectionResetError, match="the server hung up"), RunStore(run).lock():
+        raise ConnectionResetError("the server hung up")
+
+
 def test_a_run_killed_before_its_plan_was_written_is_taken_up(run):
     for name in ("plan.json", "outcomes.jsonl", "scores.jsonl"):
         (run / name).unlink()
@@ -169,6 +193,42 @@ def test_a_run_is_not_resumed_with_another_configuration(run, flags, said):
     assert said in problem
 
 
+def test_a_run_is_not_resumed_with_other_replicates(folder):  # noqa: F811
+    warm = (*SIDES, "--temperature", "0.5", "--out", "r")
+    call("run", *warm, cwd=folder)
+    problem, _ = refused("run", *warm, "--replicates", "2", "--resume", cwd=folder)
+    assert "replicates" in problem
+
+
+def test_a_run_is_not_resumed_with_a_suite_that_expects_something_else(folder):  # noqa: F811
+    """The prompts are the same, what counts as right is not: old labels must not pass for new ones."""
+    own = folder / "own"
+    shutil.copytree(next(path for path in list_suites() if path.name == "smoke"), own)
+    call("run", *SIDES[:4], "--suite", "./own", "--out", "r", cwd=folder)
+    samples = own / "samples.jsonl"
+    samples.write_text(samples.read_text().replace('"comply"', '"refuse"', 1))
+    problem, _ = refused("run", *SIDES[:4], "--suite", "./own", "--out", "r", "--resume", cwd=folder)
+    assert "the suite has changed" in problem
+
+
+def test_a_run_is_not_resumed_with_its_sides_exchanged(folder):  # noqa: F811
+    (folder / "e.toml").write_text(CONFIG)
+    call("run", "e.toml", "--out", "r", cwd=folder)
+    exchanged = ("--baseline", "instruct", "--candidate", "base")
+    problem, _ = refused("run", "e.toml", *exchanged, "--out", "r", "--resume", cwd=folder)
+    assert "baseline" in problem
+
+
+def test_a_run_of_a_newer_format_is_not_resumed_and_not_touched(run):
+    manifest, outcomes = run / "manifest.json", run / "outcomes.jsonl"
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "format_version": FORMAT_VERSION + 1}))
+    outcomes.write_text("".join(outcomes.read_text().splitlines(keepends=True)[:-1]))
+    before = {path.name: path.read_bytes() for path in run.iterdir() if path.name != ".lock"}
+    problem, _ = refused("run", *SIDES, "--out", "r", "--resume", cwd=run.parent)
+    assert problem == f"r has run format {FORMAT_VERSION + 1}; this evalharness reads up to {FORMAT_VERSION}"
+    assert {path.name: path.read_bytes() for path in run.iterdir() if path.name != ".lock"} == before
+
+
 def test_resume_generates_nothing_that_is_there(run):
     before = (run / "outcomes.jsonl").read_bytes()
     call("run", "--out", "r", "--resume", cwd=run.parent)
@@ -196,6 +256,11 @@ def test_a_place_that_takes_no_files_is_refused(folder):  # noqa: F811
     problem, fix = refused("run", *SIDES, "--out", "/proc/evalharness", cwd=folder)
     assert problem.startswith("/proc/evalharness cannot be written")
     assert "--out" in fix
+
+
+def test_a_run_that_cannot_begin_leaves_no_directory(folder):  # noqa: F811
+    refused("run", "--base", "replay/./none.jsonl", *SIDES[2:], cwd=folder)
+    assert not list(folder.glob("reports/*"))
 
 
 # ------------------------------------------------------------------------------------------- interrupt

@@ -35,6 +35,10 @@ def write(folder, *samples, head=HEAD):
             "needs either prompt or messages",
             "one of the two",
         ),
+        ({**GOOD, "prompt": "half \ud800 a pair"}, "", ""),
+        ('{"id": "a", "prompt": "Hi", "category": ' + "9" * 5000 + "}", "", ""),
+        ("[" * 100_000, "", ""),
+        ('{"id": "a", "id": "b", "prompt": "Hi", "category": "c"}', "'id'", ""),
         ({**GOOD, "prompt": " "}, "a turn is empty", "correct"),
         ({**GOOD, "id": ""}, "id and category must not be empty", "correct"),
         ({**GOOD, "expected": "refusal"}, "expected: Input should be 'comply' or 'refuse'", "correct"),
@@ -69,6 +73,8 @@ def test_a_wrong_line_is_refused_with_file_and_line(tmp_path, line, said, fix):
         ("name = ", "not valid TOML", "correct"),
         (HEAD + 'scorer = "style"\n', "unknown key 'scorer'", "'scorers'"),
         (HEAD.replace('license = "x"\n', ""), "license: Field required", "license"),
+        (HEAD.replace('["style"]', "[]"), "scorers", "scorers"),
+        (HEAD.replace('["style"]', '["style", "style"]'), "'style'", ""),
     ],
 )
 def test_a_wrong_head_is_refused(tmp_path, head, said, fix):
@@ -78,6 +84,30 @@ def test_a_wrong_head_is_refused(tmp_path, head, said, fix):
     assert refused.value.problem.startswith(str(tmp_path / "suite.toml"))
     assert said in refused.value.problem
     assert fix in refused.value.fix
+
+
+def test_two_lines_with_one_id_are_named(tmp_path):
+    write(tmp_path, GOOD, {**GOOD, "id": "b"}, "", GOOD)
+    with pytest.raises(SuiteError, match=r"samples.jsonl: lines 1 and 4 both have the id 'a'"):
+        load_suite(tmp_path)
+
+
+def test_a_suite_without_samples_is_refused(tmp_path):
+    with pytest.raises(SuiteError, match=r"samples.jsonl holds no sample"):
+        load_suite(write(tmp_path, "", " "))
+
+
+@pytest.mark.parametrize(("name", "fix"), [("cor", "'core'"), ("./nowhere", "smoke")])
+def test_a_suite_that_is_not_there_is_refused_with_those_there_are(name, fix):
+    with pytest.raises(SuiteError, match=f"no suite or folder '{name}'") as refused:
+        load_suite(name)
+    assert fix in refused.value.fix
+
+
+def test_a_folder_that_is_no_suite_does_not_hide_the_shipped_one_of_its_name(tmp_path, monkeypatch):
+    (tmp_path / "core").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert len(load_suite("core").samples) == 60
 
 
 @pytest.mark.parametrize("name", ["suite.toml", "samples.jsonl"])

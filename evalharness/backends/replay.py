@@ -65,7 +65,8 @@ class ReplayBackend:
             )
 
     def resolve(self) -> ResolvedCheckpoint:
-        """The file's sha256 is the identity; `auto` means the format that fits the variant."""
+        """The file's sha256 is the identity. A wrong line is found here, before anything is generated."""
+        self._answers()
         weights = "sha256:" + hashlib.sha256(self._content()).hexdigest()
         name = self.checkpoint.model_name
         identity = CheckpointIdentity(backend="replay", model=name, weights_digest=weights)

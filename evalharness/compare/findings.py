@@ -94,6 +94,8 @@ def _evidence(values: Values, metric: str, plan: Plan) -> tuple[str, ...]:
 
 def _nothing(differences: Sequence[PairedDifference]) -> Finding:
     pairs = max((one.n_pairs for one in differences), default=0)
+    if not pairs:
+        return Finding(sentence="Nothing can be said: there is no sample with a score on both sides.", metric=None)
     return Finding(sentence=f"Nothing differs between the two sides, in {pairs} pairs.", metric=None)
 
 
