@@ -167,6 +167,31 @@ def test_a_stop_string_ends_the_text_before_it(backend, stops, text, stopped_by,
     assert (one.text, one.finish_reason, one.stopped_by) == (text, "stop", stopped_by)
 
 
+@pytest.mark.parametrize(
+    ("stops", "text", "stopped_by"),
+    [
+        (("top.\nN",), "One s", "top.\nN"),
+        (("Next", "stop."), "One ", "stop."),
+        (("e s", "stop.\nNext"), "On", "e s"),
+        (("Next", "One stop"), "", "One stop"),
+    ],
+)
+def test_of_stop_strings_inside_one_token_the_one_that_begins_first_counts(tmp_path, stops, text, stopped_by):
+    backend = open_tiny(save_checkpoint(tmp_path, words=["stop.\nNext"]))
+    [request] = requests_for(backend, PROMPTS[:1], stop=stops)
+    with saying(backend, "One stop.\nNext two"):
+        [one] = completions(backend, [request])
+    assert (one.text, one.finish_reason, one.stopped_by) == (text, "stop", stopped_by)
+
+
+def test_a_stop_string_ends_one_row_and_the_others_go_on(backend):
+    plain = completions(backend, requests_for(backend, PROMPTS))
+    stop = plain[0].text[8:10]
+    stopped = completions(backend, requests_for(backend, PROMPTS, stop=(stop,)))
+    assert stopped[0].completion_tokens < plain[0].completion_tokens
+    assert [one.text for one in stopped] == [one.text.partition(stop)[0] for one in plain]
+
+
 # -------------------------------------------------------------------------------------------- context
 
 
@@ -201,6 +226,12 @@ def test_draws_depend_on_the_seed_and_the_request_and_not_on_the_batch(backend, 
     assert texts(open_tiny(folder, batch_size=3), requests) == drawn
     assert texts(backend, requests[4:5]) == drawn[4:5]
     assert texts(backend, requests_for(backend, PROMPTS, seed=1, **SAMPLED)) != drawn
+
+
+@pytest.mark.parametrize("narrow", [{"top_k": 1}, {"top_p": 1e-6}, {"temperature": 1e-4}])
+def test_a_draw_from_one_token_is_the_greedy_one(backend, narrow):
+    narrowed = requests_for(backend, PROMPTS, **{"temperature": 1.0, **narrow})
+    assert texts(backend, narrowed) == texts(backend, requests_for(backend, PROMPTS))
 
 
 def test_replicates_of_a_sample_differ(backend):
@@ -269,6 +300,55 @@ def test_out_of_memory_halves_the_batch_goes_on_and_is_said(folder, after):
     by_id = {event.request_id: event.text for event in events if isinstance(event, Completion)}
     assert [by_id[request.id] for request in requests] == unlimited
     assert sum(isinstance(event, Completion) for event in events) == len(requests)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried",
+        "MPS backend out of memory (MPS allocated: 8.50 GB, other allocations: 1.00 GB, max allowed: 9.07 GB)",
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+    ],
+    ids=["cpu", "mps", "cublas"],
+)
+def test_every_device_s_way_to_say_out_of_memory_is_understood(folder, message):
+    backend = open_tiny(folder)
+
+    def refuse(module, inputs):
+        if len(inputs[0]) > 4:
+            raise RuntimeError(message)
+
+    with backend._loaded().model.embed_tokens.register_forward_pre_hook(refuse):
+        assert all(isinstance(one, Completion) for one in completions(backend, requests_for(backend, PROMPTS)))
+
+
+def test_an_error_that_is_not_about_memory_is_not_taken_for_one(folder):
+    backend = open_tiny(folder)
+
+    def refuse(module, inputs):
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    with (
+        backend._loaded().model.embed_tokens.register_forward_pre_hook(refuse),
+        pytest.raises(RuntimeError, match="shapes"),
+    ):
+        completions(backend, requests_for(backend, PROMPTS))
+
+
+def test_a_request_that_does_not_fit_alone_leaves_the_others_their_batch(folder):
+    backend = open_tiny(folder)
+    requests = requests_for(backend, [*PROMPTS[:8], "x" * 200], max_tokens=5)
+    rows = []
+
+    def refuse(module, inputs):
+        if inputs[0].shape[1] > 150:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        rows.append(len(inputs[0]))
+
+    with backend._loaded().model.embed_tokens.register_forward_pre_hook(refuse):
+        events = list(backend.generate(requests))
+    assert max(rows) > 1
+    assert not [event for event in events if isinstance(event, Notice) and "a batch of 1 " in event.message]
 
 
 def test_a_request_that_does_not_fit_alone_is_a_failure_and_the_others_are_answered(folder):

@@ -2,9 +2,15 @@
 
 import string
 
+import pytest
 import torch
+from gguf import GGUFWriter, LlamaFileType, TokenType
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from evalharness.backends.hf import HfBackend
+from evalharness.errors import EvalHarnessError
+from evalharness.records import Checkpoint, Completion, GenerationConfig, GenerationRequest, RawPrompt
 
 SPECIAL = ["<s>", "</s>", "<|im_start|>", "<|im_end|>"]
 CHATML = (
@@ -15,8 +21,8 @@ CHARACTERS = "é🙂"
 CONTEXT = 256
 
 
-def make_tokenizer(*, bos=True, template=CHATML):
-    """One token a byte: those of ASCII, and of two characters that take several tokens."""
+def make_tokenizer(*, bos=True, template=CHATML, words=()):
+    """One token a byte: those of ASCII, and of two characters that take several tokens. Words are one token each."""
     written = pre_tokenizers.ByteLevel(add_prefix_space=False).pre_tokenize_str(string.printable + CHARACTERS)
     alphabet = sorted({byte for word, _ in written for byte in word})
     vocabulary = {token: number for number, token in enumerate([*SPECIAL, *alphabet])}
@@ -27,6 +33,7 @@ def make_tokenizer(*, bos=True, template=CHATML):
         tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 0)])
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>" if bos else None, eos_token="</s>")
     fast.add_special_tokens({"additional_special_tokens": SPECIAL[2:]})
+    fast.add_tokens(list(words))
     fast.chat_template = template
     return fast
 
@@ -49,9 +56,113 @@ def make_model(vocabulary, seed=0):
     return LlamaForCausalLM(config).eval()
 
 
-def save_checkpoint(folder, *, bos=True, template=CHATML, seed=0):
+def save_checkpoint(folder, *, bos=True, template=CHATML, words=(), seed=0):
     """Save one as `save_pretrained` does, and return its folder."""
-    tokenizer = make_tokenizer(bos=bos, template=template)
+    tokenizer = make_tokenizer(bos=bos, template=template, words=words)
     make_model(len(tokenizer), seed).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+GGUF_NAMES = {
+    "model.embed_tokens": "token_embd",
+    "model.norm": "output_norm",
+    "lm_head": "output",
+    "model.layers": "blk",
+    "self_attn.q_proj": "attn_q",
+    "self_attn.k_proj": "attn_k",
+    "self_attn.v_proj": "attn_v",
+    "self_attn.o_proj": "attn_output",
+    "mlp.gate_proj": "ffn_gate",
+    "mlp.up_proj": "ffn_up",
+    "mlp.down_proj": "ffn_down",
+    "input_layernorm": "attn_norm",
+    "post_attention_layernorm": "ffn_norm",
+}
+
+
+def save_gguf(path, *, seed=0, without=""):
+    """Save the same checkpoint as one GGUF file, in float32, as llama.cpp's converter does; or without a tensor."""
+    tokenizer = make_tokenizer()
+    model = make_model(len(tokenizer), seed)
+    writer = GGUFWriter(path, "llama")
+    writer.add_file_type(LlamaFileType.ALL_F32)
+    _add_settings(writer, model.config)
+    _add_tokenizer(writer, tokenizer)
+    for name, tensor in model.state_dict().items():
+        for ours, theirs in GGUF_NAMES.items():
+            name = name.replace(ours, theirs)
+        heads = {"attn_q": model.config.num_attention_heads, "attn_k": model.config.num_key_value_heads}
+        [count] = [heads[part] for part in name.split(".") if part in heads] or [None]
+        if count:
+            # llama.cpp rotates neighbouring numbers, transformers those that are half a head apart.
+            tensor = tensor.unflatten(0, (count, 2, -1)).swapaxes(1, 2).flatten(0, 2)
+        if name != without:
+            writer.add_tensor(name, tensor.contiguous().numpy())
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+def _add_settings(writer, config):
+    writer.add_context_length(config.max_position_embeddings)
+    writer.add_embedding_length(config.hidden_size)
+    writer.add_block_count(config.num_hidden_layers)
+    writer.add_feed_forward_length(config.intermediate_size)
+    writer.add_head_count(config.num_attention_heads)
+    writer.add_head_count_kv(config.num_key_value_heads)
+    writer.add_rope_dimension_count(config.head_dim)
+    writer.add_layer_norm_rms_eps(config.rms_norm_eps)
+
+
+def _add_tokenizer(writer, tokenizer):
+    tokens = sorted(tokenizer.get_vocab(), key=tokenizer.get_vocab().get)
+    writer.add_tokenizer_model("gpt2")
+    writer.add_token_list(tokens)
+    writer.add_token_scores([0.0] * len(tokens))
+    writer.add_token_types([TokenType.CONTROL if token in SPECIAL else TokenType.NORMAL for token in tokens])
+    writer.add_bos_token_id(0)
+    writer.add_eos_token_id(1)
+    writer.add_add_bos_token(True)
+    writer.add_chat_template(tokenizer.chat_template)
+
+
+# ------------------------------------------------------------------------------------------ in use
+
+PROMPT = RawPrompt(text="once upon a time")
+
+
+def open_hf(model, **options):
+    return HfBackend(Checkpoint(name="tiny", model=f"hf/{model}", variant="base", prompt_format="raw", options=options))
+
+
+def identity(model, **options):
+    return open_hf(model, **options).resolve().identity
+
+
+def answer(model, **options):
+    """The greedy text that a checkpoint gives, through all that a run does with it."""
+    backend = open_hf(model, **options)
+    resolved = backend.resolve()
+    [rendered] = backend.render([PROMPT])
+    request = GenerationRequest.of(resolved, "s", PROMPT, rendered, GenerationConfig(max_tokens=12))
+    [completion] = [event for event in backend.generate([request]) if isinstance(event, Completion)]
+    backend.close()
+    return completion.text
+
+
+def refusal(kind, model, **options):
+    """The error of a checkpoint that cannot be used; whatever it is, it is a sentence and has a mend."""
+    with pytest.raises(EvalHarnessError) as caught:
+        answer(model, **options)
+    assert isinstance(caught.value, kind), repr(caught.value)
+    assert caught.value.fix
+    assert "\n" not in caught.value.problem
+    return caught.value
+
+
+def cut(path):
+    """What an interrupted download leaves."""
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])

@@ -4,12 +4,14 @@ import gc
 import time
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from importlib.util import find_spec
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from evalharness.backends import hf_loading as loading
 from evalharness.backends.hf_decoding import Decoder, Row
@@ -34,6 +36,11 @@ from evalharness.records import (
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
+ATTENTIONS = ("sdpa", "eager", "flash_attention_2")
+"""Not a Hub repository, which transformers would take too: its code would be executed."""
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "ALLOC_FAILED")
+"""How CUDA and MPS, the CPU and cuBLAS say it."""
+
 
 class HfOptions(Record):
     """What `-M` and `options` may set; None means chosen by itself."""
@@ -45,9 +52,9 @@ class HfOptions(Record):
     dtype: str | None = None
     """bfloat16 on CUDA, float32 elsewhere: on a CPU it is exact enough not to depend on the batch."""
     attention: str = "sdpa"
-    batch_size: int = 32
+    batch_size: int = Field(32, ge=1)
     """Most rows of a batch."""
-    batch_tokens: int = 16_384
+    batch_tokens: int = Field(16_384, ge=1)
     """Most tokens of a batch: prompts and what may be generated."""
     trust_remote_code: bool = False
 
@@ -64,7 +71,8 @@ class HfBackend:
 
     def resolve(self) -> ResolvedCheckpoint:
         """Settle the identity from the files, without loading weights."""
-        parameters = loading.count_parameters(self.settings)
+        trusted = self.options.trust_remote_code
+        parameters = loading.count_parameters(self.source, self.settings, trust_remote_code=trusted)
         dtype = DTYPES[self.dtype]
         cache = self.options.batch_tokens * loading.cache_bytes_per_token(self.settings, dtype)
         return ResolvedCheckpoint(
@@ -150,17 +158,12 @@ class HfBackend:
     @cached_property
     def end_tokens(self) -> dict[int, str]:
         """Tokens that end a generation: the model's and tokenizer's, and the chat template's end of turn."""
-        configured = self._generation_settings().get("eos_token_id", self.settings.get_text_config().eos_token_id)
+        settings = loading.load_generation_settings(self.source)
+        configured = settings.get("eos_token_id", self.settings.get_text_config().eos_token_id)
         ids = {*(configured if isinstance(configured, list) else [configured]), self.tokenizer.eos_token_id}
         template, vocabulary = self.tokenizer.chat_template or "", self.tokenizer.get_vocab()
         ids |= {vocabulary[end] for end in TURN_ENDS if end in template and end in vocabulary}
         return {one: self.tokenizer.convert_ids_to_tokens(one) for one in sorted(ids - {None})}
-
-    def _generation_settings(self) -> dict[str, Any]:
-        path = self.source.folder / "generation_config.json"
-        if self.source.gguf_file or not path.exists():
-            return {}
-        return dict(transformers.GenerationConfig.from_pretrained(self.source.folder).to_diff_dict())
 
     # --------------------------------------------------------------------------------------- render
 
@@ -200,23 +203,20 @@ class HfBackend:
         yield self._notice("batch", self._conditions())
         while waiting:
             batch = self._next_batch(waiting, limit)
+            waiting = waiting[len(batch) :]
             try:
                 yield from self._decoded(decoder, batch)
-            except (torch.OutOfMemoryError, RuntimeError) as error:
-                if not _is_out_of_memory(error):
+            except RuntimeError as error:
+                if not any(words in str(error) for words in OUT_OF_MEMORY):
                     raise
                 self._free()
-                unfinished = [row for row in batch if row.finish_reason is None]
                 if len(batch) == 1:
                     yield Failure(request_id=batch[0].request.id, kind="out_of_memory", message=str(error)[:300])
-                    unfinished = []
-                limit = max(1, len(batch) // 2)
+                    limit = self.options.batch_size
+                    continue
+                limit = len(batch) // 2
                 yield self._notice("out_of_memory", f"a batch of {len(batch)} did not fit; went on with {limit}")
-                for row in unfinished:
-                    row.tokens.clear()
-                waiting = [*unfinished, *waiting[len(batch) :]]
-                continue
-            waiting = waiting[len(batch) :]
+                waiting = [*(row.begun_again() for row in batch if row.finish_reason is None), *waiting]
 
     def close(self) -> None:
         """Give the weights' memory back."""
@@ -247,8 +247,7 @@ class HfBackend:
         """As many rows as fit the budget; the first is the largest, so all are counted at its size."""
         config = waiting[0].request.config
         count = max(1, min(limit, self.options.batch_tokens // waiting[0].size, len(waiting)))
-        alike = [row for row in waiting[:count] if row.request.config == config]
-        return alike if len(alike) == count else [waiting[0]]
+        return list(takewhile(lambda row: row.request.config == config, waiting[:count]))
 
     def _decoded(self, decoder: Decoder, batch: Sequence[Row]) -> Iterator[Completion]:
         start = time.monotonic()
@@ -271,10 +270,6 @@ class HfBackend:
             torch.cuda.empty_cache()
 
 
-def _is_out_of_memory(error: Exception) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
-
-
 def _options(checkpoint: Checkpoint) -> HfOptions:
     try:
         options = HfOptions.model_validate(checkpoint.options)
@@ -287,6 +282,28 @@ def _options(checkpoint: Checkpoint) -> HfOptions:
         raise ConfigError(
             f"checkpoint {checkpoint.name!r}: dtype {options.dtype!r} is not known", fix=f"use {', '.join(DTYPES)}"
         )
-    if options.device and options.device.startswith("cuda") and not torch.cuda.is_available():
-        raise BackendError(f"checkpoint {checkpoint.name!r}: there is no CUDA device here", fix="leave out device")
+    _check_attention(checkpoint.name, options.attention)
+    if options.device is not None:
+        _check_device(checkpoint.name, options.device)
     return options
+
+
+def _check_attention(name: str, attention: str) -> None:
+    if attention not in ATTENTIONS:
+        raise BackendError(
+            f"checkpoint {name!r}: attention {attention!r} is not known", fix=f"use {', '.join(ATTENTIONS)}"
+        )
+    if attention.startswith("flash") and find_spec("flash_attn") is None:
+        raise BackendError(
+            f"checkpoint {name!r}: {attention} needs flash-attn", fix="pip install flash-attn, or use sdpa"
+        )
+
+
+def _check_device(name: str, device: str) -> None:
+    try:
+        kind = torch.device(device).type
+    except RuntimeError:
+        raise ConfigError(f"checkpoint {name!r}: {device!r} is no device", fix="use cuda, cuda:1, mps or cpu") from None
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not there.get(kind):
+        raise BackendError(f"checkpoint {name!r}: there is no {kind.upper()} device here", fix="leave out device")

@@ -38,6 +38,10 @@ class Row:
         """Tokens it may take in the cache."""
         return len(self.prompt) + self.limit
 
+    def begun_again(self) -> "Row":
+        """The row without what was generated so far."""
+        return Row(self.request, self.prompt, self.limit)
+
     def completion(self, seconds: float) -> Completion:
         """The finished row as a record."""
         return Completion.model_validate(

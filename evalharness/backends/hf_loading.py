@@ -9,6 +9,8 @@ import logging
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -17,8 +19,9 @@ from typing import Any
 import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+from safetensors import SafetensorError
 from safetensors.torch import save_model
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from evalharness.errors import BackendError, UnknownModel, UnsafeCheckpoint
 from evalharness.records import digest
@@ -28,6 +31,8 @@ PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 TOKENIZER_FILES = ("tokenizer*", "vocab*", "merges*", "special_tokens_map.json", "added_tokens.json", "spiece.model")
 SETTINGS = ("config.json", "generation_config.json")
 log = logging.getLogger(__name__)
+BROKEN = (OSError, ValueError, KeyError, IndexError, RuntimeError, ImportError, SafetensorError)
+"""What the libraries raise for a file that is damaged, incomplete or of a kind they do not know."""
 UNPACK_LIMIT = 2**30
 """Parameters up to which a GGUF file is unpacked once into the cache; a larger one is read anew each time."""
 
@@ -36,11 +41,35 @@ UNPACK_LIMIT = 2**30
 class Source:
     """Where a checkpoint's files are, and what they are."""
 
+    name: str
+    """As it was asked for, for messages."""
     folder: Path
     weights_digest: str
     gguf_file: str | None = None
     """Set where the weights are read from a GGUF file in `folder`."""
     quantization: str | None = None
+
+
+@contextmanager
+def reading(name: object) -> Iterator[None]:
+    """Say in one sentence what the libraries raise where a checkpoint cannot be loaded.
+
+    Raises:
+        BackendError: it is damaged or of an unknown kind, or its weights do not fit into memory.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise BackendError(
+            f"the weights of {name} do not fit into memory",
+            fix="use dtype=bfloat16, device=cpu or a smaller checkpoint",
+        ) from None
+    except BROKEN as error:
+        said = " ".join(str(error).split())[:300]
+        raise BackendError(
+            f"{name} cannot be loaded: {type(error).__name__}: {said}",
+            fix="check that its files are complete, and that this version of transformers knows it",
+        ) from None
 
 
 def find_source(name: str) -> Source:
@@ -62,7 +91,7 @@ def _folder_source(folder: Path) -> Source:
     if not folder.is_dir():
         raise UnknownModel(f"there is no folder {folder}", fix="check the path; a Hub model is written hf/org/name")
     _refuse_unsafe(folder, str(folder))
-    return Source(folder, digest_files(folder, (WEIGHTS, *SETTINGS)))
+    return Source(str(folder), folder, digest_files(folder, (WEIGHTS, *SETTINGS)))
 
 
 def _hub_source(name: str) -> Source:
@@ -86,12 +115,19 @@ def _hub_source(name: str) -> Source:
         ) from None
     _refuse_unsafe(folder, name)
     # A snapshot's folder is named after its commit.
-    return Source(folder, f"commit:{folder.name}")
+    return Source(name, folder, f"commit:{folder.name}")
 
 
 def _refuse_unsafe(folder: Path, name: str) -> None:
+    adapter = (folder / "adapter_config.json").exists()
     if not (folder / "config.json").exists():
-        raise UnknownModel(f"{name} has no config.json", fix="give a folder as save_pretrained writes it")
+        fix = "name its base as the model and give it with -M adapter=PATH" if adapter else "give a complete checkpoint"
+        raise UnknownModel(f"{name} has no config.json", fix=fix)
+    if adapter:
+        raise BackendError(
+            f"{name} holds a PEFT adapter beside the weights, which would be applied without a word",
+            fix="move the adapter into a folder of its own and give it with -M adapter=PATH",
+        )
     if any(folder.glob(WEIGHTS)):
         return
     pickles = [path.name for pattern in PICKLES for path in folder.glob(pattern)]
@@ -117,11 +153,12 @@ def _gguf_source(path: Path) -> Source:
     folder = cache_folder() / "unpacked" / weights.removeprefix("sha256:")
     facts = folder / "gguf.json"
     if not facts.exists():
-        parameters, quantization = _gguf_facts(path)
-        if parameters > UNPACK_LIMIT:
-            return Source(path.parent, weights, path.name, quantization)
-        _unpack(path, folder, quantization)
-    return Source(folder, weights, quantization=json.loads(facts.read_text())["quantization"])
+        with reading(path):
+            parameters, quantization = _gguf_facts(path)
+            if parameters > UNPACK_LIMIT:
+                return Source(str(path), path.parent, weights, path.name, quantization)
+            _unpack(path, folder, quantization)
+    return Source(str(path), folder, weights, quantization=json.loads(facts.read_text())["quantization"])
 
 
 def _gguf_facts(path: Path) -> tuple[int, str | None]:
@@ -137,17 +174,30 @@ def _unpack(path: Path, folder: Path, quantization: str | None) -> None:
     """Write the weights once as float32 safetensors: reading a GGUF file takes tens of times longer."""
     log.info("unpacking %s, once", path.name)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-        model = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.float32)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as parent:
+        scratch = Path(parent, "unpacked")
+        model = _complete(path, path.parent, gguf_file=path.name, dtype=torch.float32)
+        scratch.mkdir()
         # save_pretrained refuses a model that came from GGUF, although its weights are plain float32 by now.
-        save_model(model, str(Path(scratch, "model.safetensors")), metadata={"format": "pt"})
+        save_model(model, str(scratch / "model.safetensors"), metadata={"format": "pt"})
         AutoConfig.from_pretrained(path.parent, gguf_file=path.name).save_pretrained(scratch)
         model.generation_config.save_pretrained(scratch)
         AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name).save_pretrained(scratch)
-        Path(scratch, "gguf.json").write_text(json.dumps({"quantization": quantization}))
-        if not folder.exists():
-            shutil.copytree(scratch, f"{folder}.new", dirs_exist_ok=True)
-            os.replace(f"{folder}.new", folder)
+        (scratch / "gguf.json").write_text(json.dumps({"quantization": quantization}))
+        shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):  # Another process has put it there.
+            scratch.replace(folder)
+
+
+def _complete(name: object, folder: Path, **settings: Any) -> Any:
+    """A model all of whose weights come from its files: what is missing would be filled with random numbers."""
+    model, info = AutoModelForCausalLM.from_pretrained(folder, output_loading_info=True, **settings)
+    if info["missing_keys"]:
+        missing = sorted(info["missing_keys"])
+        raise BackendError(
+            f"{name} lacks {len(missing)} of its weights, such as {missing[0]}", fix="fetch it again, completely"
+        )
+    return model
 
 
 def cache_folder() -> Path:
@@ -177,9 +227,20 @@ def load_settings(source: Source, *, trust_remote_code: bool) -> Any:
     Raises:
         UnsafeCheckpoint: the checkpoint brings its own modelling code.
     """
-    if source.gguf_file is None and not trust_remote_code:
-        _refuse_custom_code(source.folder)
-    return AutoConfig.from_pretrained(source.folder, gguf_file=source.gguf_file, trust_remote_code=trust_remote_code)
+    with reading(source.name):
+        if source.gguf_file is None and not trust_remote_code:
+            _refuse_custom_code(source.folder)
+        return AutoConfig.from_pretrained(
+            source.folder, gguf_file=source.gguf_file, trust_remote_code=trust_remote_code
+        )
+
+
+def load_generation_settings(source: Source) -> dict[str, Any]:
+    """What `generation_config.json` says; empty where there is none."""
+    if source.gguf_file or not (source.folder / "generation_config.json").exists():
+        return {}
+    with reading(source.name):
+        return dict(GenerationConfig.from_pretrained(source.folder).to_diff_dict())
 
 
 def _refuse_custom_code(folder: Path) -> None:
@@ -192,10 +253,10 @@ def _refuse_custom_code(folder: Path) -> None:
             )
 
 
-def count_parameters(settings: Any) -> int:
+def count_parameters(source: Source, settings: Any, *, trust_remote_code: bool) -> int:
     """How many parameters a model of this configuration has, without allocating them."""
-    with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(settings)
+    with reading(source.name), torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(settings, trust_remote_code=trust_remote_code)
     return sum(parameter.numel() for parameter in model.parameters())
 
 
@@ -210,28 +271,33 @@ def cache_bytes_per_token(settings: Any, dtype: torch.dtype) -> int:
 
 def load_tokenizer(source: Source, *, trust_remote_code: bool) -> Any:
     """The tokenizer, padded on the left."""
-    return AutoTokenizer.from_pretrained(
-        source.folder, gguf_file=source.gguf_file, trust_remote_code=trust_remote_code, padding_side="left"
-    )
+    with reading(f"the tokenizer of {source.name}"):
+        return AutoTokenizer.from_pretrained(
+            source.folder, gguf_file=source.gguf_file, trust_remote_code=trust_remote_code, padding_side="left"
+        )
 
 
 def load_model(
     source: Source, *, device: str, dtype: torch.dtype, attention: str, adapter: Path | None, trust_remote_code: bool
 ) -> Any:
     """The weights on the device, with the adapter merged in, ready for inference."""
-    model = AutoModelForCausalLM.from_pretrained(
-        source.folder,
-        gguf_file=source.gguf_file,
-        dtype=dtype,
-        attn_implementation=attention,
-        trust_remote_code=trust_remote_code,
-        use_safetensors=True,
-    )
+    with reading(source.name):
+        model = _complete(
+            source.name,
+            source.folder,
+            gguf_file=source.gguf_file,
+            dtype=dtype,
+            attn_implementation=attention,
+            trust_remote_code=trust_remote_code,
+            use_safetensors=True,
+        )
     if adapter is not None:
         from peft import PeftModel
 
-        model = PeftModel.from_pretrained(model, adapter).merge_and_unload()
-    return model.to(device).eval()
+        with reading(f"the adapter {adapter}"):
+            model = PeftModel.from_pretrained(model, adapter).merge_and_unload()
+    with reading(source.name):
+        return model.to(device).eval()
 
 
 def check_adapter(adapter: Path) -> str:

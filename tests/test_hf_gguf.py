@@ -1,0 +1,101 @@
+"""GGUF files: the same checkpoint in another file, unpacked once, whoever else unpacks it."""
+
+import shutil
+import sys
+
+import pytest
+from tiny_checkpoint import PROMPT, answer, cut, identity, open_hf, refusal, save_checkpoint, save_gguf
+
+from evalharness.errors import BackendError
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory):
+    """The checkpoint that the GGUF file is made from."""
+    return save_checkpoint(tmp_path_factory.mktemp("sound"))
+
+
+@pytest.fixture
+def gguf_file(tmp_path, monkeypatch):
+    """The sound checkpoint as a GGUF file, and an empty cache to unpack it into."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return save_gguf(tmp_path / "tiny.gguf")
+
+
+def unpacked(tmp_path):
+    return sorted(path.name for path in (tmp_path / "cache" / "evalharness" / "unpacked").iterdir())
+
+
+def test_a_gguf_file_gives_the_text_of_the_checkpoint_it_was_made_from(sound, gguf_file):
+    assert open_hf(gguf_file).render([PROMPT]) == open_hf(sound).render([PROMPT])
+    assert answer(gguf_file) == answer(sound)
+
+
+def test_a_gguf_file_is_known_by_its_content_and_says_its_quantization(gguf_file, tmp_path):
+    found = identity(gguf_file)
+    assert found.quantization == "ALL_F32"
+    assert found.weights_digest == identity(shutil.copy(gguf_file, tmp_path / "copy.gguf")).weights_digest
+    assert found.weights_digest != identity(save_gguf(tmp_path / "other.gguf", seed=1)).weights_digest
+
+
+def test_a_gguf_file_brings_its_chat_template_and_facts(sound, gguf_file):
+    assert open_hf(gguf_file).resolve().tokenizer == open_hf(sound).resolve().tokenizer
+
+
+def test_a_gguf_file_is_unpacked_once(gguf_file, tmp_path):
+    answer(gguf_file)
+    [before] = [path.stat() for path in tmp_path.glob("cache/evalharness/unpacked/*/model.safetensors")]
+    answer(gguf_file)
+    [after] = [path.stat() for path in tmp_path.glob("cache/evalharness/unpacked/*/model.safetensors")]
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def test_two_processes_may_unpack_the_same_file_at_once(sound, gguf_file, tmp_path):
+    """The other one finishes just before this one puts its folder in place."""
+    others = []
+
+    def other_process_is_faster(event, arguments):
+        if event == "os.rename" and str(tmp_path) in str(arguments[1]) and not others:
+            others.append(None)
+            others[0] = identity(gguf_file)
+
+    sys.addaudithook(other_process_is_faster)
+    assert [identity(gguf_file)] == others
+    assert len(unpacked(tmp_path)) == 1
+    assert answer(gguf_file) == answer(sound)
+
+
+def test_what_a_killed_process_left_half_unpacked_is_made_good(sound, gguf_file, tmp_path):
+    answer(gguf_file)
+    [folder] = (tmp_path / "cache" / "evalharness" / "unpacked").iterdir()
+    for name in ("gguf.json", "tokenizer.json"):
+        (folder / name).unlink()
+    assert answer(gguf_file) == answer(sound)
+
+
+def test_a_file_that_is_no_gguf_is_an_error(tmp_path):
+    (tmp_path / "text.gguf").write_text("a text")
+    assert "not a GGUF file" in refusal(BackendError, tmp_path / "text.gguf").problem
+
+
+@pytest.mark.parametrize("damage", ["garbage", "cut", "magic only"])
+def test_a_damaged_gguf_file_is_an_error_and_leaves_nothing(gguf_file, tmp_path, damage):
+    match damage:
+        case "garbage":
+            gguf_file.write_bytes(b"GGUF" + b"\x07" * 5000)
+        case "cut":
+            cut(gguf_file)
+        case "magic only":
+            gguf_file.write_bytes(b"GGUF")
+    assert "tiny.gguf" in refusal(BackendError, gguf_file).problem
+    assert not list(tmp_path.glob("cache/**/*.safetensors"))
+
+
+def test_a_gguf_file_of_an_unknown_architecture_is_an_error(gguf_file):
+    gguf_file.write_bytes(gguf_file.read_bytes().replace(b"llama", b"lemur"))
+    assert "tiny.gguf" in refusal(BackendError, gguf_file).problem
+
+
+def test_a_tensor_that_is_missing_is_an_error_and_not_random(gguf_file):
+    save_gguf(gguf_file, without="blk.1.ffn_up.weight")
+    assert "tiny.gguf" in refusal(BackendError, gguf_file).problem
