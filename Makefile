@@ -42,6 +42,9 @@ bench: $(VENV)/ready ## Run the benchmarks and print their ratios
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/pipeline.py
 	$(BIN)/python benchmarks/generate.py
+	$(BIN)/python benchmarks/generate.py --endless
+	$(BIN)/python benchmarks/batch_invariance.py
+	$(BIN)/python benchmarks/ollama_clients.py
 
 clean: ## Remove the virtual environment and caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

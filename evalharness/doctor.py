@@ -6,11 +6,13 @@ import shutil
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from evalharness.backends import INSTALL
+from evalharness.errors import BackendError
 from evalharness.inventory import demo_is_installed, local_models
 from evalharness.records import Record
+from evalharness.text import format_bytes
 
 
 class Check(Record):
@@ -24,7 +26,7 @@ class Check(Record):
 
 def examine() -> list[Check]:
     """All checks, in the order in which a new user meets them."""
-    return [_python(), _hf_extra(), _device(), _memory(), _disk(), _bundled(), _models(), _hub()]
+    return [_python(), _hf_extra(), _device(), _memory(), _disk(), _bundled(), _models(), _hub(), *_ollama()]
 
 
 def _python() -> Check:
@@ -59,12 +61,18 @@ def _device() -> Check:
 
 
 def _memory() -> Check:
-    try:
-        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
-    except (ValueError, AttributeError):
+    free = _free_memory()
+    if free is None:
         return Check(name="memory", status="note", found="unknown on this system")
-    return Check(name="memory", status="ok", found=f"{free / 2**30:.1f} of {total / 2**30:.1f} GiB free")
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return Check(name="memory", status="ok", found=f"{format_bytes(free)} of {format_bytes(total)} free")
+
+
+def _free_memory() -> int | None:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
+    except (ValueError, AttributeError):
+        return None
 
 
 def _disk() -> Check:
@@ -92,3 +100,43 @@ def _hub() -> Check:
     offline = os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on")
     found = "offline: only cached models" if offline else "downloads allowed (HF_HUB_OFFLINE is not set)"
     return Check(name="Hugging Face Hub", status="note" if offline else "ok", found=found)
+
+
+def _ollama() -> list[Check]:
+    """The client, the server, its models, and whether a loaded one lies beside the GPU."""
+    if find_spec("ollama") is None:
+        found = "the Python client is not installed"
+        return [Check(name="Ollama", status="note", found=found, fix="pip install 'evalharness[ollama]'")]
+    from evalharness.backends.ollama_wire import Server
+
+    server = Server(None, timeout=5.0)
+    try:
+        version = server.ask("GET", "/api/version")["version"]
+        tags, running = server.ask("GET", "/api/tags")["models"], server.ask("GET", "/api/ps")["models"]
+    except BackendError as error:
+        return [Check(name="Ollama", status="note", found=error.problem, fix=error.fix)]
+    finally:
+        server.close()
+    there = Check(name="Ollama", status="ok", found=f"{version} at {server.url}")
+    return [there, _pulled(tags), *(_offload(one) for one in running)]
+
+
+def _pulled(tags: list[dict[str, Any]]) -> Check:
+    if not tags:
+        return Check(name="Ollama models", status="missing", found="none", fix="ollama pull llama3.1:8b")
+    largest = max(tags, key=lambda tag: int(tag["size"]))
+    found = f"{len(tags)}, the largest {largest['name']} with {format_bytes(largest['size'])}"
+    memory = _free_memory()
+    if memory and largest["size"] > memory:
+        fix = f"{format_bytes(memory)} of memory are free; without a GPU it will not fit"
+        return Check(name="Ollama models", status="note", found=found, fix=fix)
+    return Check(name="Ollama models", status="ok", found=found)
+
+
+def _offload(running: dict[str, Any]) -> Check:
+    share = running["size_vram"] / running["size"]
+    name, found = f"loaded {running['name']}", f"{share:.0%} on the GPU, context {running.get('context_length', '?')}"
+    if 0 < share < 1:
+        fix = "a part lies beside the GPU and slows it down: close other programs, or take a smaller quantization"
+        return Check(name=name, status="note", found=found, fix=fix)
+    return Check(name=name, status="ok", found=found)

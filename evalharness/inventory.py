@@ -1,9 +1,12 @@
-"""What is on this machine: models in the Hugging Face cache, the bundled pair, likely base and instruct pairs."""
+"""What is on this machine: bundled, cached and pulled models, likely base and instruct pairs, and runs."""
 
+import re
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
-from evalharness.prompting import INSTRUCT_NAME, guess_variant
+from evalharness.errors import BackendError
+from evalharness.prompting import BARE_TEMPLATE, BASE_NAME, INSTRUCT_NAME, guess_variant
 from evalharness.records import Record, Variant
 
 
@@ -15,11 +18,17 @@ class LocalModel(Record):
     """As its name suggests; None where the name says nothing."""
     evidence: str
     size_bytes: int | None = None
+    quantization: str | None = None
+    context_length: int | None = None
+    template: str | None = None
+    """`own`, or `none`, where an Ollama server would use one of the server's; None where it was not looked at."""
+    digest: str | None = None
+    """The first 12 hex digits of an Ollama model's manifest, as `ollama list` shows them."""
 
 
 def local_models() -> list[LocalModel]:
-    """The bundled checkpoints and what the Hugging Face cache holds."""
-    return [*_bundled(), *_cached()]
+    """What an Ollama server has pulled, what the Hugging Face cache holds, and the bundled checkpoints."""
+    return [*_pulled(), *_cached(), *_bundled()]
 
 
 def likely_pairs(models: list[LocalModel]) -> list[tuple[LocalModel, LocalModel]]:
@@ -58,6 +67,41 @@ def _cached() -> list[LocalModel]:
     ]
 
 
+def _pulled() -> list[LocalModel]:
+    if find_spec("ollama") is None:
+        return []
+    from evalharness.backends.ollama_wire import Server
+
+    server = Server(None, timeout=5.0)
+    try:
+        return [
+            _from_server(tag, server.ask("POST", "/api/show", {"model": tag["name"]}))
+            for tag in sorted(server.ask("GET", "/api/tags")["models"], key=lambda tag: str(tag["name"]))
+        ]
+    except BackendError:
+        return []
+    finally:
+        server.close()
+
+
+def _from_server(tag: dict[str, Any], shown: dict[str, Any]) -> LocalModel:
+    name, info = tag["name"].removesuffix(":latest"), shown.get("model_info", {})
+    bare = BARE_TEMPLATE.fullmatch(shown.get("template", "")) is not None
+    hint: Variant = "base" if bare else "instruct"
+    evidence = f"it has {'no' if bare else 'a'} chat template, which is a hint and no proof"
+    named = guess_variant(name)
+    return LocalModel(
+        model=f"ollama/{name}",
+        variant=named or hint,
+        evidence=f"its name says {named}" if named else evidence,
+        size_bytes=tag["size"],
+        quantization=tag["details"].get("quantization_level"),
+        context_length=info.get(f"{info.get('general.architecture')}.context_length"),
+        template="none" if bare else "own",
+        digest=tag["digest"][:12],
+    )
+
+
 def _from_name(model: str, size_bytes: int) -> LocalModel:
     variant = guess_variant(model)
     evidence = f"its name says {variant}" if variant else "its name does not say"
@@ -65,8 +109,14 @@ def _from_name(model: str, size_bytes: int) -> LocalModel:
 
 
 def _stem(model: str) -> str:
-    without = INSTRUCT_NAME.sub("-", model)
-    return without.replace("-base", "").replace("-pt", "").rstrip("-").lower()
+    """What the names of a base and its instruct checkpoint share: no mark of the stage, no quantization.
+
+    >>> {_stem(f"ollama/llama3.1:8b{mark}") for mark in ("", "-text-q4_K_M", "-instruct-fp16")}
+    {'ollama/llama3.1:8b'}
+    """
+    without = re.sub(r"-(?:i?q\d\w*|fp16|bf16|f16|f32)$", "", model.lower())
+    without = BASE_NAME.sub("-", INSTRUCT_NAME.sub("-", without))
+    return re.sub(r"-+", "-", without).rstrip("-")
 
 
 def find_runs(folder: Path) -> list[Path]:

@@ -83,11 +83,11 @@ def _plan_side(
     try:
         resolved = settle_format(backend.resolve())
         prompts = [build_prompt(sample, resolved.checkpoint.prompt_format) for sample in samples]
-        rendered = backend.render(prompts)
+        rendered, generation = backend.render(prompts), backend.settle(prompts, config.generation)
     finally:
         backend.close()
     requests = [
-        GenerationRequest.of(resolved, sample.id, prompt, text, config.generation, replicate)
+        GenerationRequest.of(resolved, sample.id, prompt, text, generation, replicate)
         for replicate in range(config.replicates)
         for sample, prompt, text in zip(samples, prompts, rendered, strict=True)
     ]

@@ -25,6 +25,7 @@ def lint_checkpoint(
         *_lint_variant(resolved),
         *_lint_bos(resolved, requests, rendered),
         *_lint_template(resolved, samples, rendered),
+        *_lint_modelfile(resolved, samples),
     ]
     found += [*_lint_stop(resolved), *_lint_text(resolved, samples, requests), *_lint_length(resolved, requests)]
     return found
@@ -141,6 +142,31 @@ def _lint_template(
             "the chat template adds a system prompt of its own where the sample has none",
             "nothing, where that is how it is served; else give the samples a system turn",
             added,
+        )
+
+
+def _lint_modelfile(resolved: ResolvedCheckpoint, samples: Sequence[Sample]) -> Iterator[LintFinding]:
+    modelfile = resolved.modelfile
+    if modelfile is None:
+        return
+    plain = [one.id for one in samples if all(message.role != "system" for message in one.messages)]
+    if modelfile.system and resolved.checkpoint.prompt_format == "chat" and plain:
+        yield _finding(
+            resolved,
+            "modelfile-system",
+            "warning",
+            f"the Modelfile adds a system prompt where the sample has none: {modelfile.system!r}",
+            "nothing, where that is how it is served; else give the samples a system turn, or use a model without it",
+            plain,
+        )
+    overridden = sorted({name for name, _ in modelfile.parameters if name != "stop"})
+    if overridden:
+        yield _finding(
+            resolved,
+            "modelfile-parameters",
+            "note",
+            f"the Modelfile sets {', '.join(overridden)}; the run's own settings are used instead",
+            "set them in [generation], where they are how the model is served",
         )
 
 

@@ -129,5 +129,11 @@ def _refuse_contradiction(resolved: ResolvedCheckpoint) -> None:
         )
 
 
+BARE_TEMPLATE = re.compile(r"\s*\{\{-?\s*\.Prompt\s*-?\}\}\s*")
+"""With this template an Ollama server wraps chats in a ChatML of its own that the checkpoint may never have seen."""
+
+
 def _lacks_template(resolved: ResolvedCheckpoint) -> bool:
+    if resolved.modelfile is not None:
+        return BARE_TEMPLATE.fullmatch(resolved.modelfile.template) is not None
     return resolved.tokenizer is not None and resolved.tokenizer.chat_template is None

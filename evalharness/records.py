@@ -143,6 +143,8 @@ class CheckpointIdentity(Record):
     """Digest of the chat template's text; None without one."""
     tokenizer_digest: str | None = None
     adapter_digest: str | None = None
+    manifest_digest: str | None = None
+    """Of a server's model: over its weights, template, system prompt and parameters."""
     quantization: str | None = None
     """As stored, such as `Q4_K_M`; None where the weights are not quantized."""
     device: str | None = None
@@ -150,6 +152,8 @@ class CheckpointIdentity(Record):
     attention: str | None = None
     versions: dict[str, str] = {}
     """Library or server versions, such as `{"torch": "2.13.0"}`."""
+    settings: dict[str, JsonValue] = {}
+    """What else the backend was told that can change a completion, such as `{"think": false}`."""
 
     @property
     def digest(self) -> str:
@@ -169,6 +173,14 @@ class TokenizerFacts(Record):
     chat_template: str | None
 
 
+class Modelfile(Record):
+    """What an Ollama model brings beside its weights."""
+
+    template: str
+    system: str
+    parameters: tuple[tuple[str, str], ...]
+
+
 class ResolvedCheckpoint(Record):
     """A checkpoint whose identity and prompt format are settled."""
 
@@ -176,7 +188,9 @@ class ResolvedCheckpoint(Record):
     """Its `prompt_format` is never `auto` here."""
     identity: CheckpointIdentity
     tokenizer: TokenizerFacts | None = None
-    """None where the backend has no tokenizer of its own (a replayed file)."""
+    """None where the backend has no tokenizer of its own (a server, a replayed file)."""
+    modelfile: Modelfile | None = None
+    """Of an Ollama model."""
     context_length: int | None = None
     """Tokens of prompt and completion together."""
     parameters: int | None = None
@@ -297,6 +311,15 @@ FinishReason = Literal["stop", "length", "loop_abort"]
 FailureKind = Literal["server", "timeout", "out_of_memory", "prompt_too_long", "missing", "error"]
 
 
+class TokenLogprob(Record):
+    """One generated token with its natural log-probability."""
+
+    token: str
+    logprob: float
+    top: dict[str, float] = {}
+    """The likeliest alternatives, where they were asked for."""
+
+
 class Completion(Record):
     """The text a checkpoint generated for one request."""
 
@@ -312,7 +335,13 @@ class Completion(Record):
     completion_tokens: int | None = None
     """Generated tokens, the end token included."""
     seconds: float | None = None
-    """Wall time from the start of its batch to its end."""
+    """Wall time from the start of its batch, or of its request, to its end."""
+    attempts: int = Field(1, ge=1)
+    """How often the request was sent until it was answered."""
+    thinking: str | None = None
+    """What a thinking model wrote before the text; never scored."""
+    logprobs: tuple[TokenLogprob, ...] | None = None
+    """One for each generated token, where they were asked for."""
 
     @model_validator(mode="after")
     def _only_a_stop_has_a_cause(self) -> "Completion":
@@ -328,6 +357,7 @@ class Failure(Record):
     request_id: str
     kind: FailureKind
     message: str
+    attempts: int = Field(1, ge=1)
 
 
 class Notice(Record):
@@ -335,7 +365,7 @@ class Notice(Record):
 
     type: Literal["notice"] = "notice"
     checkpoint: str
-    kind: Literal["batch", "out_of_memory", "recovered", "other"]
+    kind: Literal["batch", "rendered", "out_of_memory", "recovered", "other"]
     message: str
 
 

@@ -9,11 +9,18 @@ import pytest
 REPOSITORY = Path(__file__).parent.parent
 
 
+def pytest_addoption(parser):
+    group = parser.getgroup("a real Ollama server")
+    group.addoption("--run-ollama", action="store_true", help="ask the server at OLLAMA_HOST too")
+    group.addoption("--ollama-base", default="gemma3-base", help="a base model that it has pulled")
+    group.addoption("--ollama-instruct", default="smollm2", help="an instruct model that it has pulled")
+
+
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch):
     """A user's settings must not change a test; nothing is fetched from a hub."""
     for name in list(os.environ):
-        if name.startswith("EVALHARNESS_") and name != "EVALHARNESS_VALIDATION_DATA":
+        if name == "OLLAMA_HOST" or (name.startswith("EVALHARNESS_") and name != "EVALHARNESS_VALIDATION_DATA"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("COLUMNS", "120")

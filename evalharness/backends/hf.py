@@ -23,6 +23,7 @@ from evalharness.records import (
     CheckpointIdentity,
     Completion,
     Failure,
+    GenerationConfig,
     GenerationRequest,
     Notice,
     RawPrompt,
@@ -190,6 +191,10 @@ class HfBackend:
         return text
 
     # ------------------------------------------------------------------------------------- generate
+
+    def settle(self, prompts: Sequence[RawPrompt | ChatPrompt], config: GenerationConfig) -> GenerationConfig:
+        """Nothing has to be fixed."""
+        return config
 
     def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[Completion | Failure | Notice]:
         """Longest first, so that what does not fit in memory shows early; each outcome as soon as it is finished."""

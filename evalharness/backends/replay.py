@@ -20,6 +20,7 @@ from evalharness.records import (
     Completion,
     Failure,
     FinishReason,
+    GenerationConfig,
     GenerationRequest,
     Notice,
     RawPrompt,
@@ -79,6 +80,10 @@ class ReplayBackend:
     def render(self, prompts: Sequence[RawPrompt | ChatPrompt]) -> list[RenderedPrompt]:
         """Nothing is known of what the completions' maker saw."""
         return [RenderedPrompt() for _ in prompts]
+
+    def settle(self, prompts: Sequence[RawPrompt | ChatPrompt], config: GenerationConfig) -> GenerationConfig:
+        """Nothing has to be fixed."""
+        return config
 
     def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[Completion | Failure | Notice]:
         """One outcome for each request, in order."""

@@ -13,7 +13,16 @@ from rich.table import Table
 from rich.text import Text
 
 from evalharness.pipeline import SideBySide
-from evalharness.records import Comparison, Completion, GenerationRequest, PairedDifference, Plan, ResolvedCheckpoint
+from evalharness.records import (
+    ChatPrompt,
+    Comparison,
+    Completion,
+    GenerationRequest,
+    PairedDifference,
+    Plan,
+    RawPrompt,
+    ResolvedCheckpoint,
+)
 from evalharness.store import Run
 from evalharness.text import format_bytes, format_interval, format_number, format_p
 
@@ -119,7 +128,7 @@ def _checkpoint_text(resolved: ResolvedCheckpoint) -> Text:
 
 
 def _prompt_panel(request: GenerationRequest) -> Panel:
-    text = request.rendered if request.rendered is not None else "(rendered by the server alone)"
+    text = request.rendered if request.rendered is not None else _turns(request)
     ids = (
         f"{list(request.first_token_ids)} ... {list(request.last_token_ids)}"
         if request.first_token_ids
@@ -127,6 +136,15 @@ def _prompt_panel(request: GenerationRequest) -> Panel:
     )
     title = f"{request.sample_id}, {request.prompt_tokens or '?'} tokens"
     return Panel(Text(text), title=title, subtitle=Text(f"token ids {ids}"), title_align="left", subtitle_align="left")
+
+
+def _turns(request: GenerationRequest) -> str:
+    """What is sent, where only the server knows what becomes of it."""
+    match request.prompt:
+        case ChatPrompt(messages=messages):
+            return "\n".join(f"[{one.role}] {one.content}" for one in messages) + "\n(the server adds its template)"
+        case RawPrompt(text=text):
+            return text
 
 
 def _lint_lines(plan: Plan) -> Iterable[Text]:

@@ -27,9 +27,15 @@ def run_config(config: Path | None, baseline: str | None, candidate: str | None,
         ConfigError: neither a file nor two models are given, or a flag cannot be combined with a file.
     """
     sides = {name: flags.pop(name) for name in list(flags) if name.startswith(("baseline_", "candidate_"))}
-    options = flags.pop("option")
+    options, concurrency = flags.pop("option"), flags.pop("concurrency")
     if config is not None:
-        _refuse_with_file({**{f"--{name.replace('_', '-')}": value for name, value in sides.items()}, "-M": options})
+        _refuse_with_file(
+            {
+                **{f"--{name.replace('_', '-')}": value for name, value in sides.items()},
+                "-M": options,
+                "--concurrency": concurrency,
+            }
+        )
         return read_config(config, {"baseline": baseline, "candidate": candidate, **_overrides(flags)})
     if not baseline or not candidate:
         raise ConfigError(
@@ -43,6 +49,9 @@ def run_config(config: Path | None, baseline: str | None, candidate: str | None,
     names = _names(tables)
     for option in options:
         _set_option(option, tables)
+    for table in tables.values():
+        if concurrency and table["model"].startswith("ollama/"):
+            table["options"]["concurrency"] = concurrency
     data = {"baseline": names[0], "candidate": names[1], "checkpoint": dict(zip(names, tables.values(), strict=True))}
     return build_config(data, _overrides(flags), source="command line")
 

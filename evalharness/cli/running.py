@@ -36,6 +36,9 @@ SIDE_FLAGS = (
         metavar="[SIDE.]KEY=VALUE",
         help="Backend option, as dtype=bfloat16 or baseline.device=cpu. An adapter without a side is the candidate's.",
     ),
+    click.option(
+        "--concurrency", type=click.IntRange(min=1), help="Clients of an Ollama server at once.  [default: 1]"
+    ),
 )
 OUT_FLAGS = (
     click.option("--out", type=click.Path(path_type=Path), help="Run directory.  [default: a new one under reports/]"),

@@ -117,7 +117,7 @@ def make_remarks(run: Run, comparison: Comparison) -> tuple[Remark, ...]:
     found = [Remark("warning", text) for text in comparison.warnings if not text.endswith(codes)]
     found += [_lint_remark(finding) for finding in lint]
     found += [_notice_remark(notice.checkpoint, notice.kind, notice.message) for notice in run.notices]
-    found += [_determinism_remark(check) for check in run.determinism]
+    found += [*_retries(run), *(_determinism_remark(check) for check in run.determinism)]
     order = ("error", "warning", "note")
     return tuple(sorted(dict.fromkeys(found), key=lambda remark: order.index(remark.level)))
 
@@ -127,7 +127,19 @@ def _lint_remark(finding: LintFinding) -> Remark:
     return Remark(finding.level, f"{where}{finding.message}", finding.fix, finding.sample_ids)
 
 
+def _retries(run: Run) -> list[Remark]:
+    said = []
+    for checkpoint in run.plan.checkpoints:
+        outcomes = [run.outcomes[one.id] for one in run.requests_of(checkpoint.name) if one.id in run.outcomes]
+        if again := sum(outcome.attempts > 1 for outcome in outcomes):
+            text = f"{checkpoint.name}: {again} of {len(outcomes)} requests took more than one attempt"
+            said.append(Remark("note", text))
+    return said
+
+
 def _notice_remark(checkpoint: str, kind: str, message: str) -> Remark:
+    if kind == "rendered":
+        message = f"the server makes of the first prompt: {message!r}"
     return Remark("warning" if kind in ("out_of_memory", "recovered") else "note", f"{checkpoint}: {message}")
 
 
