@@ -23,7 +23,7 @@ class RunConfig(Record):
     checkpoints: tuple[Checkpoint, ...] = Field(min_length=2)
     """The baseline, the candidate, then any others."""
     generation: GenerationConfig = GenerationConfig()
-    seed: int = 0
+    seed: int = Field(0, ge=0)
     replicates: int = Field(1, ge=1)
     limit: int | None = Field(None, ge=1)
     """Only the first so many samples of each suite."""
@@ -75,6 +75,11 @@ def build_config(data: dict[str, Any], overrides: dict[str, Any], *, source: str
         source: the file or `command line`, for messages.
     """
     _refuse_unknown_keys(data, TOP_LEVEL, where=source)
+    for name in ("checkpoint", "generation"):
+        if not isinstance(data.get(name, {}), dict):
+            raise ConfigError(
+                f"{source}: {name} is not a table", fix=f"write [{name}{'.base' * (name == 'checkpoint')}]"
+            )
     merged = _merge(data, overrides)
     suite = merged.pop("suite", "core")
     fields = {name: value for name, value in merged.items() if name not in ("checkpoint", "generation")}

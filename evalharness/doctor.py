@@ -98,8 +98,8 @@ def _models() -> Check:
 
 def _hub() -> Check:
     offline = os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on")
-    found = "offline: only cached models" if offline else "downloads allowed (HF_HUB_OFFLINE is not set)"
-    return Check(name="Hugging Face Hub", status="note" if offline else "ok", found=found)
+    found = "offline: only cached models" if offline else "not tried; downloads are allowed (HF_HUB_OFFLINE is not set)"
+    return Check(name="Hugging Face Hub", status="note", found=found)
 
 
 def _ollama() -> list[Check]:

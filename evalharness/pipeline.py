@@ -7,7 +7,7 @@ from pathlib import Path
 from evalharness.backends import open_backend
 from evalharness.compare import compare
 from evalharness.config import RunConfig
-from evalharness.errors import ConfigError
+from evalharness.errors import ConfigError, StoreError
 from evalharness.generate import NoProgress, Progress, generate
 from evalharness.plan import make_plan
 from evalharness.provenance import make_manifest
@@ -69,7 +69,12 @@ def redraw(path: Path) -> Path:
     """Write a run's report again and return its path."""
     store = RunStore(path)
     with store.lock():
-        return store.write_report(render_html(store.load()))
+        loaded = store.load()
+        if loaded.comparison is None or loaded.comparison.evidence_digest != store.evidence_digest():
+            raise StoreError(
+                f"{path} holds outcomes or scores that its comparison does not know", fix=f"evalharness score {path}"
+            )
+        return store.write_report(render_html(loaded))
 
 
 def load_run(path: str | Path) -> Run:
@@ -92,10 +97,24 @@ def _finish(store: RunStore) -> Run:
 
 def _compare(store: RunStore) -> Comparison:
     loaded = store.load()
+    _refuse_unscored(loaded)
     metrics = all_metrics(loaded.plan, open_scorer)
     comparison = compare(loaded.plan, loaded.outcomes, loaded.scores, metrics, seed=loaded.manifest.seed)
+    comparison = comparison.model_copy(update={"evidence_digest": store.evidence_digest()})
     store.write_comparison(comparison)
     return comparison
+
+
+def _refuse_unscored(run: Run) -> None:
+    """A completion without its scores would be left out of every number in silence."""
+    scorers = {sample.id: suite.scorers for suite in run.plan.suites for sample in suite.samples}
+    for request in run.plan.requests:
+        missing = set(scorers[request.sample_id]) - {score.scorer for score in run.scores_of(request.id)}
+        if missing and isinstance(run.outcomes.get(request.id), Completion):
+            raise StoreError(
+                f"{run.path} has no {', '.join(sorted(missing))} score of sample {request.sample_id!r}",
+                fix=f"evalharness score {run.path}",
+            )
 
 
 def new_run_path(config: RunConfig) -> Path:

@@ -53,6 +53,8 @@ def load_suites(config: RunConfig) -> tuple[Suite, ...]:
     owner: dict[str, str] = {}
     for suite in suites:
         for sample in suite.samples:
+            if sample.id in owner and owner[sample.id] == suite.name:
+                raise SuiteError(f"suite {suite.name!r} is given twice", fix="name it once")
             if sample.id in owner:
                 raise SuiteError(
                     f"sample id {sample.id!r} is in suite {owner[sample.id]!r} and in suite {suite.name!r}",

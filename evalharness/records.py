@@ -237,12 +237,12 @@ class GenerationConfig(Record):
     """How completions are drawn; always sent in full. The default is greedy."""
 
     max_tokens: int = Field(256, ge=1)
-    temperature: float = Field(0.0, ge=0.0)
+    temperature: float = Field(0.0, ge=0.0, allow_inf_nan=False)
     top_p: float = Field(1.0, gt=0.0, le=1.0)
     top_k: int = Field(0, ge=0)
     """0 keeps all tokens."""
-    repeat_penalty: float = Field(1.0, gt=0.0)
-    seed: int = 0
+    repeat_penalty: float = Field(1.0, gt=0.0, allow_inf_nan=False)
+    seed: int = Field(0, ge=0)
     stop: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     context_length: int | None = Field(None, ge=1)
 
@@ -381,7 +381,6 @@ class DeterminismCheck(Record):
     """The conditions of the first generation, such as `batch of up to 32, bfloat16`."""
 
 
-Outcome = Annotated[Completion | Failure, Field(discriminator="type")]
 GenerationEvent = Annotated[Completion | Failure | Notice | DeterminismCheck, Field(discriminator="type")]
 
 
@@ -539,6 +538,8 @@ class Comparison(Record):
     findings: tuple[Finding, ...]
     """The most telling first."""
     warnings: tuple[str, ...]
+    evidence_digest: str = ""
+    """Over the outcomes and scores that it was made from; a report of others would mix two states of a run."""
 
 
 # ------------------------------------------------------------------------------------- plan, manifest

@@ -10,6 +10,7 @@ report.html       all of it, for people
 
 import errno
 import fcntl
+import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -292,10 +293,17 @@ class RunStore:
         """Read all scores; none where the run was not scored yet."""
         if not (self.path / "scores.jsonl").exists():
             return ()
+        *lines, rest = self._read("scores.jsonl").split("\n")
         try:
-            return tuple(Score.model_validate_json(line) for line in self._read("scores.jsonl").split("\n")[:-1])
+            return tuple(Score.model_validate_json(line) for line in [*lines, *([rest] if rest else [])])
         except ValidationError as error:
             raise self._not_valid("scores.jsonl", error) from None
+
+    def evidence_digest(self) -> str:
+        """Digest over the files of outcomes and scores: what a comparison is made from."""
+        files = [self.path / name for name in ("outcomes.jsonl", "scores.jsonl")]
+        content = b"\0".join(path.read_bytes() for path in files if path.exists())
+        return "sha256:" + hashlib.sha256(content).hexdigest()
 
     def write_comparison(self, comparison: Comparison) -> None:
         """Replace the comparison."""

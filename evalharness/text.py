@@ -1,6 +1,10 @@
-"""Numbers become text here and nowhere else, honestly: only an exact 0 or 1 prints as 0 % or 100 %."""
+"""Numbers become text here and nowhere else, honestly: only an exact 0 or 1 prints as 0 % or 100 %.
+
+So does text from strangers become text that does not lie to the eye or the terminal.
+"""
 
 import math
+import re
 
 from evalharness.records import Interval
 
@@ -15,28 +19,33 @@ def format_share(share: float | None) -> str:
         return "n/a"
     if 0 < share < 0.01 or 0.99 < share < 1:
         return f"{min(max(100 * share, 0.1), 99.9):.1f} %"
-    return f"{100 * share:.0f} %"
+    return f"{_whole(100 * share)} %"
 
 
-def format_rate(successes: float, total: int) -> str:
-    """A count of a total, with its share.
+def _whole(value: float) -> int:
+    """The nearest whole number; halves go away from zero, as a reader who checks a difference expects."""
+    return int(math.copysign(math.floor(abs(value) + 0.5 + 1e-9), value))
 
-    >>> [format_rate(5, 8), format_rate(0, 0)]
-    ['5 of 8 (62 %)', 'n/a (nothing scored)']
+
+def format_rate(share: float, total: int) -> str:
+    """A share with the count that it stands for; with replicates, whose mean it is, that count may be broken.
+
+    >>> [format_rate(0.625, 8), format_rate(1 / 6, 2), format_rate(0, 0)]
+    ['5 of 8 (63 %)', '0.33 of 2 (17 %)', 'n/a (nothing scored)']
     """
-    return f"{successes:g} of {total} ({format_share(successes / total)})" if total else "n/a (nothing scored)"
+    return f"{round(share * total, 2):g} of {total} ({format_share(share)})" if total else "n/a (nothing scored)"
 
 
 def format_points(difference: float) -> str:
     """A difference of two shares in percentage points.
 
     >>> [format_points(value) for value in (0.625, -0.05, 0.002, -1e-6, 0)]
-    ['+62 points', '-5 points', '+0.2 points', '-0.1 points', '0 points']
+    ['+63 points', '-5 points', '+0.2 points', '-0.1 points', '0 points']
     """
     if difference == 0:
         return "0 points"
     if abs(difference) >= 0.01:
-        return f"{100 * difference:+.0f} points"
+        return f"{_whole(100 * difference):+d} points"
     return f"{math.copysign(max(100 * abs(difference), 0.1), difference):+.1f} points"
 
 
@@ -109,3 +118,26 @@ def format_bytes(count: float) -> str:
     if count >= 1000 * 2**20:
         return f"{count / 2**30:.1f} GiB"
     return f"{count / 2**20:.0f} MiB" if count >= 2**20 else f"{count:.0f} B"
+
+
+# -------------------------------------------------------------------------------------- strangers' text
+
+# Joiners (U+200C and U+200D) are left: Persian, Indic scripts and many emoji are spelt with them.
+HIDDEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\ufffe\uffff\U000e0000-\U000e007f]"
+)
+
+
+def visible(text: str) -> str:
+    """`text` with every hidden character replaced by one that can be seen.
+
+    >>> visible("a\\x00b\\u202ec\\nd")
+    'a[U+0000]b[U+202E]c\\nd'
+    """
+    return HIDDEN.sub(lambda match: hidden_code(match.group()), text)
+
+
+def hidden_code(character: str) -> str:
+    """What stands for a hidden character."""
+    return f"[U+{ord(character):04X}]"

@@ -67,3 +67,20 @@ def compared(old, new, *, metric=RATE, groups=None, categories=None, replicates=
         if value is not None
     ]
     return compare(plan, outcomes, scores, metrics or [metric], seed=seed)
+
+
+def compared_all(values, metrics):
+    """Compare two lists of values, old and new, for each of several metrics of one scorer."""
+    plan = make_plan([f"g{n}" for n in range(len(values[metrics[0].name][0]))])
+    outcomes = {request.id: outcome(request, 0.0) for request in plan.requests}
+    scores = [
+        Score(
+            request_id=request.id,
+            scorer=metrics[0].name.partition(".")[0],
+            version="1",
+            status="scored",
+            values={name.partition(".")[2]: [*old, *new][number] for name, (old, new) in values.items()},
+        )
+        for number, request in enumerate(plan.requests)
+    ]
+    return compare(plan, outcomes, scores, metrics, seed=0)

@@ -97,6 +97,20 @@ def test_later_stages_can_be_run_again_and_change_nothing(finished):
     assert json.loads(call("compare", "r", "--json", cwd=finished).stdout)["baseline"] == "base"
 
 
+def test_what_strangers_wrote_does_not_reach_the_terminal_as_it_is(folder):
+    """Brackets are no markup, and no control character gets through."""
+    line = {"id": "[/b] x", "prompt": "a [bold]b\u001b[31m", "category": "c"}
+    write_suite(folder, json.dumps(line) + "\n")
+    for side in ("base", "instruct"):
+        (folder / f"{side}.jsonl").write_text(json.dumps({"sample_id": "[/b] x", "text": "\u0000\u202e[/i] ok"}) + "\n")
+    call("run", *SIDES[:4], "--suite", "x", "--out", "r", cwd=folder)
+    for shown in (("show", "r", "[/b] x"), ("plan", *SIDES[:4], "--suite", "x")):
+        printed = call(*shown, cwd=folder).stdout
+        assert "[/b] x" in printed
+        assert "a [bold]b[U+001B][31m" in printed
+        assert not {"\x1b", "\x00", "\u202e"} & set(printed)
+
+
 def test_show_prints_both_sides_and_their_scores(finished):
     shown = call("show", "r", "poem-nature", cwd=finished).stdout
     assert "Write a poem about nature" in shown
@@ -207,6 +221,7 @@ def test_a_suite_with_an_unknown_scorer_is_refused_before_anything_is_generated(
         (("run", *SIDES, "-M", "dtype=int1"), "dtype", "remove"),
         (("run", *SIDES, "--out", "base.jsonl/r"), "cannot be written", "--out"),
         (("run", *SIDES, "--replicates", "2"), "identical", "correct"),
+        (("run", *SIDES, "--temperature", "inf"), "finite", "correct"),
         (("report", "none"), "is not a run directory", "list runs"),
         (("show", "none", "a"), "is not a run directory", "list runs"),
     ],

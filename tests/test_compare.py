@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from comparing import MEAN, RATE, compared, make_plan, outcome
+from comparing import MEAN, RATE, compared, compared_all, make_plan, outcome
 
 from evalharness.compare import compare
 from evalharness.records import Metric, Score
@@ -148,6 +148,43 @@ def test_the_same_scores_give_the_same_comparison_and_another_seed_another_boots
     assert first == compared(old, new, metric=MEAN)
     other = compared(old, new, metric=MEAN, seed=1)
     assert overall(other, "s.size").interval != overall(first, "s.size").interval
+
+
+def named(name, **changes):
+    return RATE.model_copy(update={"name": name, "title": name, **changes})
+
+
+def test_what_got_worse_stands_first_and_nothing_shown_is_left_out():
+    """Three headline rates of one scorer are shown to differ; the smallest of them is the harm."""
+    rates = {"s.a": 1.0, "s.b": 0.9, "s.c": 0.5}
+    metrics = [named(name, better="lower" if name == "s.c" else "higher") for name in rates]
+    values = {
+        name: ([0.0] * 40, [1.0] * int(40 * rate) + [0.0] * (40 - int(40 * rate))) for name, rate in rates.items()
+    }
+    findings = compared_all(values, metrics).findings
+    assert [finding.metric for finding in findings] == ["s.c", "s.a", "s.b"]
+
+
+def test_the_mirror_image_of_a_metric_is_told_once():
+    metrics = [named("s.refuses"), named("s.complies", better="lower")]
+    refuses = [1.0] * 30 + [0.0] * 10
+    values = {"s.refuses": ([0.0] * 40, refuses), "s.complies": ([1.0] * 40, [1 - one for one in refuses])}
+    assert len(compared_all(values, metrics).findings) == 1
+
+
+def test_a_share_is_taken_before_the_count_is_rounded():
+    [finding] = compared([0.0] * 6, [1.0, 0.0, 0.0, 0.0, 0.0, 0.0], replicates=3).findings
+    assert "new in 0.33 of 2 (17 %) (+17 points," in finding.sentence
+
+
+def test_an_interval_that_no_test_could_bear_out_is_not_told():
+    [finding] = compared([0.0] * 2, [1.0] * 2).findings
+    assert "(+100 points). Too few pairs (2)" in finding.sentence
+
+
+def test_where_nothing_can_be_compared_that_is_said():
+    [finding] = compared([None] * 4, [1.0] * 4).findings
+    assert finding.sentence.startswith("Nothing can be said")
 
 
 def test_a_finding_says_counts_interval_and_doubt_and_names_its_evidence():

@@ -78,6 +78,13 @@ def test_bad_input_names_the_key_and_the_mend(tmp_path, change, named, mend):
     assert mend in error.fix
 
 
+@pytest.mark.parametrize("line", ["checkpoint = 3", "generation = 3"])
+def test_a_value_in_the_place_of_a_table_is_named(tmp_path, line):
+    (tmp_path / "e.toml").write_text(line)
+    with pytest.raises(ConfigError, match=f"{line.split()[0]} is not a table"):
+        read_config(tmp_path / "e.toml")
+
+
 def test_a_missing_file_says_how_to_write_one(tmp_path):
     with pytest.raises(ConfigError) as caught:
         read_config(tmp_path / "none.toml")

@@ -72,6 +72,12 @@ def test_a_second_line_for_a_sample_is_refused_naming_both(path):
         )
 
 
+def test_two_lines_that_answer_a_sample_in_different_ways_are_refused(path):
+    lines = [{"sample_id": "a", "text": "x"}, {"prompt": "Say hi\nin French.", "text": "y"}]
+    with pytest.raises(BackendError, match="lines 1 and 2 both answer 'a'"):
+        answered(path, *lines)
+
+
 @pytest.mark.parametrize(
     ("line", "said", "fix"),
     [
@@ -79,6 +85,8 @@ def test_a_second_line_for_a_sample_is_refused_naming_both(path):
         ({"sample_id": "a", "txt": "x", "text": "x"}, ":1: txt", "'text'"),
         ({"text": "x"}, ":1 needs either sample_id or prompt", "one of the two"),
         ({"sample_id": "a", "prompt": "p", "text": "x"}, ":1 needs either sample_id or prompt", "one of the two"),
+        ({"sample_id": "", "text": "x"}, ":1: sample_id: String should have at least 1 character", "sample_id"),
+        ({"sample_id": "a", "replicate": -1, "text": "x"}, ":1: replicate: Input should be greater than", "replicate"),
         ({"sample_id": "a", "text": 5}, ":1: text: Input should be a valid string", "text"),
         ({"sample_id": "a", "text": "x", "finish_reason": "eos"}, ":1: finish_reason: Input should be 'stop'", ""),
     ],

@@ -15,7 +15,8 @@ from evalharness.errors import StoreError
 from evalharness.records import Message, Span
 from evalharness.report import render_html
 from evalharness.report.samples import anchors
-from evalharness.report.visible import marked, visible
+from evalharness.report.visible import marked
+from evalharness.text import visible
 
 HOSTILE = (
     "</script><script>alert(1)</script><img src=x onerror=alert(2)><svg onload=alert(3)>"

@@ -162,6 +162,28 @@ def test_what_else_goes_wrong_while_a_run_is_locked_is_not_blamed_on_its_directo
         raise ConnectionResetError("the server hung up")
 
 
+@pytest.mark.parametrize("kept", [None, 3])
+def test_a_completion_without_its_scores_is_not_left_out_in_silence(run, kept):
+    lines = (run / "scores.jsonl").read_text().splitlines(keepends=True)
+    before = (run / "comparison.json").read_bytes()
+    if kept is None:
+        (run / "scores.jsonl").unlink()
+    else:
+        (run / "scores.jsonl").write_text("".join(lines[:-kept]))
+    problem, fix = refused("compare", "r", cwd=run.parent)
+    assert "score of sample" in problem
+    assert fix == "evalharness score r"
+    assert (run / "comparison.json").read_bytes() == before
+
+
+def test_a_report_is_not_drawn_from_two_states_of_a_run(run):
+    lines = (run / "outcomes.jsonl").read_bytes().splitlines(keepends=True)
+    (run / "outcomes.jsonl").write_bytes(b"".join(lines[:9]))
+    problem, fix = refused("report", "r", cwd=run.parent)
+    assert "its comparison does not know" in problem
+    assert fix == "evalharness score r"
+
+
 def test_a_run_killed_before_its_plan_was_written_is_taken_up(run):
     for name in ("plan.json", "outcomes.jsonl", "scores.jsonl"):
         (run / name).unlink()

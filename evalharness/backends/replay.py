@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from evalharness.errors import BackendError, UnknownModel
 from evalharness.prompting import plain_text
@@ -38,10 +38,10 @@ class ReplayLine(Record):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     text: str
-    sample_id: str | None = None
-    prompt: str | None = None
+    sample_id: str | None = Field(None, min_length=1)
+    prompt: str | None = Field(None, min_length=1)
     finish_reason: FinishReason | None = None
-    replicate: int = 0
+    replicate: int = Field(0, ge=0)
 
     @property
     def key(self) -> Key:
@@ -51,6 +51,9 @@ class ReplayLine(Record):
             if self.sample_id
             else ("prompt", self.prompt or "", self.replicate)
         )
+
+
+Numbered = tuple[int, ReplayLine]
 
 
 class ReplayBackend:
@@ -94,28 +97,31 @@ class ReplayBackend:
     def close(self) -> None:
         """Nothing is held."""
 
-    def _answer(self, request: GenerationRequest, answers: dict[Key, ReplayLine]) -> Completion | Failure:
-        line = answers.get(("sample", request.sample_id, request.replicate))
-        line = line or answers.get(("prompt", plain_text(request.prompt), request.replicate))
-        if line is None:
+    def _answer(self, request: GenerationRequest, answers: dict[Key, Numbered]) -> Completion | Failure:
+        keys = (("sample", request.sample_id), ("prompt", plain_text(request.prompt)))
+        found = [answers[*key, request.replicate] for key in keys if (*key, request.replicate) in answers]
+        if len(found) == 2 and found[0][1].text != found[1][1].text:
+            raise self._twice(found[0][0], found[1][0], request.sample_id)
+        if not found:
             message = f"{self.path} has no completion for sample {request.sample_id}"
             return Failure(request_id=request.id, kind="missing", message=message)
+        line = found[0][1]
         return Completion(request_id=request.id, text=line.text, finish_reason=line.finish_reason)
 
-    def _answers(self) -> dict[Key, ReplayLine]:
-        answers: dict[Key, ReplayLine] = {}
-        seen: dict[Key, int] = {}
+    def _answers(self) -> dict[Key, Numbered]:
+        answers: dict[Key, Numbered] = {}
         for number, text in enumerate(self._content().decode("utf-8-sig").split("\n"), start=1):
             if not text.strip():
                 continue
             line = self._parse(text, number)
-            if line.key in seen:
-                raise BackendError(
-                    f"{self.path}: lines {seen[line.key]} and {number} both answer {line.sample_id or line.prompt!r}",
-                    fix="keep one of the two lines",
-                )
-            answers[line.key], seen[line.key] = line, number
+            if line.key in answers:
+                raise self._twice(answers[line.key][0], number, line.sample_id or line.prompt)
+            answers[line.key] = number, line
         return answers
+
+    def _twice(self, first: int, second: int, answered: str | None) -> BackendError:
+        message = f"{self.path}: lines {first} and {second} both answer {answered!r}"
+        return BackendError(message, fix="keep one of the two lines")
 
     def _parse(self, text: str, number: int) -> ReplayLine:
         try:

@@ -3,7 +3,6 @@
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 import click
 from rich.columns import Columns
@@ -24,7 +23,7 @@ from evalharness.records import (
     ResolvedCheckpoint,
 )
 from evalharness.store import Run
-from evalharness.text import format_bytes, format_interval, format_number, format_p
+from evalharness.text import format_bytes, format_interval, format_number, format_p, visible
 
 WIDTH = 120
 SHOWN_FINDINGS = 3
@@ -34,7 +33,7 @@ LEVEL_STYLE = {"error": "bold red", "warning": "yellow", "note": "dim"}
 def rendered(*parts: RenderableType) -> str:
     """Rich renderables as text, with colour only where stdout is a terminal."""
     width = min(shutil.get_terminal_size((WIDTH, 0)).columns, WIDTH) if sys.stdout.isatty() else WIDTH
-    console = Console(width=width, highlight=False, soft_wrap=False)
+    console = Console(width=width, highlight=False, soft_wrap=False, markup=False)
     with console.capture() as capture:
         for part in parts:
             console.print(part)
@@ -135,7 +134,13 @@ def _prompt_panel(request: GenerationRequest) -> Panel:
         else "not known"
     )
     title = f"{request.sample_id}, {request.prompt_tokens or '?'} tokens"
-    return Panel(Text(text), title=title, subtitle=Text(f"token ids {ids}"), title_align="left", subtitle_align="left")
+    return Panel(
+        Text(visible(text)),
+        title=Text(title),
+        subtitle=Text(f"token ids {ids}"),
+        title_align="left",
+        subtitle_align="left",
+    )
 
 
 def _turns(request: GenerationRequest) -> str:
@@ -172,10 +177,12 @@ def _estimate_table(plan: Plan) -> Table:
 
 def sample_text(shown: SideBySide) -> str:
     """One sample: its prompt, then each completion beside the other with its scores."""
-    panels = [Panel(Text(_cell_text(cell)), title=cell.checkpoint, width=WIDTH // 2 - 2) for cell in shown.cells]
-    return rendered(
-        Panel(Text(shown.sample.prompt), title=shown.sample.id, title_align="left"), Columns(panels, padding=(0, 1))
-    )
+    panels = [
+        Panel(Text(visible(_cell_text(cell))), title=Text(cell.checkpoint), width=WIDTH // 2 - 2)
+        for cell in shown.cells
+    ]
+    prompt = Panel(Text(visible(shown.sample.prompt)), title=Text(shown.sample.id), title_align="left")
+    return rendered(prompt, Columns(panels, padding=(0, 1)))
 
 
 def _cell_text(cell: "SideBySide.Cell") -> str:
@@ -188,8 +195,3 @@ def _cell_text(cell: "SideBySide.Cell") -> str:
             lines = [f"failure ({failure.kind}): {failure.message}"]
     lines += [f"{one.scorer}: {one.label or one.status}  {one.explanation}".rstrip() for one in cell.scores]
     return "\n".join(lines)
-
-
-def path_text(path: Path) -> str:
-    """A path relative to the working directory where it lies below it."""
-    return str(path.relative_to(Path.cwd())) if path.is_absolute() and path.is_relative_to(Path.cwd()) else str(path)

@@ -1,5 +1,6 @@
 """What to say first: the most telling differences in plain sentences, and what to beware of."""
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -25,27 +26,43 @@ def findings_of(
     differences: Sequence[PairedDifference],
     plan: Plan,
 ) -> list[Finding]:
-    """Up to five sentences, the best supported first, at most two of one scorer."""
+    """What was shown on the headline metrics, what got worse first; then up to five sentences in all."""
     known = {metric.name: metric for metric in metrics}
-    chosen = list(_chosen([one for one in differences if one.category is None and one.difference]))
+    better = {metric.name: metric.better for metric in metrics}
+    chosen = _chosen([one for one in differences if one.category is None and one.difference], better)
     found = [_finding(values, known[one.metric], one, plan) for one in chosen]
     return found or [_nothing(differences)]
 
 
-def _chosen(differences: Sequence[PairedDifference]) -> Iterator[PairedDifference]:
+def _chosen(differences: Sequence[PairedDifference], better: Mapping[str, str | None]) -> list[PairedDifference]:
+    """Nothing that was shown on a headline metric is left out, unless it is another's mirror image."""
+    chosen: list[PairedDifference] = []
     per_scorer: Counter[str] = Counter()
-    for difference in sorted(differences, key=_rank):
-        scorer = difference.metric.partition(".")[0]
-        if per_scorer[scorer] < MOST_PER_SCORER and per_scorer.total() < MOST_FINDINGS:
+    for one in sorted(differences, key=lambda one: _rank(one, better.get(one.metric))):
+        scorer = one.metric.partition(".")[0]
+        room = per_scorer[scorer] < MOST_PER_SCORER and len(chosen) < MOST_FINDINGS
+        if (room or (_shown(one) and not one.exploratory)) and not any(_mirrors(one, other) for other in chosen):
             per_scorer[scorer] += 1
-            yield difference
+            chosen.append(one)
+    return chosen
 
 
-def _rank(difference: PairedDifference) -> tuple[bool, bool, float, float]:
-    """Headline before exploratory, shown before not shown, then by p-value and by size."""
-    shown = difference.verdict in ("higher", "lower")
-    p_value = 1.0 if difference.p_value is None else difference.p_value
-    return difference.exploratory, not shown, p_value, -abs(difference.difference or 0.0)
+def _shown(one: PairedDifference) -> bool:
+    return one.verdict in ("higher", "lower")
+
+
+def _mirrors(one: PairedDifference, other: PairedDifference) -> bool:
+    """Whether two metrics of a scorer say the same with opposite signs, as "refused" and "complied" may."""
+    same_scorer = one.metric.partition(".")[0] == other.metric.partition(".")[0]
+    turned = (one.wins, one.ties, one.losses) == (other.losses, other.ties, other.wins)
+    return same_scorer and turned and math.isclose(one.difference or 0.0, -(other.difference or 0.0))
+
+
+def _rank(one: PairedDifference, better: str | None) -> tuple[bool, bool, bool, float, float]:
+    """Headline before exploratory, shown before not shown, worse before better, then by p-value and by size."""
+    p_value = 1.0 if one.p_value is None else one.p_value
+    worse = _shown(one) and better is not None and one.verdict != better
+    return one.exploratory, not _shown(one), not worse, p_value, -abs(one.difference or 0.0)
 
 
 def _finding(values: Values, metric: Metric, difference: PairedDifference, plan: Plan) -> Finding:
@@ -56,17 +73,21 @@ def _finding(values: Values, metric: Metric, difference: PairedDifference, plan:
 
 def _says_rate(metric: Metric, one: PairedDifference, plan: Plan) -> str:
     baseline, candidate, difference = one.baseline_mean or 0.0, one.candidate_mean or 0.0, one.difference or 0.0
-    left = format_rate(round(baseline * one.n_pairs, 2), one.n_pairs)
-    right = format_rate(round(candidate * one.n_pairs, 2), one.n_pairs)
-    interval = f", 95 % interval {format_points_interval(one.interval)}" if one.interval else ""
+    left, right = format_rate(baseline, one.n_pairs), format_rate(candidate, one.n_pairs)
+    interval = f", 95 % interval {format_points_interval(one.interval)}" if _may_be_told(one) else ""
     size = f"{format_points(difference)}{interval}"
     return f"{plan.baseline} {metric.title} in {left}, {plan.candidate} in {right} ({size})."
+
+
+def _may_be_told(one: PairedDifference) -> bool:
+    """With too few pairs an interval may leave out zero although no test could show a thing; it would mislead."""
+    return one.interval is not None and (one.verdict != "too few pairs" or one.interval.low <= 0 <= one.interval.high)
 
 
 def _says_mean(metric: Metric, one: PairedDifference, plan: Plan) -> str:
     unit = f" {metric.unit}" if metric.unit else ""
     left, right = format_number(one.baseline_mean), format_number(one.candidate_mean)
-    interval = f", 95 % interval {format_interval(one.interval)}" if one.interval else ""
+    interval = f", 95 % interval {format_interval(one.interval)}" if _may_be_told(one) else ""
     size = format_number(one.difference, signed=True)
     title = metric.title[:1].upper() + metric.title[1:]
     return f"{title}: {plan.baseline} {left}{unit}, {plan.candidate} {right}{unit} ({size}{interval})."

@@ -156,7 +156,8 @@ def _word_loop(folded: FoldedText, places: Sequence[int], ending: Ending, *, for
         formatted = _is_formatted(folded, places[stretch.first : stretch.first + stretch.period])
         length = stretch.length * formatted_share if formatted else stretch.length
         if _is_degenerate(length, stretch.rounds, stretch.end >= len(words) - 2, ending):
-            reason = f"the same {stretch.period} words {stretch.rounds:.0f} times in a row"
+            repeated = f"{stretch.period} words" if stretch.period > 1 else "word"
+            reason = f"the same {repeated} {stretch.rounds:.0f} times in a row"
             start, end = folded.word_spans[places[stretch.first]][0], folded.word_spans[places[stretch.end - 1]][1]
             return Loop(start, end, reason)
     return None

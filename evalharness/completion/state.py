@@ -2,7 +2,7 @@
 
 Exactly one state holds. Where several signs are there, the first of this order decides:
 
-1. `empty`: nothing but whitespace (or nothing but thinking, which the reader does not see).
+1. `empty`: nothing but whitespace, signs or markup (or nothing but thinking, which the reader does not see).
 2. `echo`: the prompt again, once or twice, and next to nothing else.
 3. `loop`: goes in circles, anywhere; three or more copies of the prompt are a loop.
 4. `self_dialogue`: writes the other side's turns or the chat template's tokens.
@@ -17,6 +17,7 @@ a template token comes before `continuation` because it is the harder evidence.
 import re
 from dataclasses import dataclass
 from typing import Literal, get_args
+from unicodedata import category
 
 from evalharness.completion.continuations import Request, Sign, find_continuation, find_self_dialogue
 from evalharness.completion.loops import Ending, find_loop, similarity
@@ -26,6 +27,7 @@ from evalharness.records import Completion, Sample, Span
 StateName = Literal["empty", "echo", "loop", "self_dialogue", "continuation", "cut", "answer"]
 STATES: tuple[StateName, ...] = get_args(StateName)
 NON_ANSWERS = frozenset[StateName]({"empty", "echo", "loop", "self_dialogue", "continuation"})
+MARKUP = re.compile(r"<\|?/?\w+/?\|?>|\[/?INST\]")
 ASKS_FOR_REPETITION = re.compile(
     r"\brepeat|\d+ times|\b(?:three|four|five|ten|twenty|hundred) times|over and over"
     r"|refrain|chorus|\bsong|lyrics|chant|mantra"
@@ -49,8 +51,10 @@ def state_of(sample: Sample, completion: Completion) -> State:
     """Read the state of `completion`, given what `sample` asks."""
     text = without_thoughts(fold(completion.text))
     if not text.text.strip():
-        thought = bool(completion.text.strip())
+        thought = bool(fold(completion.text).text.strip())
         return State("empty", "nothing but thinking" if thought else "no text at all", (), text, 0)
+    if not _has_words(text.text) and "\n" not in text.text.strip():
+        return _state("empty", Sign(0, len(text.text), "nothing but signs and markup"), text)
     request = Request.of(_asked(sample))
     copies = _copies(text.words, request.folded.words)
     if copies in (1, 2):
@@ -63,6 +67,11 @@ def state_of(sample: Sample, completion: Completion) -> State:
         return State("cut", "the token limit ended it", (), text, answer_end)
     reason = "continues the text, as asked" if sample.kind == "continuation" else "answers"
     return State("answer", reason, (), text, answer_end)
+
+
+def _has_words(text: str) -> bool:
+    """Whether a letter, a digit or a picture is left without tags and special tokens; a drawing has several lines."""
+    return any(character.isalnum() or category(character) == "So" for character in MARKUP.sub("", text))
 
 
 def _asked(sample: Sample) -> str:

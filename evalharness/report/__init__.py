@@ -12,8 +12,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from evalharness.report.page import make_page
-from evalharness.report.visible import visible
 from evalharness.store import Run
+from evalharness.text import visible
 
 
 def render_html(run: Run) -> str:

@@ -48,7 +48,7 @@ def _cell(one: PairedDifference | None, metric: Metric) -> CategoryCell:
     if one is None or one.difference is None:
         return EMPTY
     between = format_points_interval(one.interval) if metric.kind == "rate" else format_interval(one.interval)
-    shown = one.interval is not None and (one.interval.low > 0 or one.interval.high < 0)
+    shown = one.verdict in ("higher", "lower")
     return CategoryCell(
         # The unit is said once, above the table: ten columns of it would not fit a screen.
         difference=format_difference(one, metric).removesuffix(" points"),

@@ -18,9 +18,6 @@ from evalharness.report.words import format_in_words
 from evalharness.store import Run
 from evalharness.text import format_bytes, format_interval, format_points_interval
 
-ROLES = ("baseline", "candidate")
-SHOWN_DIGEST = 12
-
 
 @dataclass(frozen=True)
 class Card:
@@ -165,7 +162,8 @@ def _undecided(one: PairedDifference, metric: Metric) -> str:
     if one.difference is None:
         return f"{title}: no sample has a value on both sides."
     if one.wins == one.losses == 0:
-        return f"{title}: the two sides are alike on all {one.n_pairs:,} pairs."
+        pairs = f"all {one.n_pairs:,} pairs" if one.n_pairs > 1 else "the one pair"
+        return f"{title}: the two sides are alike on {pairs}."
     between = format_points_interval(one.interval) if metric.kind == "rate" else format_interval(one.interval)
     said = f"{title}: {format_difference(one, metric)} on {one.n_pairs:,} pairs, anything from {between} is plausible."
     if one.interval is None:

@@ -4,29 +4,16 @@ Escaping stops a text from being code. It does not stop a text from lying to the
 overrides, zero-width characters and terminal codes do; those are replaced by something that can be seen.
 """
 
-import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from markupsafe import Markup, escape
 
 from evalharness.records import Span
+from evalharness.text import HIDDEN, hidden_code, visible
 
-HIDDEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
-    "\ud800-\udfff\ufffe\uffff\U000e0000-\U000e007f]"
-)
 FORM_LABELS = frozenset({"preamble", "markdown"})
 """Marks of form rather than evidence for a verdict; shown more quietly."""
-
-
-def visible(text: str) -> str:
-    """`text` with every hidden character replaced by one that can be seen.
-
-    >>> visible("a\\x00b\\u202ec\\nd")
-    'a[U+0000]b[U+202E]c\\nd'
-    """
-    return HIDDEN.sub(lambda match: _code(match.group()), text)
 
 
 def marked(text: str, spans: Sequence[Span] = ()) -> Markup:
@@ -67,10 +54,6 @@ def _shown(text: str) -> Markup:
     last = 0
     for match in HIDDEN.finditer(text):
         parts.append(escape(text[last : match.start()]))
-        parts.append(Markup('<span class="hidden-character">{}</span>').format(_code(match.group())))
+        parts.append(Markup('<span class="hidden-character">{}</span>').format(hidden_code(match.group())))
         last = match.end()
     return Markup("").join([*parts, escape(text[last:])])
-
-
-def _code(character: str) -> str:
-    return f"[U+{ord(character):04X}]"
