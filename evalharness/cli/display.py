@@ -59,6 +59,8 @@ def finished(run: Run, *, open_report: bool = False) -> None:
     if comparison is not None:
         for number, finding in enumerate(comparison.findings[:SHOWN_FINDINGS], start=1):
             click.echo(f"{number}. {finding.sentence}")
+        if len(comparison.findings) > SHOWN_FINDINGS:
+            click.echo(f"{len(comparison.findings) - SHOWN_FINDINGS} more in the report")
         for warning in comparison.warnings:
             click.echo(f"Warning: {warning}", err=True)
     click.echo(f"Report: {report}")
