@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import time
 import tomllib
@@ -312,6 +313,27 @@ def test_faults_at_random_lose_nothing_and_double_nothing(server, open_model):
     assert sum(one.attempts > 1 for one in found) > 300
 
 
+def test_a_run_with_faults_at_random_counts_them_in_its_report(server, tmp_path):
+    """1,000 requests, 10 % of each kind, as many attempts as by default: what still fails is a failure, and counted."""
+    (tmp_path / "many").mkdir()
+    head = 'name = "many"\nversion = "1"\nlicense = "x"\nsource = "x"\nscorers = ["style"]\n'
+    (tmp_path / "many" / "suite.toml").write_text(head)
+    lines = [json.dumps({"id": f"s{n}", "prompt": f"Say {n}.", "category": "c"}) for n in range(500)]
+    (tmp_path / "many" / "samples.jsonl").write_text("\n".join(lines))
+    server.set(**dict.fromkeys(TEMPORARY, 0.1))
+    command = ("run", *SIDES[:4], "--suite", "many", "--max-tokens", "8", "-M", "backoff=0", "--out", "r")
+    result = call(*command, cwd=tmp_path, env={"OLLAMA_HOST": server.url})
+    run = load_run(tmp_path / "r")
+    report = (tmp_path / "r" / "report.html").read_text()
+    assert len(run.outcomes) == 1000
+    for checkpoint in ("base", "instruct"):
+        found = [run.outcomes[request.id] for request in run.requests_of(checkpoint)]
+        failed = sum(isinstance(one, Failure) for one in found)
+        assert 0 < failed < 100
+        assert f"{checkpoint}: {failed} of 500 requests failed ({failed} server) and are in no number" in result.stderr
+        assert f"{sum(one.attempts > 1 for one in found)} of 500 requests took more than one attempt" in report
+
+
 def test_a_model_that_is_not_pulled_ends_the_run_with_the_command(server, open_model, tmp_path):
     with pytest.raises(UnknownModel) as caught:
         open_model("llama3.1:8b").resolve()
@@ -343,6 +365,27 @@ def test_a_server_that_dies_for_good_ends_the_run_and_resume_finishes_it(server,
     call("run", *SIDES, *flags, "--out", "r", "--resume", cwd=tmp_path, env=env)
     whole, resumed = load_run(tmp_path / "whole"), load_run(tmp_path / "r")
     assert [one.text for one in resumed.outcomes.values()] == [one.text for one in whole.outcomes.values()]
+
+
+@pytest.mark.parametrize("clients", ["1", "4"])
+def test_ctrl_c_keeps_what_was_answered_and_resume_finishes_it(server, tmp_path, clients):
+    server.restart(token_seconds=0.01, parallel=4)
+    env = {**os.environ, "OLLAMA_HOST": server.url}
+    command = [EVALHARNESS, "run", *SIDES, "--concurrency", clients, "--out", "r"]
+    with subprocess.Popen(command, cwd=tmp_path, env=env, stderr=subprocess.PIPE, text=True) as process:
+        outcomes = tmp_path / "r" / "outcomes.jsonl"
+        while not outcomes.exists() or outcomes.read_bytes().count(b"completion_tokens") < 3:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "go on: evalharness run --out r --resume" in stderr
+    kept = load_run(tmp_path / "r").outcomes
+    assert 3 <= len(kept) < 16
+    call("run", "--out", "r", "--resume", cwd=tmp_path, env=env)
+    finished = load_run(tmp_path / "r").outcomes
+    assert len(finished) == 16
+    assert all(finished[name] == one for name, one in kept.items())
 
 
 def test_a_fault_that_stays_is_counted_in_the_report(server, tmp_path):

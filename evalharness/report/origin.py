@@ -68,10 +68,11 @@ def roles_of(run: Run, comparison: Comparison) -> dict[str, str]:
 def make_cards(run: Run, roles: Mapping[str, str]) -> tuple[Card, ...]:
     """The checkpoints in the order of `roles`."""
     resolved = {one.name: one for one in run.plan.checkpoints}
-    return tuple(_card(resolved[name], role) for name, role in roles.items())
+    contexts = {request.checkpoint: request.config.context_length for request in run.plan.requests}
+    return tuple(_card(resolved[name], role, contexts.get(name)) for name, role in roles.items())
 
 
-def _card(resolved: ResolvedCheckpoint, role: str) -> Card:
+def _card(resolved: ResolvedCheckpoint, role: str, context: int | None) -> Card:
     checkpoint = resolved.checkpoint
     return Card(
         name=checkpoint.name,
@@ -81,7 +82,7 @@ def _card(resolved: ResolvedCheckpoint, role: str) -> Card:
         format=checkpoint.prompt_format,
         format_in_words=format_in_words(checkpoint),
         weights=_weights(resolved),
-        runs=_runs(resolved),
+        runs=_runs(resolved, context or resolved.context_length),
         notes=resolved.notes,
     )
 
@@ -94,12 +95,13 @@ def _weights(resolved: ResolvedCheckpoint) -> str:
     return ", ".join(fact for fact in (size, quantized, memory) if fact)
 
 
-def _runs(resolved: ResolvedCheckpoint) -> str:
+def _runs(resolved: ResolvedCheckpoint, context: int | None) -> str:
     identity = resolved.identity
-    where = f"on {identity.device}" if identity.device else ""
+    server = f"on Ollama {identity.versions['ollama']}" if "ollama" in identity.versions else ""
+    where = f"on {identity.device}" if identity.device else server
     dtype = f"in {identity.dtype}" if identity.dtype else ""
-    context = f"with {resolved.context_length:,} tokens of context" if resolved.context_length else ""
-    return " ".join(fact for fact in (where, dtype, context) if fact)
+    length = f"with {context:,} tokens of context" if context else ""
+    return " ".join(fact for fact in (where, dtype, length) if fact)
 
 
 # --------------------------------------------------------------------------------------------- remarks
