@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from importlib import import_module
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from evalharness.errors import BackendError, MissingExtra
+from pydantic import ValidationError
+
+from evalharness.errors import BackendError, ConfigError, MissingExtra
 from evalharness.records import (
     ChatPrompt,
     Checkpoint,
@@ -14,9 +16,13 @@ from evalharness.records import (
     GenerationRequest,
     Notice,
     RawPrompt,
+    Record,
     RenderedPrompt,
     ResolvedCheckpoint,
+    explain,
 )
+
+Options = TypeVar("Options", bound=Record)
 
 
 class Backend(Protocol):
@@ -79,3 +85,18 @@ def open_backend(checkpoint: Checkpoint) -> Backend:
             fix=" and ".join(INSTALL[checkpoint.backend]),
         ) from None
     return backend
+
+
+def read_options(checkpoint: Checkpoint, kind: type[Options]) -> Options:
+    """The backend's own options of a checkpoint, validated.
+
+    Raises:
+        ConfigError: an option is unknown, or its value cannot be.
+    """
+    try:
+        return kind.model_validate(checkpoint.options)
+    except ValidationError as error:
+        raise ConfigError(
+            f"checkpoint {checkpoint.name!r}: option {explain(error)}",
+            fix=f"the options are {', '.join(kind.model_fields)}",
+        ) from None

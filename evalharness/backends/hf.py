@@ -11,9 +11,10 @@ from typing import Any
 
 import torch
 import transformers
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from evalharness.backends import hf_loading as loading
+from evalharness.backends import read_options
 from evalharness.backends.hf_decoding import Decoder, Row
 from evalharness.errors import BackendError, ConfigError, PromptFormatError
 from evalharness.prompting import TURN_ENDS
@@ -32,7 +33,6 @@ from evalharness.records import (
     ResolvedCheckpoint,
     TokenizerFacts,
     digest,
-    explain,
 )
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -276,13 +276,7 @@ class HfBackend:
 
 
 def _options(checkpoint: Checkpoint) -> HfOptions:
-    try:
-        options = HfOptions.model_validate(checkpoint.options)
-    except ValidationError as error:
-        raise ConfigError(
-            f"checkpoint {checkpoint.name!r}: option {explain(error)}",
-            fix=f"the options are {', '.join(HfOptions.model_fields)}",
-        ) from None
+    options = read_options(checkpoint, HfOptions)
     if options.dtype is not None and options.dtype not in DTYPES:
         raise ConfigError(
             f"checkpoint {checkpoint.name!r}: dtype {options.dtype!r} is not known", fix=f"use {', '.join(DTYPES)}"

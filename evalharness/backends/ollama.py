@@ -10,8 +10,9 @@ from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
+from evalharness.backends import read_options
 from evalharness.backends.ollama_wire import (
     PromptTooLong,
     PromptTooLongUncounted,
@@ -21,7 +22,7 @@ from evalharness.backends.ollama_wire import (
     Transient,
     Unreachable,
 )
-from evalharness.errors import BackendError, ConfigError
+from evalharness.errors import BackendError
 from evalharness.prompting import plain_text
 from evalharness.records import (
     ChatPrompt,
@@ -38,7 +39,6 @@ from evalharness.records import (
     RenderedPrompt,
     ResolvedCheckpoint,
     digest,
-    explain,
 )
 
 CONTEXT_STEP = 1024
@@ -76,7 +76,7 @@ class OllamaBackend:
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.checkpoint = checkpoint
-        self.options = _options(checkpoint)
+        self.options = read_options(checkpoint, OllamaOptions)
         self._loaded = False
 
     @cached_property
@@ -323,13 +323,3 @@ def _completion(request: GenerationRequest, reply: Reply, attempts: int, seconds
 def _failure(request: GenerationRequest, kind: str, error: Exception, attempts: int) -> Failure:
     message = str(error)[:500]
     return Failure.model_validate({"request_id": request.id, "kind": kind, "message": message, "attempts": attempts})
-
-
-def _options(checkpoint: Checkpoint) -> OllamaOptions:
-    try:
-        return OllamaOptions.model_validate(checkpoint.options)
-    except ValidationError as error:
-        raise ConfigError(
-            f"checkpoint {checkpoint.name!r}: option {explain(error)}",
-            fix=f"the options are {', '.join(OllamaOptions.model_fields)}",
-        ) from None
