@@ -3,6 +3,7 @@
 import os
 import platform
 import shutil
+from contextlib import suppress
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -69,6 +70,10 @@ def _memory() -> Check:
 
 
 def _free_memory() -> int | None:
+    """Bytes that a program could have; on Linux the page cache counts as free."""
+    with suppress(OSError, StopIteration):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        return 1024 * int(next(line for line in lines if line.startswith("MemAvailable")).split()[1])
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
     except (ValueError, AttributeError):
@@ -118,15 +123,15 @@ def _ollama() -> list[Check]:
     finally:
         server.close()
     there = Check(name="Ollama", status="ok", found=f"{version} at {server.url}")
-    return [there, _pulled(tags), *(_offload(one) for one in running)]
+    memory = _free_memory() if server.is_local else None
+    return [there, _pulled(tags, memory), *(_offload(one) for one in running)]
 
 
-def _pulled(tags: list[dict[str, Any]]) -> Check:
+def _pulled(tags: list[dict[str, Any]], memory: int | None) -> Check:
     if not tags:
         return Check(name="Ollama models", status="missing", found="none", fix="ollama pull llama3.1:8b")
     largest = max(tags, key=lambda tag: int(tag["size"]))
     found = f"{len(tags)}, the largest {largest['name']} with {format_bytes(largest['size'])}"
-    memory = _free_memory()
     if memory and largest["size"] > memory:
         fix = f"{format_bytes(memory)} of memory are free; without a GPU it will not fit"
         return Check(name="Ollama models", status="note", found=found, fix=fix)
@@ -134,7 +139,7 @@ def _pulled(tags: list[dict[str, Any]]) -> Check:
 
 
 def _offload(running: dict[str, Any]) -> Check:
-    share = running["size_vram"] / running["size"]
+    share = running["size_vram"] / max(running["size"], 1)
     name, found = f"loaded {running['name']}", f"{share:.0%} on the GPU, context {running.get('context_length', '?')}"
     if 0 < share < 1:
         fix = "a part lies beside the GPU and slows it down: close other programs, or take a smaller quantization"

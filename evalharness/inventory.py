@@ -3,11 +3,14 @@
 import re
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evalharness.errors import BackendError
 from evalharness.prompting import BARE_TEMPLATE, BASE_NAME, INSTRUCT_NAME, guess_variant
 from evalharness.records import Record, Variant
+
+if TYPE_CHECKING:
+    from evalharness.backends.ollama_wire import Server
 
 
 class LocalModel(Record):
@@ -74,19 +77,27 @@ def _pulled() -> list[LocalModel]:
 
     server = Server(None, timeout=5.0)
     try:
-        return [
-            _from_server(tag, server.ask("POST", "/api/show", {"model": tag["name"]}))
-            for tag in sorted(server.ask("GET", "/api/tags")["models"], key=lambda tag: str(tag["name"]))
-        ]
+        tags = server.ask("GET", "/api/tags").get("models", [])
+        return [_from_server(tag, _show(server, tag["name"])) for tag in sorted(tags, key=lambda tag: str(tag["name"]))]
     except BackendError:
         return []
     finally:
         server.close()
 
 
+def _show(server: "Server", name: str) -> dict[str, Any]:
+    """What the server says of a model; nothing where that one is damaged."""
+    try:
+        return server.ask("POST", "/api/show", {"model": name})
+    except BackendError:
+        return {}
+
+
 def _from_server(tag: dict[str, Any], shown: dict[str, Any]) -> LocalModel:
+    from evalharness.backends.ollama_shown import renderer_of
+
     name, info = tag["name"].removesuffix(":latest"), shown.get("model_info", {})
-    bare = BARE_TEMPLATE.fullmatch(shown.get("template", "")) is not None
+    bare = BARE_TEMPLATE.fullmatch(shown.get("template", "")) is not None and not renderer_of(shown)
     hint: Variant = "base" if bare else "instruct"
     evidence = f"it has {'no' if bare else 'a'} chat template, which is a hint and no proof"
     named = guess_variant(name)

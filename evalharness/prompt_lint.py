@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from evalharness.prompting import TURN_ENDS
+from evalharness.prompting import TURN_ENDS, lacks_template
 from evalharness.records import (
     GenerationRequest,
     LintFinding,
@@ -12,6 +12,12 @@ from evalharness.records import (
     ResolvedCheckpoint,
     Sample,
 )
+
+LIMITS = frozenset({"num_ctx", "num_predict", "seed"})
+DRAWS = frozenset({"temperature", "top_k", "top_p", "min_p", "typical_p"})
+PENALTIES = frozenset({"repeat_last_n", "repeat_penalty", "presence_penalty", "frequency_penalty"})
+OVERRIDDEN = LIMITS | DRAWS | PENALTIES
+"""Parameters of a Modelfile in whose place every request has the run's own."""
 
 
 def lint_checkpoint(
@@ -159,7 +165,23 @@ def _lint_modelfile(resolved: ResolvedCheckpoint, samples: Sequence[Sample]) -> 
             "nothing, where that is how it is served; else give the samples a system turn, or use a model without it",
             plain,
         )
-    overridden = sorted({name for name, _ in modelfile.parameters if name != "stop"})
+    if resolved.checkpoint.prompt_format == "chat" and lacks_template(resolved):
+        yield _finding(
+            resolved,
+            "server-template",
+            "error",
+            "the Modelfile has no chat template: the server wraps chats in ChatML that the checkpoint may not know",
+            "use a model that brings its template, or raw or icl",
+        )
+    if resolved.checkpoint.prompt_format == "chat" and modelfile.messages:
+        yield _finding(
+            resolved,
+            "modelfile-messages",
+            "warning",
+            f"the Modelfile puts {modelfile.messages} turns before every chat",
+            "nothing, where that is how it is served; else use a model without them",
+        )
+    overridden = sorted({name for name, _ in modelfile.parameters} & OVERRIDDEN)
     if overridden:
         yield _finding(
             resolved,

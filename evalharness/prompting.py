@@ -108,7 +108,7 @@ def settle_format(resolved: ResolvedCheckpoint) -> ResolvedCheckpoint:
         _refuse_contradiction(resolved)
         chosen = "raw" if checkpoint.variant == "base" else "chat"
         checkpoint = checkpoint.model_copy(update={"prompt_format": chosen})
-    if checkpoint.prompt_format == "chat" and _lacks_template(resolved):
+    if checkpoint.prompt_format == "chat" and lacks_template(resolved) and not _server_has_one(resolved):
         raise PromptFormatError(
             f"checkpoint {checkpoint.name!r} ({checkpoint.model}) has no chat template to be prompted with",
             fix='set prompt_format = "raw" or "icl", or use a checkpoint that brings its template',
@@ -120,7 +120,7 @@ def _refuse_contradiction(resolved: ResolvedCheckpoint) -> None:
     checkpoint = resolved.checkpoint
     claimed = guess_variant(checkpoint.model_name)
     evidence = f"its name says {claimed}" if claimed and claimed != checkpoint.variant else ""
-    if checkpoint.variant == "instruct" and _lacks_template(resolved):
+    if checkpoint.variant == "instruct" and lacks_template(resolved):
         evidence = "it has no chat template"
     if evidence:
         raise PromptFormatError(
@@ -133,7 +133,13 @@ BARE_TEMPLATE = re.compile(r"\s*\{\{-?\s*\.Prompt\s*-?\}\}\s*")
 """With this template an Ollama server wraps chats in a ChatML of its own that the checkpoint may never have seen."""
 
 
-def _lacks_template(resolved: ResolvedCheckpoint) -> bool:
+def _server_has_one(resolved: ResolvedCheckpoint) -> bool:
+    """An instruct model that was imported without its template may be one for the server's; the lint warns of it."""
+    return resolved.modelfile is not None and resolved.checkpoint.variant == "instruct"
+
+
+def lacks_template(resolved: ResolvedCheckpoint) -> bool:
+    """Whether a chat would be rendered with a template that is not the checkpoint's own."""
     if resolved.modelfile is not None:
-        return BARE_TEMPLATE.fullmatch(resolved.modelfile.template) is not None
+        return not resolved.modelfile.renderer and BARE_TEMPLATE.fullmatch(resolved.modelfile.template) is not None
     return resolved.tokenizer is not None and resolved.tokenizer.chat_template is None

@@ -177,8 +177,12 @@ class Modelfile(Record):
     """What an Ollama model brings beside its weights."""
 
     template: str
-    system: str
-    parameters: tuple[tuple[str, str], ...]
+    renderer: str = ""
+    """What the server renders chats with in place of the template."""
+    system: str = ""
+    messages: int = 0
+    """Turns that it puts before every chat."""
+    parameters: tuple[tuple[str, str], ...] = ()
 
 
 class ResolvedCheckpoint(Record):

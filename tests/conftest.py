@@ -5,6 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from ollama_asking import open_model, server  # noqa: F401 - fixtures
 
 REPOSITORY = Path(__file__).parent.parent
 

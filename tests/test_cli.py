@@ -79,6 +79,12 @@ def test_without_out_a_new_run_directory_is_made_under_reports_and_listed(folder
     assert row["command"].startswith("evalharness run --base replay/./base.jsonl")
 
 
+def test_a_bare_resume_ignores_no_flag(finished):
+    problem, fix = refused("run", "--out", "r", "--resume", "--max-tokens", "5", cwd=finished)
+    assert "would ignore max_tokens" in problem
+    assert "whole command" in fix
+
+
 def test_a_run_without_gates_needs_a_bare_resume_only_to_go_on(finished):
     before = (finished / "r" / "outcomes.jsonl").read_bytes()
     call("run", "--resume", "--out", "r", cwd=finished)

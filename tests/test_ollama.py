@@ -1,86 +1,20 @@
-"""The ollama backend against a server process: what silently distorts a comparison there, and every fault."""
+"""The ollama backend against a server process: what silently distorts a comparison there."""
 
 import json
 import os
-import signal
 import subprocess
 import time
 import tomllib
 
 import pytest
-from ollama_server import running_server
+from ollama_asking import SIDES, chat, outcomes, requests_for, sent
 from test_cli import EVALHARNESS, call, refused
 
 from evalharness import load_run
-from evalharness.backends.ollama import OllamaBackend
-from evalharness.errors import ConfigError, PromptFormatError, UnknownModel
+from evalharness.backends.ollama_shown import canonical
+from evalharness.errors import ConfigError, PromptFormatError
 from evalharness.prompting import settle_format
-from evalharness.records import (
-    ChatPrompt,
-    Checkpoint,
-    Completion,
-    Failure,
-    GenerationConfig,
-    GenerationRequest,
-    Message,
-    Notice,
-    RawPrompt,
-)
-
-SIDES = ("--base", "ollama/gemma3-base", "--instruct", "ollama/smollm2", "--suite", "smoke", "--max-tokens", "20")
-FAST = {"backoff": 0.01}
-
-
-@pytest.fixture
-def server():
-    with running_server() as server:
-        yield server
-
-
-@pytest.fixture
-def open_model(server):
-    """Opens models of the server; they are closed at the end."""
-    opened = []
-
-    def open_one(model="smollm2", **options):
-        options = {"host": server.url, **FAST, **options}
-        checkpoint = Checkpoint(name="side", model=f"ollama/{model}", variant="instruct", options=options)
-        opened.append(OllamaBackend(checkpoint))
-        return opened[-1]
-
-    yield open_one
-    for backend in opened:
-        backend.close()
-
-
-def chat(text, system=None):
-    turns = ([("system", system)] if system else []) + [("user", text)]
-    return ChatPrompt(messages=tuple(Message(role=role, content=content) for role, content in turns))
-
-
-def requests_for(backend, prompts, **config):
-    resolved = backend.resolve()
-    config = backend.settle(prompts, GenerationConfig(**{"max_tokens": 20, **config}))
-    return [
-        GenerationRequest.of(resolved, f"s{number}", prompt, rendered, config)
-        for number, (prompt, rendered) in enumerate(zip(prompts, backend.render(prompts), strict=True))
-    ]
-
-
-def outcomes(backend, prompts, **config):
-    """Outcomes in the order of the prompts, each there once."""
-    requests = requests_for(backend, prompts, **config)
-    found = [event for event in backend.generate(requests) if not isinstance(event, Notice)]
-    assert sorted(one.request_id for one in found) == sorted(request.id for request in requests)
-    by_id = {one.request_id: one for one in found}
-    return [by_id[request.id] for request in requests]
-
-
-def sent(server):
-    """The bodies of the requests that asked for a completion."""
-    bodies = [one["body"] for path in ("/api/generate", "/api/chat") for one in server.requests(path)]
-    return [body for body in bodies if ("prompt" in body or "messages" in body) and "_debug_render_only" not in body]
-
+from evalharness.records import Completion, Notice, RawPrompt
 
 # ---------------------------------------------------------------- fact 1, 2: formats, base and instruct
 
@@ -93,13 +27,20 @@ def test_raw_goes_to_generate_as_it_is_and_chat_to_chat(server, open_model):
     assert turns["messages"] == [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello"}]
 
 
-@pytest.mark.parametrize("prompt_format", ["chat", "auto"])
-def test_a_checkpoint_with_a_bare_template_is_not_chatted_with(open_model, prompt_format):
+@pytest.mark.parametrize(("variant", "prompt_format"), [("base", "chat"), ("instruct", "auto")])
+def test_a_checkpoint_with_a_bare_template_is_not_chatted_with(open_model, variant, prompt_format):
     """The server would wrap the turns in ChatML that the checkpoint never saw, with HTTP 200."""
     resolved = open_model("gemma3-base").resolve()
-    checkpoint = resolved.checkpoint.model_copy(update={"prompt_format": prompt_format})
+    checkpoint = resolved.checkpoint.model_copy(update={"variant": variant, "prompt_format": prompt_format})
     with pytest.raises(PromptFormatError, match="no chat template"):
         settle_format(resolved.model_copy(update={"checkpoint": checkpoint}))
+
+
+def test_an_instruct_model_without_its_template_may_be_chatted_with_where_that_is_asked_for(server, tmp_path):
+    env, sides = {"OLLAMA_HOST": server.url}, ("--base", "ollama/smollm2", "--instruct", "ollama/gemma3-base")
+    flags = ("--suite", "smoke", "--baseline-format", "raw", "--candidate-format", "chat", "--json")
+    plan = json.loads(call("plan", *sides, *flags, cwd=tmp_path, env=env).stdout)
+    assert ("server-template", "error") in {(finding["code"], finding["level"]) for finding in plan["lint"]}
 
 
 def test_the_prompt_that_the_template_makes_is_recorded_once_where_the_server_can_tell(server, open_model):
@@ -238,6 +179,21 @@ def test_identity_is_what_the_server_pins(open_model):
     assert open_model(think=True).resolve().identity.digest != one.digest
 
 
+@pytest.mark.parametrize("name", ["SmolLM2", "library/smollm2", "registry.ollama.ai/library/smollm2:latest"])
+def test_a_model_is_found_by_every_name_that_the_server_takes(name):
+    assert canonical(name) == "smollm2:latest"
+    assert canonical("hf.co/org/model-GGUF:Q4_K_M") == "hf.co/org/model-gguf:q4_k_m"
+
+
+def test_a_model_that_someone_else_has_loaded_stays_loaded(server, open_model):
+    other = open_model()
+    outcomes(other, [RawPrompt(text="a")])
+    ours = open_model()
+    outcomes(ours, [RawPrompt(text="a")])
+    ours.close()
+    assert [kind for kind, *_ in server.events()] == ["load"]
+
+
 def test_a_tag_that_was_pulled_again_is_not_resumed_into_the_old_run(server, tmp_path):
     env = {"OLLAMA_HOST": server.url}
     call("run", *SIDES, "--out", "r", cwd=tmp_path, env=env)
@@ -271,129 +227,6 @@ def test_log_probabilities_are_kept_for_each_token(open_model, prompt, alternati
     assert "".join(token.token for token in one.logprobs) == one.text
     assert {len(token.top) for token in one.logprobs} == {alternatives}
     assert all(token.logprob <= 0 for token in one.logprobs)
-
-
-# -------------------------------------------------------------------------------------------- faults
-
-TEMPORARY = ["runner_killed", "broken_stream", "ended_stream", "no_reply", "busy", "error_500", "bad_json"]
-
-
-@pytest.mark.parametrize("fault", TEMPORARY)
-def test_a_fault_that_passes_is_tried_again_and_recorded(server, open_model, fault):
-    prompts = [RawPrompt(text=f"prompt {number}") for number in range(4)]
-    expected = outcomes(open_model(), prompts)
-    server.set(**{fault: 2})
-    found = outcomes(open_model(), prompts)
-    assert [one.text for one in found] == [one.text for one in expected]
-    assert sum(one.attempts - 1 for one in found) == 2
-
-
-@pytest.mark.parametrize("fault", TEMPORARY)
-def test_a_fault_that_does_not_pass_is_a_failure_after_the_last_attempt(server, open_model, fault):
-    server.set(**{fault: 1.0})
-    [failure] = outcomes(open_model(attempts=3), [RawPrompt(text="a")])
-    assert isinstance(failure, Failure)
-    assert (failure.kind, failure.attempts) == ("server", 3)
-
-
-def test_a_server_that_says_nothing_is_a_timeout(server, open_model):
-    server.set(slow=1.0, slow_seconds=1.0)
-    [failure] = outcomes(open_model(timeout=0.2, attempts=2), [RawPrompt(text="a")])
-    assert (failure.kind, failure.attempts) == ("timeout", 2)
-
-
-def test_faults_at_random_lose_nothing_and_double_nothing(server, open_model):
-    """1,000 requests, 10 % of each kind: every request ends as what it is without faults."""
-    prompts = [RawPrompt(text="[loop]" if number % 50 == 0 else f"prompt {number}") for number in range(1000)]
-    expected = outcomes(open_model(), prompts, max_tokens=40)
-    server.set(**dict.fromkeys(TEMPORARY, 0.1))
-    found = outcomes(open_model(attempts=40, backoff=0), prompts, max_tokens=40)
-    kept = [(one.text, one.finish_reason) for one in expected]
-    assert [(one.text, one.finish_reason) for one in found] == kept
-    assert sum(one.attempts > 1 for one in found) > 300
-
-
-def test_a_run_with_faults_at_random_counts_them_in_its_report(server, tmp_path):
-    """1,000 requests, 10 % of each kind, as many attempts as by default: what still fails is a failure, and counted."""
-    (tmp_path / "many").mkdir()
-    head = 'name = "many"\nversion = "1"\nlicense = "x"\nsource = "x"\nscorers = ["style"]\n'
-    (tmp_path / "many" / "suite.toml").write_text(head)
-    lines = [json.dumps({"id": f"s{n}", "prompt": f"Say {n}.", "category": "c"}) for n in range(500)]
-    (tmp_path / "many" / "samples.jsonl").write_text("\n".join(lines))
-    server.set(**dict.fromkeys(TEMPORARY, 0.1))
-    command = ("run", *SIDES[:4], "--suite", "many", "--max-tokens", "8", "-M", "backoff=0", "--out", "r")
-    result = call(*command, cwd=tmp_path, env={"OLLAMA_HOST": server.url})
-    run = load_run(tmp_path / "r")
-    report = (tmp_path / "r" / "report.html").read_text()
-    assert len(run.outcomes) == 1000
-    for checkpoint in ("base", "instruct"):
-        found = [run.outcomes[request.id] for request in run.requests_of(checkpoint)]
-        failed = sum(isinstance(one, Failure) for one in found)
-        assert 0 < failed < 100
-        assert f"{checkpoint}: {failed} of 500 requests failed ({failed} server) and are in no number" in result.stderr
-        assert f"{sum(one.attempts > 1 for one in found)} of 500 requests took more than one attempt" in report
-
-
-def test_a_model_that_is_not_pulled_ends_the_run_with_the_command(server, open_model, tmp_path):
-    with pytest.raises(UnknownModel) as caught:
-        open_model("llama3.1:8b").resolve()
-    assert caught.value.fix == "ollama pull llama3.1:8b"
-    server.set(not_found=1)
-    with pytest.raises(UnknownModel, match="has no model smollm2"):
-        outcomes(open_model(), [RawPrompt(text="a")])
-
-
-def test_a_server_that_is_not_there_ends_the_run_with_the_mend(server, tmp_path):
-    server.kill()
-    problem, fix = refused("run", *SIDES, "--out", "r", cwd=tmp_path, env={"OLLAMA_HOST": server.url})
-    assert problem.startswith(f"no Ollama server answers at {server.url}")
-    assert "ollama serve" in fix
-
-
-def test_a_server_that_dies_for_good_ends_the_run_and_resume_finishes_it(server, tmp_path):
-    env = {"OLLAMA_HOST": server.url}
-    call("run", *SIDES, "--out", "whole", cwd=tmp_path, env=env)
-    server.restart(die_after=5)
-    flags = ("-M", "attempts=2")
-    start = time.monotonic()
-    result = call("run", *SIDES, *flags, "--out", "r", cwd=tmp_path, env=env, code=2)
-    assert time.monotonic() - start < 10
-    assert "no Ollama server answers" in result.stderr
-    kept = load_run(tmp_path / "r").outcomes
-    assert len(kept) == 5
-    server.restart(die_after=None)
-    call("run", *SIDES, *flags, "--out", "r", "--resume", cwd=tmp_path, env=env)
-    whole, resumed = load_run(tmp_path / "whole"), load_run(tmp_path / "r")
-    assert [one.text for one in resumed.outcomes.values()] == [one.text for one in whole.outcomes.values()]
-
-
-@pytest.mark.parametrize("clients", ["1", "4"])
-def test_ctrl_c_keeps_what_was_answered_and_resume_finishes_it(server, tmp_path, clients):
-    server.restart(token_seconds=0.01, parallel=4)
-    env = {**os.environ, "OLLAMA_HOST": server.url}
-    command = [EVALHARNESS, "run", *SIDES, "--concurrency", clients, "--out", "r"]
-    with subprocess.Popen(command, cwd=tmp_path, env=env, stderr=subprocess.PIPE, text=True) as process:
-        outcomes = tmp_path / "r" / "outcomes.jsonl"
-        while not outcomes.exists() or outcomes.read_bytes().count(b"completion_tokens") < 3:
-            time.sleep(0.01)
-        process.send_signal(signal.SIGINT)
-        _, stderr = process.communicate(timeout=30)
-    assert process.returncode == 130
-    assert "go on: evalharness run --out r --resume" in stderr
-    kept = load_run(tmp_path / "r").outcomes
-    assert 3 <= len(kept) < 16
-    call("run", "--out", "r", "--resume", cwd=tmp_path, env=env)
-    finished = load_run(tmp_path / "r").outcomes
-    assert len(finished) == 16
-    assert all(finished[name] == one for name, one in kept.items())
-
-
-def test_a_fault_that_stays_is_counted_in_the_report(server, tmp_path):
-    server.set(busy=1.0)
-    flags = ("-M", "attempts=1")
-    result = call("run", *SIDES, *flags, "--out", "r", cwd=tmp_path, env={"OLLAMA_HOST": server.url})
-    assert "8 of 8 requests failed (8 server) and are in no number" in result.stderr
-    assert "Nothing can be said" in result.stdout
 
 
 # ------------------------------------------------------------------------------- what is on the server

@@ -7,8 +7,8 @@ import os
 import re
 
 import pytest
+from ollama_asking import chat, outcomes
 from ollama_server import running_server
-from test_ollama import chat, outcomes
 
 from evalharness.backends.ollama import OllamaBackend
 from evalharness.errors import UnknownModel

@@ -1,28 +1,29 @@
 """Models of an Ollama server: `ollama/llama3.1:8b`. All that silently changes a completion there is said or refused."""
 
-import json
 import math
 import re
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from functools import cached_property
-from typing import Any
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from evalharness.backends import read_options
+from evalharness.backends.ollama_shown import blobs_of, canonical, messages_of, parameters_of, renderer_of
 from evalharness.backends.ollama_wire import (
     PromptTooLong,
-    PromptTooLongUncounted,
     Refused,
     Reply,
     Server,
     Transient,
     Unreachable,
 )
-from evalharness.errors import BackendError
+from evalharness.errors import BackendError, UnknownModel
 from evalharness.prompting import plain_text
 from evalharness.records import (
     ChatPrompt,
@@ -43,7 +44,12 @@ from evalharness.records import (
 
 CONTEXT_STEP = 1024
 BYTES_PER_TOKEN = 2
-"""Prompts are longer than this in every language that tokenizers were made for, so that the context is large enough."""
+"""Most prompts have more, so that the context is large enough; where one has not, it is refused with its counts."""
+LOAD_SECONDS = 1800.0
+"""Many gigabytes may come from a slow disk."""
+UNLOAD_SECONDS = 10.0
+MOST_TIMEOUTS = 2
+"""A silence that came twice comes again."""
 TURN_TOKENS = 32
 """Room for the chat template's markers, per turn."""
 CUT_SLACK = 8
@@ -55,20 +61,25 @@ class OllamaOptions(Record):
 
     host: str | None = None
     """The server's address; `OLLAMA_HOST`, then this machine."""
-    think: bool = False
+    think: bool | Literal["low", "medium", "high"] = False
     """Whether a thinking model may think; its thoughts are kept apart and never scored."""
     logprobs: int | None = Field(None, ge=0, le=20)
     """Keep the log-probability of each token, with so many alternatives."""
     concurrency: int = Field(1, ge=1)
     """Clients at once. One, in a fixed order, is what repeats."""
     timeout: float = Field(300.0, gt=0)
-    """Longest silence of the server, in seconds; a large prompt is read in silence."""
+    """Longest silence of the server, in seconds; a large prompt is read in silence. Loading may take longer."""
     attempts: int = Field(6, ge=1)
     """How often a request is sent at most, where the fault may pass."""
     backoff: float = Field(0.5, ge=0)
     """Seconds before the second attempt; twice as many before each further one."""
-    keep_alive: str = "10m"
+    keep_alive: int | str = "10m"
     """How long the server keeps the model after the last request, should the run be killed."""
+
+    @field_validator("keep_alive")
+    @classmethod
+    def _seconds_are_a_number(cls, value: int | str) -> int | str:
+        return int(value) if re.fullmatch(r"-?\d+", str(value)) else value
 
 
 class OllamaBackend:
@@ -77,7 +88,7 @@ class OllamaBackend:
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.checkpoint = checkpoint
         self.options = read_options(checkpoint, OllamaOptions)
-        self._loaded = False
+        self._loaded = self._unload = False
 
     @cached_property
     def server(self) -> Server:
@@ -90,17 +101,17 @@ class OllamaBackend:
         """What the server says of the model: digests of manifest, blob and template, quantization, version."""
         shown = self._shown
         details, info = shown.get("details", {}), shown.get("model_info", {})
-        blobs = re.findall(r"^(?:FROM|ADAPTER) \S*sha256-([0-9a-f]{64})", shown.get("modelfile", ""), re.MULTILINE)
+        blobs = blobs_of(shown)
         identity = CheckpointIdentity(
             backend="ollama",
             model=self.checkpoint.model_name,
-            weights_digest=f"sha256:{blobs[0]}" if blobs else f"manifest:{self._tag['digest']}",
+            weights_digest=f"sha256:{blobs[0] if blobs else self._tag['digest']}",
             adapter_digest=digest(blobs[1:]) if len(blobs) > 1 else None,
             manifest_digest=f"sha256:{self._tag['digest']}",
             template_digest=digest(shown.get("template", "")),
             quantization=details.get("quantization_level"),
             settings={"think": self.options.think},
-            versions={"ollama": self.server.ask("GET", "/api/version")["version"]},
+            versions={"ollama": str(self.server.ask("GET", "/api/version").get("version", "unknown"))},
         )
         return ResolvedCheckpoint(
             checkpoint=self.checkpoint,
@@ -108,7 +119,11 @@ class OllamaBackend:
             context_length=info.get(f"{info.get('general.architecture')}.context_length"),
             parameters=info.get("general.parameter_count"),
             modelfile=Modelfile(
-                template=shown.get("template", ""), system=shown.get("system", ""), parameters=self._parameters
+                template=shown.get("template", ""),
+                renderer=renderer_of(shown),
+                system=shown.get("system", ""),
+                messages=len(messages_of(shown)),
+                parameters=parameters_of(shown),
             ),
         )
 
@@ -118,16 +133,14 @@ class OllamaBackend:
 
     @cached_property
     def _tag(self) -> dict[str, Any]:
-        wanted = self.checkpoint.model_name
-        wanted = wanted if ":" in wanted.rpartition("/")[2] else f"{wanted}:latest"
-        [tag] = [one for one in self.server.ask("GET", "/api/tags")["models"] if one["name"] == wanted] or [{}]
-        return tag or {"digest": digest(self._shown).removeprefix("sha256:")}
-
-    @cached_property
-    def _parameters(self) -> tuple[tuple[str, str], ...]:
-        """The Modelfile's parameters in order; `stop` may be there several times."""
-        lines = [line.split(maxsplit=1) for line in self._shown.get("parameters", "").splitlines()]
-        return tuple((name, json.loads(value) if value.startswith('"') else value) for name, value in lines)
+        wanted = canonical(self.checkpoint.model_name)
+        for tag in self.server.ask("GET", "/api/tags").get("models", []):
+            if canonical(tag["name"]) == wanted:
+                return dict(tag)
+        raise UnknownModel(
+            f"the Ollama server at {self.server.url} does not list {self.checkpoint.model_name}",
+            fix="name it as `ollama list` does",
+        )
 
     # --------------------------------------------------------------------------------------- render
 
@@ -139,8 +152,16 @@ class OllamaBackend:
         """One context for the whole run, large enough for the longest prompt: another would load the model anew."""
         if config.context_length is not None:
             return config
-        needed = max(_tokens_at_most(prompt) for prompt in prompts) + config.max_tokens
+        needed = max(self._tokens_at_most(prompt) for prompt in prompts) + config.max_tokens
         return config.model_copy(update={"context_length": CONTEXT_STEP * math.ceil(needed / CONTEXT_STEP)})
+
+    def _tokens_at_most(self, prompt: RawPrompt | ChatPrompt) -> int:
+        if isinstance(prompt, RawPrompt):
+            return len(prompt.text.encode()) // BYTES_PER_TOKEN + TURN_TOKENS
+        # A template may bring a system prompt of its own.
+        added = [self._shown.get("system", ""), self._shown.get("template", ""), *messages_of(self._shown)]
+        texts = [*(message.content for message in prompt.messages), *added]
+        return sum(len(text.encode()) // BYTES_PER_TOKEN + TURN_TOKENS for text in texts)
 
     # ------------------------------------------------------------------------------------- generate
 
@@ -152,26 +173,61 @@ class OllamaBackend:
             yield from self._load(requests[0])
         if self.options.concurrency == 1:
             yield from map(self._outcome, requests)
-            return
-        pool = ThreadPoolExecutor(self.options.concurrency)
+        else:
+            yield from self._together(requests)
+
+    def _together(self, requests: Sequence[GenerationRequest]) -> Iterator[Completion | Failure]:
+        """By daemon threads: an interrupted run does not wait for a server that is silent."""
+        waiting, answered = deque(requests), SimpleQueue[Completion | Failure | Exception]()
+
+        def ask() -> None:
+            with suppress(IndexError):
+                while True:
+                    answered.put(self._outcome_or_error(waiting.popleft()))
+
+        for _ in range(self.options.concurrency):
+            Thread(target=ask, daemon=True).start()
         try:
-            for future in as_completed([pool.submit(self._outcome, request) for request in requests]):
-                yield future.result()
+            for _ in requests:
+                outcome = answered.get()
+                if isinstance(outcome, Exception):
+                    raise outcome
+                yield outcome
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+            waiting.clear()
+
+    def _outcome_or_error(self, request: GenerationRequest) -> Completion | Failure | Exception:
+        try:
+            return self._outcome(request)
+        except Exception as error:  # noqa: BLE001 - raised again by the thread that waits
+            return error
 
     def close(self) -> None:
-        """Unload the model, so that the next one has the memory; a server that is gone has unloaded it itself."""
-        if self._loaded:
-            self._loaded = False
-            with suppress(BackendError):
-                self.server.ask("POST", "/api/generate", self._head(keep_alive=0) | {"stream": False})
+        """Unload the model, so that the next one has the memory, unless it was loaded before the run.
+
+        A server that is gone has unloaded it itself.
+        """
+        if self._unload:
+            with suppress(BackendError, Transient, Refused):
+                body = self._head(keep_alive=0) | {"stream": False}
+                self.server.send("POST", "/api/generate", body, timeout=UNLOAD_SECONDS)
+        self._loaded = self._unload = False
         self.server.close()
 
     def _load(self, request: GenerationRequest) -> Iterator[Notice]:
         """Load the model before anything is measured, and say under which conditions it answers."""
-        context = {"options": {"num_ctx": request.config.context_length}, "stream": False}
-        self.server.ask("POST", "/api/generate", self._head() | context)
+        self._unload = not self._running()
+        # Whether a context may shift is a property of the loaded model, as its length is.
+        same = {"options": {"num_ctx": request.config.context_length}, "shift": False, "stream": False}
+        fault: Exception = Transient("server", "never asked")
+        for _ in self._attempts():
+            try:
+                self.server.send("POST", "/api/generate", self._head() | same, timeout=LOAD_SECONDS)
+                break
+            except (Transient, Refused) as error:
+                fault = error
+        else:
+            raise self.server.failed(fault)
         self._loaded = True
         yield self._notice("batch", self._conditions(request.config))
         if rendered := self._rendered(request):
@@ -181,21 +237,22 @@ class OllamaBackend:
         clients = "one client, in a fixed order"
         if self.options.concurrency > 1:
             clients = f"{self.options.concurrency} clients at once, in which greedy text can change from run to run"
-        [running] = [one for one in self.server.ask("GET", "/api/ps")["models"] if self._is_this(one)] or [{}]
+        running = self._running()
         context = running.get("context_length", config.context_length)
-        share = running.get("size_vram", 0) / running.get("size", 1)
-        where = (
-            "on the CPU"
-            if share == 0
-            else "on the GPU"
-            if share >= 1
-            else f"{share:.0%} on the GPU, the rest on the CPU"
-        )
-        return f"{clients}, a context of {context} tokens, {where}"
+        return f"{clients}, a context of {context} tokens, {_place(running)}"
 
-    def _is_this(self, running: dict[str, Any]) -> bool:
-        """By digest: of two names for the same model, the server lists the first."""
-        return bool(running["digest"] == self._tag["digest"] or running["name"] == self._tag.get("name"))
+    def _running(self) -> dict[str, Any]:
+        """This model among those that are loaded; empty where the server shows another name for its weights."""
+        for one in self.server.ask("GET", "/api/ps").get("models", []):
+            if one["digest"] == self._tag["digest"]:
+                return dict(one)
+        return {}
+
+    def _attempts(self) -> Iterator[int]:
+        """Numbers from 1, with longer and longer waits between them."""
+        for attempt in range(1, self.options.attempts + 1):
+            time.sleep(self.options.backoff * 2 ** (attempt - 2) if attempt > 1 else 0)
+            yield attempt
 
     def _rendered(self, request: GenerationRequest) -> str | None:
         """What the template makes of one chat prompt, where the server can tell; else one token is generated."""
@@ -220,9 +277,8 @@ class OllamaBackend:
         Raises:
             BackendError: the server is gone, or does not have the model any more.
         """
-        start, fault = time.monotonic(), Transient("server", "never sent")
-        for attempt in range(1, self.options.attempts + 1):
-            time.sleep(self.options.backoff * 2 ** (attempt - 2) if attempt > 1 else 0)
+        start, fault, timeouts = time.monotonic(), Transient("server", "never sent"), 0
+        for attempt in self._attempts():
             try:
                 reply = self._answer(request)
             except PromptTooLong as error:
@@ -231,21 +287,18 @@ class OllamaBackend:
                 return _failure(request, "server", error, attempt)
             except Transient as error:
                 fault = error
+                timeouts += error.kind == "timeout"
+                if timeouts == MOST_TIMEOUTS:
+                    break
             else:
                 return _completion(request, reply, attempt, time.monotonic() - start)
         if isinstance(fault, Unreachable):
             raise self.server.gone(str(fault))
-        return _failure(request, fault.kind, fault, self.options.attempts)
+        return _failure(request, fault.kind, fault, attempt)
 
     def _answer(self, request: GenerationRequest) -> Reply:
-        body = self._body(request)
         path = "/api/chat" if isinstance(request.prompt, ChatPrompt) else "/api/generate"
-        try:
-            reply = self.server.answer(path, body | {"truncate": False, "shift": False})
-        except PromptTooLongUncounted:
-            # Without `shift`, the refusal comes from another part of the server, with both counts.
-            self.server.answer(path, body | {"truncate": False, "options": {**body["options"], "num_predict": 1}})
-            raise
+        reply = self.server.answer(path, self._body(request))
         _refuse_cut_prompt(request, reply)
         return reply
 
@@ -254,14 +307,15 @@ class OllamaBackend:
         return {"model": self.checkpoint.model_name, "keep_alive": kept}
 
     def _body(self, request: GenerationRequest) -> dict[str, Any]:
-        body = self._head() | {"options": self._all_options(request)}
+        body = self._head() | {"options": self._all_options(request), "truncate": False, "shift": False}
+        body["think"] = self.options.think
         if self.options.logprobs is not None:
             body |= {"logprobs": True, "top_logprobs": self.options.logprobs}
         match request.prompt:
             case RawPrompt(text=text):
                 return body | {"prompt": text, "raw": True}
             case ChatPrompt(messages=messages):
-                return body | {"messages": [one.model_dump() for one in messages], "think": self.options.think}
+                return body | {"messages": [one.model_dump() for one in messages]}
 
     def _all_options(self, request: GenerationRequest) -> dict[str, Any]:
         """Every option, so that neither the server's defaults nor the Modelfile's parameters count, but for its stops:
@@ -269,7 +323,7 @@ class OllamaBackend:
         """
         config, prompt = request.config, request.prompt
         stops = [*config.stop, *(prompt.stop if isinstance(prompt, RawPrompt) else ())]
-        stops += [value for name, value in self._parameters if name == "stop"]
+        stops += [value for name, value in parameters_of(self._shown) if name == "stop"]
         return {
             "num_ctx": config.context_length,
             "num_predict": config.max_tokens,
@@ -287,12 +341,13 @@ class OllamaBackend:
         }
 
 
-def _tokens_at_most(prompt: RawPrompt | ChatPrompt) -> int:
-    match prompt:
-        case RawPrompt(text=text):
-            return len(text.encode()) // BYTES_PER_TOKEN + TURN_TOKENS
-        case ChatPrompt(messages=messages):
-            return sum(len(one.content.encode()) // BYTES_PER_TOKEN + TURN_TOKENS for one in messages)
+def _place(running: dict[str, Any]) -> str:
+    if not running.get("size"):
+        return "in a place that the server does not tell"
+    share = running.get("size_vram", 0) / running["size"]
+    return (
+        "on the CPU" if share == 0 else "on the GPU" if share >= 1 else f"{share:.0%} on the GPU, the rest on the CPU"
+    )
 
 
 def _refuse_cut_prompt(request: GenerationRequest, reply: Reply) -> None:

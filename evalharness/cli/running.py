@@ -85,8 +85,15 @@ def run(open_report: bool, out: Path | None, resume: bool, **flags: Any) -> None
     """
     from evalharness import pipeline
     from evalharness.cli.flags import run_config
+    from evalharness.errors import ConfigError
 
     goes_on = resume and out is not None and not (flags["config"] or flags["baseline"])
+    given = [name for name, value in flags.items() if value]
+    if goes_on and given:
+        raise ConfigError(
+            f"--resume with --out alone takes the run's own configuration, and would ignore {', '.join(given)}",
+            fix="leave that out, or give the whole command again",
+        )
     config = pipeline.resume_config(out) if out and goes_on else run_config(**flags)
     _run(config, out, resume=resume, open_report=open_report)
 

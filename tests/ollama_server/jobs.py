@@ -38,7 +38,8 @@ class Job:
 
     def wanted(self) -> Json:
         """The options with which the model must be loaded."""
-        return {name: self.options[name] for name in RUNNER_OPTIONS if name in self.options} | {"num_ctx": self.num_ctx}
+        options = {name: self.options[name] for name in RUNNER_OPTIONS if name in self.options}
+        return options | {"num_ctx": self.num_ctx, "shift": self.body.get("shift") is not False}
 
     def says(self, text: str, thinking: str = "", **more: Any) -> Json:
         said = {"content" if self.chat else "response": text, **({"thinking": thinking} if thinking else {})}

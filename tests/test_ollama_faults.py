@@ -1,0 +1,207 @@
+"""The ollama backend under every fault of a server."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
+
+import pytest
+from ollama_asking import SIDES, outcomes
+from test_cli import EVALHARNESS, call, refused
+
+from evalharness import load_run
+from evalharness.backends.ollama_wire import PromptTooLong, Server
+from evalharness.errors import UnknownModel
+from evalharness.records import Failure, RawPrompt
+
+TEMPORARY = ["runner_killed", "broken_stream", "ended_stream", "no_reply", "busy", "error_500", "bad_json"]
+
+
+@contextmanager
+def replaying(*lines, status=200):
+    """A server that answers every request with these lines."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(b"".join(json.dumps(line, ensure_ascii=False).encode() + b"\n" for line in lines))
+
+        def log_message(self, *_):
+            """Stay silent."""
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as httpd:
+        Thread(target=httpd.serve_forever, daemon=True).start()
+        wire = Server(f"http://127.0.0.1:{httpd.server_port}", timeout=5.0)
+        yield wire
+        wire.close()
+        httpd.shutdown()
+
+
+@pytest.mark.parametrize("pieces", [["a", " a"] * 20, ["\n", " \n"] * 20, [" x"] * 31])
+@pytest.mark.parametrize("key", ["response", "thinking"])
+def test_the_server_counts_repetitions_without_the_space_around_them(pieces, key):
+    with replaying(*({key: piece, "done": False} for piece in pieces)) as wire:
+        assert wire.answer("/api/generate", {}).last == {}
+
+
+def test_an_abort_that_the_server_names_is_a_loop_with_the_text_so_far():
+    limit = {"error": "prediction aborted, token repeat limit reached"}
+    with replaying({"response": "One", "done": False}, {"response": " two", "done": False}, limit) as wire:
+        reply = wire.answer("/api/generate", {})
+    assert (reply.text, reply.last) == ("One two", {})
+
+
+def test_a_line_is_cut_at_its_end_and_not_at_a_character_of_the_text():
+    text = "a\x85b\u2028c"
+    with replaying({"response": text, "done": False}, {"response": "", "done": True, "done_reason": "stop"}) as wire:
+        assert wire.answer("/api/generate", {}).text == text
+
+
+@pytest.mark.parametrize("status", [200, 400, 500])
+def test_a_prompt_that_does_not_fit_is_known_by_what_is_said(status):
+    said = {"error": '{"error":{"type":"exceed_context_size_error","n_prompt_tokens":4577,"n_ctx":512}}'}
+    with replaying(said, status=status) as wire, pytest.raises(PromptTooLong, match="4577 tokens, the context 512"):
+        wire.answer("/api/generate", {})
+
+
+def test_a_proxy_of_the_environment_is_not_for_this_machine(open_model, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    assert open_model().resolve().identity.quantization == "Q4_1"
+
+
+def test_an_interrupted_run_does_not_wait_for_a_silent_server(server, tmp_path):
+    server.set(slow=1.0, slow_seconds=60.0)
+    env = {**os.environ, "OLLAMA_HOST": server.url}
+    command = [EVALHARNESS, "run", *SIDES, "--concurrency", "4", "--out", "r"]
+    with subprocess.Popen(command, cwd=tmp_path, env=env, stderr=subprocess.PIPE, text=True) as process:
+        while not any(request["body"].get("prompt") for request in server.requests("/api/generate")):
+            time.sleep(0.05)
+        start = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=40)
+    assert process.returncode == 130
+    assert time.monotonic() - start < 25
+
+
+@pytest.mark.parametrize("fault", TEMPORARY)
+def test_a_fault_that_passes_is_tried_again_and_recorded(server, open_model, fault):
+    prompts = [RawPrompt(text=f"prompt {number}") for number in range(4)]
+    expected = outcomes(open_model(), prompts)
+    server.set(**{fault: 2})
+    found = outcomes(open_model(), prompts)
+    assert [one.text for one in found] == [one.text for one in expected]
+    assert sum(one.attempts - 1 for one in found) == 2
+
+
+@pytest.mark.parametrize("fault", TEMPORARY)
+def test_a_fault_that_does_not_pass_is_a_failure_after_the_last_attempt(server, open_model, fault):
+    server.set(**{fault: 1.0})
+    [failure] = outcomes(open_model(attempts=3), [RawPrompt(text="a")])
+    assert isinstance(failure, Failure)
+    assert (failure.kind, failure.attempts) == ("server", 3)
+
+
+def test_a_server_that_says_nothing_is_a_timeout(server, open_model):
+    server.set(slow=1.0, slow_seconds=1.0)
+    [failure] = outcomes(open_model(timeout=0.2, attempts=2), [RawPrompt(text="a")])
+    assert (failure.kind, failure.attempts) == ("timeout", 2)
+
+
+def test_faults_at_random_lose_nothing_and_double_nothing(server, open_model):
+    """1,000 requests, 10 % of each kind: every request ends as what it is without faults."""
+    prompts = [RawPrompt(text="[loop]" if number % 50 == 0 else f"prompt {number}") for number in range(1000)]
+    expected = outcomes(open_model(), prompts, max_tokens=40)
+    server.set(**dict.fromkeys(TEMPORARY, 0.1))
+    found = outcomes(open_model(attempts=40, backoff=0), prompts, max_tokens=40)
+    kept = [(one.text, one.finish_reason) for one in expected]
+    assert [(one.text, one.finish_reason) for one in found] == kept
+    assert sum(one.attempts > 1 for one in found) > 300
+
+
+def test_a_run_with_faults_at_random_counts_them_in_its_report(server, tmp_path):
+    """1,000 requests, 10 % of each kind, as many attempts as by default: what still fails is a failure, and counted."""
+    (tmp_path / "many").mkdir()
+    head = 'name = "many"\nversion = "1"\nlicense = "x"\nsource = "x"\nscorers = ["style"]\n'
+    (tmp_path / "many" / "suite.toml").write_text(head)
+    lines = [json.dumps({"id": f"s{n}", "prompt": f"Say {n}.", "category": "c"}) for n in range(500)]
+    (tmp_path / "many" / "samples.jsonl").write_text("\n".join(lines))
+    server.set(**dict.fromkeys(TEMPORARY, 0.1))
+    command = ("run", *SIDES[:4], "--suite", "many", "--max-tokens", "8", "-M", "backoff=0", "--out", "r")
+    result = call(*command, cwd=tmp_path, env={"OLLAMA_HOST": server.url})
+    run = load_run(tmp_path / "r")
+    report = (tmp_path / "r" / "report.html").read_text()
+    assert len(run.outcomes) == 1000
+    for checkpoint in ("base", "instruct"):
+        found = [run.outcomes[request.id] for request in run.requests_of(checkpoint)]
+        failed = sum(isinstance(one, Failure) for one in found)
+        assert 0 < failed < 100
+        assert f"{checkpoint}: {failed} of 500 requests failed ({failed} server) and are in no number" in result.stderr
+        assert f"{sum(one.attempts > 1 for one in found)} of 500 requests took more than one attempt" in report
+
+
+def test_a_model_that_is_not_pulled_ends_the_run_with_the_command(server, open_model, tmp_path):
+    with pytest.raises(UnknownModel) as caught:
+        open_model("llama3.1:8b").resolve()
+    assert caught.value.fix == "ollama pull llama3.1:8b"
+    server.set(not_found=1)
+    with pytest.raises(UnknownModel, match="has no model smollm2"):
+        outcomes(open_model(), [RawPrompt(text="a")])
+
+
+def test_a_server_that_is_not_there_ends_the_run_with_the_mend(server, tmp_path):
+    server.kill()
+    problem, fix = refused("run", *SIDES, "--out", "r", cwd=tmp_path, env={"OLLAMA_HOST": server.url})
+    assert problem.startswith(f"no Ollama server answers at {server.url}")
+    assert "ollama serve" in fix
+
+
+def test_a_server_that_dies_for_good_ends_the_run_and_resume_finishes_it(server, tmp_path):
+    env = {"OLLAMA_HOST": server.url}
+    call("run", *SIDES, "--out", "whole", cwd=tmp_path, env=env)
+    server.restart(die_after=5)
+    flags = ("-M", "attempts=2")
+    start = time.monotonic()
+    result = call("run", *SIDES, *flags, "--out", "r", cwd=tmp_path, env=env, code=2)
+    assert time.monotonic() - start < 10
+    assert "no Ollama server answers" in result.stderr
+    kept = load_run(tmp_path / "r").outcomes
+    assert len(kept) == 5
+    server.restart(die_after=None)
+    call("run", *SIDES, *flags, "--out", "r", "--resume", cwd=tmp_path, env=env)
+    whole, resumed = load_run(tmp_path / "whole"), load_run(tmp_path / "r")
+    assert [one.text for one in resumed.outcomes.values()] == [one.text for one in whole.outcomes.values()]
+
+
+@pytest.mark.parametrize("clients", ["1", "4"])
+def test_ctrl_c_keeps_what_was_answered_and_resume_finishes_it(server, tmp_path, clients):
+    server.restart(token_seconds=0.01, parallel=4)
+    env = {**os.environ, "OLLAMA_HOST": server.url}
+    command = [EVALHARNESS, "run", *SIDES, "--concurrency", clients, "--out", "r"]
+    with subprocess.Popen(command, cwd=tmp_path, env=env, stderr=subprocess.PIPE, text=True) as process:
+        outcomes = tmp_path / "r" / "outcomes.jsonl"
+        while not outcomes.exists() or outcomes.read_bytes().count(b"completion_tokens") < 3:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "go on: evalharness run --out r --resume" in stderr
+    kept = load_run(tmp_path / "r").outcomes
+    assert 3 <= len(kept) < 16
+    call("run", "--out", "r", "--resume", cwd=tmp_path, env=env)
+    finished = load_run(tmp_path / "r").outcomes
+    assert len(finished) == 16
+    assert all(finished[name] == one for name, one in kept.items())
+
+
+def test_a_fault_that_stays_is_counted_in_the_report(server, tmp_path):
+    server.set(busy=1.0)
+    flags = ("-M", "attempts=1")
+    result = call("run", *SIDES, *flags, "--out", "r", cwd=tmp_path, env={"OLLAMA_HOST": server.url})
+    assert "8 of 8 requests failed (8 server) and are in no number" in result.stderr
+    assert "Nothing can be said" in result.stdout
