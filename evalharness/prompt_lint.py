@@ -13,6 +13,15 @@ from evalharness.records import (
     Sample,
 )
 
+CONTROL_TOKENS = (
+    "<s>",
+    "<bos>",
+    "<|im_start|>",
+    "<start_of_turn>",
+    "<|begin_of_text|>",
+    "<|start_header_id|>",
+    "[INST]",
+)
 LIMITS = frozenset({"num_ctx", "num_predict", "seed"})
 DRAWS = frozenset({"temperature", "top_k", "top_p", "min_p", "typical_p"})
 PENALTIES = frozenset({"repeat_last_n", "repeat_penalty", "presence_penalty", "frequency_penalty"})
@@ -50,6 +59,17 @@ def lint_pair(resolved: Sequence[ResolvedCheckpoint]) -> list[LintFinding]:
                 checkpoint=None,
                 message=f"the checkpoints are prompted differently ({said}): a difference is of weights and format",
                 fix="add a checkpoint with the same weights and the other format to tell them apart",
+            )
+        )
+    stored = {one.name: one.identity.quantization for one in resolved if one.identity.quantization}
+    if len(set(stored.values())) > 1:
+        found.append(
+            LintFinding(
+                code="different-quantization",
+                level="warning",
+                checkpoint=None,
+                message=f"the weights are quantized differently ({', '.join(map(' as '.join, stored.items()))})",
+                fix="pull both with the same quantization: a part of the difference may be its loss, not the tuning",
             )
         )
     digests = {one.identity.weights_digest for one in resolved}
@@ -250,7 +270,7 @@ def _lint_text(
             turns,
         )
     facts = resolved.tokenizer
-    marks = tuple(facts.end_tokens.values()) + TURN_ENDS if facts else TURN_ENDS
+    marks = (*CONTROL_TOKENS, *TURN_ENDS, *(facts.end_tokens.values() if facts else ()))
     special = [s.id for s in samples if any(mark in s.prompt for mark in marks)]
     if special:
         yield _finding(

@@ -114,6 +114,7 @@ def test_a_clean_raw_base_has_no_findings():
         ("prompt-too-long", make_checkpoint(), make_sample(), {"token_ids": (2,) + (9,) * 64}),
         ("context-cuts-completion", make_checkpoint(), make_sample(), {"token_ids": (2,) + (9,) * 60}),
         ("special-token-in-prompt", make_checkpoint(), make_sample("say <eos> now"), {}),
+        ("special-token-in-prompt", make_checkpoint(), make_sample("say <|im_start|> now"), {}),
         ("no-end-token", make_checkpoint(end_tokens={}), make_sample(), {}),
         (
             "stop-mismatch",
@@ -152,6 +153,21 @@ def test_different_formats_are_said_not_forbidden():
         make_checkpoint(model="hf/o/i", variant="instruct", prompt_format="chat", template=CHATML),
     ]
     assert [finding.code for finding in lint_pair(pair)] == ["different-formats"]
+
+
+def test_different_quantizations_are_said():
+    one = make_checkpoint()
+    pair = [
+        one.model_copy(
+            update={
+                "checkpoint": one.checkpoint.model_copy(update={"name": stored}),
+                "identity": one.identity.model_copy(update={"quantization": stored, "weights_digest": stored}),
+            }
+        )
+        for stored in ("Q4_K_M", "Q8_0")
+    ]
+    [finding] = lint_pair(pair)
+    assert (finding.code, finding.level) == ("different-quantization", "warning")
 
 
 def test_the_same_weights_twice_are_said():
