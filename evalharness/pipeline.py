@@ -91,8 +91,9 @@ def _finish(store: RunStore) -> Run:
     planned = store.read_plan()
     store.write_scores(score(planned, store.read_outcomes(), open_scorer))
     _compare(store)
-    store.write_report(render_html(store.load()))
-    return store.load()
+    loaded = store.load()
+    store.write_report(render_html(loaded))
+    return loaded
 
 
 def _compare(store: RunStore) -> Comparison:

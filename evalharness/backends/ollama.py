@@ -3,12 +3,10 @@
 import math
 import re
 import time
-from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property
-from queue import SimpleQueue
-from threading import Thread
+from multiprocessing.pool import ThreadPool
 from typing import Any, Literal
 
 from pydantic import Field, field_validator
@@ -177,30 +175,9 @@ class OllamaBackend:
             yield from self._together(requests)
 
     def _together(self, requests: Sequence[GenerationRequest]) -> Iterator[Completion | Failure]:
-        """By daemon threads: an interrupted run does not wait for a server that is silent."""
-        waiting, answered = deque(requests), SimpleQueue[Completion | Failure | Exception]()
-
-        def ask() -> None:
-            with suppress(IndexError):
-                while True:
-                    answered.put(self._outcome_or_error(waiting.popleft()))
-
-        for _ in range(self.options.concurrency):
-            Thread(target=ask, daemon=True).start()
-        try:
-            for _ in requests:
-                outcome = answered.get()
-                if isinstance(outcome, Exception):
-                    raise outcome
-                yield outcome
-        finally:
-            waiting.clear()
-
-    def _outcome_or_error(self, request: GenerationRequest) -> Completion | Failure | Exception:
-        try:
-            return self._outcome(request)
-        except Exception as error:  # noqa: BLE001 - raised again by the thread that waits
-            return error
+        """By a pool of daemon threads: an interrupted run does not wait for a server that is silent."""
+        with ThreadPool(self.options.concurrency) as pool:
+            yield from pool.imap_unordered(self._outcome, requests)
 
     def close(self) -> None:
         """Unload the model, so that the next one has the memory, unless it was loaded before the run.
