@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from evalharness.records import Completion, Message, Sample
+from evalharness.scorers import Item
 from evalharness.scorers.refusal import Refusal
 from evalharness.scorers.style import Style
 
@@ -29,10 +30,10 @@ def rows(path: Path) -> Iterator[dict[str, Any]]:
         yield from (json.loads(line) for line in lines)
 
 
-def item(prompt: str, text: str) -> tuple[Sample, Completion]:
+def item(prompt: str, text: str) -> Item:
     messages = (Message(role="user", content=prompt),)
     sample = Sample(id="x", messages=messages, category="agreement", expected="comply")
-    return sample, Completion(request_id="x", text=text, finish_reason=None)
+    return Item(sample, Completion(request_id="x", text=text, finish_reason=None))
 
 
 def label(prompt: str, text: str) -> str:

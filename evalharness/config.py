@@ -5,12 +5,10 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, JsonValue, ValidationError, field_validator, model_validator
 
 from evalharness.errors import ConfigError
 from evalharness.records import Checkpoint, GenerationConfig, Record, explain
-
-SCORER_PREFIX = "scorer"
 
 
 class RunConfig(Record):
@@ -28,6 +26,8 @@ class RunConfig(Record):
     limit: int | None = Field(None, ge=1)
     """Only the first so many samples of each suite."""
     check_determinism: int = Field(0, ge=0)
+    scorer: dict[str, dict[str, JsonValue]] = Field(default_factory=dict)
+    """Settings by scorer; a scorer that is named here judges all suites."""
 
     @field_validator("suites")
     @classmethod
@@ -49,10 +49,10 @@ class RunConfig(Record):
         return self
 
 
-TOP_LEVEL = ("suite", "baseline", "candidate", "seed", "replicates", "limit", "checkpoint", "generation")
+TOP_LEVEL = ("suite", "baseline", "candidate", "seed", "replicates", "limit", "checkpoint", "generation", "scorer")
+TABLES = {"checkpoint": "[checkpoint.base]", "generation": "[generation]", "scorer": "[scorer.NAME]"}
 NOT_YET = {
     "gate": "gate rules are not checked by this version, and a rule that is not checked must not look as if it passed",
-    SCORER_PREFIX: "scorers have no settings in this version",
 }
 
 
@@ -75,11 +75,9 @@ def build_config(data: dict[str, Any], overrides: dict[str, Any], *, source: str
         source: the file or `command line`, for messages.
     """
     _refuse_unknown_keys(data, TOP_LEVEL, where=source)
-    for name in ("checkpoint", "generation"):
+    for name, header in TABLES.items():
         if not isinstance(data.get(name, {}), dict):
-            raise ConfigError(
-                f"{source}: {name} is not a table", fix=f"write [{name}{'.base' * (name == 'checkpoint')}]"
-            )
+            raise ConfigError(f"{source}: {name} is not a table", fix=f"write {header}")
     merged = _merge(data, overrides)
     suite = merged.pop("suite", "core")
     fields = {name: value for name, value in merged.items() if name not in ("checkpoint", "generation")}
@@ -113,7 +111,8 @@ def _merge(data: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
     given = {name: value for name, value in overrides.items() if value is not None}
     generation = {name: value for name, value in given.pop("generation", {}).items() if value is not None}
     seed = {"seed": given.get("seed", data.get("seed", 0))}
-    return {**data, **given, "generation": {**seed, **data.get("generation", {}), **generation}}
+    scorer = {**data.get("scorer", {}), **given.pop("scorer", {})}
+    return {**data, **given, "scorer": scorer, "generation": {**seed, **data.get("generation", {}), **generation}}
 
 
 def _checkpoints(tables: dict[str, Any], source: str) -> tuple[Checkpoint, ...]:

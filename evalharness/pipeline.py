@@ -1,6 +1,7 @@
 """The stages in order: suite, plan, generate, score, compare, report. Reads like the README."""
 
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from evalharness.plan import make_plan
 from evalharness.provenance import make_manifest
 from evalharness.records import Comparison, Completion, Failure, Plan, Record, Sample, Score
 from evalharness.report import render_html
-from evalharness.score import all_metrics, score
+from evalharness.score import all_metrics, score, scorer_names
 from evalharness.scorers import open_scorer
 from evalharness.store import Run, RunStore
 
@@ -38,7 +39,7 @@ def run(config: RunConfig, *, out: Path | None = None, resume: bool = False, pro
         generate(
             planned, store, open_backend, check_determinism=config.check_determinism, progress=progress or NoProgress()
         )
-        return _finish(store)
+        return _finish(store, config)
 
 
 def resume_config(out: Path) -> RunConfig:
@@ -55,7 +56,7 @@ def rescore(path: Path) -> Run:
     """Score a run's completions again, then compare and report."""
     store = RunStore(path)
     with store.lock():
-        return _finish(store)
+        return _finish(store, resume_config(path))
 
 
 def recompare(path: Path) -> Comparison:
@@ -87,9 +88,16 @@ def _start(store: RunStore, config: RunConfig, resume: bool) -> Plan:
     return store.start(make_manifest(config), plan(config), resume=resume)
 
 
-def _finish(store: RunStore) -> Run:
-    planned = store.read_plan()
-    store.write_scores(score(planned, store.read_outcomes(), open_scorer))
+def _finish(store: RunStore, config: RunConfig) -> Run:
+    everywhere = tuple(config.scorer)
+    store.write_scores(
+        score(
+            store.read_plan(),
+            store.read_outcomes(),
+            lambda name: open_scorer(name, config.scorer.get(name)),
+            everywhere,
+        )
+    )
     _compare(store)
     loaded = store.load()
     store.write_report(render_html(loaded))
@@ -98,19 +106,26 @@ def _finish(store: RunStore) -> Run:
 
 def _compare(store: RunStore) -> Comparison:
     loaded = store.load()
-    _refuse_unscored(loaded)
-    metrics = all_metrics(loaded.plan, open_scorer)
+    everywhere = _scorers_beyond_the_suites(loaded)
+    _refuse_unscored(loaded, everywhere)
+    metrics = all_metrics(loaded.plan, open_scorer, everywhere)
     comparison = compare(loaded.plan, loaded.outcomes, loaded.scores, metrics, seed=loaded.manifest.seed)
     comparison = comparison.model_copy(update={"evidence_digest": store.evidence_digest()})
     store.write_comparison(comparison)
     return comparison
 
 
-def _refuse_unscored(run: Run) -> None:
+def _scorers_beyond_the_suites(run: Run) -> list[str]:
+    """The scorers of the configuration, which judged all suites."""
+    known = set(scorer_names(run.plan))
+    return [name for name in dict.fromkeys(score.scorer for score in run.scores) if name not in known]
+
+
+def _refuse_unscored(run: Run, everywhere: Sequence[str]) -> None:
     """A completion without its scores would be left out of every number in silence."""
-    scorers = {sample.id: suite.scorers for suite in run.plan.suites for sample in suite.samples}
+    scorers = {sample.id: {*suite.scorers, *everywhere} for suite in run.plan.suites for sample in suite.samples}
     for request in run.plan.requests:
-        missing = set(scorers[request.sample_id]) - {score.scorer for score in run.scores_of(request.id)}
+        missing = scorers[request.sample_id] - {score.scorer for score in run.scores_of(request.id)}
         if missing and isinstance(run.outcomes.get(request.id), Completion):
             raise StoreError(
                 f"{run.path} has no {', '.join(sorted(missing))} score of sample {request.sample_id!r}",

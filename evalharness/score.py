@@ -2,37 +2,47 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from evalharness.records import Completion, Failure, GenerationRequest, Metric, Plan, Sample, Score, Suite
-from evalharness.scorers import Scorer
+from evalharness.errors import EvalHarnessError
+from evalharness.records import Completion, Failure, Metric, Plan, Sample, Score, Suite
+from evalharness.scorers import Item, Scorer
 
-Item = tuple[Sample, Completion]
+OpenScorer = Callable[[str], Scorer]
+AT_ONCE = 1_000
+"""Completions that are judged together: enough to batch by length, few enough for what was read of them in memory."""
 
 
 def score(
-    plan: Plan, outcomes: Mapping[str, Completion | Failure], open_scorer: Callable[[str], Scorer]
+    plan: Plan, outcomes: Mapping[str, Completion | Failure], open_scorer: OpenScorer, everywhere: Sequence[str] = ()
 ) -> Iterator[Score]:
-    """Score all completions, suite by suite and scorer by scorer, in the order of the plan.
+    """Score all completions, suite by suite, each by all scorers of its suite and those that judge `everywhere`.
 
     Raises:
-        ScorerError: a suite names a scorer that does not exist.
+        ScorerError: a scorer does not exist, or cannot do its work at all.
     """
+    scorers = {name: open_scorer(name) for name in scorer_names(plan, everywhere)}
     for suite in plan.suites:
-        items = list(_items(suite, plan.requests, outcomes))
-        for name in suite.scorers:
-            yield from _scored(open_scorer(name), items)
+        answered = list(_answered(plan, suite, outcomes))
+        for start in range(0, len(answered), AT_ONCE):
+            items = [Item(sample, completion) for sample, completion in answered[start : start + AT_ONCE]]
+            for name in dict.fromkeys((*suite.scorers, *everywhere)):
+                yield from _scored(scorers[name], items)
 
 
-def all_metrics(plan: Plan, open_scorer: Callable[[str], Scorer]) -> list[Metric]:
-    """The metrics of all scorers that the plan's suites name, each once."""
-    names = dict.fromkeys(name for suite in plan.suites for name in suite.scorers)
-    return [metric for name in names for metric in open_scorer(name).metrics]
+def scorer_names(plan: Plan, everywhere: Sequence[str] = ()) -> list[str]:
+    """The scorers of the plan's suites and those that judge everywhere, each once."""
+    return list(dict.fromkeys((*(name for suite in plan.suites for name in suite.scorers), *everywhere)))
 
 
-def _items(
-    suite: Suite, requests: Sequence[GenerationRequest], outcomes: Mapping[str, Completion | Failure]
-) -> Iterator[Item]:
+def all_metrics(plan: Plan, open_scorer: OpenScorer, everywhere: Sequence[str] = ()) -> list[Metric]:
+    """The metrics of all those scorers."""
+    return [metric for name in scorer_names(plan, everywhere) for metric in open_scorer(name).metrics]
+
+
+def _answered(
+    plan: Plan, suite: Suite, outcomes: Mapping[str, Completion | Failure]
+) -> Iterator[tuple[Sample, Completion]]:
     samples = {sample.id: sample for sample in suite.samples}
-    for request in requests:
+    for request in plan.requests:
         outcome = outcomes.get(request.id)
         if request.sample_id in samples and isinstance(outcome, Completion):
             yield samples[request.sample_id], outcome
@@ -42,10 +52,12 @@ def _scored(scorer: Scorer, items: Sequence[Item]) -> list[Score]:
     """All items at once; where that crashes, one by one, so that one completion cannot take the others with it."""
     try:
         return scorer.score(items)
+    except EvalHarnessError:
+        raise
     except Exception as error:  # noqa: BLE001 - the one place where a scorer's crash becomes a record
         if len(items) > 1:
             return [one for item in items for one in _scored(scorer, [item])]
-        return [_failed(scorer, completion, error) for _, completion in items]
+        return [_failed(scorer, item.completion, error) for item in items]
 
 
 def _failed(scorer: Scorer, completion: Completion, error: Exception) -> Score:

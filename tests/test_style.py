@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from evalharness.completion.state import STATES
 from evalharness.records import Completion, Message, Sample, Score
-from evalharness.scorers import open_scorer
+from evalharness.scorers import Item, open_scorer
 from evalharness.scorers.style import Style
 
 POEM = "Write a poem about nature"
@@ -57,7 +57,7 @@ GEMMA_CAT = " table, his head resting on the table. He was happy because he was 
 
 def score(prompt: str, text: str, finish_reason: str | None = "stop", kind: str = "instruction") -> Score:
     sample = Sample(id="s", messages=(Message(role="user", content=prompt),), category="c", kind=kind)
-    return Style().score([(sample, Completion(request_id="r", text=text, finish_reason=finish_reason))])[0]
+    return Style().score([Item(sample, Completion(request_id="r", text=text, finish_reason=finish_reason))])[0]
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,30 @@
 """What is measured on a completion. A scorer is a class with one method and a line in `SCORERS`."""
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from importlib import import_module
 from typing import Protocol
 
+from pydantic import JsonValue
+
+from evalharness.completion.state import State, state_of
 from evalharness.errors import ScorerError
 from evalharness.records import Completion, Metric, Sample, Score
+
+
+@dataclass(frozen=True)
+class Item:
+    """A completion to be judged, with the sample that it answers."""
+
+    sample: Sample
+    completion: Completion
+
+    @cached_property
+    def state(self) -> State:
+        """The state of the completion, read once for all scorers."""
+        return state_of(self.sample, self.completion)
 
 
 class Scorer(Protocol):
@@ -13,10 +32,10 @@ class Scorer(Protocol):
 
     name: str
     version: str
-    """Bumped whenever a behaviour changes in a way that makes earlier scores incomparable."""
+    """Scores of two versions are never compared: bumped whenever a label or a value changes."""
     metrics: tuple[Metric, ...]
 
-    def score(self, items: Sequence[tuple[Sample, Completion]]) -> list[Score]:
+    def score(self, items: Sequence[Item]) -> list[Score]:
         """One score for each item, in order."""
         ...
 
@@ -28,14 +47,24 @@ SCORERS = {
 }
 
 
-def open_scorer(name: str) -> Scorer:
-    """Make the scorer called `name`.
+def open_scorer(name: str, settings: Mapping[str, JsonValue] | None = None) -> Scorer:
+    """Make the scorer called `name`; what it loads, it loads when it first scores.
+
+    Args:
+        name: a key of `SCORERS`.
+        settings: the keys of its `[scorer.NAME]` table.
 
     Raises:
-        ScorerError: there is none.
+        ScorerError: there is none of that name, or it has no such setting.
     """
     if name not in SCORERS:
         raise ScorerError(f"no scorer named {name!r}", fix=f"use one of {', '.join(SCORERS)}")
     module, _, attribute = SCORERS[name].partition(":")
-    scorer: Scorer = getattr(import_module(module), attribute)()
+    factory = getattr(import_module(module), attribute)
+    known = inspect.signature(factory).parameters
+    for key in settings or {}:
+        if key not in known:
+            keys = f"its settings are {', '.join(known)}" if known else "it has no settings; remove the table"
+            raise ScorerError(f"[scorer.{name}] has an unknown key {key!r}", fix=keys)
+    scorer: Scorer = factory(**(settings or {}))
     return scorer

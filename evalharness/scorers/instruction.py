@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from evalharness.completion.state import NON_ANSWERS, state_of
+from evalharness.completion.state import NON_ANSWERS
 from evalharness.constraints import check, check_loose
-from evalharness.records import Completion, Metric, Sample, Score
+from evalharness.records import Metric, Sample, Score
+from evalharness.scorers import Item
 
 METRICS = (
     Metric(
@@ -50,15 +51,16 @@ class InstructionFollowing:
     version = "1"
     metrics = METRICS
 
-    def score(self, items: Sequence[tuple[Sample, Completion]]) -> list[Score]:
+    def score(self, items: Sequence[Item]) -> list[Score]:
         """One score for each item, in order; unscored where the sample has no constraint."""
-        return [self._score_one(sample, completion) for sample, completion in items]
+        return [self._score_one(item) for item in items]
 
-    def _score_one(self, sample: Sample, completion: Completion) -> Score:
+    def _score_one(self, item: Item) -> Score:
+        sample, completion = item.sample, item.completion
         head = {"request_id": completion.request_id, "scorer": self.name, "version": self.version}
         if not sample.constraints:
             return Score(**head, status="unscored", explanation="the sample has no constraint")
-        state = state_of(sample, completion)
+        state = item.state
         if state.name in NON_ANSWERS and not _asks_for_the_prompt(sample):
             values = dict.fromkeys((metric.name.partition(".")[2] for metric in METRICS), 0.0)
             return Score(**head, status="scored", label="no_answer", values=values, explanation=state.reason)

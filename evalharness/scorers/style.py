@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from evalharness.completion.loops import repeated_share
-from evalharness.completion.state import STATES, State, state_of
+from evalharness.completion.state import STATES, State
 from evalharness.completion.text import FoldedText
-from evalharness.records import Completion, Metric, Sample, Score, Span
+from evalharness.records import Metric, Sample, Score, Span
+from evalharness.scorers import Item
 
 MARKDOWN = re.compile(
     r"^(?:#{1,6} \S| {0,3}[-*+] \S| {0,3}\d{1,3}[.)] \S|```|\|.*\||> \S)|\*\*\S[^*\n]{0,200}\*\*|`[^`\n]{1,80}`",
@@ -138,12 +139,13 @@ class Style:
     version = "1"
     metrics = METRICS
 
-    def score(self, items: Sequence[tuple[Sample, Completion]]) -> list[Score]:
+    def score(self, items: Sequence[Item]) -> list[Score]:
         """One score for each item, in order; `label` is the state."""
-        return [self._score_one(sample, completion) for sample, completion in items]
+        return [self._score_one(item) for item in items]
 
-    def _score_one(self, sample: Sample, completion: Completion) -> Score:
-        state = state_of(sample, completion)
+    def _score_one(self, item: Item) -> Score:
+        sample, completion = item.sample, item.completion
+        state = item.state
         values = _states(state, sample) | _form(state.text)
         if completion.finish_reason is not None:
             values["stopped"] = float(completion.finish_reason == "stop")
