@@ -10,15 +10,18 @@ from evalharness.compare import compare
 from evalharness.config import RunConfig
 from evalharness.errors import ConfigError, StoreError
 from evalharness.generate import NoProgress, Progress, generate
+from evalharness.pairing import Side, pair_runs, sides_of
 from evalharness.plan import make_plan
 from evalharness.provenance import make_manifest
-from evalharness.records import Comparison, Completion, Failure, Plan, Record, Sample, Score
+from evalharness.records import Comparison, Completion, Failure, Manifest, Plan, Record, Sample, Score
 from evalharness.report import render_html
 from evalharness.score import all_metrics, score, scorer_names
 from evalharness.scorers import open_scorer
 from evalharness.store import Run, RunStore
 
 REPORTS = Path("reports")
+MOST_CHARACTERS = 120
+"""Of a run directory's name."""
 
 
 def run(config: RunConfig, *, out: Path | None = None, resume: bool = False, progress: Progress | None = None) -> Run:
@@ -57,6 +60,33 @@ def rescore(path: Path) -> Run:
     store = RunStore(path)
     with store.lock():
         return _finish(store, resume_config(path))
+
+
+def compare_runs(
+    paths: Sequence[Path], *, out: Path | None = None, baseline: str | None = None, candidate: str | None = None
+) -> Run:
+    """Compare a checkpoint of the first run with one of each other run, in a run directory of its own.
+
+    Args:
+        paths: the baseline's run, then the candidates'.
+        out: the new directory; under `reports/` by default.
+        baseline: the checkpoint of the first run; what it put to the test by default.
+        candidate: the checkpoint of the others; what they put to the test by default.
+
+    Raises:
+        StoreError: a comparison would be false, or `out` is a run already.
+    """
+    sides = sides_of([load_run(path) for path in paths], baseline, candidate)
+    pairing = pair_runs(sides[0], sides[1:])
+    store = RunStore(out or _new_path([path.resolve().name for path in paths]))
+    with store.lock(create=True):
+        store.refuse_existing(resume=False)
+        store.start(_paired_manifest(sides), pairing.plan, resume=False)
+        with store.appending() as outcomes:
+            for event in pairing.events:
+                outcomes.append(event)
+        store.write_scores(pairing.scores)
+        return _report(store)
 
 
 def recompare(path: Path) -> Comparison:
@@ -98,6 +128,10 @@ def _finish(store: RunStore, config: RunConfig) -> Run:
             everywhere,
         )
     )
+    return _report(store)
+
+
+def _report(store: RunStore) -> Run:
     _compare(store)
     loaded = store.load()
     store.write_report(render_html(loaded))
@@ -135,8 +169,26 @@ def _refuse_unscored(run: Run, everywhere: Sequence[str]) -> None:
 
 def new_run_path(config: RunConfig) -> Path:
     """A new run directory under `reports/`, named after the time and the two checkpoints."""
-    name = f"{datetime.now():%Y-%m-%dT%H-%M-%S}_{config.baseline}_{config.candidate}"
-    return REPORTS / re.sub(r"[^\w.-]", "-", name)
+    return _new_path([config.baseline, config.candidate])
+
+
+def _new_path(names: Sequence[str]) -> Path:
+    name = "_".join([f"{datetime.now():%Y-%m-%dT%H-%M-%S}", *names])
+    return REPORTS / re.sub(r"[^\w.-]", "-", name)[:MOST_CHARACTERS]
+
+
+def _paired_manifest(sides: Sequence[Side]) -> Manifest:
+    """Where the runs came from: the configuration of the first, with the checkpoints of all."""
+    first = resume_config(sides[0].run.path)
+    config = first.model_copy(
+        update={
+            "checkpoints": tuple(side.resolved.checkpoint for side in sides),
+            "baseline": sides[0].name,
+            "candidate": sides[1].name,
+        }
+    )
+    runs = tuple(side.run.path.resolve().name for side in sides)
+    return make_manifest(config).model_copy(update={"paired_from": runs})
 
 
 # ------------------------------------------------------------------------------------------------ show

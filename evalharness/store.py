@@ -64,6 +64,17 @@ class Run:
     scores: tuple[Score, ...]
     comparison: Comparison | None
 
+    @property
+    def compared(self) -> Comparison:
+        """The comparison.
+
+        Raises:
+            StoreError: the run was not compared yet.
+        """
+        if self.comparison is None:
+            raise StoreError(f"{self.path} has no comparison yet", fix=f"evalharness compare {self.path}")
+        return self.comparison
+
     def requests_of(self, checkpoint: str) -> list[GenerationRequest]:
         """The requests to one checkpoint, in suite order."""
         return [request for request in self.plan.requests if request.checkpoint == checkpoint]
@@ -199,7 +210,11 @@ class RunStore:
             raise StoreError(
                 f"{self.path} holds a run already", fix="go on with it (--resume), or give another place with --out"
             )
-        self.read_manifest()
+        if self.read_manifest().paired_from:
+            raise StoreError(
+                f"{self.path} was put together from finished runs and has nothing to go on with",
+                fix="go on with those runs, then compare them again",
+            )
 
     def _check_same(self, stored: Plan, planned: Plan) -> None:
         if difference := what_differs(stored, planned):

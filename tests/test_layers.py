@@ -31,6 +31,7 @@ LAYERS = {
     "compare": 5,
     "report": 5,
     "provenance": 5,
+    "pairing": 5,
     "inventory": 5,
     "pipeline": 6,
     "doctor": 6,

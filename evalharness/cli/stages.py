@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from evalharness.errors import ConfigError
+
 RUN = click.argument("run", type=click.Path(path_type=Path))
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -22,15 +24,41 @@ def score(run: Path) -> None:
 
 
 @click.command()
-@RUN
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--baseline-checkpoint", metavar="NAME", help="Checkpoint of the first run; its candidate by default.")
+@click.option("--candidate-checkpoint", metavar="NAME", help="Checkpoint of the others; their candidates by default.")
+@click.option("--out", type=click.Path(path_type=Path), help="New run directory; under reports/ by default.")
 @JSON
-def compare(run: Path, as_json: bool) -> None:
-    """Print the paired differences of a run."""
+def compare(
+    runs: tuple[Path, ...],
+    baseline_checkpoint: str | None,
+    candidate_checkpoint: str | None,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """Print the paired differences of a run, or of several.
+
+    Given several runs, the first one's candidate is compared with that of each other run, on the samples that they
+    share, and a report is written.
+    """
     from evalharness import pipeline
     from evalharness.cli.display import comparison_text
 
-    comparison = pipeline.recompare(run)
+    if len(runs) == 1:
+        given = {"--baseline-checkpoint": baseline_checkpoint, "--candidate-checkpoint": candidate_checkpoint}
+        _refuse_with_one_run({**given, "--out": out})
+        comparison = pipeline.recompare(runs[0])
+    else:
+        joint = pipeline.compare_runs(runs, out=out, baseline=baseline_checkpoint, candidate=candidate_checkpoint)
+        comparison = joint.compared
+        click.echo(f"Report: {joint.path / 'report.html'}", err=True)
     click.echo(comparison.model_dump_json(indent=2) if as_json else comparison_text(comparison))
+
+
+def _refuse_with_one_run(options: dict[str, object]) -> None:
+    for name, value in options.items():
+        if value is not None:
+            raise ConfigError(f"{name} is for comparing several runs", fix="name a second run, or leave it out")
 
 
 @click.command()

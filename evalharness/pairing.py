@@ -1,0 +1,261 @@
+"""Checkpoints of several runs, side by side as if they were one run.
+
+Only the samples that all runs hold, word for word, are paired. What differs beside the checkpoints is named in the
+lint, and refused where a comparison would be false: another generation, or scores of another version of a scorer.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from evalharness.errors import StoreError
+from evalharness.prompt_lint import lint_pair
+from evalharness.records import (
+    Completion,
+    DeterminismCheck,
+    Failure,
+    GenerationConfig,
+    GenerationRequest,
+    LintFinding,
+    Notice,
+    Plan,
+    ResolvedCheckpoint,
+    Sample,
+    Score,
+    Suite,
+    digest,
+)
+from evalharness.store import Run
+
+Event = Completion | Failure | Notice | DeterminismCheck
+SAMPLING_ONLY = ("top_p", "top_k")
+"""Settings that change nothing in a greedy generation. The seed and the context length never make a pair false."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """One checkpoint of one run, under the name that it has in the pairing."""
+
+    run: Run
+    checkpoint: str
+    name: str
+
+    @cached_property
+    def resolved(self) -> ResolvedCheckpoint:
+        """The checkpoint, renamed."""
+        [found] = [one for one in self.run.plan.checkpoints if one.name == self.checkpoint]
+        return found.model_copy(update={"checkpoint": found.checkpoint.model_copy(update={"name": self.name})})
+
+    @cached_property
+    def requests(self) -> list[GenerationRequest]:
+        """The checkpoint's requests, with the ids that they had."""
+        return self.run.requests_of(self.checkpoint)
+
+    @cached_property
+    def versions(self) -> dict[str, str]:
+        """The scorers that judged it, with their versions."""
+        scores = [score for request in self.requests for score in self.run.scores_of(request.id)]
+        return {score.scorer: score.version for score in scores}
+
+    def new_id(self, request_id: str) -> str:
+        """An id of its own: both runs may have asked the same of the same weights."""
+        return digest([self.name, request_id]).removeprefix("sha256:")[:32]
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """What a run directory holds beside its manifest."""
+
+    plan: Plan
+    events: tuple[Event, ...]
+    scores: tuple[Score, ...]
+
+
+def sides_of(runs: Sequence[Run], baseline: str | None, candidate: str | None) -> list[Side]:
+    """One checkpoint of each run, the first run's the baseline: by default what each run put to the test.
+
+    Args:
+        runs: the baseline's run, then the candidates'.
+        baseline: the checkpoint of the first run; its candidate by default.
+        candidate: the checkpoint of the others; their candidates by default.
+
+    Raises:
+        StoreError: a run has no such checkpoint, or one checkpoint is on both sides.
+    """
+    wanted = [(run, (candidate if number else baseline) or run.plan.candidate) for number, run in enumerate(runs)]
+    for run, name in wanted:
+        names = [one.name for one in run.plan.checkpoints]
+        if name not in names:
+            raise StoreError(f"{run.path} has no checkpoint {name!r}", fix=f"name one of {', '.join(names)}")
+    unique = len({name for _, name in wanted}) == len(wanted)
+    sides = [Side(run, name, name if unique else f"{run.path.resolve().name}:{name}") for run, name in wanted]
+    if len({side.name for side in sides}) < len(sides):
+        raise StoreError("one checkpoint of one run is given twice", fix="give each run, or each checkpoint, once")
+    return sides
+
+
+def pair_runs(baseline: Side, candidates: Sequence[Side]) -> Pairing:
+    """Put the sides into one plan, with what each of them completed and scored.
+
+    Raises:
+        StoreError: the runs share no sample, or were made under conditions that make a comparison false.
+    """
+    sides = (baseline, *candidates)
+    for side in candidates:
+        _refuse_other_generation(baseline, side)
+        _refuse_other_versions(baseline, side)
+    shared = _shared_samples(sides)
+    plan = Plan(
+        suites=tuple(_suites(baseline, shared)),
+        checkpoints=tuple(side.resolved for side in sides),
+        baseline=baseline.name,
+        candidate=candidates[0].name,
+        requests=tuple(request for side in sides for request in _requests(side, shared)),
+        lint=(*_lint(sides, shared), *lint_pair([side.resolved for side in sides])),
+    )
+    scorers = {name for name in baseline.versions if all(name in side.versions for side in candidates)}
+    return Pairing(
+        plan,
+        events=tuple(event for side in sides for event in _events(side, shared)),
+        scores=tuple(score for side in sides for score in _scores(side, shared, scorers)),
+    )
+
+
+# ------------------------------------------------------------------------------------------- refusals
+
+
+def _refuse_other_generation(one: Side, other: Side) -> None:
+    left, right = (_what_matters(side.requests[0].config) for side in (one, other))
+    differ = [f"{name} {left.get(name)} and {right.get(name)}" for name in left if left[name] != right.get(name)]
+    if differ:
+        raise StoreError(
+            f"{one.run.path} and {other.run.path} were generated differently: {', '.join(differ)}",
+            fix="generate one of them again with the settings of the other: a difference would be of the settings too",
+        )
+
+
+def _what_matters(config: GenerationConfig) -> dict[str, object]:
+    ignored = {"seed", "context_length", *(SAMPLING_ONLY if config.temperature == 0 else ())}
+    return config.model_dump(exclude=ignored)
+
+
+def _refuse_other_versions(one: Side, other: Side) -> None:
+    for scorer, version in one.versions.items():
+        if other.versions.get(scorer, version) != version:
+            raise StoreError(
+                f"{scorer} scores of version {version} ({one.run.path}) and of version {other.versions[scorer]} "
+                f"({other.run.path}) cannot be compared",
+                fix=f"evalharness score {one.run.path}; evalharness score {other.run.path}",
+            )
+
+
+# -------------------------------------------------------------------------------------------- matching
+
+
+def _shared_samples(sides: Sequence[Side]) -> dict[str, Sample]:
+    """By id, the samples that are the same in all runs."""
+    first, *rest = (side.run.plan.samples for side in sides)
+    shared = {name: one for name, one in first.items() if all(other.get(name) == one for other in rest)}
+    if not shared:
+        raise StoreError(
+            f"{' and '.join(str(side.run.path) for side in sides)} share no sample",
+            fix="compare runs of one suite, in one version",
+        )
+    return shared
+
+
+def _suites(side: Side, shared: dict[str, Sample]) -> Iterator[Suite]:
+    for suite in side.run.plan.suites:
+        kept = tuple(sample for sample in suite.samples if sample.id in shared)
+        if len(kept) == len(suite.samples):
+            yield suite
+        elif kept:
+            yield suite.model_copy(
+                update={"samples": kept, "digest": digest([suite.digest, [sample.id for sample in kept]])}
+            )
+
+
+def _requests(side: Side, shared: dict[str, Sample]) -> Iterator[GenerationRequest]:
+    for request in side.requests:
+        if request.sample_id in shared:
+            yield request.model_copy(update={"id": side.new_id(request.id), "checkpoint": side.name})
+
+
+def _events(side: Side, shared: dict[str, Sample]) -> Iterator[Event]:
+    for request in side.requests:
+        outcome = side.run.outcomes.get(request.id)
+        if request.sample_id in shared and outcome:
+            yield outcome.model_copy(update={"request_id": side.new_id(request.id)})
+    remarks: list[Notice | DeterminismCheck] = [*side.run.notices, *side.run.determinism]
+    for event in remarks:
+        if event.checkpoint == side.checkpoint:
+            yield event.model_copy(update={"checkpoint": side.name})
+
+
+def _scores(side: Side, shared: dict[str, Sample], scorers: set[str]) -> Iterator[Score]:
+    for request in side.requests:
+        if request.sample_id in shared:
+            for score in side.run.scores_of(request.id):
+                if score.scorer in scorers:
+                    yield score.model_copy(update={"request_id": side.new_id(request.id)})
+
+
+# ------------------------------------------------------------------------------------------------ lint
+
+
+def _lint(sides: Sequence[Side], shared: dict[str, Sample]) -> Iterator[LintFinding]:
+    """What differs between the runs beside the checkpoints, and does not make the pairs false."""
+    for side in sides:
+        yield from _left_out(side, sides, shared)
+    counts = Counter(name for side in sides for name in side.versions)
+    for name in (name for name, count in counts.items() if count < len(sides)):
+        yield _finding("scorer-on-one-side", "warning", f"not every run has scores of {name}; they are left out", sides)
+    for what, found in (("evalharness", _evalharness), ("machine", _machine), ("replicates", _replicates)):
+        said = dict.fromkeys(found(side) for side in sides)
+        if len(said) > 1:
+            yield _finding(f"different-{what}", "note", f"the runs differ in {what}: {' and '.join(said)}", sides)
+
+
+def _left_out(side: Side, sides: Sequence[Side], shared: dict[str, Sample]) -> Iterator[LintFinding]:
+    samples = side.run.plan.samples
+    others = [other.run.plan.samples for other in sides if other is not side]
+    alone = tuple(one for one in samples if not all(one in other for other in others))
+    changed = tuple(one for one in samples if one not in shared and one not in alone)
+    if alone:
+        message = f"{len(alone)} of {len(samples)} samples of {side.run.path.name} are not in every run; left out"
+        yield _finding("samples-on-one-side", "warning", message, sides, alone)
+    if changed and side is sides[0]:
+        message = f"{len(changed)} samples have other words or expectations in another run; left out"
+        yield _finding("samples-changed", "warning", message, sides, changed)
+
+
+def _evalharness(side: Side) -> str:
+    return side.run.manifest.evalharness_version
+
+
+def _machine(side: Side) -> str:
+    identity = side.resolved.identity
+    versions = [f"{name} {version}" for name, version in identity.versions.items()]
+    processor = side.run.manifest.hardware.get("processor", "unknown")
+    return ", ".join(filter(None, [processor, identity.device, identity.dtype, *versions]))
+
+
+def _replicates(side: Side) -> str:
+    return str(1 + max(request.replicate for request in side.requests))
+
+
+def _finding(
+    code: str, level: str, message: str, sides: Sequence[Side], sample_ids: tuple[str, ...] = ()
+) -> LintFinding:
+    runs = " and ".join(side.run.path.name for side in sides)
+    return LintFinding.model_validate(
+        {
+            "code": code,
+            "level": level,
+            "checkpoint": None,
+            "message": message,
+            "fix": f"run {runs} on the same suites and settings, where that is not meant",
+            "sample_ids": sample_ids,
+        }
+    )
