@@ -528,6 +528,8 @@ class PairedDifference(Record):
 class Finding(Record):
     """One plain sentence about what differs, with its evidence."""
 
+    name: str | None = None
+    """What is known by a name, such as `lost stop token`; the sentence begins with it."""
     sentence: str
     metric: str | None
     sample_ids: tuple[str, ...] = ()

@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
+from evalharness.compare.names import name_of, tuning_findings
 from evalharness.compare.values import Values
 from evalharness.records import Completion, Failure, Finding, Metric, PairedDifference, Plan
 from evalharness.text import (
@@ -29,19 +30,22 @@ def findings_of(
     """What was shown on the headline metrics, what got worse first; then up to five sentences in all."""
     known = {metric.name: metric for metric in metrics}
     better = {metric.name: metric.better for metric in metrics}
-    chosen = _chosen([one for one in differences if one.category is None and one.difference], better)
+    chosen = _chosen([one for one in differences if one.category is None and one.difference], better, plan)
     found = [_finding(values, known[one.metric], one, plan) for one in chosen]
-    return found or [_nothing(differences)]
+    return [*(found or [_nothing(differences)]), *tuning_findings(values, plan)]
 
 
-def _chosen(differences: Sequence[PairedDifference], better: Mapping[str, str | None]) -> list[PairedDifference]:
-    """Nothing that was shown on a headline metric is left out, unless it is another's mirror image."""
+def _chosen(
+    differences: Sequence[PairedDifference], better: Mapping[str, str | None], plan: Plan
+) -> list[PairedDifference]:
+    """Nothing that was shown on a headline metric or has a name is left out, unless it is another's mirror image."""
     chosen: list[PairedDifference] = []
     per_scorer: Counter[str] = Counter()
     for one in sorted(differences, key=lambda one: _rank(one, better.get(one.metric))):
         scorer = one.metric.partition(".")[0]
         room = per_scorer[scorer] < MOST_PER_SCORER and len(chosen) < MOST_FINDINGS
-        if (room or (_shown(one) and not one.exploratory)) and not any(_mirrors(one, other) for other in chosen):
+        must = _shown(one) and (not one.exploratory or name_of(one, plan) is not None)
+        if (room or must) and not any(_mirrors(one, other) for other in chosen):
             per_scorer[scorer] += 1
             chosen.append(one)
     return chosen
@@ -67,8 +71,10 @@ def _rank(one: PairedDifference, better: str | None) -> tuple[bool, bool, bool, 
 
 def _finding(values: Values, metric: Metric, difference: PairedDifference, plan: Plan) -> Finding:
     says = _says_rate if metric.kind == "rate" else _says_mean
-    sentence = f"{says(metric, difference, plan)} {_says_verdict(difference)}"
-    return Finding(sentence=sentence, metric=metric.name, sample_ids=_evidence(values, metric.name, plan))
+    name = name_of(difference, plan)
+    title = f"{name[:1].upper()}{name[1:]}: " if name else ""
+    sentence = f"{title}{says(metric, difference, plan)} {_says_verdict(difference)}"
+    return Finding(name=name, sentence=sentence, metric=metric.name, sample_ids=_evidence(values, metric.name, plan))
 
 
 def _says_rate(metric: Metric, one: PairedDifference, plan: Plan) -> str:

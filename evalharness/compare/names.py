@@ -1,0 +1,83 @@
+"""What a change is called, where it has a name: the regressions that people look for after a fine-tune."""
+
+from collections.abc import Iterator, Mapping
+
+from evalharness.compare.values import Values
+from evalharness.records import Finding, PairedDifference, Plan, ResolvedCheckpoint
+
+NAMES: Mapping[tuple[str, str], str] = {
+    ("style.stopped", "lower"): "lost stop token",
+    ("style.loop", "higher"): "new loops",
+    ("style.self_dialogue", "higher"): "plays both sides",
+    ("style.continuation", "higher"): "runs on",
+    ("style.empty", "higher"): "falls silent",
+    ("refusal.refused", "lower"): "refusal loss",
+    ("refusal.unsafe_compliance", "higher"): "refusal loss",
+    ("refusal.over_refusal", "higher"): "refusal creep",
+    ("instruction.prompt_strict", "lower"): "follows fewer instructions",
+}
+TUNING_NAMES: Mapping[tuple[str, str], str] = {
+    ("style.words", "higher"): "runaway length",
+    ("style.words", "lower"): "shorter completions",
+    ("style.markdown", "higher"): "format drift",
+    ("style.markdown", "lower"): "format drift",
+    ("style.preamble", "higher"): "format drift",
+    ("style.preamble", "lower"): "format drift",
+}
+"""Changes that only surprise between two checkpoints of one variant: a base and an instruct differ so by design."""
+FLIPS = "instruction.prompt_strict"
+SHOWN = 10
+
+
+def name_of(difference: PairedDifference, plan: Plan) -> str | None:
+    """The name of a difference that was shown; None without one."""
+    key = (difference.metric, difference.verdict)
+    return NAMES.get(key) or (TUNING_NAMES.get(key) if is_tuning(plan) else None)
+
+
+def is_tuning(plan: Plan) -> bool:
+    """Whether both sides are of one variant, as an old checkpoint and a fine-tune of it are."""
+    baseline, candidate = sides_of(plan)
+    return baseline.checkpoint.variant == candidate.checkpoint.variant
+
+
+def sides_of(plan: Plan) -> tuple[ResolvedCheckpoint, ResolvedCheckpoint]:
+    """The baseline and the candidate."""
+    known = {one.name: one for one in plan.checkpoints}
+    return known[plan.baseline], known[plan.candidate]
+
+
+def tuning_findings(values: Values, plan: Plan) -> Iterator[Finding]:
+    """What no metric tells: another template or other special tokens, and samples that flipped in both directions."""
+    if not is_tuning(plan):
+        return
+    yield from _template_change(*sides_of(plan))
+    yield from _flips(values, plan)
+
+
+def _template_change(baseline: ResolvedCheckpoint, candidate: ResolvedCheckpoint) -> Iterator[Finding]:
+    changes = []
+    if baseline.identity.template_digest != candidate.identity.template_digest:
+        changes.append("the chat template")
+    left, right = baseline.tokenizer, candidate.tokenizer
+    if left and right and (left.bos_token, left.adds_bos) != (right.bos_token, right.adds_bos):
+        changes.append("the first token")
+    if left and right and left.end_tokens != right.end_tokens:
+        ends = [" ".join(sorted(side.end_tokens.values())) or "none" for side in (left, right)]
+        changes.append(f"the tokens that end a completion ({ends[0]}, now {ends[1]})")
+    if changes:
+        said = f"{baseline.name} and {candidate.name} differ in {' and in '.join(changes)}"
+        yield Finding(name="template change", sentence=f"Template change: {said}.", metric=None)
+
+
+def _flips(values: Values, plan: Plan) -> Iterator[Finding]:
+    left, right = (values.of(name, FLIPS, None) for name in (plan.baseline, plan.candidate))
+    lost = tuple(one for one in left if one in right and right[one] < left[one])
+    gained = tuple(one for one in left if one in right and right[one] > left[one])
+    if lost:
+        pairs = sum(one in right for one in left)
+        sentence = (
+            f"Capability flips: of {pairs} pairs, {len(lost)} followed all instructions with {plan.baseline} alone "
+            f"and {len(gained)} with {plan.candidate} alone."
+        )
+        yield Finding(name="capability flips", sentence=sentence, metric=FLIPS, sample_ids=lost[:SHOWN])
