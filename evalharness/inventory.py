@@ -159,12 +159,32 @@ temperature = 0.0               # greedy
 {others}"""
 
 
+NO_PAIR = "# no two models here are a pair by their names: make sure that these are what you mean to compare"
+
+
 def config_text(path: Path) -> str:
-    """A commented `evalharness.toml` for the first likely pair on this machine, the other pairs named below."""
-    pairs = likely_pairs(local_models()) or [_placeholder()]
-    others = "".join(f'\n# also found here: "{base.model}" and "{instruct.model}"' for base, instruct in pairs[1:])
-    base, instruct = pairs[0]
-    return CONFIG.format(path=path, base=base.model, instruct=instruct.model, others=others + "\n" * bool(others))
+    """A commented `evalharness.toml` for the first likely pair on this machine, the other pairs named below.
+
+    What a server has pulled goes before what is cached, and that before what is bundled; where two pulled models are
+    no pair by their names, the first base and the first instruct one are written, and the file says so.
+    """
+    models = local_models()
+    pairs = likely_pairs(models)
+    chosen = _first_of_each([model for model in models if model.model.startswith("ollama/")])
+    by_name = [pair for pair in pairs if chosen is None or pair[0].model.startswith("ollama/")]
+    base, instruct = (by_name or [chosen or _placeholder()])[0]
+    others = [pair for pair in pairs if pair != (base, instruct)]
+    remarks = [f'# also found here: "{one.model}" and "{other.model}"' for one, other in others]
+    if not by_name:
+        remarks.insert(0, NO_PAIR)
+    return CONFIG.format(
+        path=path, base=base.model, instruct=instruct.model, others="".join(f"\n{one}" for one in remarks) + "\n"
+    )
+
+
+def _first_of_each(models: list[LocalModel]) -> tuple[LocalModel, LocalModel] | None:
+    found = [next((one for one in models if one.variant == variant), None) for variant in ("base", "instruct")]
+    return (found[0], found[1]) if found[0] and found[1] else None
 
 
 def _placeholder() -> tuple[LocalModel, LocalModel]:
