@@ -254,11 +254,10 @@ def test_init_writes_the_pair_that_was_pulled(server, tmp_path):
 
 
 def test_init_writes_two_pulled_models_that_are_no_pair_by_name_and_says_so(server, tmp_path):
-    server.restart(models=[{"name": name, "like": name} for name in ("gemma3-base", "smollm2")])
     call("init", cwd=tmp_path, env={"OLLAMA_HOST": server.url})
     text = (tmp_path / "evalharness.toml").read_text()
     models = [tomllib.loads(text)["checkpoint"][side]["model"] for side in ("base", "instruct")]
-    assert models == ["ollama/gemma3-base", "ollama/smollm2"]
+    assert models == ["ollama/gemma3-base", "ollama/smollm2-tuned"]
     assert "no two models here are a pair" in text
 
 
