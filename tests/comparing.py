@@ -54,8 +54,8 @@ def outcome(request, value, *, finish_reason="stop"):
     return Completion(request_id=request.id, text="x", finish_reason=finish_reason)
 
 
-def compared(old, new, *, metric=RATE, groups=None, categories=None, replicates=1, metrics=None, seed=0):
-    """Compare two lists of values of one metric, replicate after replicate; None is a failure."""
+def scored(old, new, *, metric=RATE, groups=None, categories=None, replicates=1):
+    """Plan, outcomes and scores of two lists of values of one metric, replicate after replicate; None is a failure."""
     count = len(old) // replicates
     plan = make_plan(groups or [f"g{n}" for n in range(count)], categories=categories, replicates=replicates)
     values = dict(zip([request.id for request in plan.requests], [*old, *new], strict=True))
@@ -66,6 +66,24 @@ def compared(old, new, *, metric=RATE, groups=None, categories=None, replicates=
         for one, value in values.items()
         if value is not None
     ]
+    return plan, outcomes, scores
+
+
+def reordered(plan, outcomes, scores, random_):
+    """The same in another order: samples, requests and scores."""
+    suite, requests, scores = plan.suites[0], list(plan.requests), list(scores)
+    samples = list(suite.samples)
+    for one in (samples, requests, scores):
+        random_.shuffle(one)
+    suite = suite.model_copy(update={"samples": tuple(samples)})
+    return plan.model_copy(update={"suites": (suite,), "requests": tuple(requests)}), outcomes, scores
+
+
+def compared(old, new, *, metric=RATE, groups=None, categories=None, replicates=1, metrics=None, seed=0):
+    """Compare two lists of values of one metric, replicate after replicate; None is a failure."""
+    plan, outcomes, scores = scored(
+        old, new, metric=metric, groups=groups, categories=categories, replicates=replicates
+    )
     return compare(plan, outcomes, scores, metrics or [metric], seed=seed)
 
 

@@ -3,7 +3,9 @@
 import random
 
 import pytest
-from comparing import MEAN, RATE, compared, compared_all, make_plan, outcome
+from comparing import MEAN, RATE, compared, compared_all, make_plan, outcome, reordered, scored
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from evalharness.compare import compare
 from evalharness.records import Metric, Score
@@ -78,7 +80,7 @@ def test_repeating_the_samples_of_a_group_does_not_make_the_evidence_stronger():
     assert copied.minimum_detectable_effect == pytest.approx(alone.minimum_detectable_effect)
 
 
-@pytest.mark.parametrize(("old", "new", "low", "high"), [(0.0, 0.0, -0.3, 0.3), (0.0, 1.0, 0.5, 1.0)])
+@pytest.mark.parametrize(("old", "new", "low", "high"), [(0.0, 0.0, -0.3, 0.3), (0.0, 1.0, 0.4, 1.0)])
 def test_equal_differences_in_groups_never_give_an_interval_of_no_width(old, new, low, high):
     groups = [f"g{n // 2}" for n in range(20)]
     found = overall(compared([old] * 20, [new] * 20, groups=groups))
@@ -178,8 +180,8 @@ def test_a_share_is_taken_before_the_count_is_rounded():
 
 
 def test_an_interval_that_no_test_could_bear_out_is_not_told():
-    [finding] = compared([0.0] * 2, [1.0] * 2).findings
-    assert "(+100 points). Too few pairs (2)" in finding.sentence
+    [finding] = compared([0.0] * 5, [1.0] * 5).findings
+    assert "(+100 points). Too few pairs (5)" in finding.sentence
 
 
 def test_where_nothing_can_be_compared_that_is_said():
@@ -234,3 +236,110 @@ def test_what_a_scorer_could_not_score_is_counted():
         for one in plan.requests
     ]
     assert summary(compare(plan, outcomes, scores, [RATE], seed=0), "old").n_unscored == 2
+
+
+# ---------------------------------------------------------------------------------------- properties
+
+metric = st.sampled_from([RATE, MEAN])
+group = st.integers(0, 8).map(lambda n: f"g{n}")
+SHOWN = ("higher", "lower")
+
+
+@st.composite
+def sides(draw):
+    """A metric, values of two sides that fit it, and groups that may be shared."""
+    which, size = draw(metric), draw(st.integers(2, 24))
+    value = st.sampled_from([0.0, 1.0]) if which is RATE else st.sampled_from([0.0, 0.5, 1.0, 3.0, 7.5, 40.0])
+    values = st.lists(value, min_size=size, max_size=size)
+    alone = [f"g{n}" for n in range(size)]
+    return which, draw(values), draw(values), draw(st.just(alone) | st.lists(group, min_size=size, max_size=size))
+
+
+def numbers(row):
+    ends = (row.interval.low, row.interval.high) if row.interval else (None, None)
+    return {
+        "signed": (row.difference, row.effect_size),
+        "ends": ends,
+        "same": (row.p_value, row.p_adjusted, row.minimum_detectable_effect, row.n_pairs, row.n_groups, row.ties),
+        "rest": (row.pairs_needed, row.method, row.exploratory, row.effect_size_name),
+    }
+
+
+def turned(numbers):
+    return tuple(None if one is None else -one for one in numbers)
+
+
+def near(numbers):
+    return [None if one is None else pytest.approx(one, rel=1e-9, abs=1e-9) for one in numbers]
+
+
+@settings(max_examples=60, deadline=None)
+@given(sides())
+def test_swapping_the_sides_flips_every_sign_and_changes_nothing_else(case):
+    which, old, new, groups = case
+    there = overall(compared(old, new, metric=which, groups=groups), which.name)
+    back = overall(compared(new, old, metric=which, groups=groups), which.name)
+    assert list(numbers(back)["signed"]) == near(turned(numbers(there)["signed"]))
+    assert list(numbers(back)["ends"]) == near(turned(numbers(there)["ends"][::-1]))
+    assert list(numbers(back)["same"]) == near(numbers(there)["same"])
+    assert numbers(back)["rest"] == numbers(there)["rest"]
+    assert (back.wins, back.losses) == (there.losses, there.wins)
+    assert (back.baseline_mean, back.candidate_mean) == (there.candidate_mean, there.baseline_mean)
+    assert back.verdict == {"higher": "lower", "lower": "higher"}.get(there.verdict, there.verdict)
+
+
+@settings(max_examples=40, deadline=None)
+@given(sides(), st.randoms(use_true_random=False))
+def test_shuffling_samples_requests_and_scores_changes_no_number(case, random_):
+    which, old, new, groups = case
+    plan, outcomes, scores = scored(old, new, metric=which, groups=groups)
+    first = compare(plan, outcomes, scores, [which], seed=0)
+    again = compare(*reordered(plan, outcomes, scores, random_), [which], seed=0)
+    assert again.differences == first.differences
+    assert again.summaries == first.summaries
+
+
+@settings(max_examples=60, deadline=None)
+@given(sides(), group, st.booleans())
+def test_adding_a_tied_pair_never_creates_a_difference(case, shared, is_alone):
+    which, old, new, groups = case
+    before = overall(compared(old, new, metric=which, groups=groups), which.name)
+    longer = [*groups, "another" if is_alone else shared]
+    after = overall(compared([*old, 1.0], [*new, 1.0], metric=which, groups=longer), which.name)
+    assert after.p_value is None or before.p_value is None or after.p_value == pytest.approx(before.p_value, abs=1e-9)
+    assert before.verdict in SHOWN or after.verdict not in SHOWN
+
+
+# -------------------------------------------------------------------------------- intervals and power
+
+
+def test_a_rate_in_groups_has_an_interval_as_wide_as_its_groups_allow():
+    """Ten groups of six equal values: six times the samples say no more than ten of them."""
+    values = [1.0] * 24 + [0.0] * 36
+    apart = summary(compared(values, values), "old").interval
+    together = summary(compared(values, values, groups=[f"g{n // 6}" for n in range(60)]), "old").interval
+    assert together.high - together.low > 2 * (apart.high - apart.low)
+    assert 0 < together.low < 0.4 < together.high < 1
+
+
+def test_pairs_that_all_agree_say_what_they_could_have_shown():
+    found = overall(compared([1.0] * 100, [1.0] * 100))
+    assert found.minimum_detectable_effect == pytest.approx(0.078, abs=0.001)
+
+
+def test_the_detectable_effect_grows_with_the_number_of_headline_metrics():
+    few, many = (
+        compared_all(
+            {f"s.m{n}": ([0.0, 1.0] * 20, [1.0, 0.0] * 20) for n in range(count)},
+            [named(f"s.m{n}") for n in range(count)],
+        )
+        for count in (1, 10)
+    )
+    assert overall(many, "s.m0").minimum_detectable_effect > overall(few, "s.m0").minimum_detectable_effect
+
+
+def test_the_effect_size_is_cohens_g_for_pairs_of_rates_and_d_z_for_means():
+    rate = overall(compared([0.0] * 20, [1.0] * 15 + [0.0] * 5))
+    assert (rate.effect_size_name, rate.effect_size) == ("Cohen's g", 0.5)
+    mean = overall(compared([0.0, 0.0, 0.0], [1.0, 2.0, 3.0], metric=MEAN), "s.size")
+    assert (mean.effect_size_name, mean.effect_size) == ("d_z", 2.0)

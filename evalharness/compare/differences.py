@@ -7,24 +7,17 @@ from functools import cached_property
 
 import numpy as np
 
-from evalharness.compare.values import RESAMPLES, BySample, Values, by_group
+from evalharness.compare.values import RESAMPLES, Groups, Mask, Values, by_group, grouped
+from evalharness.power import detectable_difference, detectable_shift, fewest_pairs, pairs_to_detect, pairs_to_shift
 from evalharness.records import Interval, Metric, PairedDifference, Verdict
-from evalharness.stats import (
-    bootstrap_means,
-    detectable_difference,
-    group_weights,
-    holm,
-    mcnemar,
-    newcombe,
-    pairs_to_detect,
-    sign_flips,
-    smallest_p,
-)
+from evalharness.stats import Floats, cohens_g, holm, mcnemar, resample, sign_flips, smallest_p, tango
 
 ALPHA = 0.05
-BINARY = "exact McNemar test; Newcombe's paired score interval"
+BINARY = "exact McNemar test; Tango's paired score interval"
 RESAMPLED = "sign-flip permutation test; bootstrap interval over groups"
 NONE = "not tested"
+COHENS_G = "Cohen's g"
+D_Z = "d_z"
 
 
 @dataclass(frozen=True)
@@ -33,32 +26,59 @@ class Pairs:
 
     metric: Metric
     category: str | None
-    baseline: BySample
-    candidate: BySample
-    group_of: dict[str, str]
+    there: Mask
+    """Which of all samples have both values, shape (n_samples,)."""
+    baseline: Floats
+    candidate: Floats
+    groups: Groups
     p_value: float | None = None
     interval: Interval | None = None
 
     @cached_property
-    def n_groups(self) -> int:
-        """Independent units."""
-        return len(set(self.group_of.values()))
-
-    @property
-    def clustered(self) -> bool:
-        """Whether some samples share a group."""
-        return self.n_groups < len(self.baseline)
+    def n_pairs(self) -> int:
+        """Samples with both values."""
+        return self.baseline.size
 
     @cached_property
-    def difference(self) -> BySample:
-        """Candidate minus baseline, by sample."""
-        return {sample: self.candidate[sample] - self.baseline[sample] for sample in self.baseline}
+    def n_groups(self) -> int:
+        """Independent units."""
+        return np.unique(self.groups).size
+
+    @cached_property
+    def difference(self) -> Floats:
+        """Candidate minus baseline, shape (n_pairs,)."""
+        return self.candidate - self.baseline
+
+    @property
+    def mean_difference(self) -> float | None:
+        """None without a pair."""
+        return float(self.difference.sum()) / self.n_pairs if self.n_pairs else None
+
+    @cached_property
+    def wins(self) -> int:
+        """Pairs in which the candidate's value is larger."""
+        return int((self.difference > 0).sum())
+
+    @cached_property
+    def losses(self) -> int:
+        """Pairs in which the baseline's value is larger."""
+        return int((self.difference < 0).sum())
 
     @cached_property
     def is_binary(self) -> bool:
         """Whether each pair is two independent 0/1 values, so that exact tests apply."""
-        numbers = {*self.baseline.values(), *self.candidate.values()}
-        return self.metric.kind == "rate" and not self.clustered and numbers <= {0.0, 1.0}
+        if self.metric.kind != "rate" or self.n_groups < self.n_pairs:
+            return False
+        return {*np.unique(self.baseline), *np.unique(self.candidate)} <= {0.0, 1.0}
+
+    @cached_property
+    def spread(self) -> float:
+        """Standard deviation, over groups, of a group's contribution to the mean difference; 0 where there is none."""
+        if self.n_groups < 2:
+            return 0.0
+        # A group counts by all its samples: the sum over its samples, relative to the mean size of a group.
+        sums, _ = grouped(self.difference, self.groups)
+        return float(np.std(sums, ddof=1)) * self.n_groups / self.n_pairs
 
 
 def differences_of(
@@ -71,11 +91,11 @@ def differences_of(
     tested = [
         pairs
         for category in values.categories
-        for pairs in _tested(values, _pairs(values, metrics, baseline, candidate, category), seed)
+        for pairs in _tested(_pairs(values, metrics, baseline, candidate, category), seed)
     ]
     family = [one for one in tested if _is_headline(one) and one.p_value is not None]
     adjusted = dict(zip(map(id, family), holm([one.p_value or 0.0 for one in family]), strict=True))
-    truncated = values.truncated[baseline] | values.truncated[candidate]
+    truncated = values.mask(values.truncated[baseline] | values.truncated[candidate])
     return [_row(one, adjusted.get(id(one)), len(family), truncated) for one in tested]
 
 
@@ -88,47 +108,42 @@ def _pairs(
 ) -> list[Pairs]:
     found = []
     for metric in metrics:
-        left, right = values.of(baseline, metric.name, category), values.of(candidate, metric.name, category)
-        both = [sample for sample in left if sample in right]
-        if both or category is None:
-            sides = ({one: left[one] for one in both}, {one: right[one] for one in both})
-            found.append(Pairs(metric, category, *sides, {one: values.samples[one].group for one in both}))
+        left, right = values.column(baseline, metric.name), values.column(candidate, metric.name)
+        there = values.in_category(category) & ~np.isnan(left) & ~np.isnan(right)
+        if category is None or there.any():
+            found.append(Pairs(metric, category, there, left[there], right[there], values.groups[there]))
     return found
 
 
-def _tested(values: Values, found: list[Pairs], seed: int) -> list[Pairs]:
+def _tested(found: list[Pairs], seed: int) -> list[Pairs]:
     """Fill in tests and intervals: exact for binary pairs, the others resampled together in one go."""
+    filled = {id(pairs): _exact(pairs) for pairs in found if pairs.n_pairs and pairs.is_binary}
     resampled = [pairs for pairs in found if pairs.n_groups > 1 and not pairs.is_binary]
-    filled = {id(pairs): _exact(pairs) for pairs in found if pairs.baseline and pairs.is_binary}
     if resampled:
-        sums, counts = by_group(values, [pairs.difference for pairs in resampled])
-        ends = bootstrap_means(sums, counts, group_weights(len(sums), n_resamples=RESAMPLES, seed=seed))
-        p_values = sign_flips(sums, seed=seed)
-        for pairs, (low, high), p_value in zip(resampled, ends, p_values, strict=True):
-            uniform = len(set(pairs.difference.values())) == 1
-            filled[id(pairs)] = _uniform(pairs, p_value) if uniform else _with(pairs, p_value, low, high)
+        sums, counts = by_group([(pairs.difference, pairs.groups) for pairs in resampled])
+        drawn = resample(sums, counts, seed=seed, n_resamples=RESAMPLES)
+        for column, (pairs, p_value) in enumerate(zip(resampled, sign_flips(sums, seed=seed), strict=True)):
+            if np.ptp(pairs.difference) == 0:
+                filled[id(pairs)] = _uniform(pairs, p_value)
+            else:
+                ends = drawn.percentile(column) if pairs.metric.kind == "rate" else drawn.widest_t(column)
+                filled[id(pairs)] = _with(pairs, p_value, *ends)
     return [filled.get(id(pairs), pairs) for pairs in found]
 
 
 def _exact(pairs: Pairs) -> Pairs:
-    wins, losses = _wins(pairs), _losses(pairs)
-    both = sum(pairs.baseline[sample] == 1 == pairs.candidate[sample] for sample in pairs.baseline)
-    low, high = newcombe(both, wins, losses, len(pairs.baseline) - both - wins - losses)
-    return _with(pairs, mcnemar(wins, losses), low, high)
+    return _with(pairs, mcnemar(pairs.wins, pairs.losses), *tango(pairs.wins, pairs.losses, pairs.n_pairs))
 
 
 def _uniform(pairs: Pairs, p_value: float) -> Pairs:
     """Resampling equal differences gives an interval of no width, which would be no evidence.
 
-    A rate gets Newcombe's interval with the groups as the pairs; anything else gets none.
+    A rate gets Tango's interval with the groups as the pairs; anything else gets none.
     """
     if pairs.metric.kind != "rate":
         return replace(pairs, p_value=p_value)
-    shares = [sum(side.values()) / len(side) for side in (pairs.baseline, pairs.candidate)]
-    both, neither = round(min(shares) * pairs.n_groups), round((1 - max(shares)) * pairs.n_groups)
-    differ = pairs.n_groups - both - neither
-    low, high = newcombe(both, *((differ, 0) if shares[1] > shares[0] else (0, differ)), neither)
-    return _with(pairs, p_value, low, high)
+    differ = round(float(pairs.difference[0]) * pairs.n_groups)
+    return _with(pairs, p_value, *tango(max(differ, 0), max(-differ, 0), pairs.n_groups))
 
 
 def _with(pairs: Pairs, p_value: float, low: float, high: float) -> Pairs:
@@ -137,41 +152,41 @@ def _with(pairs: Pairs, p_value: float, low: float, high: float) -> Pairs:
     return replace(pairs, p_value=p_value, interval=Interval(low=low, high=high))
 
 
-def _wins(pairs: Pairs) -> int:
-    return sum(difference > 0 for difference in pairs.difference.values())
-
-
-def _losses(pairs: Pairs) -> int:
-    return sum(difference < 0 for difference in pairs.difference.values())
-
-
-def _row(pairs: Pairs, p_adjusted: float | None, n_tests: int, truncated: set[str]) -> PairedDifference:
-    n_pairs, differences = len(pairs.baseline), list(pairs.difference.values())
-    difference = sum(differences) / n_pairs if n_pairs else None
-    verdict = _verdict(pairs, difference, p_adjusted, n_tests)
+def _row(pairs: Pairs, p_adjusted: float | None, n_tests: int, truncated: Mask) -> PairedDifference:
+    difference = pairs.mean_difference
+    tests = max(n_tests, 1) if _is_headline(pairs) else 1
+    verdict = _verdict(pairs, difference, p_adjusted, tests)
     shown = verdict in ("higher", "lower")
-    wins, losses = _wins(pairs), _losses(pairs)
     return PairedDifference(
         metric=pairs.metric.name,
         category=pairs.category,
-        n_pairs=n_pairs,
+        n_pairs=pairs.n_pairs,
         n_groups=pairs.n_groups,
-        baseline_mean=sum(pairs.baseline.values()) / n_pairs if n_pairs else None,
-        candidate_mean=sum(pairs.candidate.values()) / n_pairs if n_pairs else None,
+        baseline_mean=float(pairs.baseline.mean()) if pairs.n_pairs else None,
+        candidate_mean=float(pairs.candidate.mean()) if pairs.n_pairs else None,
         difference=difference,
         interval=pairs.interval,
         p_value=pairs.p_value,
         p_adjusted=p_adjusted,
-        wins=wins,
-        ties=n_pairs - wins - losses,
-        losses=losses,
-        n_truncated=len(truncated & set(pairs.baseline)),
+        wins=pairs.wins,
+        ties=pairs.n_pairs - pairs.wins - pairs.losses,
+        losses=pairs.losses,
+        n_truncated=int((truncated & pairs.there).sum()),
         method=NONE if pairs.p_value is None else BINARY if pairs.is_binary else RESAMPLED,
         verdict=verdict,
-        minimum_detectable_effect=_detectable(pairs),
-        pairs_needed=None if shown else _needed(pairs, difference, n_tests if _is_headline(pairs) else 1),
+        minimum_detectable_effect=_detectable(pairs, tests),
+        pairs_needed=None if shown else _needed(pairs, difference, tests),
+        effect_size=_effect_size(pairs, difference),
+        effect_size_name=COHENS_G if pairs.is_binary else D_Z,
         exploratory=not _is_headline(pairs),
     )
+
+
+def _effect_size(pairs: Pairs, difference: float | None) -> float | None:
+    """Both turn with the sides; an odds ratio of pairs would be infinite where nothing was lost."""
+    if pairs.is_binary:
+        return cohens_g(pairs.wins, pairs.losses) if pairs.wins + pairs.losses else None
+    return difference / pairs.spread if difference is not None and pairs.spread else None
 
 
 def _verdict(pairs: Pairs, difference: float | None, p_adjusted: float | None, n_tests: int) -> Verdict:
@@ -179,46 +194,32 @@ def _verdict(pairs: Pairs, difference: float | None, p_adjusted: float | None, n
     p_value = pairs.p_value if p_adjusted is None else p_adjusted
     if difference and p_value is not None and p_value < ALPHA:
         return "higher" if difference > 0 else "lower"
-    tests = n_tests if p_adjusted is not None else 1
-    if p_value is None or smallest_p(pairs.n_groups) * tests >= ALPHA:
+    if p_value is None or smallest_p(pairs.n_groups) * n_tests >= ALPHA:
         return "too few pairs"
     return "no difference shown"
 
 
-def _spread(pairs: Pairs) -> float:
-    """Standard deviation, over groups, of a group's contribution to the mean difference; 0 where there is none."""
-    if pairs.n_groups < 2:
-        return 0.0
-    if not pairs.clustered:
-        return float(np.std(list(pairs.difference.values()), ddof=1))
-    # A group counts by all its samples: the sum over its samples, relative to the mean size of a group.
-    return float(np.std(_group_sums(pairs), ddof=1)) * pairs.n_groups / len(pairs.baseline)
-
-
-def _group_sums(pairs: Pairs) -> list[float]:
-    sums: dict[str, float] = {}
-    for sample, difference in pairs.difference.items():
-        group = pairs.group_of[sample]
-        sums[group] = sums.get(group, 0.0) + difference
-    return list(sums.values())
-
-
-def _detectable(pairs: Pairs) -> float | None:
+def _detectable(pairs: Pairs, n_tests: int) -> float | None:
     """None where the pairs say nothing about the spread, or where no difference at all could be shown."""
-    spread = _spread(pairs)
-    if spread == 0:
+    level = ALPHA / n_tests
+    if pairs.n_groups < fewest_pairs(level):
         return None
-    found = detectable_difference(pairs.n_groups, spread=spread)
     if pairs.is_binary:
-        # Six pairs must differ, all one way, before the exact test can reach 5 %.
-        found = max(found, 6 / len(pairs.baseline))
+        return detectable_shift(pairs.n_pairs, disagreeing=(pairs.wins + pairs.losses) / pairs.n_pairs, level=level)
+    if pairs.spread == 0:
+        return None
+    found = detectable_difference(pairs.n_groups, spread=pairs.spread, level=level)
     return found if pairs.metric.kind == "mean" or found <= 1 else None
 
 
 def _needed(pairs: Pairs, difference: float | None, n_tests: int) -> int | None:
-    spread = _spread(pairs)
-    if not difference or spread == 0:
+    if not difference:
         return None
-    groups = pairs_to_detect(difference, spread=spread, n_tests=max(n_tests, 1))
-    needed = math.ceil(groups * len(pairs.baseline) / pairs.n_groups)
-    return needed if needed > len(pairs.baseline) else None
+    if pairs.is_binary:
+        needed = pairs_to_shift(difference, disagreeing=(pairs.wins + pairs.losses) / pairs.n_pairs, n_tests=n_tests)
+    elif pairs.spread:
+        groups = pairs_to_detect(difference, spread=pairs.spread, n_tests=n_tests)
+        needed = math.ceil(groups * pairs.n_pairs / pairs.n_groups)
+    else:
+        return None
+    return needed if needed > pairs.n_pairs else None

@@ -1,10 +1,29 @@
 """Each metric over each checkpoint, with n and a 95 % interval."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from evalharness.compare.values import RESAMPLES, BySample, Values, by_group
+import numpy as np
+
+from evalharness.compare.values import RESAMPLES, Groups, Mask, Values, by_group, grouped
 from evalharness.records import Interval, Metric, Summary
-from evalharness.stats import bootstrap_means, group_weights, wilson
+from evalharness.stats import Floats, effective_size, resample, wilson
+
+
+@dataclass(frozen=True)
+class Column:
+    """The values of one metric in one category."""
+
+    metric: Metric
+    there: Mask
+    """Which of all samples have a value, shape (n_samples,)."""
+    numbers: Floats
+    groups: Groups
+
+    @property
+    def is_resampled(self) -> bool:
+        """Whether the interval of its mean comes from the bootstrap: it needs two groups and two values."""
+        return self.metric.kind == "mean" and np.unique(self.groups).size > 1 and bool(np.ptp(self.numbers) > 0)
 
 
 def summaries_of(values: Values, metrics: Sequence[Metric], *, seed: int) -> list[Summary]:
@@ -18,68 +37,48 @@ def summaries_of(values: Values, metrics: Sequence[Metric], *, seed: int) -> lis
 
 
 def _rows(values: Values, metrics: Sequence[Metric], checkpoint: str, category: str | None, seed: int) -> list[Summary]:
-    columns = {metric.name: values.of(checkpoint, metric.name, category) for metric in metrics}
-    intervals = _intervals(values, metrics, columns, seed)
-    return [
-        _row(values, metric.name, checkpoint, category, columns[metric.name], intervals.get(metric.name))
-        for metric in metrics
-        if columns[metric.name] or category is None
-    ]
+    columns = [_column(values, metric, checkpoint, category) for metric in metrics]
+    columns = [one for one in columns if one.numbers.size or category is None]
+    intervals = _resampled([one for one in columns if one.is_resampled], seed)
+    return [_row(values, one, checkpoint, category, intervals.get(one.metric.name) or _exact(one)) for one in columns]
 
 
-def _intervals(
-    values: Values, metrics: Sequence[Metric], columns: dict[str, BySample], seed: int
-) -> dict[str, Interval]:
-    """Wilson for a rate of independent samples; else the bootstrap over groups, where there are two or more."""
-    found: dict[str, Interval | None] = {}
-    resampled = []
-    for metric in metrics:
-        column = columns[metric.name]
-        if (
-            metric.kind == "rate"
-            and column
-            and not values.is_clustered(list(column))
-            and set(column.values()) <= {0, 1}
-        ):
-            low, high = wilson(sum(column.values()), len(column))
-            found[metric.name] = Interval(low=low, high=high)
-        elif len({values.samples[sample].group for sample in column}) > 1:
-            resampled.append(metric)
-    if resampled:
-        sums, counts = by_group(values, [columns[metric.name] for metric in resampled])
-        ends = bootstrap_means(sums, counts, group_weights(len(sums), n_resamples=RESAMPLES, seed=seed))
-        for metric, pair in zip(resampled, ends, strict=True):
-            uniform = len(set(columns[metric.name].values())) == 1
-            found[metric.name] = _uniform(values, metric, columns[metric.name]) if uniform else _clipped(metric, *pair)
-    return {name: interval for name, interval in found.items() if interval is not None}
+def _column(values: Values, metric: Metric, checkpoint: str, category: str | None) -> Column:
+    numbers = values.column(checkpoint, metric.name)
+    there = values.in_category(category) & ~np.isnan(numbers)
+    return Column(metric, there, numbers[there], values.groups[there])
 
 
-def _uniform(values: Values, metric: Metric, column: BySample) -> Interval | None:
-    """Resampling equal values gives no width: a rate gets Wilson's interval with the groups as units, a mean none."""
-    if metric.kind != "rate":
+def _exact(column: Column) -> Interval | None:
+    """Wilson's interval of a rate, at the number of independent values that its groups are worth; a mean has none."""
+    if column.metric.kind != "rate" or not column.numbers.size:
         return None
-    groups = len({values.samples[sample].group for sample in column})
-    low, high = wilson(next(iter(column.values())) * groups, groups)
+    sums, counts = grouped(column.numbers, column.groups)
+    independent = len(sums) == len(column.numbers) and set(np.unique(column.numbers)) <= {0.0, 1.0}
+    size = float(len(sums)) if independent else effective_size(sums, counts)
+    low, high = wilson(float(sums.sum()) / float(counts.sum()) * size, size)
     return Interval(low=low, high=high)
 
 
-def _clipped(metric: Metric, low: float, high: float) -> Interval:
-    return Interval(low=max(low, 0.0), high=min(high, 1.0)) if metric.kind == "rate" else Interval(low=low, high=high)
+def _resampled(columns: Sequence[Column], seed: int) -> dict[str, Interval]:
+    if not columns:
+        return {}
+    sums, counts = by_group([(one.numbers, one.groups) for one in columns])
+    drawn = resample(sums, counts, seed=seed, n_resamples=RESAMPLES)
+    ends = [drawn.widest_t(index) for index in range(len(columns))]
+    return {one.metric.name: Interval(low=low, high=high) for one, (low, high) in zip(columns, ends, strict=True)}
 
 
-def _row(
-    values: Values, metric: str, checkpoint: str, category: str | None, column: BySample, interval: Interval | None
-) -> Summary:
-    there = {one.id for one in values.samples.values() if category in (None, one.category)}
-    scorer = metric.partition(".")[0]
+def _row(values: Values, column: Column, checkpoint: str, category: str | None, interval: Interval | None) -> Summary:
+    inside, scorer = values.in_category(category), column.metric.name.partition(".")[0]
     return Summary(
-        metric=metric,
+        metric=column.metric.name,
         checkpoint=checkpoint,
         category=category,
-        n=len(column),
-        n_unscored=len(values.unscored[checkpoint][scorer] & there),
-        n_failures=len(values.failed[checkpoint] & there),
-        n_truncated=len(values.truncated[checkpoint] & set(column)),
-        mean=sum(column.values()) / len(column) if column else None,
+        n=column.numbers.size,
+        n_unscored=int((values.mask(values.unscored[checkpoint].get(scorer, set())) & inside).sum()),
+        n_failures=int((values.mask(values.failed[checkpoint]) & inside).sum()),
+        n_truncated=int((values.mask(values.truncated[checkpoint]) & column.there).sum()),
+        mean=float(column.numbers.mean()) if column.numbers.size else None,
         interval=interval,
     )
