@@ -343,3 +343,36 @@ def test_the_effect_size_is_cohens_g_for_pairs_of_rates_and_d_z_for_means():
     assert (rate.effect_size_name, rate.effect_size) == ("Cohen's g", 0.5)
     mean = overall(compared([0.0, 0.0, 0.0], [1.0, 2.0, 3.0], metric=MEAN), "s.size")
     assert (mean.effect_size_name, mean.effect_size) == ("d_z", 2.0)
+
+
+# ------------------------------------------------------------------------------ more than two checkpoints
+
+
+def test_every_other_checkpoint_is_compared_with_the_baseline_on_its_own():
+    plan = make_plan([f"g{n}" for n in range(8)])
+    extra = plan.checkpoints[1].model_copy(
+        update={"checkpoint": plan.checkpoints[1].checkpoint.model_copy(update={"name": "third"})}
+    )
+    asked = [one for one in plan.requests if one.checkpoint == "new"]
+    third = [one.model_copy(update={"checkpoint": "third", "id": f"third-{one.id}"}) for one in asked]
+    plan = plan.model_copy(update={"checkpoints": (*plan.checkpoints, extra), "requests": (*plan.requests, *third)})
+    hits = {"old": 0.0, "new": 0.0, "third": 1.0}
+    scores = [
+        Score(request_id=one.id, scorer="s", version="1", status="scored", values={"hit": hits[one.checkpoint]})
+        for one in plan.requests
+    ]
+    found = compare(plan, {one.id: outcome(one, 1.0) for one in plan.requests}, scores, [RATE], seed=0)
+    assert found.differences[0].difference == 0
+    [further] = found.further
+    assert (further.candidate, further.differences[0].difference, further.differences[0].verdict) == (
+        "third",
+        1,
+        "higher",
+    )
+    assert "third in 8 of 8" in further.findings[0].sentence
+
+
+def test_an_interval_of_a_length_ends_at_zero():
+    size = MEAN.model_copy(update={"lowest": 0.0})
+    summary = compared([0.0, 0.0, 0.0, 9.0], [1.0] * 4, metric=size).summaries[0]
+    assert summary.interval.low == 0

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from evalharness.compare.differences import differences_of
 from evalharness.compare.findings import findings_of, warnings_of
 from evalharness.compare.summaries import summaries_of
-from evalharness.compare.values import tabulate
-from evalharness.records import Comparison, Completion, Failure, Metric, Plan, Score
+from evalharness.compare.values import Values, tabulate
+from evalharness.records import Comparison, Completion, Failure, FurtherComparison, Metric, Plan, Score
 
 __all__ = ["compare"]
 
@@ -23,25 +23,34 @@ def compare(
     *,
     seed: int,
 ) -> Comparison:
-    """Sum up each checkpoint and compare the candidate with the baseline.
+    """Sum up each checkpoint, and compare the candidate and any other checkpoint with the baseline.
 
     Args:
         plan: names the two sides, the samples and the requests.
         outcomes: by request id.
         scores: of any scorers.
-        metrics: what the scores' values mean; the headline ones are tested together (Holm).
+        metrics: what the scores' values mean; the headline ones are tested together (Holm), for each candidate.
         seed: of the bootstrap and the permutations.
     """
     values = tabulate(plan, outcomes, scores)
-    summaries = summaries_of(values, metrics, seed=seed)
-    differences = differences_of(values, metrics, plan.baseline, plan.candidate, seed=seed)
+    others = [one.name for one in plan.checkpoints if one.name not in (plan.baseline, plan.candidate)]
+    main, *further = (_against_baseline(values, metrics, plan, name, seed) for name in (plan.candidate, *others))
     return Comparison(
         baseline=plan.baseline,
         candidate=plan.candidate,
         seed=seed,
         metrics=tuple(metrics),
-        summaries=tuple(summaries),
-        differences=tuple(differences),
-        findings=tuple(findings_of(values, metrics, differences, plan)),
+        summaries=tuple(summaries_of(values, metrics, seed=seed)),
+        differences=main.differences,
+        findings=main.findings,
         warnings=tuple(warnings_of(plan, outcomes)),
+        further=tuple(further),
     )
+
+
+def _against_baseline(
+    values: Values, metrics: Sequence[Metric], plan: Plan, candidate: str, seed: int
+) -> FurtherComparison:
+    differences = differences_of(values, metrics, plan.baseline, candidate, seed=seed)
+    findings = findings_of(values, metrics, differences, plan.model_copy(update={"candidate": candidate}))
+    return FurtherComparison(candidate=candidate, differences=tuple(differences), findings=tuple(findings))

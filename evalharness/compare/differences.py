@@ -147,9 +147,9 @@ def _uniform(pairs: Pairs, p_value: float) -> Pairs:
 
 
 def _with(pairs: Pairs, p_value: float, low: float, high: float) -> Pairs:
-    if pairs.metric.kind == "rate":
-        low, high = max(low, -1.0), min(high, 1.0)
-    return replace(pairs, p_value=p_value, interval=Interval(low=low, high=high))
+    lowest, highest = pairs.metric.bounds
+    interval = Interval(low=low, high=high).within(lowest - highest, highest - lowest)
+    return replace(pairs, p_value=p_value, interval=interval)
 
 
 def _row(pairs: Pairs, p_adjusted: float | None, n_tests: int, truncated: Mask) -> PairedDifference:

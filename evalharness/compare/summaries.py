@@ -66,7 +66,10 @@ def _resampled(columns: Sequence[Column], seed: int) -> dict[str, Interval]:
     sums, counts = by_group([(one.numbers, one.groups) for one in columns])
     drawn = resample(sums, counts, seed=seed, n_resamples=RESAMPLES)
     ends = [drawn.widest_t(index) for index in range(len(columns))]
-    return {one.metric.name: Interval(low=low, high=high) for one, (low, high) in zip(columns, ends, strict=True)}
+    return {
+        one.metric.name: Interval(low=low, high=high).within(*one.metric.bounds)
+        for one, (low, high) in zip(columns, ends, strict=True)
+    }
 
 
 def _row(values: Values, column: Column, checkpoint: str, category: str | None, interval: Interval | None) -> Summary:
