@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from evalharness.completion.state import NON_ANSWERS
-from evalharness.constraints import check, check_loose
+from evalharness.constraints import judge
 from evalharness.records import Metric, Sample, Score
 from evalharness.scorers import Item
 
@@ -15,6 +15,7 @@ METRICS = (
         kind="rate",
         better="higher",
         headline=True,
+        needs_end=True,
     ),
     Metric(
         name="instruction.prompt_loose",
@@ -22,6 +23,7 @@ METRICS = (
         description="The same, where the first or last line and asterisks may be left out.",
         kind="rate",
         better="higher",
+        needs_end=True,
     ),
     Metric(
         name="instruction.instruction_strict",
@@ -29,6 +31,7 @@ METRICS = (
         description="Share of a sample's constraints that are kept, taken strictly.",
         kind="mean",
         better="higher",
+        needs_end=True,
     ),
     Metric(
         name="instruction.instruction_loose",
@@ -36,6 +39,7 @@ METRICS = (
         description="The same, where the first or last line and asterisks may be left out.",
         kind="mean",
         better="higher",
+        needs_end=True,
     ),
 )
 
@@ -44,11 +48,11 @@ class InstructionFollowing:
     """Checks a sample's constraints, strictly and loosely (IFEval, arXiv:2311.07911).
 
     A completion that is no answer (empty, an echo, a loop, a continuation, a self-dialogue) follows nothing, though
-    a loop may well hold no comma. IFEval has no such rule; on answers the two agree.
+    a loop may well hold no comma. IFEval has no such rule. On the published GPT-4 responses it changes no verdict.
     """
 
     name = "instruction"
-    version = "1"
+    version = "2"
     metrics = METRICS
 
     def score(self, items: Sequence[Item]) -> list[Score]:
@@ -64,8 +68,8 @@ class InstructionFollowing:
         if state.name in NON_ANSWERS and not _asks_for_the_prompt(sample):
             values = dict.fromkeys((metric.name.partition(".")[2] for metric in METRICS), 0.0)
             return Score(**head, status="scored", label="no_answer", values=values, explanation=state.reason)
-        strict = [check(one, completion.text) for one in sample.constraints]
-        loose = [check_loose(one, completion.text) for one in sample.constraints]
+        verdicts = [judge(one, completion.text) for one in sample.constraints]
+        strict, loose = [one.strict for one in verdicts], [one.loose for one in verdicts]
         broken = [one.kind for one, kept in zip(sample.constraints, strict, strict=True) if not kept]
         return Score(
             **head,

@@ -1,0 +1,122 @@
+"""Lengths and forms: `length_constraints:`, `detectable_format:`, `combination:`, `startend:`, `punctuation:`."""
+
+import json
+import re
+
+from evalharness.constraints.keywords import relates
+from evalharness.constraints.kind import Kind, Parameters, count, phrase, position, relation
+from evalharness.constraints.sentences import count_sentences
+
+YES_NO_MAYBE = ("My answer is yes.", "My answer is no.", "My answer is maybe.")
+STAR_LINE = "******"
+WORD = re.compile(r"\w+")
+BULLET = re.compile(r"^[^\S\n]*(?:\*[^*].*|-.*)$", re.MULTILINE)
+HIGHLIGHT = re.compile(r"\*([^\n*]*)\*")
+DOUBLE_HIGHLIGHT = re.compile(r"\*\*([^\n*]*)\*\*")
+DIVIDER = re.compile(r"\s?\*\*\*\s?")
+FENCES = ("```json", "```Json", "```JSON", "```")
+PUNCTUATION = re.compile(r"[.,?!'\"]")
+
+
+def _words(text: str, p: Parameters) -> bool:
+    return relates(len(WORD.findall(text)), p["relation"], p["num_words"])
+
+
+def _sentences(text: str, p: Parameters) -> bool:
+    return relates(count_sentences(text), p["relation"], p["num_sentences"])
+
+
+def _paragraphs(text: str, p: Parameters) -> bool:
+    parts = [bool(part.strip()) for part in DIVIDER.split(text)]
+    return all(parts[1:-1]) and sum(parts) == int(p["num_paragraphs"])
+
+
+def _nth_paragraph(text: str, p: Parameters) -> bool:
+    parts = text.split("\n\n")
+    if sum(bool(part.strip()) for part in parts) != p["num_paragraphs"]:
+        return False
+    words = parts[p["nth_paragraph"] - 1].split(maxsplit=1)
+    first = PUNCTUATION.split(words[0].lstrip("'").lstrip('"'), maxsplit=1)[0] if words else ""
+    return first.lower() == str(p["first_word"]).lower()
+
+
+def _bullets(text: str, p: Parameters) -> bool:
+    return len(BULLET.findall(text)) == int(p["num_bullets"])
+
+
+def _highlights(text: str, p: Parameters) -> bool:
+    found = HIGHLIGHT.findall(text) + DOUBLE_HIGHLIGHT.findall(text)
+    return sum(bool(inner.strip()) for inner in found) >= int(p["num_highlights"])
+
+
+def _sections(text: str, p: Parameters) -> bool:
+    marks = re.findall(rf"{re.escape(p['section_spliter'].strip())}\s?\d+", text)
+    return len(marks) >= int(p["num_sections"])
+
+
+def _title(text: str, p: Parameters) -> bool:
+    """By hand, because `<<[^\\n]+>>` takes quadratic time on angles that never close."""
+    for line in text.split("\n"):
+        start, end = line.find("<<"), line.rfind(">>")
+        if 0 <= start < end - 2 and line[start : end + 2].lstrip("<").rstrip(">").strip():
+            return True
+    return False
+
+
+def _json(text: str, p: Parameters) -> bool:
+    inner = text.strip()
+    for fence in FENCES:
+        inner = inner.removeprefix(fence)
+    try:
+        json.loads(inner.removesuffix("```").strip())
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _constrained(text: str, p: Parameters) -> bool:
+    return any(option in text for option in YES_NO_MAYBE)
+
+
+def _repeat_prompt(text: str, p: Parameters) -> bool:
+    return text.strip().lower().startswith(p["prompt_to_repeat"].strip().lower())
+
+
+def _two_responses(text: str, p: Parameters) -> bool:
+    parts = [part.strip() for part in text.split(STAR_LINE)]
+    answers = [part for part in parts if part]
+    return all(parts[1:-1]) and len(answers) == 2 and answers[0] != answers[1]
+
+
+def _ends(text: str, p: Parameters) -> bool:
+    return text.strip().strip('"').lower().endswith(p["end_phrase"].strip().lower())
+
+
+def _quoted(text: str, p: Parameters) -> bool:
+    stripped = text.strip()
+    return len(stripped) > 1 and stripped[0] == stripped[-1] == '"'
+
+
+def _no_comma(text: str, p: Parameters) -> bool:
+    return "," not in text
+
+
+KINDS = {
+    "length_constraints:number_words": Kind(_words, {"relation": relation, "num_words": count}),
+    "length_constraints:number_sentences": Kind(_sentences, {"relation": relation, "num_sentences": count}),
+    "length_constraints:number_paragraphs": Kind(_paragraphs, {"num_paragraphs": count}),
+    "length_constraints:nth_paragraph_first_word": Kind(
+        _nth_paragraph, {"num_paragraphs": position, "nth_paragraph": position, "first_word": phrase}
+    ),
+    "detectable_format:number_bullet_lists": Kind(_bullets, {"num_bullets": count}),
+    "detectable_format:number_highlighted_sections": Kind(_highlights, {"num_highlights": count}),
+    "detectable_format:multiple_sections": Kind(_sections, {"section_spliter": phrase, "num_sections": count}),
+    "detectable_format:title": Kind(_title),
+    "detectable_format:json_format": Kind(_json),
+    "detectable_format:constrained_response": Kind(_constrained),
+    "combination:repeat_prompt": Kind(_repeat_prompt, {"prompt_to_repeat": phrase}),
+    "combination:two_responses": Kind(_two_responses),
+    "startend:end_checker": Kind(_ends, {"end_phrase": phrase}),
+    "startend:quotation": Kind(_quoted),
+    "punctuation:no_comma": Kind(_no_comma),
+}
