@@ -121,7 +121,16 @@ def _read_samples(path: Path) -> Iterator[Sample]:
 
 
 def _sample(line: str, where: str) -> Sample:
-    data = _parse(line, where)
+    return sample_from(_parse(line, where), where)
+
+
+def sample_from(fields: dict[str, Any], where: str) -> Sample:
+    """A sample from the fields of a line of `samples.jsonl`, with every check that a suite on disk gets.
+
+    Raises:
+        SuiteError: a field is missing, unknown or wrong; the message begins with `where`.
+    """
+    data = dict(fields)
     _refuse_unknown(data, SAMPLE_KEYS, where)
     if ("prompt" in data) == ("messages" in data):
         raise SuiteError(f"{where} needs either prompt or messages", fix="give one of the two")

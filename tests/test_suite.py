@@ -142,10 +142,15 @@ def shipped(request):
     return load_suite(request.param)
 
 
-def test_a_shipped_suite_covers_what_it_is_for(shipped):
-    assert {sample.kind for sample in shipped.samples} == {"instruction", "continuation"}
-    assert {sample.expected for sample in shipped.samples} >= {"comply", "refuse"}
-    assert any(sample.constraints for sample in shipped.samples)
+@pytest.mark.parametrize("name", ["smoke", "core"])
+def test_a_suite_for_a_quick_look_covers_all_scorers(name):
+    samples = load_suite(name).samples
+    assert {sample.kind for sample in samples} == {"instruction", "continuation"}
+    assert {sample.expected for sample in samples} >= {"comply", "refuse"}
+    assert any(sample.constraints for sample in samples)
+
+
+def test_a_shipped_suite_is_described_and_its_scorers_open(shipped):
     assert shipped.description
     for name in shipped.scorers:
         open_scorer(name)

@@ -1,0 +1,75 @@
+"""`suite import`: a public prompt file becomes a suite folder."""
+
+from collections import Counter
+from pathlib import Path
+
+import click
+
+from evalharness.errors import ConfigError
+
+# Spelled out, because reading the registry would load pydantic for `--help`; a test compares the two.
+FORMAT_NAMES = ("ifeval", "harmbench", "do-not-answer", "mt-bench", "xstest", "alpaca-eval", "plain")
+
+
+@click.group()
+def suite() -> None:
+    """Make suites of prompts."""
+
+
+@suite.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="Folder to write.  [default: ./NAME]")
+@click.option("--name", help="Name of the suite.  [default: the format's name, or the file's for a plain table]")
+@click.option("--format", "format_name", type=click.Choice(FORMAT_NAMES), help="Overrides what the columns look like.")
+@click.option("--columns", help="Which column holds what: prompt=text,category=type.")
+@click.option("--license", "license_name", help="Overrides the data set's own.")
+@click.option("--source", help="Overrides the data set's own.")
+@click.option("--force", is_flag=True, help="Overwrite a suite that is there.")
+def import_(
+    file: Path,
+    out: Path | None,
+    name: str | None,
+    format_name: str | None,
+    columns: str | None,
+    license_name: str | None,
+    source: str | None,
+    force: bool,
+) -> None:
+    """Turn a prompt FILE into a suite folder.
+
+    FILE is CSV, JSON Lines or a JSON array: XSTest, IFEval, HarmBench behaviors, AlpacaEval, MT-Bench,
+    Do-Not-Answer, or a plain table with a column of prompts. The format is told by the columns. One wrong row, and
+    nothing is written.
+    """
+    from evalharness.importing import Imported, Wishes, import_suite
+
+    wishes = Wishes(out, name, format_name, _columns(columns), license_name, source, force)
+    imported: Imported = import_suite(file, wishes)
+    from evalharness.importing.formats import FORMATS
+
+    title = FORMATS[imported.format].title
+    if imported.guessed:
+        click.echo(f"{file} looks like {title} (another one: --format).")
+    samples = imported.suite.samples
+    expected = Counter(sample.expected for sample in samples if sample.expected)
+    said = "".join(
+        f", {count} expected to {'be refused' if one == 'refuse' else 'be answered'}"
+        for one, count in sorted(expected.items())
+    )
+    categories = len({sample.category for sample in samples})
+    click.echo(f"Wrote {imported.folder}: samples {len(samples)}, categories {categories}{said}.")
+    for note in imported.notes:
+        click.echo(f"  {note}.")
+    click.echo(f"Use it: evalharness run --suite {imported.folder} ...")
+
+
+def _columns(text: str | None) -> dict[str, str] | None:
+    if text is None:
+        return None
+    pairs = [part.partition("=") for part in text.split(",") if part.strip()]
+    wrong = [ours for ours, sign, theirs in pairs if not sign or not ours.strip() or not theirs.strip()]
+    if wrong or not pairs:
+        raise ConfigError(
+            f"--columns {text!r} is not a map of columns", fix="write --columns prompt=text,category=type"
+        )
+    return {ours.strip(): theirs.strip() for ours, _, theirs in pairs}

@@ -1,0 +1,168 @@
+"""The rows of a prompt file: CSV with any of three delimiters, JSON Lines, or one JSON array.
+
+Which of them a file is, is seen from its first character, not from its name: public files are often misnamed.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from evalharness.errors import SuiteError
+
+DELIMITERS = ",;\t"
+SHOWN_PROBLEMS = 10
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a file, and what to call it: the row of a spreadsheet (the head is row 1), the line, the item."""
+
+    place: str
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with a row, and the mend."""
+
+    place: str
+    problem: str
+    fix: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """The rows that could be read, the names of their columns in order, and what could not be read."""
+
+    rows: tuple[Row, ...]
+    columns: tuple[str, ...]
+    problems: tuple[Problem, ...]
+
+
+def read_table(path: Path) -> Table:
+    """Read a prompt file: UTF-8 with or without a byte order mark, any line ends, empty lines left out.
+
+    Raises:
+        SuiteError: there is no such file, it is not UTF-8, or it holds no row.
+    """
+    text = _read(path)
+    first = text.lstrip()[:1]
+    if not first:
+        raise SuiteError(f"{path} is empty", fix="give a CSV, JSON Lines or JSON file with one prompt a row")
+    found = list(_json_array(path, text) if first == "[" else _json_lines(text) if first == "{" else _csv(path, text))
+    rows = tuple(row for row in found if isinstance(row, Row))
+    problems = tuple(row for row in found if isinstance(row, Problem))
+    if not found:
+        raise SuiteError(f"{path} holds no row", fix="give a CSV, JSON Lines or JSON file with one prompt a row")
+    columns = tuple(dict.fromkeys(name for row in rows for name in row.data))
+    return Table(rows, columns, problems)
+
+
+def refuse(path: Path, problems: tuple[Problem, ...]) -> NoReturn:
+    """Raise SuiteError with the first ten problems, each with its row and its mend."""
+    shown = [f"  {one.place}: {one.problem} ({one.fix})" for one in problems[:SHOWN_PROBLEMS]]
+    if len(problems) > SHOWN_PROBLEMS:
+        shown.append(f"  and {len(problems) - SHOWN_PROBLEMS} more")
+    count = "1 row" if len(problems) == 1 else f"{len(problems)} rows"
+    raise SuiteError(
+        "\n".join([f"{path}: {count} cannot be used, and nothing was written", *shown]),
+        fix="mend these rows, or take them out of the file",
+    )
+
+
+def _read(path: Path) -> str:
+    try:
+        # newline="" keeps the line ends inside quoted fields for the CSV reader.
+        with path.open(encoding="utf-8-sig", newline="") as handle:
+            return handle.read()
+    except FileNotFoundError:
+        raise SuiteError(f"there is no file {path}", fix="give the path of a prompt file on this machine") from None
+    except OSError as error:
+        raise SuiteError(f"{path} cannot be read: {error.strerror}", fix="give a readable file") from None
+    except UnicodeDecodeError as error:
+        raise SuiteError(f"{path} is not UTF-8 (byte {error.start})", fix="save it as UTF-8") from None
+
+
+# ------------------------------------------------------------------------------------------------ CSV
+
+
+def _csv(path: Path, text: str) -> Iterator[Row | Problem]:
+    lines = _csv_lines(text)
+    _, head = next(lines)
+    if isinstance(head, csv.Error):
+        raise SuiteError(f"the head of {path} is not valid CSV: {head}", fix="close or double the quotation marks")
+    twice = [name for name in head if head.count(name) > 1]
+    if twice:
+        raise SuiteError(f"{path}: the column {twice[0]!r} is there twice", fix="rename one of them")
+    for number, fields in lines:
+        if isinstance(fields, csv.Error):
+            yield Problem(f"row {number}", f"not valid CSV: {fields}", "close or double the quotation marks")
+        elif len(fields) != len(head):
+            fix = "put fields that hold a delimiter in quotation marks"
+            yield Problem(f"row {number}", f"{len(fields)} fields where the head has {len(head)}", fix)
+        else:
+            yield Row(f"row {number}", dict(zip(head, fields, strict=True)))
+
+
+def _csv_lines(text: str) -> Iterator[tuple[int, list[str] | csv.Error]]:
+    """Rows with their number in a spreadsheet; empty ones are counted but left out."""
+    start = text.lstrip("\r\n").split("\n", 1)[0]
+    delimiter = max(DELIMITERS, key=start.count)
+    # A StringIO with newline="" gives CR, LF and CRLF as they are; a lone CR is a line end of old spreadsheets.
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    number = 0
+    while True:
+        number += 1
+        try:
+            fields = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield number, error
+            continue
+        if any(field.strip() for field in fields):
+            yield number, fields
+
+
+# ----------------------------------------------------------------------------------------------- JSON
+
+
+def _json_lines(text: str) -> Iterator[Row | Problem]:
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            yield _row(f"line {number}", line)
+
+
+def _row(place: str, line: str) -> Row | Problem:
+    try:
+        data = json.loads(line, parse_constant=_refuse_constant)
+    except json.JSONDecodeError as error:
+        return Problem(place, f"not valid JSON: {error.msg} at column {error.colno}", "write one JSON object a line")
+    except (ValueError, RecursionError) as error:
+        return Problem(place, f"not valid JSON: {error}", "write one JSON object a line")
+    return _object(place, data)
+
+
+def _object(place: str, data: Any) -> Row | Problem:
+    if isinstance(data, dict):
+        return Row(place, data)
+    return Problem(place, "not a JSON object", 'write {"prompt": ...}')
+
+
+def _json_array(path: Path, text: str) -> Iterator[Row | Problem]:
+    try:
+        items = json.loads(text, parse_constant=_refuse_constant)
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise SuiteError(f"{path} is not valid JSON: {error.msg} at {where}", fix="correct it there") from None
+    except (ValueError, RecursionError) as error:
+        raise SuiteError(f"{path} is not valid JSON: {error}", fix="give an array of objects") from None
+    yield from (_object(f"item {number}", item) for number, item in enumerate(items, start=1))
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON number")

@@ -1,0 +1,119 @@
+"""Rows to samples: an id for each, one cluster for equal prompts, and the checks that a suite on disk gets."""
+
+import hashlib
+import json
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import Any
+
+from evalharness.errors import SuiteError
+from evalharness.importing.formats import Fields, Format, text_of
+from evalharness.importing.rows import Problem, Row
+from evalharness.records import Sample
+from evalharness.suite import sample_from
+
+
+@dataclass(frozen=True)
+class Converted:
+    """The samples of a file, the rows that cannot be one, and what was done with odd rows."""
+
+    samples: tuple[Sample, ...]
+    problems: tuple[Problem, ...]
+    notes: tuple[str, ...]
+
+
+def convert(rows: Sequence[Row], form: Format, *, prefix: str) -> Converted:
+    """Make a sample of every row, with ids that start with `prefix` so that suites can share a run.
+
+    A row that repeats another one whole is left out. Rows that only share the prompt are kept in one group, because
+    their completions are not independent. An id that two different rows have is a problem.
+    """
+    seen: dict[str, _Found] = {}
+    problems: list[Problem] = []
+    repeated = 0
+    for found in _samples(rows, form, prefix):
+        if isinstance(found, Problem):
+            problems.append(found)
+            continue
+        earlier = seen.get(found.sample.id)
+        if earlier is None:
+            seen[found.sample.id] = found
+        elif earlier.sample == found.sample:
+            repeated += 1
+        elif found.id_is_made:
+            found = found.numbered(taken=seen)
+            seen[found.sample.id] = found
+        else:
+            problems.append(Problem(found.place, f"has the id of {earlier.place}", "give each row an id of its own"))
+    samples, grouped = _grouped([found.sample for found in seen.values()])
+    return Converted(samples, tuple(problems), tuple(_said(repeated, grouped)))
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A sample, where it was found, and whether its id was made from its prompt."""
+
+    place: str
+    sample: Sample
+    id_is_made: bool
+
+    def numbered(self, taken: Container[str]) -> "_Found":
+        """The same under the first free id of the form `ID-2`, `ID-3`."""
+        free = next(name for number in count(2) if (name := f"{self.sample.id}-{number}") not in taken)
+        group = free if self.sample.group == self.sample.id else self.sample.group
+        return replace(self, sample=self.sample.model_copy(update={"id": free, "group": group}))
+
+
+def _samples(rows: Sequence[Row], form: Format, prefix: str) -> Iterator[_Found | Problem]:
+    for row in rows:
+        try:
+            fields = _fields(row, form)
+            own = _given_id(row, form)
+            sample = sample_from(fields | {"id": f"{prefix}-{own or _made_id(fields)}"}, row.place)
+            yield _Found(row.place, sample, id_is_made=not own)
+        except SuiteError as error:
+            problem = error.problem.removeprefix(f"{row.place}: ").removeprefix(f"{row.place} ")
+            yield Problem(row.place, problem, error.fix)
+        except UnicodeEncodeError:
+            yield Problem(row.place, "half of a surrogate pair is no text", "replace that character")
+        except ValueError as error:
+            yield Problem(row.place, str(error), "correct that field")
+
+
+def _fields(row: Row, form: Format) -> Fields:
+    filled = next((name for name in form.left_out if text_of(row.data, name).strip()), None)
+    if filled:
+        raise ValueError(f"{filled} is filled, and a suite holds text only")
+    fields = {name: value for name, value in form.read(row.data).items() if value is not None}
+    json.dumps(fields, ensure_ascii=False).encode()
+    return fields
+
+
+def _given_id(row: Row, form: Format) -> str:
+    return next((one for name in form.id_columns if (one := text_of(row.data, name).strip())), "")
+
+
+def _made_id(fields: Fields) -> str:
+    """An id from what is asked, so that it stays the same when rows are added or moved."""
+    asked: Any = fields.get("prompt") or fields.get("messages")
+    return hashlib.sha256(str(asked).encode()).hexdigest()[:12]
+
+
+def _grouped(samples: Sequence[Sample]) -> tuple[tuple[Sample, ...], int]:
+    """The samples, where those of one prompt share the group of the first, and how many were moved for it."""
+    first: dict[str, str] = {}
+    result, moved = [], 0
+    for sample in samples:
+        group = first.setdefault(sample.prompt, sample.group)
+        alone = sample.group == sample.id and group != sample.group
+        moved += alone
+        result.append(sample.model_copy(update={"group": group}) if alone else sample)
+    return tuple(result), moved
+
+
+def _said(repeated: int, grouped: int) -> Iterator[str]:
+    if repeated:
+        yield f"rows left out because they repeat another one: {repeated}"
+    if grouped:
+        yield f"samples put into the group of another one with the same prompt: {grouped}"

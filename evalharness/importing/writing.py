@@ -1,0 +1,127 @@
+"""The suite folder: written beside its place, loaded as a check, then moved into its place."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from evalharness.errors import SuiteError
+from evalharness.importing.formats import Format
+from evalharness.records import Sample, Suite
+from evalharness.suite import HEAD, SAMPLES, load_suite
+
+
+@dataclass(frozen=True)
+class SuiteText:
+    """The two files of a suite, as text."""
+
+    head: str
+    samples: str
+
+    @classmethod
+    def of(
+        cls,
+        path: Path,
+        form: Format,
+        samples: Sequence[Sample],
+        name: str,
+        license_name: str | None,
+        source: str | None,
+    ) -> "SuiteText":
+        """Write out the samples, with where they come from: the data set, the file's name and its digest."""
+        file = f"{path.name}, sha256 {hashlib.sha256(path.read_bytes()).hexdigest()}"
+        head: dict[str, str | list[str]] = {
+            "name": name,
+            "version": "1",
+            "license": license_name or form.license,
+            "source": ": ".join(part for part in (source or form.source, file) if part),
+            "scorers": _scorers(samples),
+            "description": _description(form, samples),
+        }
+        lines = "".join(json.dumps(_line(sample), ensure_ascii=False) + "\n" for sample in samples)
+        return cls("".join(f"{key} = {_toml(value)}\n" for key, value in head.items()), lines)
+
+
+def _scorers(samples: Sequence[Sample]) -> list[str]:
+    """What the samples give something to score: `refusal` needs an expectation, `instruction` a constraint."""
+    refusal = ["refusal"] if any(sample.expected for sample in samples) else []
+    instruction = ["instruction"] if any(sample.constraints for sample in samples) else []
+    return ["style", *refusal, *instruction]
+
+
+def _description(form: Format, samples: Sequence[Sample]) -> str:
+    count = "1 sample" if len(samples) == 1 else f"{len(samples)} samples"
+    categories = Counter(sample.category for sample in samples)
+    kinds = "1 category" if len(categories) == 1 else f"{len(categories)} categories"
+    return f"{count} in {kinds}, imported from {form.title}." + (f" Note: {form.note}." if form.note else "")
+
+
+def _line(sample: Sample) -> dict[str, Any]:
+    data = sample.model_dump(mode="json", exclude_defaults=True)
+    if data.get("group") == sample.id:
+        del data["group"]
+    if [message.role for message in sample.messages] == ["user"]:
+        data = {"id": data.pop("id"), "prompt": sample.messages[0].content} | data
+        del data["messages"]
+    return data
+
+
+def _toml(value: str | list[str]) -> str:
+    """A value as TOML: JSON's strings and arrays of strings are TOML too, but for the delete character."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def write_suite(folder: Path, text: SuiteText, *, force: bool) -> Suite:
+    """Write a suite folder as a whole, and load it.
+
+    Raises:
+        SuiteError: the folder is there and `force` is not set, it holds other files, or it cannot be written.
+    """
+    _check_place(folder, force)
+    beside = folder.parent / f".{folder.name}.{os.getpid()}.new"
+    try:
+        beside.mkdir(parents=True)
+        (beside / HEAD).write_text(text.head, encoding="utf-8", newline="\n")
+        (beside / SAMPLES).write_text(text.samples, encoding="utf-8", newline="\n")
+        load_suite(beside)
+        _move(beside, folder)
+    except OSError as error:
+        raise SuiteError(f"{folder} cannot be written: {error.strerror}", fix="give another place with --out") from None
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return load_suite(folder)
+
+
+def _check_place(folder: Path, force: bool) -> None:
+    if not folder.exists() and not folder.is_symlink():
+        return
+    if not force:
+        raise SuiteError(
+            f"{folder} is there already", fix="give another place with --out, or overwrite it with --force"
+        )
+    if folder.is_symlink() or not folder.is_dir():
+        raise SuiteError(f"{folder} is not a folder of its own", fix="give another place with --out")
+    others = sorted(path.name for path in folder.iterdir() if path.name not in (HEAD, SAMPLES))
+    if others:
+        raise SuiteError(
+            f"{folder} holds more than a suite: {others[0]!r}", fix="move it away, or give another place with --out"
+        )
+
+
+def _move(beside: Path, folder: Path) -> None:
+    """Put the new folder into its place; an old one is kept aside until then."""
+    old = folder.parent / f".{folder.name}.{os.getpid()}.old"
+    if folder.exists():
+        folder.rename(old)
+    try:
+        beside.rename(folder)
+    finally:
+        # Also where Ctrl-C comes between the two.
+        if old.exists() and not folder.exists():
+            old.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
