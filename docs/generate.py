@@ -4,14 +4,18 @@ Run it with `make docs`; a test fails where a page is not what this writes.
 """
 
 import inspect
+import json
 import sys
+from functools import partial
 from pathlib import Path
 
+import click
 from click.testing import CliRunner
 
 from evalharness import errors
 from evalharness.cli import COMMANDS, cli
 from evalharness.errors import EvalHarnessError
+from evalharness.records import Comparison, GateReport, Record
 
 DOCS = Path(__file__).parent
 WARNING = "<!-- Written by docs/generate.py (`make docs`); do not edit. -->\n"
@@ -20,10 +24,22 @@ WARNING = "<!-- Written by docs/generate.py (`make docs`); do not edit. -->\n"
 def commands_page() -> str:
     """The help text of every command."""
     parts = [f"# Commands\n\n{WARNING}"]
-    for command in ([], *([name] for name in COMMANDS)):
+    for command in command_paths():
         result = CliRunner().invoke(cli, [*command, "--help"], prog_name="evalharness", terminal_width=100)
         parts.append(f"## {' '.join(['evalharness', *command])}\n\n```text\n{result.output.rstrip()}\n```\n")
     return "\n".join(parts)
+
+
+def command_paths() -> list[list[str]]:
+    """The words of every command: the top, each command, and after a group its own commands."""
+    context = click.Context(cli)
+    paths: list[list[str]] = [[]]
+    for name in COMMANDS:
+        paths.append([name])
+        command = cli.get_command(context, name)
+        if isinstance(command, click.Group):
+            paths += [[name, below] for below in command.commands]
+    return paths
 
 
 def errors_page() -> str:
@@ -36,7 +52,18 @@ def errors_page() -> str:
     return "\n".join(parts)
 
 
-PAGES = {"commands.md": commands_page, "errors.md": errors_page}
+def schema(record: type[Record]) -> str:
+    """The JSON schema of a run file, as it is written."""
+    found = record.model_json_schema(mode="serialization")
+    return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **found}, indent=2) + "\n"
+
+
+PAGES = {
+    "commands.md": commands_page,
+    "errors.md": errors_page,
+    "schemas/comparison.schema.json": partial(schema, Comparison),
+    "schemas/gate.schema.json": partial(schema, GateReport),
+}
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field, JsonValue, ValidationError, field_validator, model_validator
 
 from evalharness.errors import ConfigError
-from evalharness.records import Checkpoint, GenerationConfig, Record, explain
+from evalharness.records import Checkpoint, GateRule, GenerationConfig, Record, explain
 
 
 class RunConfig(Record):
@@ -28,6 +28,10 @@ class RunConfig(Record):
     check_determinism: int = Field(0, ge=0)
     scorer: dict[str, dict[str, JsonValue]] = Field(default_factory=dict)
     """Settings by scorer; a scorer that is named here judges all suites."""
+    gate: tuple[GateRule, ...] = ()
+    """What the candidate must be shown to meet."""
+    calibration: str | None = None
+    """The run directory of a calibration of the baseline, whose noise the gate allows for."""
 
     @field_validator("suites")
     @classmethod
@@ -49,11 +53,11 @@ class RunConfig(Record):
         return self
 
 
-TOP_LEVEL = ("suite", "baseline", "candidate", "seed", "replicates", "limit", "checkpoint", "generation", "scorer")
+TOP_LEVEL = (
+    *("suite", "baseline", "candidate", "seed", "replicates", "limit"),
+    *("checkpoint", "generation", "scorer", "gate", "calibration"),
+)
 TABLES = {"checkpoint": "[checkpoint.base]", "generation": "[generation]", "scorer": "[scorer.NAME]"}
-NOT_YET = {
-    "gate": "gate rules are not checked by this version, and a rule that is not checked must not look as if it passed",
-}
 
 
 def read_config(path: Path, overrides: dict[str, Any] | None = None) -> RunConfig:
@@ -63,6 +67,20 @@ def read_config(path: Path, overrides: dict[str, Any] | None = None) -> RunConfi
         ConfigError: the file cannot be read, is not TOML, or says something that cannot be done.
     """
     return build_config(_read_toml(path), overrides or {}, source=str(path))
+
+
+def read_rules(path: Path) -> tuple[GateRule, ...]:
+    """The gate rules of a TOML file, which may hold an experiment beside them.
+
+    Raises:
+        ConfigError: the file cannot be read, is not TOML, or has no valid rule.
+    """
+    data = _read_toml(path)
+    _refuse_unknown_keys(data, TOP_LEVEL, where=str(path))
+    rules = _gate(data.get("gate", []), str(path))
+    if not rules:
+        raise ConfigError(f"{path} has no gate rule", fix="write a [[gate]] table with metric, kind and bound")
+    return rules
 
 
 def build_config(data: dict[str, Any], overrides: dict[str, Any], *, source: str) -> RunConfig:
@@ -80,12 +98,13 @@ def build_config(data: dict[str, Any], overrides: dict[str, Any], *, source: str
             raise ConfigError(f"{source}: {name} is not a table", fix=f"write {header}")
     merged = _merge(data, overrides)
     suite = merged.pop("suite", "core")
-    fields = {name: value for name, value in merged.items() if name not in ("checkpoint", "generation")}
+    fields = {name: value for name, value in merged.items() if name not in ("checkpoint", "generation", "gate")}
     try:
         return RunConfig(
             suites=(suite,) if isinstance(suite, str) else tuple(suite),
             checkpoints=_checkpoints(merged.get("checkpoint", {}), source),
             generation=_generation(merged.get("generation", {}), source),
+            gate=_gate(merged.get("gate", []), source),
             **fields,
         )
     except ValidationError as error:
@@ -140,12 +159,27 @@ def _generation(table: dict[str, Any], source: str) -> GenerationConfig:
         raise ConfigError(f"{source}: [generation] {explain(error)}", fix="correct that value") from None
 
 
+def _gate(tables: Any, source: str) -> tuple[GateRule, ...]:
+    if not isinstance(tables, list):
+        raise ConfigError(f"{source}: gate is not a list of rules", fix="write [[gate]], with two brackets")
+    return tuple(_rule(table, f"{source}: [[gate]] {number}") for number, table in enumerate(tables, start=1))
+
+
+def _rule(table: Any, where: str) -> GateRule:
+    if not isinstance(table, dict):
+        raise ConfigError(f"{where} is not a table", fix="write [[gate]] and its keys below")
+    _refuse_unknown_keys(table, list(GateRule.model_fields), where=where)
+    try:
+        return GateRule.model_validate(table)
+    except ValidationError as error:
+        fix = "correct that line; a rule needs metric, kind and bound (docs/ci.md)"
+        raise ConfigError(f"{where}: {explain(error)}", fix=fix) from None
+
+
 def _refuse_unknown_keys(table: dict[str, Any], known: list[str] | tuple[str, ...], *, where: str) -> None:
     for key in table:
         if key in known:
             continue
-        if key in NOT_YET:
-            raise ConfigError(f"{where}: {NOT_YET[key]}", fix=f"remove [{key}]")
         close = difflib.get_close_matches(key, known, n=1)
         fix = f"write {close[0]!r}" if close else f"the keys are {', '.join(known)}"
         raise ConfigError(f"{where} has an unknown key {key!r}", fix=fix)

@@ -11,7 +11,8 @@
     │   ├── MissingExtra       an optional dependency is not installed
     │   ├── UnknownModel       no such model, folder or file
     │   └── UnsafeCheckpoint   loading it would execute code from the checkpoint
-    └── ScorerError            no such scorer, or it cannot be set up
+    ├── ScorerError            no such scorer, or it cannot be set up
+    └── SharingError           ratings, an export or a redacted report cannot be read, made or passed on
 
 Every error has a problem (what is wrong, naming the file, line or flag) and a fix (what to type or change).
 What fails for one sample is never raised past its stage: it becomes a `Failure` or a `failed` `Score`.
@@ -69,3 +70,7 @@ class UnsafeCheckpoint(BackendError):
 
 class ScorerError(EvalHarnessError):
     """There is no such scorer, or it cannot be set up."""
+
+
+class SharingError(EvalHarnessError):
+    """Ratings cannot be read, an export cannot be made, or a redacted report still holds what was to be removed."""

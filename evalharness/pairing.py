@@ -40,6 +40,8 @@ class Side:
     run: Run
     checkpoint: str
     name: str
+    replicate: int | None = None
+    """Only this one; all where it is None."""
 
     @cached_property
     def resolved(self) -> ResolvedCheckpoint:
@@ -50,7 +52,8 @@ class Side:
     @cached_property
     def requests(self) -> list[GenerationRequest]:
         """The checkpoint's requests, with the ids that they had."""
-        return self.run.requests_of(self.checkpoint)
+        asked = self.run.requests_of(self.checkpoint)
+        return [one for one in asked if self.replicate is None or one.replicate == self.replicate]
 
     @cached_property
     def versions(self) -> dict[str, str]:

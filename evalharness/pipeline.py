@@ -2,18 +2,20 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from evalharness.backends import open_backend
 from evalharness.compare import compare
-from evalharness.config import RunConfig
+from evalharness.config import RunConfig, read_rules
 from evalharness.errors import ConfigError, StoreError
+from evalharness.gate import check_gate, check_rules, read_noise
 from evalharness.generate import NoProgress, Progress, generate
 from evalharness.pairing import Side, pair_runs, sides_of
 from evalharness.plan import make_plan
 from evalharness.provenance import make_manifest
-from evalharness.records import Comparison, Completion, Failure, Manifest, Plan, Record, Sample, Score
+from evalharness.records import Comparison, Completion, Failure, GateRule, Manifest, Plan, Record, Sample, Score, Suite
 from evalharness.report import render_html
 from evalharness.score import all_metrics, score, scorer_names
 from evalharness.scorers import open_scorer
@@ -86,7 +88,7 @@ def compare_runs(
             for event in pairing.events:
                 outcomes.append(event)
         store.write_scores(pairing.scores)
-        return _report(store)
+        return _report(store, resume_config(store.path).gate)
 
 
 def recompare(path: Path) -> Comparison:
@@ -96,15 +98,35 @@ def recompare(path: Path) -> Comparison:
         return _compare(store)
 
 
+def regate(path: Path, config: Path | None = None) -> Run:
+    """Judge a finished run by gate rules and keep the verdict.
+
+    Args:
+        path: the run directory.
+        config: a TOML file with `[[gate]]` rules; those that the run was started with by default.
+
+    Raises:
+        ConfigError: there are no rules, or one that cannot be judged on this run.
+        StoreError: the run was not compared since its outcomes or scores changed.
+    """
+    store = RunStore(path)
+    with store.lock():
+        loaded = store.load()
+        _refuse_stale(store, loaded)
+        rules = read_rules(config) if config else resume_config(path).gate
+        if not rules:
+            raise ConfigError(
+                f"{path} was started without gate rules", fix="give a file that has some: --config evalharness.toml"
+            )
+        return _gate(store, loaded, rules, str(config or path / "manifest.json"))
+
+
 def redraw(path: Path) -> Path:
     """Write a run's report again and return its path."""
     store = RunStore(path)
     with store.lock():
         loaded = store.load()
-        if loaded.comparison is None or loaded.comparison.evidence_digest != store.evidence_digest():
-            raise StoreError(
-                f"{path} holds outcomes or scores that its comparison does not know", fix=f"evalharness score {path}"
-            )
+        _refuse_stale(store, loaded)
         return store.write_report(render_html(loaded))
 
 
@@ -115,7 +137,12 @@ def load_run(path: str | Path) -> Run:
 
 def _start(store: RunStore, config: RunConfig, resume: bool) -> Plan:
     store.refuse_existing(resume=resume)
-    return store.start(make_manifest(config), plan(config), resume=resume)
+    planned = plan(config)
+    if config.gate:
+        everywhere = tuple(config.scorer)
+        check_rules(config.gate, all_metrics(planned, open_scorer, everywhere), planned.suites, everywhere=everywhere)
+        read_noise(config.calibration, planned)
+    return store.start(make_manifest(config), planned, resume=resume)
 
 
 def _finish(store: RunStore, config: RunConfig) -> Run:
@@ -128,14 +155,49 @@ def _finish(store: RunStore, config: RunConfig) -> Run:
             everywhere,
         )
     )
-    return _report(store)
+    return _report(store, config.gate)
 
 
-def _report(store: RunStore) -> Run:
+def _report(store: RunStore, rules: Sequence[GateRule] = ()) -> Run:
     _compare(store)
     loaded = store.load()
-    store.write_report(render_html(loaded))
+    try:
+        loaded = _gate(store, loaded, rules) if rules else loaded
+    finally:
+        # Rules that cannot be judged are no reason to withhold what was measured.
+        store.write_report(render_html(loaded))
     return loaded
+
+
+def _gate(store: RunStore, run: Run, rules: Sequence[GateRule], source: str = "") -> Run:
+    named = {rule.suite for rule in rules}
+    by_suite = {suite.name: _compare_alone(run, suite) for suite in run.plan.suites if suite.name in named}
+    noise = read_noise(RunConfig.model_validate(run.manifest.config).calibration, run.plan)
+    report = check_gate(rules, run, by_suite=by_suite, noise=noise, source=source)
+    store.write_gate(report)
+    return replace(run, gate=report)
+
+
+def _compare_alone(run: Run, suite: Suite) -> Comparison:
+    """The comparison as it would be without the other suites."""
+    samples = {sample.id for sample in suite.samples}
+    requests = tuple(request for request in run.plan.requests if request.sample_id in samples)
+    ids = {request.id for request in requests}
+    return compare(
+        run.plan.model_copy(update={"suites": (suite,), "requests": requests}),
+        {one: outcome for one, outcome in run.outcomes.items() if one in ids},
+        [score for score in run.scores if score.request_id in ids],
+        run.compared.metrics,
+        seed=run.compared.seed,
+    )
+
+
+def _refuse_stale(store: RunStore, run: Run) -> None:
+    if run.comparison is None or run.comparison.evidence_digest != store.evidence_digest():
+        raise StoreError(
+            f"{run.path} holds outcomes or scores that its comparison does not know",
+            fix=f"evalharness score {run.path}",
+        )
 
 
 def _compare(store: RunStore) -> Comparison:
@@ -178,13 +240,13 @@ def _new_path(names: Sequence[str]) -> Path:
 
 
 def _paired_manifest(sides: Sequence[Side]) -> Manifest:
-    """Where the runs came from: the configuration of the first, with the checkpoints of all."""
-    first = resume_config(sides[0].run.path)
-    config = first.model_copy(
+    """Where the runs came from: the configuration of the candidate, with the checkpoints of all."""
+    config = resume_config(sides[1].run.path).model_copy(
         update={
             "checkpoints": tuple(side.resolved.checkpoint for side in sides),
             "baseline": sides[0].name,
             "candidate": sides[1].name,
+            "calibration": None,
         }
     )
     runs = tuple(side.run.path.resolve().name for side in sides)

@@ -13,6 +13,7 @@ All records are frozen, refuse unknown fields, and cannot hold a contradiction.
 import hashlib
 import json
 import math
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator, model_validator
@@ -43,7 +44,7 @@ def explain(error: ValidationError) -> str:
 class Record(BaseModel):
     """What all records have in common."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_serialization_defaults_required=True)
 
 
 # ---------------------------------------------------------------------------------------------- suites
@@ -448,11 +449,25 @@ class Metric(Record):
     unit: str = ""
     better: Literal["higher", "lower"] | None = None
     """None where neither direction is better as such, like a length."""
+    lowest: float | None = None
+    highest: float | None = None
+    """What a mean can be at least and at most; an interval ends there. A rate is between 0 and 1."""
     headline: bool = False
     """Tested and adjusted with the others; a metric that is not a headline is exploratory."""
+    needs_end: bool = False
+    """Whether a completion that was cut by the token limit cannot be judged fairly, as its length cannot."""
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """What a mean can be at least and at most."""
+        if self.kind == "rate":
+            return 0.0, 1.0
+        return -math.inf if self.lowest is None else self.lowest, math.inf if self.highest is None else self.highest
 
 
 # ------------------------------------------------------------------------------------------ comparison
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
 class Interval(Record):
@@ -460,6 +475,10 @@ class Interval(Record):
 
     low: float
     high: float
+
+    def within(self, lowest: float, highest: float) -> "Interval":
+        """The same, ended at what is possible."""
+        return Interval(low=max(self.low, lowest), high=min(self.high, highest))
 
 
 class Summary(Record):
@@ -515,7 +534,7 @@ class PairedDifference(Record):
     """The test and the interval, in words."""
     verdict: Verdict
     minimum_detectable_effect: float | None = None
-    """The difference that this many pairs would show with 80 % power at the 5 % level."""
+    """The difference that this many pairs would show with 80 % power, at 5 % adjusted as the row is."""
     pairs_needed: int | None = None
     """About how many pairs would show a difference of the observed size (80 % power, adjusted as the row is)."""
     effect_size: float | None = None
@@ -535,6 +554,141 @@ class Finding(Record):
     sample_ids: tuple[str, ...] = ()
 
 
+class RewardOfState(Record):
+    """The rewards of one side's completions of one state, such as those of the baseline that loop."""
+
+    checkpoint: str
+    state: str
+    """The label of the `style` scorer."""
+    n: int = Field(ge=1)
+    """Completions in that state."""
+    n_rewarded: int = Field(ge=0)
+    """Those among them that have a reward."""
+    mean: float | None
+    """The raw mean reward; None exactly when none has one."""
+
+
+class RewardLength(Record):
+    """How one side's rewards go with the length of its completions, in characters."""
+
+    checkpoint: str
+    n: int = Field(ge=0)
+    """Completions with a reward."""
+    pearson: float | None
+    spearman: float | None
+    """Correlations; None where the rewards or the lengths do not vary."""
+
+
+class LengthControl(Record):
+    """What is left of a difference of rewards once the difference of length is taken out of it.
+
+    Dubois et al. 2024, Length-Controlled AlpacaEval, arXiv:2404.04475. It says what a regression expects of two
+    completions of one length, and corrects for nothing but length.
+    """
+
+    difference: float
+    """Candidate minus baseline at equal length: the intercept of a regression on the difference of length."""
+    interval: Interval | None
+    per_100_characters: float
+    """How much more reward goes with 100 further characters."""
+    win_rate: Share
+    """At equal length, by a logistic regression."""
+    win_rate_interval: Interval
+    n_longer: int = Field(ge=0)
+    """Pairs in which the candidate's completion is the longer one."""
+    n_shorter: int = Field(ge=0)
+    note: str = ""
+    """What a reader must know, such as that one side is nearly always longer."""
+
+
+class RewardComparison(Record):
+    """Baseline against candidate by the rewards of one reward model, and how far these can be trusted.
+
+    The paired difference itself is the row of the metric `SCORER.value`.
+    """
+
+    scorer: str
+    version: str
+    """Names the reward model; both sides have the same."""
+    n_pairs: int = Field(ge=1)
+    n_groups: int = Field(ge=1)
+    wins: int = Field(ge=0)
+    """Samples on which the candidate's reward is larger."""
+    ties: int = Field(ge=0)
+    losses: int = Field(ge=0)
+    tie_tolerance: float
+    """Rewards that are no further apart than this are a tie."""
+    win_rate: Share
+    """A tie counts as half a win."""
+    win_rate_interval: Interval
+    length_difference: float
+    """Mean of candidate minus baseline, in characters."""
+    length_control: LengthControl | None
+    no_length_control: str = ""
+    """Why there is none."""
+    lengths: tuple[RewardLength, ...]
+    states: tuple[RewardOfState, ...]
+    n_one_answer: int = Field(ge=0)
+    """Pairs in which one completion is an answer and the other a loop, an echo, empty, or another non-answer."""
+    n_contradicting: int = Field(ge=0)
+    """Those among them in which the non-answer has the larger reward."""
+    contradicting: tuple[str, ...] = ()
+    """Samples of them, the largest difference of rewards first."""
+    centre: float
+    """Mean of all rewards of both sides."""
+    spread: float = Field(ge=0)
+    """Their standard deviation."""
+
+    def standardised(self, reward: float) -> float:
+        """A reward in standard deviations from the mean of both sides; for display only."""
+        return (reward - self.centre) / self.spread if self.spread else 0.0
+
+
+class RewardAgreement(Record):
+    """How far two reward models prefer the same side of a pair. Their rewards themselves are never set together."""
+
+    scorers: tuple[str, str]
+    n_pairs: int = Field(ge=1)
+    same: Share
+    """Pairs that both give to the same side, or both call a tie."""
+    kappa: float | None
+    """Cohen's; None where each gave one and the same verdict throughout."""
+    interval: Interval | None
+
+
+class PreferenceSummary(Record):
+    """What one person or one judge prefers over all pairs."""
+
+    source: Literal["human", "judge"]
+    rater: str
+    n: int = Field(ge=0)
+    """Pairs with a verdict."""
+    baseline: int = Field(ge=0)
+    candidate: int = Field(ge=0)
+    ties: int = Field(ge=0)
+    both_bad: int = Field(0, ge=0)
+    """Ties because neither is any good."""
+    n_failed: int = Field(0, ge=0)
+    """Pairs of which a judge gave no verdict that could be read; they are in no other number."""
+    n_inconsistent: int = Field(0, ge=0)
+    """Ties because a judge's verdict turned with the order in which it was shown the pair."""
+    first_share: Share | None = None
+    """Of a judge's verdicts for one side in each order, the share for the side shown first; a half is unbiased."""
+    candidate_share: Share | None
+    """A tie counts half; None exactly when `n` is 0."""
+    interval: Interval | None
+
+
+class FurtherComparison(Record):
+    """The baseline against one more checkpoint, tested on its own."""
+
+    candidate: str
+    differences: tuple[PairedDifference, ...]
+    findings: tuple[Finding, ...]
+    rewards: tuple[RewardComparison, ...] = ()
+    """One for each reward model."""
+
+
 class Comparison(Record):
     """Baseline against candidate, pair by pair."""
 
@@ -550,6 +704,14 @@ class Comparison(Record):
     warnings: tuple[str, ...]
     evidence_digest: str = ""
     """Over the outcomes and scores that it was made from; a report of others would mix two states of a run."""
+    further: tuple[FurtherComparison, ...] = ()
+    """The plan's other checkpoints, in its order."""
+    rewards: tuple[RewardComparison, ...] = ()
+    """One for each reward model."""
+    reward_agreement: tuple[RewardAgreement, ...] = ()
+    """One for each two reward models."""
+    preferences: tuple[PreferenceSummary, ...] = ()
+    """One for each person and judge."""
 
 
 # ------------------------------------------------------------------------------------- plan, manifest
@@ -612,3 +774,188 @@ class Manifest(Record):
     hardware: dict[str, str]
     paired_from: tuple[str, ...] = ()
     """The runs that a comparison of several was put together from; empty for a run that generated by itself."""
+
+
+# ------------------------------------------------------------------------------------------------ gate
+
+GateVerdict = Literal["pass", "fail", "undecided"]
+
+
+class GateRule(Record):
+    """One condition that a candidate must be shown to meet: a `[[gate]]` table of the configuration."""
+
+    metric: str
+    kind: Literal["no_regression", "at_least", "at_most"]
+    bound: Annotated[float, Field(strict=True, allow_inf_nan=False)]
+    """In the metric's unit: the largest loss that is accepted (`no_regression`), or the value that must be kept."""
+    direction: Literal["higher", "lower"] | None = None
+    """What is better, for a `no_regression` rule on a metric that does not say so itself."""
+    category: str | None = None
+    """None: all categories together."""
+    suite: str | None = None
+    """None: all suites together."""
+    min_pairs: int = Field(100, ge=1, strict=True)
+    """Fewest independent pairs (or samples, for `at_least` and `at_most`); samples of one group count once."""
+    max_failures: Share = 0.02
+    """Largest share of the samples without a completion."""
+    max_unscored: Share = 0.02
+    """Largest share of the samples with a completion that the scorer gave no value."""
+    max_truncated: Share | None = None
+    """Largest share cut by the token limit; None: 0.1 where the metric needs the whole completion, else no limit."""
+    name: str = ""
+
+    @model_validator(mode="after")
+    def _can_be_met(self) -> "GateRule":
+        if self.kind == "no_regression" and self.bound < 0:
+            raise ValueError(
+                f"bound is {self.bound:g}, but a margin is the largest loss that is accepted, whichever way the metric "
+                f"counts: write {-self.bound:g}"
+            )
+        if self.kind != "no_regression" and self.direction is not None:
+            raise ValueError(f"direction is for no_regression; {self.kind} says itself which side is good")
+        return self
+
+    @property
+    def title(self) -> str:
+        """The rule's own name, or one made of what it says."""
+        where = ", ".join(part for part in (self.suite, self.category) if part is not None)
+        return self.name or f"{self.metric} {self.kind} {self.bound:g}" + (f" ({where})" if where else "")
+
+
+class GateSample(Record):
+    """A sample that speaks against a rule, with its values (means over replicates)."""
+
+    sample_id: str
+    baseline: float | None
+    """None where the baseline has no value."""
+    candidate: float
+
+
+class GateResult(Record):
+    """What a rule came to."""
+
+    rule: GateRule
+    verdict: GateVerdict
+    reason: str
+    """One sentence with the figures."""
+    n: int = Field(ge=0)
+    """Pairs (`no_regression`), or the candidate's samples that have a value."""
+    estimate: float | None
+    """Candidate minus baseline (`no_regression`), or the candidate's mean."""
+    interval: Interval | None
+    """95 %, of the estimate, already widened by `noise`."""
+    noise: float = 0.0
+    """How far the metric moves between two runs of one checkpoint, as calibrated."""
+    needed: int | None = None
+    """About how many pairs or samples would settle what is undecided, were the estimate to stay (80 % power)."""
+    n_against: int = 0
+    """`no_regression`: pairs in which the candidate is worse; else the candidate's samples beyond the bound."""
+    against: tuple[GateSample, ...] = ()
+    """The worst of them first, `gate.MOST_AGAINST` at most."""
+
+
+def overall_verdict(verdicts: Iterable[GateVerdict]) -> GateVerdict:
+    """`fail` where any failed, else `undecided` where any is, else `pass`.
+
+    >>> overall_verdict(["pass", "undecided"]), overall_verdict(["undecided", "fail"]), overall_verdict(["pass"])
+    ('undecided', 'fail', 'pass')
+    """
+    found = set(verdicts)
+    return "fail" if "fail" in found else "undecided" if "undecided" in found else "pass"
+
+
+class GateReport(Record):
+    """All rules of a gate, judged on one run."""
+
+    verdict: GateVerdict
+    baseline: str
+    candidate: str
+    results: tuple[GateResult, ...] = Field(min_length=1)
+    evidence_digest: str = ""
+    """Of the comparison that it was made from."""
+
+    @model_validator(mode="after")
+    def _follows_from_its_rules(self) -> "GateReport":
+        follows = overall_verdict(result.verdict for result in self.results)
+        if self.verdict != follows:
+            raise ValueError(f"the rules come to {follows!r} and not to {self.verdict!r}")
+        return self
+
+
+# ------------------------------------------------------------------------------------------- preferences
+
+Side = Literal["baseline", "candidate"]
+
+
+class Preference(Record):
+    """Which side of one sample a person or a judge model prefers. A verdict that could not be read is none at all."""
+
+    sample_id: str
+    replicate: int = Field(0, ge=0)
+    baseline: str
+    candidate: str
+    """The names of the two checkpoints."""
+    source: Literal["human", "judge"]
+    rater: str
+    """The person's name, or the judge's model and prompt version."""
+    preferred: Side | Literal["tie"]
+    both_bad: bool = False
+    """A tie because neither is any good."""
+    by_order: tuple[Side | Literal["tie"], ...] = ()
+    """Of a judge: its verdict with the baseline shown first, then with the candidate shown first."""
+    explanation: str = ""
+
+    @model_validator(mode="after")
+    def _only_a_tie_is_bad_on_both_sides(self) -> "Preference":
+        if self.both_bad and self.preferred != "tie":
+            raise ValueError(f"both are bad, so {self.preferred} cannot be preferred")
+        return self
+
+
+class JudgeFailure(Record):
+    """A pair of which a judge gave no verdict that could be read."""
+
+    sample_id: str
+    replicate: int = Field(0, ge=0)
+    reason: str
+
+
+class Judging(Record):
+    """A judge model's work on a run: who it is, what it was sent, and the pairs on which it failed."""
+
+    rater: str
+    """As in its preferences."""
+    baseline: str
+    candidate: str
+    """The names of the two checkpoints."""
+    judge: ResolvedCheckpoint
+    prompt_version: int
+    prompt_text: str
+    """With placeholders for the request and the two answers."""
+    generation: GenerationConfig
+    failures: tuple[JudgeFailure, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What a reader should know, such as that the judge is one of the two that are compared."""
+
+
+# ------------------------------------------------------------------------------------------- calibration
+
+DeterminismClass = Literal["identical text", "batch-sensitive", "sampling"]
+
+
+class Calibration(Record):
+    """How much a checkpoint differs from itself, under one generation and on some suites."""
+
+    checkpoint: str
+    identity_digest: str
+    suites: dict[str, str]
+    """Names with digests."""
+    generation: GenerationConfig
+    determinism: DeterminismClass
+    """`identical text`: greedy, and the batch changed nothing; `batch-sensitive`: it did; `sampling`: at random."""
+    n: int = Field(ge=0)
+    """Completions that were generated in two sorts of batches."""
+    n_changed: int = Field(ge=0)
+    """Those among them whose text changed."""
+    noise: dict[str, Annotated[float, Field(ge=0.0, allow_inf_nan=False)]]
+    """By metric, the largest difference that was seen."""

@@ -9,22 +9,25 @@ import re
 from evalharness.records import Interval
 
 
-def format_share(share: float | None) -> str:
-    """A share between 0 and 1 as a percentage.
+def format_share(share: float | None, *, digits: int = 0) -> str:
+    """A share between 0 and 1 as a percentage, with so many digits where it is neither 0 nor 1.
 
     >>> [format_share(value) for value in (0, 0.0004, 0.25, 0.9996, 1, None)]
     ['0 %', '0.1 %', '25 %', '99.9 %', '100 %', 'n/a']
+    >>> [format_share(value, digits=1) for value in (0.0004, 0.25, 0.0485)]
+    ['0.1 %', '25 %', '4.9 %']
     """
     if share is None:
         return "n/a"
     if 0 < share < 0.01 or 0.99 < share < 1:
         return f"{min(max(100 * share, 0.1), 99.9):.1f} %"
-    return f"{_whole(100 * share)} %"
+    return f"{_rounded(100 * share, digits):g} %"
 
 
-def _whole(value: float) -> int:
-    """The nearest whole number; halves go away from zero, as a reader who checks a difference expects."""
-    return int(math.copysign(math.floor(abs(value) + 0.5 + 1e-9), value))
+def _rounded(value: float, digits: int = 0) -> float:
+    """The nearest number of so many digits; halves go away from zero, as a reader who checks a difference expects."""
+    scale = 10.0**digits
+    return math.copysign(math.floor(abs(value) * scale + 0.5 + 1e-9), value) / scale
 
 
 def format_rate(share: float, total: int) -> str:
@@ -36,16 +39,18 @@ def format_rate(share: float, total: int) -> str:
     return f"{round(share * total, 2):g} of {total} ({format_share(share)})" if total else "n/a (nothing scored)"
 
 
-def format_points(difference: float) -> str:
-    """A difference of two shares in percentage points.
+def format_points(difference: float, *, digits: int = 0) -> str:
+    """A difference of two shares in percentage points, with so many digits where it has any.
 
     >>> [format_points(value) for value in (0.625, -0.05, 0.002, -1e-6, 0)]
     ['+63 points', '-5 points', '+0.2 points', '-0.1 points', '0 points']
+    >>> [format_points(value, digits=1) for value in (0.625, -0.05)]
+    ['+62.5 points', '-5 points']
     """
     if difference == 0:
         return "0 points"
     if abs(difference) >= 0.01:
-        return f"{_whole(100 * difference):+d} points"
+        return f"{_rounded(100 * difference, digits):+g} points"
     return f"{math.copysign(max(100 * abs(difference), 0.1), difference):+.1f} points"
 
 
@@ -74,7 +79,7 @@ def format_interval(interval: Interval | None) -> str:
     return f"{format_number(interval.low, signed=True)} to {format_number(interval.high, signed=True)}"
 
 
-def format_share_interval(interval: Interval | None) -> str:
+def format_share_interval(interval: Interval | None, *, digits: int = 0) -> str:
     """An interval of a share, in per cent.
 
     >>> format_share_interval(Interval(low=0.31, high=0.86))
@@ -82,10 +87,11 @@ def format_share_interval(interval: Interval | None) -> str:
     """
     if interval is None:
         return "n/a"
-    return f"{format_share(interval.low).removesuffix(' %')} to {format_share(interval.high)}"
+    low, high = (format_share(end, digits=digits) for end in (interval.low, interval.high))
+    return f"{low.removesuffix(' %')} to {high}"
 
 
-def format_points_interval(interval: Interval | None) -> str:
+def format_points_interval(interval: Interval | None, *, digits: int = 0) -> str:
     """An interval of a difference of shares, in percentage points.
 
     >>> format_points_interval(Interval(low=-0.31, high=0.05))
@@ -93,7 +99,8 @@ def format_points_interval(interval: Interval | None) -> str:
     """
     if interval is None:
         return "n/a"
-    return f"{format_points(interval.low).removesuffix(' points')} to {format_points(interval.high)}"
+    low, high = (format_points(end, digits=digits) for end in (interval.low, interval.high))
+    return f"{low.removesuffix(' points')} to {high}"
 
 
 def format_p(p_value: float | None) -> str:

@@ -68,7 +68,7 @@ def test_overrides_win_and_none_leaves_the_file_alone(tmp_path):
         (('prompt_format = "raw"', 'prompt_format = "plain"'), "prompt_format", "checkpoint needs"),
         (("seed = 3", "seed ="), "not valid TOML", "correct that line"),
         (('suite = "smoke"', "suite = 3"), "suite", "core"),
-        (("[generation]", "[gate]\n[generation]"), "gate rules are not checked", "remove"),
+        (("[generation]", "[gate]\n[generation]"), "gate is not a list of rules", "[[gate]]"),
     ],
 )
 def test_bad_input_names_the_key_and_the_mend(tmp_path, change, named, mend):

@@ -15,8 +15,11 @@ COMMANDS = {
     "plan": "evalharness.cli.running:plan",
     "score": "evalharness.cli.stages:score",
     "compare": "evalharness.cli.stages:compare",
+    "gate": "evalharness.cli.gating:gate",
+    "calibrate": "evalharness.cli.calibrating:calibrate",
     "report": "evalharness.cli.stages:report",
     "show": "evalharness.cli.stages:show",
+    "suite": "evalharness.cli.suites:suite",
     "list": "evalharness.cli.machine:list_",
     "init": "evalharness.cli.machine:init",
     "doctor": "evalharness.cli.machine:doctor",
@@ -46,7 +49,8 @@ class CommandTable(click.Group):
 def cli() -> None:
     """Compare a base and an instruct checkpoint of a local language model, pair by pair.
 
-    Exit codes: 0 done, 1 crash, 2 something you can mend, 130 interrupted (go on with --resume).
+    Exit codes: 0 done, 1 crash, 2 something you can mend, 3 a gate rule failed, 4 the gate is undecided, 130
+    interrupted (go on with --resume).
     """
 
 

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from evalharness.pipeline import SideBySide
 from evalharness.records import (
+    Calibration,
     ChatPrompt,
     Comparison,
     Completion,
@@ -197,3 +198,17 @@ def _cell_text(cell: "SideBySide.Cell") -> str:
             lines = [f"failure ({failure.kind}): {failure.message}"]
     lines += [f"{one.scorer}: {one.label or one.status}  {one.explanation}".rstrip() for one in cell.scores]
     return "\n".join(lines)
+
+
+# ------------------------------------------------------------------------------------------- calibration
+
+
+def calibration_text(calibration: Calibration) -> str:
+    """What a checkpoint differed from itself, metric by metric, the largest first."""
+    head = f"{calibration.checkpoint}: {calibration.determinism}; in other batches {calibration.n_changed} of "
+    noise = sorted(calibration.noise.items(), key=lambda pair: -pair[1])
+    rows: list[dict[str, object]] = [
+        {"metric": metric, "largest difference": f"{size:.3g}"} for metric, size in noise if size
+    ]
+    said = table(rows) if rows else "no metric differed\n"
+    return f"{head}{calibration.n} completions changed\n\n{said}"

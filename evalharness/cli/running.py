@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from evalharness.cli.gating import CI_FLAGS, tell
+
 if TYPE_CHECKING:
     from evalharness.config import RunConfig
+    from evalharness.store import Run
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 FORMATS = click.Choice(["auto", "raw", "chat", "icl"])
@@ -75,13 +78,16 @@ def demo(open_report: bool, out: Path | None, resume: bool, **flags: Any) -> Non
 
 
 @click.command()
-@with_flags(SIDE_FLAGS, GENERATION_FLAGS, OUT_FLAGS)
+@with_flags(SIDE_FLAGS, GENERATION_FLAGS, OUT_FLAGS, CI_FLAGS)
 @click.option("--open", "open_report", is_flag=True, help="Open the report in the browser.")
-def run(open_report: bool, out: Path | None, resume: bool, **flags: Any) -> None:
-    """Run an experiment: generate, score, compare and report.
+def run(
+    open_report: bool, out: Path | None, resume: bool, junit: Path | None, markdown: Path | None, **flags: Any
+) -> None:
+    """Run an experiment: generate, score, compare, check the gate and report.
 
     CONFIG is an evalharness.toml; or leave it out and give --baseline and --candidate. With --resume and --out alone,
-    the run goes on with the configuration it was started with.
+    the run goes on with the configuration it was started with. Exit codes: 0 done and no gate rule against it, 3 a rule
+    failed, 4 a rule is undecided.
     """
     from evalharness import pipeline
     from evalharness.cli.flags import run_config
@@ -95,7 +101,8 @@ def run(open_report: bool, out: Path | None, resume: bool, **flags: Any) -> None
             fix="leave that out, or give the whole command again",
         )
     config = pipeline.resume_config(out) if out and goes_on else run_config(**flags)
-    _run(config, out, resume=resume, open_report=open_report)
+    done = _run(config, out, resume=resume, open_report=open_report)
+    click.get_current_context().exit(tell(done, junit=junit, markdown=markdown))
 
 
 class Interrupted(click.ClickException):
@@ -109,7 +116,7 @@ class Interrupted(click.ClickException):
         super().__init__(f"interrupted; {goes_on if begun else 'nothing was generated yet'}")
 
 
-def _run(config: "RunConfig", out: Path | None, *, resume: bool, open_report: bool) -> None:
+def _run(config: "RunConfig", out: Path | None, *, resume: bool, open_report: bool) -> "Run":
     from evalharness import pipeline
     from evalharness.cli.display import finished
     from evalharness.cli.progress import make_progress
@@ -120,6 +127,7 @@ def _run(config: "RunConfig", out: Path | None, *, resume: bool, open_report: bo
     except KeyboardInterrupt:
         raise Interrupted(out) from None
     finished(done, open_report=open_report)
+    return done
 
 
 @click.command()

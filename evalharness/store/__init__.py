@@ -5,6 +5,9 @@ plan.json         suites, resolved checkpoints, requests
 outcomes.jsonl    append-only, one line an event of the generation: outcomes, notices, determinism checks
 scores.jsonl      one line a score
 comparison.json   summaries, paired differences, findings
+gate.json         what the gate rules came to, where there are any
+preferences.jsonl what people and judge models preferred, where any were asked
+calibration.json  how much the baseline differs from itself, in a run that measured that
 report.html       all of it, for people
 """
 
@@ -14,32 +17,33 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO, TypeVar
+from typing import TextIO, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from evalharness.conditions import what_differs
 from evalharness.errors import FormatVersionError, RunInUse, StoreError
 from evalharness.records import (
+    Calibration,
     Comparison,
     Completion,
     DeterminismCheck,
     Failure,
+    GateReport,
     GenerationEvent,
-    GenerationRequest,
     Manifest,
     Notice,
     Plan,
+    Preference,
     Record,
     Score,
     explain,
 )
+from evalharness.store.appending import Appender
+from evalharness.store.run import Run
 
-if TYPE_CHECKING:
-    import pandas
+__all__ = ["FORMAT_VERSION", "RETRIED", "Appender", "Run", "RunStore"]
 
 FORMAT_VERSION = 1
 # 1: the first format.
@@ -48,68 +52,6 @@ EVENTS: TypeAdapter[Completion | Failure | Notice | DeterminismCheck] = TypeAdap
 RETRIED = frozenset({"server", "timeout", "out_of_memory", "error"})
 """Kinds of failure that may pass: `--resume` tries these requests again."""
 AnyRecord = TypeVar("AnyRecord", bound=Record)
-
-
-@dataclass(frozen=True)
-class Run:
-    """A run directory, read."""
-
-    path: Path
-    manifest: Manifest
-    plan: Plan
-    outcomes: dict[str, Completion | Failure]
-    """By request id."""
-    notices: tuple[Notice, ...]
-    determinism: tuple[DeterminismCheck, ...]
-    scores: tuple[Score, ...]
-    comparison: Comparison | None
-
-    @property
-    def compared(self) -> Comparison:
-        """The comparison.
-
-        Raises:
-            StoreError: the run was not compared yet.
-        """
-        if self.comparison is None:
-            raise StoreError(f"{self.path} has no comparison yet", fix=f"evalharness compare {self.path}")
-        return self.comparison
-
-    def requests_of(self, checkpoint: str) -> list[GenerationRequest]:
-        """The requests to one checkpoint, in suite order."""
-        return [request for request in self.plan.requests if request.checkpoint == checkpoint]
-
-    def scores_of(self, request_id: str) -> list[Score]:
-        """All scores of one request's completion."""
-        return self._scores_by_request.get(request_id, [])
-
-    @cached_property
-    def _scores_by_request(self) -> dict[str, list[Score]]:
-        grouped: dict[str, list[Score]] = {}
-        for score in self.scores:
-            grouped.setdefault(score.request_id, []).append(score)
-        return grouped
-
-    def scores_frame(self) -> "pandas.DataFrame":
-        """One row a value: checkpoint, sample_id, category, replicate, metric, value, label."""
-        import pandas
-
-        samples = self.plan.samples
-        rows = [
-            {
-                "checkpoint": request.checkpoint,
-                "sample_id": request.sample_id,
-                "category": samples[request.sample_id].category,
-                "replicate": request.replicate,
-                "metric": f"{score.scorer}.{name}",
-                "value": value,
-                "label": score.label,
-            }
-            for request in self.plan.requests
-            for score in self.scores_of(request.id)
-            for name, value in score.values.items()
-        ]
-        return pandas.DataFrame(rows)
 
 
 class RunStore:
@@ -226,12 +168,12 @@ class RunStore:
     # -------------------------------------------------------------------------------------- outcomes
 
     @contextmanager
-    def appending(self) -> Iterator["Appender"]:
+    def appending(self) -> Iterator[Appender]:
         """Open `outcomes.jsonl` for appending, a torn last line cut off first."""
         with self._writing():
             handle = (self.path / "outcomes.jsonl").open("ab", buffering=0)
         with handle:
-            yield Appender(self, handle.fileno())
+            yield Appender(handle.fileno(), self._writing)
             with self._writing():
                 os.fsync(handle.fileno())
 
@@ -299,9 +241,10 @@ class RunStore:
         return self._parse(Plan, "plan.json")
 
     def write_scores(self, scores: Iterable[Score]) -> None:
-        """Replace all scores; a comparison of the old ones goes with them."""
+        """Replace all scores; a comparison of the old ones and its gate go with them."""
         with self._writing():
-            (self.path / "comparison.json").unlink(missing_ok=True)
+            for name in ("comparison.json", "gate.json"):
+                (self.path / name).unlink(missing_ok=True)
         self._write("scores.jsonl", "".join(score.model_dump_json() + "\n" for score in scores))
 
     def read_scores(self) -> tuple[Score, ...]:
@@ -328,6 +271,40 @@ class RunStore:
         """Read the comparison; None where there is none yet."""
         return self._parse(Comparison, "comparison.json") if (self.path / "comparison.json").exists() else None
 
+    def write_gate(self, report: GateReport) -> None:
+        """Replace what the gate rules came to."""
+        self._write("gate.json", report.model_dump_json(indent=2))
+
+    def read_gate(self) -> GateReport | None:
+        """Read what the gate rules came to; None where they were not judged."""
+        return self._parse(GateReport, "gate.json") if (self.path / "gate.json").exists() else None
+
+    def write_preferences(self, preferences: Iterable[Preference]) -> None:
+        """Replace all preferences."""
+        self._write("preferences.jsonl", "".join(one.model_dump_json() + "\n" for one in preferences))
+
+    def read_preferences(self) -> tuple[Preference, ...]:
+        """Read what people and judges preferred; nothing where nobody was asked."""
+        if not (self.path / "preferences.jsonl").exists():
+            return ()
+        try:
+            lines = self._read("preferences.jsonl").split("\n")
+            return tuple(Preference.model_validate_json(line) for line in lines if line)
+        except ValidationError as error:
+            raise self._not_valid("preferences.jsonl", error) from None
+
+    def write_calibration(self, calibration: Calibration) -> None:
+        """Write what a checkpoint was found to differ from itself."""
+        self._write("calibration.json", calibration.model_dump_json(indent=2))
+
+    def read_calibration(self) -> Calibration:
+        """Read it.
+
+        Raises:
+            StoreError: this run was no calibration.
+        """
+        return self._parse(Calibration, "calibration.json")
+
     def write_report(self, html: str) -> Path:
         """Replace the report and return its path."""
         self._write("report.html", html)
@@ -345,6 +322,8 @@ class RunStore:
             determinism=tuple(one for one in events if isinstance(one, DeterminismCheck)),
             scores=self.read_scores(),
             comparison=self.read_comparison(),
+            gate=self.read_gate(),
+            preferences=self.read_preferences(),
         )
 
     def _write(self, name: str, text: str) -> None:
@@ -382,31 +361,6 @@ class RunStore:
             raise self._not_valid(name, error) from None
 
     def _not_valid(self, name: str, error: ValidationError) -> StoreError:
-        derived = name in ("scores.jsonl", "comparison.json")
+        derived = name in ("scores.jsonl", "comparison.json", "gate.json")
         fix = f"write it again: evalharness score {self.path}" if derived else "restore the file, or run again"
         return StoreError(f"{self.path / name} is not valid: {explain(error)}", fix=fix)
-
-
-class Appender:
-    """Appends events to `outcomes.jsonl`; a line is there as a whole or not at all."""
-
-    def __init__(self, store: RunStore, descriptor: int) -> None:
-        self._store = store
-        self._descriptor = descriptor
-
-    def append(self, event: Completion | Failure | Notice | DeterminismCheck) -> None:
-        """Write one line.
-
-        Raises:
-            StoreError: the disk is full; the part of the line that was written is taken back.
-        """
-        line = event.model_dump_json().encode() + b"\n"
-        before = os.fstat(self._descriptor).st_size
-        with self._store._writing():
-            try:
-                written = os.write(self._descriptor, line)
-                while written < len(line):
-                    written += os.write(self._descriptor, line[written:])
-            except OSError:
-                os.ftruncate(self._descriptor, before)
-                raise

@@ -1,0 +1,95 @@
+"""Markdown for a job summary or a comment: the verdict first."""
+
+import re
+from collections.abc import Iterator
+
+from evalharness.ci.names import SHOWN_SAMPLES, headline, named, values
+from evalharness.records import Comparison, GateReport, GateResult, PairedDifference
+from evalharness.text import format_interval, format_number, format_points, format_points_interval, format_share
+
+SENTENCE = {
+    "pass": "The gate passed: {candidate} keeps every rule.",
+    "fail": "The gate failed: {candidate} breaks {count}.",
+    "undecided": "The gate is undecided: {count} could be neither shown nor refuted for {candidate}.",
+}
+MARK = {"pass": "✅ pass", "fail": "❌ fail", "undecided": "❔ undecided"}
+ACTIVE = re.compile(r"[^\w ,;%+=()/.-]|_|(?<!\d)\.(?=\S)")
+"""All that Markdown, HTML or GitHub's own links could take for more than a character."""
+
+
+def markdown(report: GateReport, comparison: Comparison) -> str:
+    """The verdict, the rules with their reasons, the samples against them, and the headline differences."""
+    return "\n".join([*_head(report), *_rules(report), *_samples(report), *_differences(comparison)]) + "\n"
+
+
+def escaped(text: str) -> str:
+    """One line of text that cannot become markup, a link, a mention, or a second table cell.
+
+    >>> escaped("<b>*x*|y")
+    '&#60;b&#62;&#42;x&#42;&#124;y'
+    """
+    return ACTIVE.sub(lambda found: f"&#{ord(found[0])};", named(text))
+
+
+def code(text: str) -> str:
+    """A name in code style, in which GitHub looks for no mention either."""
+    return f"<code>{escaped(text)}</code>"
+
+
+def _head(report: GateReport) -> Iterator[str]:
+    count = sum(result.verdict == report.verdict for result in report.results)
+    rules = "1 rule" if count == 1 else f"{count} rules"
+    sentence = SENTENCE[report.verdict].format(candidate=code(report.candidate), count=rules)
+    yield f"## {sentence}"
+    yield ""
+    yield f"Candidate {code(report.candidate)} against baseline {code(report.baseline)}."
+    yield ""
+
+
+def _rules(report: GateReport) -> Iterator[str]:
+    yield "| rule | verdict | reason |"
+    yield "|---|---|---|"
+    for result in report.results:
+        yield f"| {code(result.rule.title)} | {MARK[result.verdict]} | {escaped(result.reason)} |"
+    yield ""
+
+
+def _samples(report: GateReport) -> Iterator[str]:
+    for result in report.results:
+        if result.against:
+            yield f"<details><summary>{code(result.rule.title)}: {headline(result)}</summary>"
+            yield ""
+            yield from _sample_table(result)
+            yield ""
+            yield "</details>"
+            yield ""
+
+
+def _sample_table(result: GateResult) -> Iterator[str]:
+    yield "| sample | baseline | candidate |"
+    yield "|---|--:|--:|"
+    shown = result.against[:SHOWN_SAMPLES]
+    for sample in shown:
+        before, after = values(sample)
+        yield f"| {code(sample.sample_id)} | {before} | {after} |"
+    if result.n_against > len(shown):
+        yield f"| and {result.n_against - len(shown):,} more | | |"
+
+
+def _differences(comparison: Comparison) -> Iterator[str]:
+    kinds = {metric.name: metric.kind for metric in comparison.metrics}
+    rows = [one for one in comparison.differences if not one.exploratory and one.difference is not None]
+    if rows:
+        yield "| metric | baseline | candidate | difference | 95 % interval | pairs | verdict |"
+        yield "|---|--:|--:|--:|--:|--:|---|"
+        yield from (_difference(one, kinds[one.metric]) for one in rows)
+
+
+def _difference(one: PairedDifference, kind: str) -> str:
+    if kind == "rate":
+        sides = [format_share(one.baseline_mean), format_share(one.candidate_mean)]
+        change = [format_points(one.difference or 0.0), format_points_interval(one.interval)]
+    else:
+        sides = [format_number(one.baseline_mean), format_number(one.candidate_mean)]
+        change = [format_number(one.difference, signed=True), format_interval(one.interval)]
+    return f"| {' | '.join([code(one.metric), *sides, *change, f'{one.n_pairs:,}', one.verdict])} |"

@@ -1,0 +1,32 @@
+"""What strangers named, cut to a length that a log can bear, with nothing hidden in it."""
+
+from evalharness.records import GateResult, GateSample
+from evalharness.text import format_number, visible
+
+LONGEST = 300
+SHOWN_SAMPLES = 20
+"""Samples against a rule that are named in CI; `gate.json` has more."""
+
+
+def named(text: str) -> str:
+    """A name, an id or a sentence on one line, without hidden characters and never endless.
+
+    >>> named("a\\x1b[31m\\nb")
+    'a[U+001B][31m b'
+    """
+    shown = " ".join(visible(text[:LONGEST]).split())
+    return f"{shown}…" if len(text) > LONGEST else shown
+
+
+def headline(result: GateResult) -> str:
+    """What is against a rule, counted."""
+    rule = result.rule
+    if rule.kind == "no_regression":
+        return f"{result.n_against:,} of {result.n:,} pairs got worse"
+    side = "below" if rule.kind == "at_least" else "above"
+    return f"{result.n_against:,} of {result.n:,} samples lie {side} the bound"
+
+
+def values(sample: GateSample) -> tuple[str, str]:
+    """Before and after: the baseline's value and the candidate's."""
+    return format_number(sample.baseline), format_number(sample.candidate)

@@ -1,0 +1,28 @@
+"""`calibrate`: how much the baseline differs from itself."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from evalharness.cli.running import GENERATION_FLAGS, SIDE_FLAGS, with_flags
+
+
+@click.command()
+@with_flags(SIDE_FLAGS, GENERATION_FLAGS)
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Run directory to write.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def calibrate(out: Path, as_json: bool, **flags: Any) -> None:
+    """Measure how much the baseline differs from itself.
+
+    It is generated twice, in other batches, and with other seeds where it is drawn at random. Name the directory in
+    evalharness.toml (calibration = "DIR") and gate rules allow for the noise that was found.
+    """
+    from evalharness.calibrate import calibrate as measure
+    from evalharness.cli.display import calibration_text
+    from evalharness.cli.flags import run_config
+    from evalharness.cli.progress import make_progress
+
+    found = measure(run_config(**flags), out=out, progress=make_progress())
+    click.echo(found.model_dump_json(indent=2) if as_json else calibration_text(found), nl=as_json)
+    click.echo(f'In evalharness.toml: calibration = "{out}"', err=True)

@@ -1,0 +1,40 @@
+"""The noise of the baseline, from a calibration that was made under the conditions of the run."""
+
+from pathlib import Path
+
+from evalharness.errors import ConfigError
+from evalharness.records import Calibration, Plan
+from evalharness.store import RunStore
+
+
+def read_noise(folder: str | None, plan: Plan) -> dict[str, float]:
+    """By metric, how far the baseline moves by itself; empty without a calibration.
+
+    Args:
+        folder: the run directory that `evalharness calibrate` wrote.
+        plan: of the run that is judged.
+
+    Raises:
+        ConfigError: the calibration is of another checkpoint, generation or suite.
+        StoreError: the folder holds no calibration.
+    """
+    if folder is None:
+        return {}
+    calibration = RunStore(Path(folder)).read_calibration()
+    if other := _what_differs(calibration, plan):
+        raise ConfigError(
+            f"the calibration in {folder} is of another {other}",
+            fix=f"calibrate again into a new folder: evalharness calibrate --out {folder}-2, and name that",
+        )
+    return calibration.noise
+
+
+def _what_differs(calibration: Calibration, plan: Plan) -> str | None:
+    [baseline] = [one for one in plan.checkpoints if one.name == plan.baseline]
+    [config, *_] = [one.config for one in plan.requests if one.checkpoint == plan.baseline]
+    if calibration.identity_digest != baseline.identity.digest:
+        return "checkpoint, or was made under other library versions"
+    if calibration.generation != config:
+        return "generation"
+    unknown = [suite.name for suite in plan.suites if calibration.suites.get(suite.name) != suite.digest]
+    return f"suite ({unknown[0]})" if unknown else None

@@ -1,0 +1,98 @@
+"""What docs/ci.md, action.yml and the schemas promise."""
+
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from gating import make_run, rates, rule
+from test_docs import generator
+
+from evalharness.cli import cli
+from evalharness.config import read_rules
+from evalharness.gate import check_gate, check_rules
+from evalharness.records import Metric
+
+REPOSITORY = Path(__file__).parent.parent
+CI = (REPOSITORY / "docs" / "ci.md").read_text()
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", CI, re.DOTALL)
+
+
+def options(command):
+    return {option for one in cli.get_command(None, command).params for option in one.opts}
+
+
+@pytest.mark.parametrize("name", ["comparison.schema.json", "gate.schema.json"])
+def test_a_published_schema_is_that_of_the_record(name):
+    written = (REPOSITORY / "docs" / "schemas" / name).read_text()
+    assert written == generator().PAGES[f"schemas/{name}"](), "run `make docs`"
+
+
+def test_the_schemas_name_every_key_that_is_written():
+    run = make_run(rates(120, 60), rates(120, 60))
+    files = {"comparison": run.comparison, "gate": check_gate([rule()], run)}
+    for name, record in files.items():
+        schema = json.loads((REPOSITORY / "docs" / "schemas" / f"{name}.schema.json").read_text())
+        assert set(schema["properties"]) == set(schema["required"]) == set(json.loads(record.model_dump_json()))
+
+
+def test_the_rules_of_the_page_are_rules_that_can_be_judged(tmp_path):
+    [text] = blocks("toml")
+    (tmp_path / "e.toml").write_text(text)
+    rules = read_rules(tmp_path / "e.toml")
+    assert len(rules) == len(tomllib.loads(text)["gate"]) == 2
+    from evalharness.scorers import SCORERS, open_scorer
+    from evalharness.suite import load_suite
+
+    scorers = [open_scorer(name) for name in SCORERS if name in ("style", "refusal")]
+    metrics: list[Metric] = [metric for scorer in scorers for metric in scorer.metrics]
+    check_rules(rules, metrics, [load_suite("core")])
+
+
+@pytest.mark.parametrize(("margin", "pairs"), [(0.02, 189), (0.05, 73)])
+def test_the_page_says_how_many_equal_pairs_a_margin_needs(margin, pairs):
+    assert re.search(rf"{100 * margin:g} points needs {pairs}\b", CI)
+    verdicts = [
+        check_gate([rule(bound=margin, min_pairs=1)], make_run(rates(n, n // 2), rates(n, n // 2))).verdict
+        for n in (pairs - 1, pairs)
+    ]
+    assert verdicts == ["undecided", "pass"]
+
+
+def test_every_option_of_the_page_and_the_action_exists():
+    shown = CI + (REPOSITORY / "action.yml").read_text()
+    calls = re.findall(r"^.*?evalharness (run|gate) ((?:.|\\\n)*?)$", shown, re.MULTILINE)
+    assert len(calls) >= 7
+    for command, arguments in calls:
+        assert set(re.findall(r"(?<!\S)--[\w-]+", arguments)) <= options(command), (command, arguments)
+
+
+def test_the_python_of_the_page_is_five_lines_that_import():
+    [code] = blocks("python")
+    lines = [line for line in code.splitlines() if line]
+    assert len(lines) == 5
+    scope = {}
+    exec(code, scope)
+    assert callable(scope["test_the_candidate_keeps_the_gate"])
+
+
+def test_the_action_is_a_composite_action_in_which_no_input_is_script_text():
+    yaml = pytest.importorskip("yaml", reason="no YAML library is installed")
+    action = yaml.safe_load((REPOSITORY / "action.yml").read_text())
+    assert action["runs"]["using"] == "composite"
+    for step in action["runs"]["steps"]:
+        assert ("run" in step) != ("uses" in step)
+        assert "run" not in step or step["shell"] == "bash"
+        assert "${{" not in step.get("run", "")
+    used = set(re.findall(r"inputs\.([\w-]+)", (REPOSITORY / "action.yml").read_text()))
+    assert used == set(action["inputs"])
+
+
+def test_the_workflows_of_the_page_are_yaml():
+    yaml = pytest.importorskip("yaml", reason="no YAML library is installed")
+    for text in blocks("yaml"):
+        assert yaml.safe_load(text)
