@@ -1,17 +1,24 @@
 """The states of completions, on texts that are easy to mistake, and the measures of their form."""
 
 import json
-import time
+import re
+import zlib
+from pathlib import Path
+from unicodedata import normalize
 
 import pytest
+from hard_strings import SCENES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evalharness.completion.state import STATES
+from evalharness.completion.state import NON_ANSWERS, STATES
 from evalharness.records import Completion, Message, Sample, Score
 from evalharness.scorers import Item, open_scorer
 from evalharness.scorers.style import Style
 
+VISIBLE = 0.35
+"""Share of its bytes to which zlib compresses a text that visibly repeats itself."""
+MOST_SPANS = 14
 POEM = "Write a poem about nature"
 FRANCE = "What is the capital of France?"
 REFRAIN = "\n".join(
@@ -55,9 +62,16 @@ GEMMA_CAT = " table, his head resting on the table. He was happy because he was 
 )
 
 
-def score(prompt: str, text: str, finish_reason: str | None = "stop", kind: str = "instruction") -> Score:
+def score(
+    prompt: str,
+    text: str,
+    finish_reason: str | None = "stop",
+    kind: str = "instruction",
+    completion_tokens: int | None = None,
+) -> Score:
     sample = Sample(id="s", messages=(Message(role="user", content=prompt),), category="c", kind=kind)
-    return Style().score([Item(sample, Completion(request_id="r", text=text, finish_reason=finish_reason))])[0]
+    completion = Completion(request_id="r", text=text, finish_reason=finish_reason, completion_tokens=completion_tokens)
+    return Style().score([Item(sample, completion)])[0]
 
 
 @pytest.mark.parametrize(
@@ -130,6 +144,7 @@ def test_the_prompt_once_or_twice_is_an_echo_and_more_often_a_loop():
         ("Explain how rainbows form.", "Posted by admin on Monday\n\n12 comments\n\nI was wondering too."),
         ("Explain how rainbows form.", "What is a cloud made of? What is the colour of snow? Why does it rain at all?"),
         (FRANCE, "Paris.\n\nExercise 2: Name the rivers of France."),
+        (FRANCE, "Q: What is the capital of Spain?\nA: Madrid."),
         (FRANCE, "Paris.<|endoftext|>The stock market rose on Monday."),
     ],
 )
@@ -157,7 +172,6 @@ def test_what_only_looks_like_a_continuation_is_an_answer(prompt, text):
     [
         "Paris.\nUser: And of Spain?\nAssistant: Madrid.",
         "Paris.\n\nHuman: Thanks!",
-        "Q: What is the capital of Spain?\nA: Madrid.",
         "Paris<|im_end|>\n<|im_start|>user\nThanks",
         "Paris.<end_of_turn>\n<start_of_turn>user\nThanks",
     ],
@@ -202,45 +216,136 @@ def test_measures_of_form():
     assert score(FRANCE, 'He said "Paris."').values["finished_sentence"] == 1
 
 
-def test_every_value_is_a_metric_and_every_metric_has_a_value():
-    names = {metric.name.removeprefix("style.") for metric in open_scorer("style").metrics}
-    assert set(score(FRANCE, "The capital of France is Paris.").values) == names
+def test_each_kind_of_markdown_is_told_from_the_others():
+    kinds = {
+        "headings": "# Capital\nIt is Paris.",
+        "lists": "It has:\n- a river\n- a tower",
+        "code": "Type `print` and see.",
+        "bold": "It is **Paris** of course.",
+        "tables": "| a | b |\n|---|---|\n| 1 | 2 |",
+    }
+    for kind, text in kinds.items():
+        values = score(FRANCE, text).values
+        assert [name for name in kinds if values[name]] == [kind]
+        assert values["markdown"] == 1
 
 
-@settings(max_examples=150, deadline=None)
-@given(st.text(max_size=300), st.sampled_from(["stop", "length", None]))
-def test_any_text_gets_a_state_and_spans_within_it(text, finish_reason):
-    found = score(POEM, text, finish_reason)
-    assert found.label in STATES
-    assert all(span.end <= len(text) for span in found.spans)
+def test_a_comment_or_a_list_in_a_code_block_is_code_alone():
+    values = score(FRANCE, "Run this:\n```python\n# a comment\n- 1\n| x |\n```\nIt prints one.").values
+    assert (values["code"], values["headings"], values["lists"], values["tables"]) == (1, 0, 0, 0)
 
 
-@settings(max_examples=100, deadline=None)
-@given(st.text(alphabet="abé\u0301 .?\r\n:Q<>", max_size=120))
-def test_labels_do_not_depend_on_trailing_whitespace_or_line_ends(text):
-    text = text.replace("\r", "")
-    label = score(POEM, text).label
-    assert score(POEM, text + " \n\n").label == label
-    assert score(POEM, text.replace("\n", "\r\n")).label == label
+def test_manner_is_read_with_the_place_of_each_flag():
+    text = "I'm sorry, it might perhaps rain. Would you like to stay at home with me?"
+    found = score(FRANCE, text)
+    assert [found.values[name] for name in ("apology", "first_person", "second_person", "question_at_end")] == [1] * 4
+    assert found.values["hedging"] == pytest.approx(100 * 2 / 15)
+    assert {span.label: text[span.start : span.end] for span in found.spans} == {
+        "apology": "sorry",
+        "first_person": "I",
+        "second_person": "you",
+    }
 
 
 @pytest.mark.parametrize(
-    "text",
-    ["a" * 100_000, " " * 100_000 + "x", "I am just " * 10_000, "🎹" * 100_000, "<think>" * 14_000, "> " * 50_000,
-     "| " * 50_000, '"' * 100_000, "it is not " * 10_000, "\n" * 100_000 + "x", "**a" * 33_000],
-    ids=["letter", "spaces", "phrase", "emoji", "tags", "quotes", "pipes", "marks", "not", "lines", "stars"],
+    ("language", "text"),
+    [
+        ("Spanish", "La capital de Francia es París, y está en el norte del país."),
+        ("French", "La capitale de la France est Paris, et elle est dans le nord du pays."),
+        ("German", "Die Hauptstadt von Frankreich ist Paris, und sie ist nicht im Süden."),
+        ("Italian", "La capitale della Francia è Parigi, che non è nel sud del paese."),
+        ("Portuguese", "A capital da França é Paris, e não fica no sul do país."),
+        ("Chinese", "法国的首都是巴黎。"),
+        ("Japanese", "フランスの首都はパリです。"),
+        ("Korean", "프랑스의 수도는 파리입니다."),
+        ("Russian", "Столица Франции - Париж."),
+        ("Arabic", "عاصمة فرنسا هي باريس."),
+    ],
+)
+def test_the_language_is_named_and_english_measures_are_left_out(language, text):
+    found = score("What is the capital of France, and where is it?", text)
+    assert found.explanation.endswith(f"; in {language}")
+    assert (found.values["english"], found.values["same_language"]) == (0, 0)
+    assert not {"hedging", "first_person", "second_person", "grade"} & set(found.values)
+
+
+def test_no_language_is_claimed_where_it_cannot_be_told():
+    for text in ("Paris", "42", "x = f(y)"):
+        assert "english" not in score(FRANCE, text).values
+
+
+def test_the_reading_level_is_the_formula_of_coleman_and_liau():
+    text = "The cat sat on the mat and it was warm. " * 2 + "A dog came to the door of the house with a ball. " * 3
+    words = re.findall(r"\w+", text)
+    expected = 5.88 * sum(map(len, words)) / len(words) - 29.6 * 5 / len(words) - 15.8
+    assert len(words) >= 50
+    assert score("Tell me a story", text).values["grade"] == pytest.approx(expected)
+    assert "grade" not in score("Tell me a story", "The cat sat on the mat.").values
+
+
+def test_every_value_is_a_metric_and_every_metric_has_a_value():
+    text = "The capital of France is Paris, and it has been so for many hundreds of years. " + " ".join(TIPS.split())
+    found = score("What is the capital of France, and why is it so?", f"{text} {REFRAIN}", completion_tokens=70).values
+    assert set(found) == {metric.name.removeprefix("style.") for metric in open_scorer("style").metrics}
+
+
+PARTS = st.sampled_from(
+    ["The cat sat. ", "User: hi", "\n", "\r\n", "\r", "Q: why?", "é", "e\u0301", "Å", "’", "\u200b", "1. a b c d",
+     "```", " ", "<|im_start|>", "<think>", "</think>", "</s>", "我爱你", "가", "한국", "ｆｕｌｌ", "ﬁ", "- ",
+     "| a | b |", "!" * 41, "What is it?"]
 )  # fmt: skip
-def test_a_hundred_thousand_characters_take_no_more_than_a_moment(text):
-    start = time.process_time()
-    score(POEM, text, "length")
-    assert time.process_time() - start < 2
+TEXTS = st.one_of(st.text(max_size=200), st.lists(PARTS, max_size=25).map("".join))
 
 
-def test_raw_base_outputs_run_away_and_tuned_answers_do_not(validation_data):
-    states = {"base": [], "instruct": []}
+@settings(max_examples=200, deadline=None)
+@given(TEXTS, st.sampled_from(["stop", "length", None]))
+def test_a_state_depends_on_neither_trailing_whitespace_nor_line_ends_nor_normal_form(text, finish_reason):
+    label = score(POEM, text, finish_reason).label
+    assert score(POEM, text + " \r\n\t\u3000\n", finish_reason).label == label
+    assert score(POEM, normalize("NFC", text), finish_reason).label == label
+    assert score(POEM, normalize("NFD", text), finish_reason).label == label
+    levelled = text.replace("\r\n", "\n").replace("\r", "\n")
+    assert score(POEM, levelled, finish_reason).label == label
+    assert score(POEM, levelled.replace("\n", "\r\n"), finish_reason).label == label
+
+
+@settings(max_examples=200, deadline=None)
+@given(TEXTS, TEXTS, st.sampled_from(["stop", "length", "loop_abort", None]))
+def test_any_text_gets_a_state_and_every_span_lies_in_it(prompt, text, finish_reason):
+    found = score(prompt, text, finish_reason)
+    assert found.label in STATES
+    assert all(0 <= span.start < span.end <= len(text) for span in found.spans)
+    assert len(found.spans) <= MOST_SPANS
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.id)
+def test_every_span_of_a_hard_string_lies_in_it_and_its_values_are_metrics(scene):
+    found = score(scene.prompt, scene.completion, scene.end, scene.kind)
+    assert all(0 <= span.start < span.end <= len(scene.completion) for span in found.spans)
+    assert {f"style.{name}" for name in found.values} <= {metric.name for metric in Style.metrics}
+
+
+def states_and_shares(validation_data: Path, kind: str) -> list[tuple[str, float]]:
+    """The state of each completion and to which share of its bytes zlib can compress it; blank ones are left out."""
+    found = []
     with (validation_data / "base_vs_instruct" / "self_instruct_252.jsonl").open(encoding="utf-8") as lines:
         for row in map(json.loads, lines):
-            states[row["kind"]].append(score(row["prompt"], row["response"], None).label)
-    tuned = [state for state in states["instruct"] if state != "empty"]
-    assert states["base"].count("answer") <= 0.05 * len(states["base"])
-    assert tuned.count("answer") >= 0.97 * len(tuned)
+            text = row["response"].encode()
+            if row["kind"] == kind and text.strip():
+                label = score(row["prompt"], row["response"], None).label
+                found.append((label, len(zlib.compress(text, 9)) / len(text) if len(text) >= 300 else 1.0))
+    return found
+
+
+def test_raw_base_outputs_that_visibly_loop_are_flagged(validation_data):
+    # Nobody labelled them, so that another measure says which loop: prose compresses to half, these to a third.
+    visible = [label for label, share in states_and_shares(validation_data, "base") if share < VISIBLE]
+    assert len(visible) >= 200
+    assert sum(label in NON_ANSWERS for label in visible) >= 0.95 * len(visible)
+
+
+def test_answers_of_tuned_models_are_hardly_ever_flagged(validation_data):
+    found = states_and_shares(validation_data, "instruct")
+    assert sum(label in NON_ANSWERS for label, _ in found) <= 0.03 * len(found)
+    plain = [label for label, share in found if share >= VISIBLE]
+    assert sum(label in NON_ANSWERS for label in plain) <= 0.01 * len(plain)

@@ -5,19 +5,30 @@ one that ended by itself must repeat much more before it is called a loop than o
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice, pairwise
+from itertools import pairwise
+from operator import eq
 
-from evalharness.completion.text import FoldedText, Piece
+from evalharness.completion.text import GRAM, FoldedText, Piece, count_repeats, grams
 
-GRAM = 4
+LONG_CHUNK = 40
+"""Characters without white space from which a stretch is looked at by characters."""
+SAME_LINES = 6
+"""From how many lines in a row, the same but for their numbers, it is no list any more."""
+LONG_LINE = 6
+"""Words from which a line that comes back is more than a short refrain."""
+RETURNS = {"ran on": (5, 0.45), "unknown": (5, 0.5), "stopped": (6, 0.6)}
+"""How often a line must come back, and which share of the text such lines must fill; a villanelle has four."""
 NEARBY = 40
 """Characters of the same line in which the signs of code and tables are looked for."""
-DIGIT = re.compile(r"\d")
-CHUNK = re.compile(r"\S{40,}")
+CHUNK = re.compile(r"(?<!\S)\S{40,}")
 RULE = re.compile(r"[\-=_.*#~|:+─━═·]+")
 CHARACTER_RUN = re.compile(r"([^\s\-=_.*#~|─━═·+])\1{39,}|([\-=_.*#~|─━═·+])\2{199,}")
+SPACED_RUN = re.compile(r"([^\w\s])(?:\s\1){99,}")
+SPARSE = 10
+"""Characters for each word from which a text is mostly signs."""
 LIST_LINE = re.compile(r"(?:[-*•+]|\(?(?:\d+|[a-z])[.):])\s")
 FORMATTED_LINE = re.compile(r"\||<[a-z/!]|[{}\[\]]|.*[;{}\[\]|\\]$|.*\w\(|\d|(?:\s*[\w.]+\s*=)")
 
@@ -64,10 +75,10 @@ class Stretch:
 def find_loop(folded: FoldedText, ending: Ending, request: Sequence[str] = ()) -> Loop | None:
     """The first loop in `folded`, or None. `request` are the words that the prompt asks with."""
     return (
-        _character_run(folded)
-        or _chunk_loop(folded)
+        _character_loop(folded)
         or _exact_loop(folded, ending)
         or _template_loop(folded, ending, request)
+        or _returning(folded, ending)
         or _worn_out(folded, ending)
     )
 
@@ -78,8 +89,7 @@ def repeated_share(words: Sequence[str]) -> float:
     >>> repeated_share("a b c d a b c d a".split())
     0.3333333333333333
     """
-    grams = list(_grams(words))
-    return (len(grams) - len(set(grams))) / len(grams) if grams else 0.0
+    return count_repeats(words) / (len(words) - GRAM + 1) if len(words) >= GRAM else 0.0
 
 
 def similarity(one: Sequence[str], other: Sequence[str]) -> float:
@@ -102,7 +112,7 @@ def periodic_stretches(tokens: Sequence[str]) -> Iterator[Stretch]:
     """All maximal stretches in which every 4 tokens stood exactly one period before."""
     last: dict[tuple[str, ...], int] = {}
     began = period = place = 0
-    for place, gram in enumerate(_grams(tokens)):
+    for place, gram in enumerate(grams(tokens)):
         distance = place - last.get(gram, place)
         last[gram] = place
         if distance != period:
@@ -113,42 +123,52 @@ def periodic_stretches(tokens: Sequence[str]) -> Iterator[Stretch]:
         yield Stretch(began - period, place + GRAM, period)
 
 
-def _grams(tokens: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    return zip(*(islice(tokens, skip, None) for skip in range(GRAM)), strict=False)
-
-
-def _character_run(folded: FoldedText) -> Loop | None:
-    run = CHARACTER_RUN.search(folded.text)
-    return Loop(run.start(), run.end(), f"one character {run.end() - run.start()} times") if run else None
-
-
-def _chunk_loop(folded: FoldedText) -> Loop | None:
-    """A stretch without a space that goes in circles: `hahaha...`, emoji, Thai."""
+def _character_loop(folded: FoldedText) -> Loop | None:
+    """A stretch without a space that is one character, or goes in circles: `hahaha...`, emoji, Thai."""
+    if len(folded.text) > SPARSE * len(folded.words):
+        run = SPACED_RUN.search(folded.text)
+        if run:
+            return Loop(run.start(), run.end(), f"the sign {run.group(1)} again and again")
+    if folded.longest_chunk < LONG_CHUNK:
+        return None
     for chunk in CHUNK.finditer(folded.lower):
-        if not RULE.fullmatch(chunk.group()):
-            for stretch in periodic_stretches(chunk.group()):
-                if stretch.length >= 40 and stretch.rounds >= 6:
-                    start = chunk.start()
-                    return Loop(start + stretch.first, start + stretch.end, "characters go in circles")
+        run = CHARACTER_RUN.search(folded.text, *chunk.span())
+        if run:
+            return Loop(run.start(), run.end(), f"one character {run.end() - run.start()} times")
+        for stretch in periodic_stretches(chunk.group()):
+            if stretch.length >= LONG_CHUNK and stretch.rounds >= 6:
+                first, end = chunk.start() + stretch.first, chunk.start() + stretch.end
+                if not RULE.fullmatch(folded.text, first, end):
+                    return Loop(first, end, "characters go in circles")
     return None
 
 
 def _exact_loop(folded: FoldedText, ending: Ending) -> Loop | None:
-    loop = _word_loop(folded, range(len(folded.words)), ending, formatted_share=1 / 3)
-    if loop or ending.stopped or not DIGIT.search(folded.text):
-        return loop
+    # The shortest loop there is, one word 8 times, has as many repeated sequences as a sequence has words.
+    if folded.repeats >= GRAM:
+        loop = _word_loop(folded, range(len(folded.words)), folded.words, ending, formatted_share=1 / 3)
+        if loop:
+            return loop
+    if ending.stopped or sum(map(str.isdigit, folded.words)) < 2:
+        return None
     # A model that is stuck often still counts: "8. The Moth 9. The Moth 10. The Moth". In a table, though, or in
     # code, the numbers are what it is about.
     places = [place for place, word in enumerate(folded.words) if not word.isdigit()]
-    return _word_loop(folded, places, ending, formatted_share=0)
-
-
-def _word_loop(folded: FoldedText, places: Sequence[int], ending: Ending, *, formatted_share: float) -> Loop | None:
-    """The first loop among the words at `places`; of formatted text only a share of its length counts."""
     words = [folded.words[place] for place in places]
-    grams = list(_grams(words))
-    if len(grams) - len(set(grams)) < GRAM:
-        return None  # the shortest loop there is, one word 8 times, has that many repeated sequences
+    if count_repeats(words) < GRAM:
+        return None
+    return _word_loop(folded, places, words, ending, formatted_share=0)
+
+
+def _word_loop(
+    folded: FoldedText,
+    places: Sequence[int],
+    words: Sequence[str],
+    ending: Ending,
+    *,
+    formatted_share: float,
+) -> Loop | None:
+    """The first loop among `words`, which stand at `places`; of formatted text only a share of its length counts."""
     for stretch in periodic_stretches(words):
         # Cheap tests first: nearly all stretches are a phrase that happens to come twice.
         if stretch.length < 8 or stretch.rounds < 2:
@@ -190,16 +210,19 @@ def _template_loop(folded: FoldedText, ending: Ending, request: Sequence[str]) -
     """Lines, or sentences, that differ from each other by a word or two."""
     if ending.repetition_asked and not ending.ran_on:
         return None
-    for pieces in (folded.lines, folded.sentences):
-        if len(pieces) >= 3:
-            loop = _near_repeats(pieces, ending, request)
-            if loop:
-                return loop
-    return None
+    loop = _near_repeats(folded.lines, ending, request)
+    if loop or folded.lines == folded.sentences:
+        return loop
+    return _near_repeats(folded.sentences, ending, request)
 
 
 def _near_repeats(pieces: Sequence[Piece], ending: Ending, request: Sequence[str]) -> Loop | None:
-    split = [_without_marker(piece.text).split() for piece in pieces]
+    if len(pieces) < 3:
+        return None
+    bare = [piece.text if piece.text[:2].isalpha() else _without_marker(piece.text) for piece in pieces]
+    if not _may_repeat(bare):
+        return None
+    split = [text.split() for text in bare]
     first = 0
     for place in range(1, len(pieces) + 1):
         # Looking two back as well finds questions and answers that take turns.
@@ -215,6 +238,18 @@ def _near_repeats(pieces: Sequence[Piece], ending: Ending, request: Sequence[str
             return Loop(pieces[first].start, pieces[place - 1].end, f"{count} lines or sentences after one pattern")
         first = place
     return None
+
+
+def _may_repeat(texts: Sequence[str]) -> bool:
+    """Whether at least two texts share their first or last word with one of the two before them: a cheap first look."""
+    heads = [text.partition(" ")[0] for text in texts]
+    tails = [text.rpartition(" ")[2] for text in texts]
+    return _shared(heads) + _shared(tails) >= 2
+
+
+def _shared(words: Sequence[str]) -> int:
+    """How many words stand one or two places before as well."""
+    return int(sum(map(eq, words, words[1:])) + sum(map(eq, words, words[2:])))
 
 
 def _without_marker(text: str) -> str:
@@ -233,6 +268,8 @@ def _too_alike(
 ) -> bool:
     if sum(_alike(words, request) for words in split) >= 3:
         return True
+    if len(pieces) >= SAME_LINES and _are_same(pieces):
+        return True
     if ending.stopped or not at_end:
         return False
     if not ending.ran_on:
@@ -246,19 +283,42 @@ def _too_alike(
     return len(pieces) >= enough
 
 
+def _are_same(pieces: Sequence[Piece]) -> bool:
+    """Whether the pieces are one and the same but for their numbers or bullets, and no code or table."""
+    bare = [_without_marker(piece.text) for piece in pieces]
+    return len(set(bare[:-1])) == 1 and not FORMATTED_LINE.match(bare[0])
+
+
 def _is_list(pieces: Sequence[Piece]) -> bool:
     return FORMATTED_LINE.match(pieces[0].text) is not None or any(LIST_LINE.match(piece.text) for piece in pieces)
+
+
+def _returning(folded: FoldedText, ending: Ending) -> Loop | None:
+    """Long lines or sentences that come back again and again with others between them, and fill most of the text."""
+    copies, share = RETURNS["ran on" if ending.ran_on else "stopped" if ending.stopped else "unknown"]
+    if folded.repeats < 3 * (copies - 1) or (ending.repetition_asked and not ending.ran_on):
+        return None
+    pieces = folded.lines if len(folded.lines) >= copies else folded.sentences
+    bare = [_without_marker(piece.text) for piece in pieces]
+    counts = Counter(text for text in bare if text.count(" ") >= LONG_LINE - 1 and not FORMATTED_LINE.match(text))
+    often = {text for text, count in counts.items() if count >= copies}
+    back = [piece for piece, text in zip(pieces, bare, strict=True) if text in often]
+    if sum(len(piece.text) for piece in back) <= share * sum(len(piece.text) for piece in pieces):
+        return None
+    return Loop(back[1].start, back[-1].end, f"{len(back)} lines or sentences are the same few") if back else None
 
 
 def _worn_out(folded: FoldedText, ending: Ending) -> Loop | None:
     """Text that has nothing new to say without going in exact circles."""
     words = folded.words
-    if len(words) < 60 or (ending.repetition_asked and not ending.ran_on):
-        return None
     bar = 0.6 if ending.ran_on else 0.7
     tail = words[-120:] if ending.ran_on else words
-    if repeated_share(tail) < bar:
+    enough = bar * (len(tail) - GRAM + 1)
+    if len(words) < 60 or folded.repeats < enough or (ending.repetition_asked and not ending.ran_on):
+        return None
+    repeats = count_repeats(tail)
+    if repeats < enough:
         return None
     first = len(words) - len(tail)
-    spans = folded.word_spans
-    return Loop(spans[first][0], spans[-1][1], f"{repeated_share(tail):.0%} of its phrases stood there before")
+    share = repeats / (len(tail) - GRAM + 1)
+    return Loop(folded.word_spans[first][0], folded.word_spans[-1][1], f"{share:.0%} of its phrases stood there before")

@@ -2,7 +2,8 @@
 
 Exactly one state holds. Where several signs are there, the first of this order decides:
 
-1. `empty`: nothing but whitespace, signs or markup (or nothing but thinking, which the reader does not see).
+1. `empty`: nothing but whitespace, signs or markup (or nothing but thinking, which the reader does not see). A sign
+   that runs on and on is a loop.
 2. `echo`: the prompt again, once or twice, and next to nothing else.
 3. `loop`: goes in circles, anywhere; three or more copies of the prompt are a loop.
 4. `self_dialogue`: writes the other side's turns or the chat template's tokens.
@@ -19,19 +20,18 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 from unicodedata import category
 
-from evalharness.completion.continuations import Request, Sign, find_continuation, find_self_dialogue
-from evalharness.completion.loops import Ending, find_loop, similarity
+from evalharness.completion.continuations import find_continuation
+from evalharness.completion.dialogues import find_self_dialogue
+from evalharness.completion.loops import CHARACTER_RUN, Ending, find_loop, similarity
+from evalharness.completion.request import ASKS_FOR_A_COPY, ASKS_FOR_REPETITION, Request, Sign, request_of
 from evalharness.completion.text import FoldedText, fold, without_thoughts
 from evalharness.records import Completion, Sample, Span
 
 StateName = Literal["empty", "echo", "loop", "self_dialogue", "continuation", "cut", "answer"]
 STATES: tuple[StateName, ...] = get_args(StateName)
 NON_ANSWERS = frozenset[StateName]({"empty", "echo", "loop", "self_dialogue", "continuation"})
+FENCE = re.compile(r"```\w*\s*")
 MARKUP = re.compile(r"<\|?/?\w+/?\|?>|\[/?INST\]")
-ASKS_FOR_REPETITION = re.compile(
-    r"\brepeat|\d+ times|\b(?:three|four|five|ten|twenty|hundred) times|over and over"
-    r"|refrain|chorus|\bsong|lyrics|chant|mantra"
-)
 
 
 @dataclass(frozen=True)
@@ -53,11 +53,11 @@ def state_of(sample: Sample, completion: Completion) -> State:
     if not text.text.strip():
         thought = bool(fold(completion.text).text.strip())
         return State("empty", "nothing but thinking" if thought else "no text at all", (), text, 0)
-    if not _has_words(text.text) and "\n" not in text.text.strip():
-        return _state("empty", Sign(0, len(text.text), "nothing but signs and markup"), text)
-    request = Request.of(_asked(sample))
+    if not _has_words(text.text) and not _is_drawing(text.text):
+        return _without_words(text)
+    request = request_of(sample)
     copies = _copies(text.words, request.folded.words)
-    if copies in (1, 2):
+    if copies in (1, 2) and not request.asks(ASKS_FOR_A_COPY):
         return _state("echo", Sign(0, len(text.text), "repeats the prompt"), text)
     signs = _signs(sample, completion, text, request, copies)
     answer_end = min((sign.start for sign in signs.values()), default=len(text.text))
@@ -70,14 +70,22 @@ def state_of(sample: Sample, completion: Completion) -> State:
 
 
 def _has_words(text: str) -> bool:
-    """Whether a letter, a digit or a picture is left without tags and special tokens; a drawing has several lines."""
-    return any(character.isalnum() or category(character) == "So" for character in MARKUP.sub("", text))
+    """Whether a letter, a digit or a picture is left without tags and special tokens."""
+    bare = MARKUP.sub("", text) if "<" in text or "[" in text else text
+    return any(character.isalnum() or category(character) == "So" for character in bare)
 
 
-def _asked(sample: Sample) -> str:
-    """What the user said last; the whole prompt where no turn is the user's."""
-    said = [message.content for message in sample.messages if message.role == "user"]
-    return said[-1] if said else sample.prompt
+def _is_drawing(text: str) -> bool:
+    """Whether signs stand on several lines, beside empty code fences."""
+    return "\n" in FENCE.sub("", text).strip()
+
+
+def _without_words(text: FoldedText) -> State:
+    """A text of signs alone says nothing, unless one of them runs away."""
+    run = CHARACTER_RUN.search(text.text)
+    if run:
+        return _state("loop", Sign(run.start(), run.end(), f"one character {run.end() - run.start()} times"), text)
+    return _state("empty", Sign(0, len(text.text), "nothing but signs and markup"), text)
 
 
 def _signs(

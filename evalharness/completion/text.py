@@ -2,21 +2,31 @@
 
 import re
 import unicodedata
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import islice
+from typing import NamedTuple
 
 from evalharness.records import Span
 
+GRAM = 4
+"""Words in the sequences by which repetition is measured."""
+ASCII = frozenset(map(chr, range(128)))
+ASCII_WORD = re.compile(r"[a-z0-9]+(?:'[a-z0-9]+)*")
+CODE = re.compile(r"```.*?```|```\w+\n.*\Z|`[^`\n]{1,200}`", re.DOTALL)
+STRETCH = re.compile(r"[^\r\x80-\U0010ffff]+|\r\n?|[\x80-\U0010ffff]")
+BEYOND_ASCII = re.compile(r"[\x80-\U0010ffff]+")
 WORD = re.compile(r"[぀-ヿ㐀-鿿]|[^\W_]+(?:'[^\W_]+)*")
-SENTENCE = re.compile(r"[^\n.!?。！？]+(?:[.!?。！？]+|(?=\n)|$)|[.!?。！？]+")
+SENTENCE = re.compile(r"[^\n.!?。！？]+[.!?。！？]*|[.!?。！？]+")
+ASCII_SENTENCE = re.compile(r"[^\n.!?]+[.!?]*|[.!?]+")
 THOUGHT = re.compile(r"<(think|thinking|thought|reasoning)>.*?(?:</\1>|\Z)", re.DOTALL)
 THOUGHT_END = re.compile(r"</(?:think|thinking|thought|reasoning)>")
 QUOTES = {"‘": "'", "’": "'", "‛": "'", "ʼ": "'", "´": "'", "`": "`", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"'}
 DASHES = dict.fromkeys("‐‑‒–—−", "-")
 
 
-@dataclass(frozen=True)
-class Piece:
+class Piece(NamedTuple):
     """A stretch of a `FoldedText`: characters `start` up to `end` of its folded text."""
 
     text: str
@@ -43,24 +53,40 @@ class FoldedText:
         return lowered if len(lowered) == len(self.text) else "".join(_lower(character) for character in self.text)
 
     @cached_property
+    def spoken(self) -> str:
+        """`lower` with code, and what stands in backticks, blanked out: it is shown, not said."""
+        return CODE.sub(_blank, self.lower) if "`" in self.lower else self.lower
+
+    @cached_property
     def words(self) -> list[str]:
         """Words in lower case; in Chinese and Japanese each character counts as one."""
-        return WORD.findall(self.lower)
+        return (ASCII_WORD if self.text.isascii() else WORD).findall(self.lower)
 
     @cached_property
     def word_spans(self) -> list[tuple[int, int]]:
         """Start and end of each of `words`."""
-        return [match.span() for match in WORD.finditer(self.lower)]
+        return [match.span() for match in (ASCII_WORD if self.text.isascii() else WORD).finditer(self.lower)]
+
+    @cached_property
+    def repeats(self) -> int:
+        """How many of its sequences of four words stood in it before."""
+        return count_repeats(self.words)
+
+    @cached_property
+    def longest_chunk(self) -> int:
+        """Characters of the longest stretch without white space."""
+        return max(map(len, self.text.split()), default=0)
 
     @cached_property
     def lines(self) -> list[Piece]:
         """The lines that are not blank, in lower case and stripped."""
         pieces, place = [], 0
         for line in self.lower.split("\n"):
-            stripped = line.strip()
-            if stripped:
-                start = place + line.index(stripped)
-                pieces.append(Piece(stripped, start, start + len(stripped)))
+            bare = line.lstrip()
+            if bare:
+                start = place + len(line) - len(bare)
+                bare = bare.rstrip()
+                pieces.append(Piece(bare, start, start + len(bare)))
             place += len(line) + 1
         return pieces
 
@@ -68,10 +94,12 @@ class FoldedText:
     def sentences(self) -> list[Piece]:
         """Sentences in lower case; a line break ends one too, and a decimal point may cut one in two."""
         pieces = []
-        for match in SENTENCE.finditer(self.lower):
-            stripped = match.group().strip()
+        for match in (ASCII_SENTENCE if self.text.isascii() else SENTENCE).finditer(self.lower):
+            start, sentence = match.start(), match.group()
+            stripped = sentence.lstrip()
+            start += len(sentence) - len(stripped)
+            stripped = stripped.rstrip()
             if stripped:
-                start = match.start() + match.group().index(stripped)
                 pieces.append(Piece(stripped, start, start + len(stripped)))
         return pieces
 
@@ -92,18 +120,52 @@ def fold(text: str) -> FoldedText:
     "I can't - cafe"
     """
     text = text.rstrip()
-    if text.isascii() and "\r" not in text:
-        return FoldedText(text, text, None)
+    if "\r" not in text:
+        if text.isascii():
+            return FoldedText(text, text, None)
+        if all(len(_fold_character(character)) == 1 for character in set(text) - ASCII):
+            levelled = BEYOND_ASCII.sub(_fold_stretch, text)
+            return FoldedText(text, levelled.rstrip(), None)
+    return _fold_with_offsets(text)
+
+
+def _fold_stretch(match: re.Match[str]) -> str:
+    return "".join(map(_fold_character, match.group()))
+
+
+def _fold_with_offsets(text: str) -> FoldedText:
+    """Fold a text in which characters vanish or become several."""
     folded: list[str] = []
     offsets: list[int] = []
-    for place, character in enumerate(text):
-        for level in _fold_character(character) if character != "\r" else _fold_return(text, place):
-            folded.append(level)
-            offsets.append(place)
-    while folded and folded[-1].isspace():
-        folded.pop()
-        offsets.pop()
-    return FoldedText(text, "".join(folded), tuple(offsets))
+    for match in STRETCH.finditer(text):
+        start, end = match.span()
+        if text[start] == "\r":
+            folded.append("\n")
+            offsets.append(end - 1)
+        elif text[start] <= "\x7f":
+            folded.append(match.group())
+            offsets.extend(range(start, end))
+        else:
+            levelled = _fold_character(text[start])
+            folded.append(levelled)
+            offsets.extend([start] * len(levelled))
+    levelled = "".join(folded).rstrip()
+    return FoldedText(text, levelled, tuple(offsets[: len(levelled)]))
+
+
+def count_repeats(words: Sequence[str]) -> int:
+    """How many of the sequences of four words stood in the text before.
+
+    >>> count_repeats("a b c d a b c d a".split())
+    2
+    """
+    count = max(0, len(words) - GRAM + 1)
+    return count - len(set(grams(words))) if count else 0
+
+
+def grams(words: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """All sequences of four words, in order."""
+    return zip(*(islice(words, skip, None) for skip in range(GRAM)), strict=False)
 
 
 def without_thoughts(folded: FoldedText) -> FoldedText:
@@ -130,10 +192,6 @@ def _blank(match: re.Match[str]) -> str:
 def _lower(character: str) -> str:
     lowered = character.lower()
     return lowered if len(lowered) == 1 else character
-
-
-def _fold_return(text: str, place: int) -> str:
-    return "" if text[place + 1 : place + 2] == "\n" else "\n"
 
 
 @lru_cache(maxsize=4096)

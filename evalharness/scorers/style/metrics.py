@@ -1,0 +1,166 @@
+"""The metrics of the style scorer, in the order of a report: states, length, repetition, layout, manner, language."""
+
+from typing import Literal
+
+from evalharness.records import Metric
+
+Better = Literal["higher", "lower"] | None
+
+
+def _rate(name: str, title: str, description: str, better: Better = None, *, headline: bool = False) -> Metric:
+    return Metric(
+        name=f"style.{name}", title=title, description=description, kind="rate", better=better, headline=headline
+    )
+
+
+def _mean(name: str, title: str, description: str, unit: str = "", better: Better = None) -> Metric:
+    return Metric(name=f"style.{name}", title=title, description=description, kind="mean", unit=unit, better=better)
+
+
+def _whole(metric: Metric) -> Metric:
+    """A metric that a completion which was cut cannot be judged by."""
+    return metric.model_copy(update={"needs_end": True})
+
+
+STATE_METRICS = (
+    _rate(
+        "answer",
+        "answers",
+        "The completion answers (or, on a text to continue, continues it) and ends within the token limit.",
+        "higher",
+        headline=True,
+    ),
+    _rate(
+        "loop",
+        "loops",
+        "The completion goes in circles: the same words, lines or pattern again and again.",
+        "lower",
+        headline=True,
+    ),
+    _rate(
+        "continuation",
+        "continues the document instead of answering",
+        "The completion goes on with the prompt's document: more questions, the next task, a forum page. "
+        "Only on instructions.",
+        "lower",
+        headline=True,
+    ),
+    _rate(
+        "self_dialogue",
+        "writes the other side's turns",
+        "The completion plays both sides of a dialogue or writes the tokens of a chat template.",
+        "lower",
+        headline=True,
+    ),
+    _rate(
+        "stopped",
+        "ends by itself",
+        "The model ended the completion, and not the token limit. Only where it was recorded.",
+        "higher",
+        headline=True,
+    ),
+    _rate(
+        "echo",
+        "repeats the prompt",
+        "The completion is the prompt again, once or twice, and next to nothing else.",
+        "lower",
+    ),
+    _rate("empty", "says nothing", "The completion is blank, or nothing but thinking.", "lower"),
+    _rate(
+        "cut",
+        "is cut by the token limit",
+        "The token limit ended a completion that was in no other state.",
+        "lower",
+    ),
+)
+
+LENGTH_METRICS = (
+    _whole(
+        _mean(
+            "words", "length", "Words of what the reader sees; a Chinese or Japanese character counts as one.", "words"
+        )
+    ),
+    _whole(
+        _mean(
+            "tokens",
+            "length in tokens",
+            "Generated tokens, the end token included, by the checkpoint's own tokenizer. Only where it was recorded.",
+            "tokens",
+        )
+    ),
+    _rate(
+        "finished_sentence",
+        "ends with a finished sentence",
+        "The last character that is not a quote or bracket ends a sentence, a code block or a table row.",
+        "higher",
+    ),
+    _whole(_rate("question_at_end", "ends with a question", "The last sentence is a question, as when it asks back.")),
+)
+
+REPETITION_METRICS = (
+    _whole(
+        _mean("distinct_1", "distinct words", "Share of the words that are different ones. Longer texts have fewer.")
+    ),
+    _whole(
+        _mean(
+            "distinct_2",
+            "distinct word pairs",
+            "Share of the neighbouring word pairs that are different ones. Longer texts have fewer.",
+        )
+    ),
+    _whole(
+        _mean("distinct_3", "distinct word triples", "Share of the sequences of three words that are different ones.")
+    ),
+    _whole(
+        _mean(
+            "repeated_share",
+            "repeated phrases",
+            "Share of the sequences of four words that stood in the text before.",
+            better="lower",
+        )
+    ),
+)
+
+LAYOUT_METRICS = (
+    _rate("markdown", "uses Markdown", "Any heading, list, table, code, quote or bold text."),
+    _rate("headings", "uses headings", "Any line that begins with one to six # signs."),
+    _rate("lists", "uses lists", "Any line that begins with a bullet (- * +) or a number, as Markdown writes them."),
+    _rate("code", "uses code", "Any fenced block or text in backticks."),
+    _rate("bold", "uses bold text", "Any text between two pairs of asterisks."),
+    _rate("tables", "uses tables", "Any line between two upright bars."),
+)
+
+MANNER_METRICS = (
+    _rate(
+        "preamble",
+        "opens with a preamble",
+        'Begins with a courtesy such as "Sure!" or "Here is ...:" before the matter itself.',
+    ),
+    _rate("apology", "apologizes", "Any word of apology, in English, Spanish, French, German, Italian or Portuguese."),
+    _mean(
+        "hedging",
+        "hedging words",
+        "Words such as might, perhaps, probably or usually, for each hundred words. Only in English.",
+        "per 100 words",
+    ),
+    _rate("first_person", "speaks of itself", "Any I, me, my, mine or myself. Only in English."),
+    _rate("second_person", "addresses the reader", "Any you, your, yours or yourself. Only in English."),
+)
+
+LANGUAGE_METRICS = (
+    _rate("english", "is in English", "By its function words. Only where the language can be told."),
+    _rate(
+        "same_language",
+        "keeps the prompt's language",
+        "The completion is in the language of the prompt. Only where both can be told.",
+    ),
+    _mean(
+        "grade",
+        "reading level",
+        "School years (USA) needed to read it, by the formula of Coleman and Liau (1975). Only English prose of at "
+        "least 50 words.",
+        "school years",
+    ),
+)
+
+METRICS = STATE_METRICS + LENGTH_METRICS + REPETITION_METRICS + LAYOUT_METRICS + MANNER_METRICS + LANGUAGE_METRICS
