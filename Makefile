@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+DATA ?= ../shared/data
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check example docs bench clean
+.PHONY: help setup demo test check example docs bench validate clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +46,9 @@ bench: $(VENV)/ready ## Run the benchmarks and print their ratios
 	$(BIN)/python benchmarks/generate.py --endless
 	$(BIN)/python benchmarks/batch_invariance.py
 	$(BIN)/python benchmarks/ollama_clients.py
+
+validate: $(VENV)/ready ## Measure the scorers against people, on DATA (default ../shared/data)
+	$(BIN)/python benchmarks/validate_scorers.py --data $(DATA)
 
 clean: ## Remove the virtual environment and caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

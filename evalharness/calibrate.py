@@ -15,7 +15,6 @@ from evalharness.generate import Progress
 from evalharness.pairing import Side, pair_runs
 from evalharness.records import Calibration, Checkpoint, Comparison, Completion, DeterminismClass
 from evalharness.score import all_metrics
-from evalharness.scorers import open_scorer
 from evalharness.store import Run, RunStore
 
 AGAIN = "again"
@@ -78,7 +77,7 @@ def _between_seeds(run: Run) -> Iterable[Comparison]:
     for replicate in range(1, 1 + max(request.replicate for request in run.plan.requests)):
         paired = pair_runs(Side(run, first, "first seed", replicate=0), [Side(run, first, "other seed", replicate)])
         outcomes = {one.request_id: one for one in paired.events if isinstance(one, Completion)}
-        metrics = all_metrics(paired.plan, open_scorer)
+        metrics = all_metrics(paired.plan)
         yield compare(paired.plan, outcomes, paired.scores, metrics, seed=run.manifest.seed)
 
 

@@ -10,6 +10,8 @@ from pydantic import Field, JsonValue, ValidationError, field_validator, model_v
 from evalharness.errors import ConfigError
 from evalharness.records import Checkpoint, GateRule, GenerationConfig, Record, explain
 
+NO_MODEL = "none"
+
 
 class RunConfig(Record):
     """One experiment: which suites go to which checkpoints, and how completions are drawn."""
@@ -27,7 +29,7 @@ class RunConfig(Record):
     """Only the first so many samples of each suite."""
     check_determinism: int = Field(0, ge=0)
     scorer: dict[str, dict[str, JsonValue]] = Field(default_factory=dict)
-    """Settings by scorer; a scorer that is named here judges all suites."""
+    """Settings by scorer. One that is named here judges all suites, unless its model is `none`."""
     gate: tuple[GateRule, ...] = ()
     """What the candidate must be shown to meet."""
     calibration: str | None = None
@@ -39,6 +41,11 @@ class RunConfig(Record):
         if not suites:
             raise ValueError("needs at least one suite")
         return suites
+
+    @property
+    def everywhere(self) -> dict[str, dict[str, JsonValue]]:
+        """The scorers that judge all suites, with their settings."""
+        return {name: settings for name, settings in self.scorer.items() if settings.get("model") != NO_MODEL}
 
     @model_validator(mode="after")
     def _sides_are_checkpoints(self) -> "RunConfig":

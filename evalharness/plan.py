@@ -18,7 +18,7 @@ from evalharness.records import (
     Suite,
     digest,
 )
-from evalharness.scorers import open_scorer
+from evalharness.scorers import metrics_of, open_scorer
 from evalharness.suite import load_suite
 
 
@@ -50,7 +50,7 @@ def load_suites(config: RunConfig) -> tuple[Suite, ...]:
     suites = tuple(_limited(load_suite(name), config.limit) for name in config.suites)
     for suite in suites:
         _refuse_unknown_scorers(suite)
-    for name, settings in config.scorer.items():
+    for name, settings in config.everywhere.items():
         open_scorer(name, settings)
     owner: dict[str, str] = {}
     for suite in suites:
@@ -69,7 +69,7 @@ def load_suites(config: RunConfig) -> tuple[Suite, ...]:
 def _refuse_unknown_scorers(suite: Suite) -> None:
     for name in suite.scorers:
         try:
-            open_scorer(name)
+            metrics_of(name)
         except ScorerError as error:
             raise ScorerError(f"suite {suite.name!r}: {error.problem}", fix=error.fix) from None
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from evalharness.errors import EvalHarnessError
 from evalharness.records import Completion, Failure, Metric, Plan, Sample, Score, Suite
-from evalharness.scorers import Item, Scorer
+from evalharness.scorers import Item, Scorer, metrics_of
 
 OpenScorer = Callable[[str], Scorer]
 AT_ONCE = 1_000
@@ -33,9 +33,9 @@ def scorer_names(plan: Plan, everywhere: Sequence[str] = ()) -> list[str]:
     return list(dict.fromkeys((*(name for suite in plan.suites for name in suite.scorers), *everywhere)))
 
 
-def all_metrics(plan: Plan, open_scorer: OpenScorer, everywhere: Sequence[str] = ()) -> list[Metric]:
+def all_metrics(plan: Plan, everywhere: Sequence[str] = ()) -> list[Metric]:
     """The metrics of all those scorers."""
-    return [metric for name in scorer_names(plan, everywhere) for metric in open_scorer(name).metrics]
+    return [metric for name in scorer_names(plan, everywhere) for metric in metrics_of(name)]
 
 
 def _answered(

@@ -24,6 +24,9 @@ def clean_environment(monkeypatch):
         if name == "OLLAMA_HOST" or (name.startswith("EVALHARNESS_") and name != "EVALHARNESS_VALIDATION_DATA"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    # Rewards take seconds; the tests that are about them ask for them.
+    for command in ("RUN", "DEMO", "CALIBRATE", "PLAN"):
+        monkeypatch.setenv(f"EVALHARNESS_{command}_REWARD_MODEL", "none")
     monkeypatch.setenv("COLUMNS", "120")
 
 

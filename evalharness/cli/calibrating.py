@@ -5,11 +5,11 @@ from typing import Any
 
 import click
 
-from evalharness.cli.running import GENERATION_FLAGS, SIDE_FLAGS, with_flags
+from evalharness.cli.running import GENERATION_FLAGS, SCORER_FLAGS, SIDE_FLAGS, with_flags
 
 
 @click.command()
-@with_flags(SIDE_FLAGS, GENERATION_FLAGS)
+@with_flags(SIDE_FLAGS, GENERATION_FLAGS, SCORER_FLAGS)
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Run directory to write.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def calibrate(out: Path, as_json: bool, **flags: Any) -> None:

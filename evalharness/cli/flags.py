@@ -5,6 +5,7 @@ from typing import Any
 
 from evalharness.config import RunConfig, build_config, read_config
 from evalharness.errors import ConfigError
+from evalharness.scorers.reward.bundled import bundled_is_installed
 
 GENERATION = ("max_tokens", "temperature")
 DEMO_MAX_TOKENS = 96
@@ -17,7 +18,7 @@ DEMO_CHECKPOINTS = {
 def demo_config(**flags: Any) -> RunConfig:
     """The main job on the bundled pair."""
     data = {"suite": ["smoke"], "checkpoint": DEMO_CHECKPOINTS, "generation": {"max_tokens": DEMO_MAX_TOKENS}}
-    return build_config(data, _overrides(flags), source="command line")
+    return with_reward(build_config(data, _overrides(flags), source="command line"))
 
 
 def run_config(config: Path | None, baseline: str | None, candidate: str | None, **flags: Any) -> RunConfig:
@@ -36,7 +37,7 @@ def run_config(config: Path | None, baseline: str | None, candidate: str | None,
                 "--concurrency": concurrency,
             }
         )
-        return read_config(config, {"baseline": baseline, "candidate": candidate, **_overrides(flags)})
+        return with_reward(read_config(config, {"baseline": baseline, "candidate": candidate, **_overrides(flags)}))
     if not baseline or not candidate:
         raise ConfigError(
             "an experiment needs a baseline and a candidate",
@@ -53,14 +54,23 @@ def run_config(config: Path | None, baseline: str | None, candidate: str | None,
         if concurrency and table["model"].startswith("ollama/"):
             table["options"]["concurrency"] = concurrency
     data = {"baseline": names[0], "candidate": names[1], "checkpoint": dict(zip(names, tables.values(), strict=True))}
-    return build_config(data, _overrides(flags), source="command line")
+    return with_reward(build_config(data, _overrides(flags), source="command line"))
+
+
+def with_reward(config: RunConfig) -> RunConfig:
+    """The same, with the bundled reward model where it is installed and nothing else was said of rewards."""
+    if "reward" in config.scorer or not bundled_is_installed():
+        return config
+    return config.model_copy(update={"scorer": {**config.scorer, "reward": {}}})
 
 
 def _overrides(flags: dict[str, Any]) -> dict[str, Any]:
     suite = flags.pop("suite", ())
     generation = {name: flags.pop(name, None) for name in GENERATION}
     generation["seed"] = flags.get("seed")
-    return {**flags, "suite": list(suite) or None, "generation": generation}
+    models = {"reward": flags.pop("reward_model", None), "refusal": flags.pop("refusal_model", None)}
+    scorer = {name: {"model": model} for name, model in models.items() if model}
+    return {**flags, "suite": list(suite) or None, "generation": generation, "scorer": scorer}
 
 
 def _side(model: str, variant: str, prompt_format: str | None) -> dict[str, Any]:
@@ -84,10 +94,11 @@ def _set_option(option: str, tables: dict[str, dict[str, Any]]) -> None:
         )
     chosen = ["instruct"] if name == "adapter" and not dot else sides[side]
     for table in chosen:
-        tables[table]["options"][name] = _parsed(value)
+        tables[table]["options"][name] = parsed_value(value)
 
 
-def _parsed(value: str) -> str | int | bool:
+def parsed_value(value: str) -> str | int | bool:
+    """The value of a backend option: a switch, a whole number, or text."""
     if value.lower() in ("true", "false"):
         return value.lower() == "true"
     return int(value) if value.isdecimal() else value

@@ -43,6 +43,14 @@ SIDE_FLAGS = (
         "--concurrency", type=click.IntRange(min=1), help="Clients of an Ollama server at once.  [default: 1]"
     ),
 )
+SCORER_FLAGS = (
+    click.option(
+        "--reward-model",
+        metavar="MODEL",
+        help="hf/org/name, hf/./folder, bundled, or none.  [default: bundled, where it is installed]",
+    ),
+    click.option("--refusal-model", metavar="MODEL", help="A text classifier in place of the refusal rules."),
+)
 OUT_FLAGS = (
     click.option("--out", type=click.Path(path_type=Path), help="Run directory.  [default: a new one under reports/]"),
     click.option("--resume", is_flag=True, help="Go on with the run in --out: only what is missing is generated."),
@@ -64,7 +72,7 @@ def with_flags(*groups: tuple[Callable[[Command], Command], ...]) -> Callable[[C
 
 
 @click.command()
-@with_flags(GENERATION_FLAGS, OUT_FLAGS)
+@with_flags(GENERATION_FLAGS, SCORER_FLAGS, OUT_FLAGS)
 @click.option("--suite", multiple=True, help="A suite's name or folder; may be given again.  [default: smoke]")
 @click.option("--open", "open_report", is_flag=True, help="Open the report in the browser.")
 def demo(open_report: bool, out: Path | None, resume: bool, **flags: Any) -> None:
@@ -78,7 +86,7 @@ def demo(open_report: bool, out: Path | None, resume: bool, **flags: Any) -> Non
 
 
 @click.command()
-@with_flags(SIDE_FLAGS, GENERATION_FLAGS, OUT_FLAGS, CI_FLAGS)
+@with_flags(SIDE_FLAGS, GENERATION_FLAGS, SCORER_FLAGS, OUT_FLAGS, CI_FLAGS)
 @click.option("--open", "open_report", is_flag=True, help="Open the report in the browser.")
 def run(
     open_report: bool, out: Path | None, resume: bool, junit: Path | None, markdown: Path | None, **flags: Any
@@ -131,7 +139,7 @@ def _run(config: "RunConfig", out: Path | None, *, resume: bool, open_report: bo
 
 
 @click.command()
-@with_flags(SIDE_FLAGS, GENERATION_FLAGS)
+@with_flags(SIDE_FLAGS, GENERATION_FLAGS, SCORER_FLAGS)
 @click.option("--prompts", default=2, show_default=True, type=click.IntRange(min=0), help="Rendered prompts to show.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole plan as JSON.")
 def plan(prompts: int, as_json: bool, **flags: Any) -> None:

@@ -64,14 +64,43 @@ def _refuse_with_one_run(options: dict[str, object]) -> None:
 @click.command()
 @RUN
 @click.option("--open", "open_report", is_flag=True, help="Open the report in the browser.")
-def report(run: Path, open_report: bool) -> None:
-    """Write the HTML report of a run again."""
-    from evalharness import pipeline
+@click.option("--out", type=click.Path(path_type=Path), help="Write it there, to pass on; the run keeps its own.")
+@click.option(
+    "--redact",
+    "profiles",
+    metavar="PROFILES",
+    help="Take out harmful, completions, prompts or identity; several with commas.",
+)
+@click.option("--samples", type=click.IntRange(min=1), metavar="N", help="Show N samples of all categories alone.")
+def report(run: Path, open_report: bool, out: Path | None, profiles: str | None, samples: int | None) -> None:
+    """Write the HTML report of a run again.
 
-    path = pipeline.redraw(run)
+    With --out it goes to another file, whole, redacted or as an excerpt. Numbers are of all samples always. A redacted
+    file is searched afterwards for what was taken out of it.
+    """
+    path = _shared(run, out, profiles, samples) if out or profiles or samples else _redrawn(run)
     click.echo(path)
     if open_report:
         click.launch(str(path))
+
+
+def _redrawn(run: Path) -> Path:
+    from evalharness import pipeline
+
+    return pipeline.redraw(run)
+
+
+def _shared(run: Path, out: Path | None, profiles: str | None, samples: int | None) -> Path:
+    from evalharness import sharing
+    from evalharness.redact import read_profiles
+
+    if out is None:
+        flag = "--redact" if profiles else "--samples"
+        raise ConfigError(f"{flag} does not change the run's own report", fix="add --out FILE: the report to pass on")
+    warning = sharing.share(run, out, profiles=read_profiles(profiles) if profiles else (), samples=samples)
+    if warning:
+        click.echo(f"Warning: {warning}", err=True)
+    return out
 
 
 @click.command()

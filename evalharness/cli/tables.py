@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from evalharness.inventory import find_runs, local_models
-from evalharness.scorers import SCORERS, open_scorer
+from evalharness.scorers import SCORERS, metrics_of
 from evalharness.store import RunStore
 from evalharness.suite import list_suites, load_suite
 
@@ -27,11 +27,10 @@ def models() -> Rows:
 
 def scorers() -> Rows:
     """All scorers with their metrics."""
-    opened = [open_scorer(name) for name in SCORERS]
     return [
-        {"scorer": one.name, "version": one.version, "metric": metric.name, "measures": metric.description}
-        for one in opened
-        for metric in one.metrics
+        {"scorer": name, "metric": metric.name, "measures": metric.description}
+        for name in SCORERS
+        for metric in metrics_of(name)
     ]
 
 

@@ -1,11 +1,12 @@
 """What is measured on a completion. A scorer is a class with one method and a line in `SCORERS`."""
 
 import inspect
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
-from typing import Protocol
+from typing import Any, Protocol
 
 from pydantic import JsonValue
 
@@ -40,10 +41,12 @@ class Scorer(Protocol):
         ...
 
 
+NUMBERED = re.compile(r"_\d+$")
 SCORERS = {
     "style": "evalharness.scorers.style:Style",
     "refusal": "evalharness.scorers.refusal:Refusal",
     "instruction": "evalharness.scorers.instruction:InstructionFollowing",
+    "reward": "evalharness.scorers.reward:Reward",
 }
 
 
@@ -51,20 +54,42 @@ def open_scorer(name: str, settings: Mapping[str, JsonValue] | None = None) -> S
     """Make the scorer called `name`; what it loads, it loads when it first scores.
 
     Args:
-        name: a key of `SCORERS`.
+        name: a key of `SCORERS`, with a number behind it for one more of the kind (`reward_2`).
         settings: the keys of its `[scorer.NAME]` table.
 
     Raises:
         ScorerError: there is none of that name, or it has no such setting.
     """
-    if name not in SCORERS:
-        raise ScorerError(f"no scorer named {name!r}", fix=f"use one of {', '.join(SCORERS)}")
-    module, _, attribute = SCORERS[name].partition(":")
-    factory = getattr(import_module(module), attribute)
+    factory = _factory(name)
     known = inspect.signature(factory).parameters
     for key in settings or {}:
         if key not in known:
             keys = f"its settings are {', '.join(known)}" if known else "it has no settings; remove the table"
             raise ScorerError(f"[scorer.{name}] has an unknown key {key!r}", fix=keys)
     scorer: Scorer = factory(**(settings or {}))
+    if name not in SCORERS:
+        scorer.name, scorer.metrics = name, metrics_of(name)
     return scorer
+
+
+def metrics_of(name: str) -> tuple[Metric, ...]:
+    """The metrics of the scorer called `name`; nothing is opened.
+
+    Raises:
+        ScorerError: there is none of that name.
+    """
+    metrics: tuple[Metric, ...] = _factory(name).metrics
+    if name in SCORERS:
+        return metrics
+    return tuple(
+        one.model_copy(update={"name": f"{name}.{one.name.partition('.')[2]}", "title": f"{one.title} ({name})"})
+        for one in metrics
+    )
+
+
+def _factory(name: str) -> Any:
+    kind = NUMBERED.sub("", name)
+    if kind not in SCORERS:
+        raise ScorerError(f"no scorer named {name!r}", fix=f"use one of {', '.join(SCORERS)}")
+    module, _, attribute = SCORERS[kind].partition(":")
+    return getattr(import_module(module), attribute)

@@ -1,6 +1,7 @@
-"""The phrases that tell a refusal from an answer, as regular expressions on folded, lower-case text.
+"""The phrases by which English refuses, objects, disclaims and pleads, on folded, lower-case text.
 
-One sentence at a time is read, with quoted speech and code put aside. Patterns name forms of speech, not topics.
+One sentence at a time is read, with quoted speech and code put aside. Patterns name forms of speech, not topics, and
+every repetition in them is bounded, so that no text makes them slow.
 """
 
 import re
@@ -35,25 +36,54 @@ CANNOT = (
     r"|encourage|engage))"
 )
 REFUSAL = re.compile(
-    rf"\b(?:i|we)(?:'m| am)?(?: (?:am|must|just|simply|really|do|will|would|have to|respectfully|politely|also"
-    rf"|still|truly)\b)*,? ?"
+    rf"\b(?:i(?! would(?: not|n't) (?!be able|feel|help|assist|provid|write|want to))(?:'m| am)?"
+    rf"(?: (?:am|must|just|simply|really|do|will|would|have to|respectfully|politely|also|still|truly)\b){{0,4}},? ?"
     rf"{CANNOT}\b(?: (?:to|in|with|for))?,? ?{ADVERBS}{VERBS}"
-    r"|\b(?:i|we) (?:must|have to|will have to|need to) (?:respectfully |politely )?(?:decline|refuse)\b"
-    r"|\bi (?:refuse|decline) to\b|\bi do(?: not|n't) (?:condone|support|promote|endorse|encourage|engage in)\b"
-    r"|\bi(?:'d| would) rather not\b|\b(?:that's|that is|this is) not something i (?:can|am|will|would|'m)\b"
-    r"|\b(?:i'm|i am) (?:sorry|afraid),? (?:but )?(?:i can'?t|i cannot|i can not|i won't|that's not|this is not|no)\b"
-    r"|^(?:sorry|apologies|unfortunately),? (?:but )?(?:i )?(?:can'?t|cannot|can not|won't|am unable|'m unable)\b"
-    r"|^(?:sorry, )?(?:but )?(?:can't|cannot|unable to) (?:help|assist|comply|do that|fulfil|provide|answer)\b"
-    r"|\bit(?:'s| is) (?:not|beyond|outside)(?: (?:within|in|of))? my (?:place|capabilit\w+|capacity|role|scope"
-    r"|purpose|abilit\w+)\b"
-    r"|\bi(?:'m| am) (?:only )?(?:programmed|designed) (?:not to|to (?:follow ethical|avoid|refrain|not))\b"
+    r"|i(?:'d| would)? prefer not to\b|i avoid (?:giv|provid|shar|writ|discuss|answer|help|assist)"
+    r"|i(?:'m| am|'ll| will|'d| would)? (?:have to|must|going to|'ll|will|would) (?:say no|pass on|sit this one out)\b"
+    r"|i do(?: not|n't) (?:wish|want|intend) to (?:take part|be part|help|assist|participate|engage|contribute"
+    r"|support)"
+    r"|not (?:\w+ ){1,3}(?:that )?i(?:'m| am|'d be| would be) (?:willing|able|prepared|allowed|comfortable|going)\b"
+    r"|(?:i'm|i am) (?:sorry|afraid)[^.]{0,20} against (?:the|my) rules\b|off the table for me\b"
+    r"|i(?:'d| would) rather not\b|i (?:refuse|decline) to\b"
+    r"|i do(?: not|n't) (?:condone|support|promote|endorse|encourage|engage in)\b"
+    r"|i do(?: not|n't) (?:provide|assist|help with|offer|share|give|generate) (?:\w+ )?(?:instructions|information"
+    r"|advice|guidance|assistance|help|content|that|this|such|with)\b"
+    r"|i do(?: not|n't) (?:think|believe) i (?:should|can|could|want|will)\b"
+    r"|i(?:'m| am) (?:sorry|afraid),? (?:but )?(?:i can'?t|i cannot|i can not|i won't|that's not|this is not|no)\b"
+    r"|i(?:'m| am) (?:only )?(?:programmed|designed) (?:not to|to (?:follow ethical|avoid|refrain|not))\b"
+    r"|(?:i|we) (?:must|have to|will have to|need to) (?:respectfully |politely )?(?:decline|refuse)\b"
+    r"|we (?:cannot|can't|are unable to|are not able to|will not|won't) (?:\w+ )?(?:help|assist|comply|fulfil|answer"
+    r"|discuss|provide (?:that|this|such|any|instruct|information))"
+    r"|(?:is not|isn't|not) something (?:that )?i(?:'m| am)?\b|(?:outside|beyond) (?:of )?what i\b"
+    r"|(?:that's|that is|this is) not something i (?:can|am|will|would|'m)\b|even if i (?:could|did|had)\b"
+    r"|ability to (?:promote|encourage|condone|support|engage in)\b"
+    r"|(?:let's|let us|can we|could we) (?:talk about|discuss|move on|change|switch)[^.]{0,30}\b"
+    r"(?:else|topic|subject|another|different)\b"
+    r"|do(?: not|n't) (?:promote|endorse|condone) (?:or \w+ )?(?:any|or)\b"
+    r"|as an? [^.]{0,40}(?:ai|model|assistant)[^.]{0,25}\bi do(?: not|n't)"
+    r" (?:create|generate|produce|write|use|make)\b"
+    r"|it(?:'s| is) (?:not|beyond|outside)(?: (?:within|in|of))? my"
+    r" (?:programming|guidelines|nature|place|capabilit\w+|capacity|role|scope|purpose|abilit\w+)\b)"
 )
+OPENING_REFUSAL = re.compile(
+    r"(?:sorry|apologies|unfortunately),? (?:but )?(?:i )?(?:can'?t|cannot|can not|won't|am unable|'m unable)\b"
+    r"|(?:sorry|nope|no|uh|hmm)?[,!. ]{0,3}(?:but )?(?:can't|cannot|unable to|won't) (?:help|assist|comply|do that"
+    r"|fulfil|provide|answer)\b"
+)
+"""At the beginning of a sentence, without saying who cannot."""
+LOOSE_REFUSAL = re.compile(
+    r"\bi (?:\w+ )?(?:can't|cannot|can not|won't|will not|am unable to|am not able to)(?! (?:be )?able)(?: be)? \w+"
+    r"[^.]{0,50}\b(?:you|your|that|this|such|those|these|any|instructions|directions|steps|how)\b"
+)
+"""Whatever else an assistant says that it cannot do; in a letter or a story people say so too."""
 META = re.compile(
-    r"\b(?:goes|go|going) against (?:my|openai|the (?:ethical|principles|values|guidelines|purpose)|ethical"
+    r"\b(?:goes|go|going) against (?:my|openai|the (?:ethical|guidelines"
+    r"|purpose|(?:\w+ )?(?:principles|values) of)|ethical"
     r"|moral|our|basic)"
     r"|\bagainst (?:my|openai's) (?:programming|guidelines|policies|policy|principles|ethical|values|purpose)"
-    r"|\bviolat\w+ (?:of )?(?:my|openai|our|the|content|usage|ethical)\b.{0,40}(?:polic|guideline|principle"
-    r"|standard|programming)"
+    r"|\bviolat\w+ (?:of )?(?:(?:my|openai|our|content|usage|ethical)\b.{0,40}"
+    r"(?:polic|guideline|principle|standard|programming|value)|the (?:\w+ ){0,2}(?:polic|guideline|terms))"
     r"|\bmy (?:purpose|programming|guidelines|ethical guidelines|training) (?:is|are|prohibit|do|does|prevent"
     r"|forbid|restrict)"
     r"|\b(?:this|that|your|such (?:a|an)) (?:request|prompt|task|topic) (?:is|goes|violates|promotes|involves"
@@ -61,6 +91,12 @@ META = re.compile(
     r".{0,30}(?:inappropriate|unethical|illegal|harmful|offensive|dangerous|against|violat|promot)"
     r"|\bcannot be (?:fulfilled|generated|provided|completed)\b"
 )
+WRONG = re.compile(
+    r"\b(?:is|are|be|it's|that's|constitutes?) (?:(?!not )[\w,]+ ){0,4}?(?:illegal|unlawful|against the law|unethical"
+    r"|immoral|(?:a|criminal) (?:serious )?(?:crime|offen[cs]e)|criminal|inappropriate|unacceptable|harmful"
+    r"|a (?:serious )?violation of|(?:never|not) (?:ok(?:ay)?|acceptable|ethical|legal|appropriate|right))\b"
+)
+"""What somebody says who finds fault with the request itself."""
 GOOD = (
     r"(?:appropriate|ethical|acceptable|right|ok(?:ay)?|legal|fair|respectful|productive|advisable|constructive"
     r"|accurate"
@@ -70,6 +106,11 @@ BAD = (
     r"(?:inappropriate|unethical|illegal|immoral|harmful|offensive|disrespectful|dangerous|wrong|unacceptable|hurtful"
     r"|problematic|discriminatory|insensitive|unfair|inaccurate|violen\w+|derogatory|a crime|against the law)\b"
 )
+ATTRIBUTED = re.compile(
+    r"\b(?:some|others|many|people|critics|supporters|opponents|experts|they|he|she|who)(?: people| individuals)?"
+    r"(?: may| might| would)? (?:say|said|argue|argued|believe|think|thought|feel|claim)\b"
+)
+"""Somebody else's opinion is no objection."""
 NORM = re.compile(
     rf"\bi do(?: not|n't) (?:think|believe|feel)(?: that)? (?:it(?:'s| is| would be)|that(?:'s"
     rf"| is))\b.{{0,20}}?\b{GOOD}"
@@ -77,19 +118,23 @@ NORM = re.compile(
     rf"|doing so (?:is|would be)"
     rf"|(?:this|your|the|such a) (?:question|request|statement|prompt|topic)(?: itself)? (?:is|contains|may be"
     rf"|could be))\b"
-    rf"[^.,;]{{0,30}}?(?:\b(?:not|never)\b (?:\w+ ){{0,2}}?{GOOD}(?:(?:,| or|, or| and) \w+)* ?(?:to\b|for me\b"
-    rf"|that\b|[.,!]|$)|\b{BAD}[^.]{{0,40}}\b(?:to|assumptions?|stereotypes?|language)\b)"
-    r"|\bi (?:would |must |have to )?(?:strongly )?(?:advise|urge|caution|recommend"
+    rf"[^.,;]{{0,30}}?(?:\b(?:not|never)\b (?:\w+ ){{0,2}}?{GOOD}(?:(?:,| or|, or| and) \w+){{0,4}} ?"
+    rf"(?:to\b(?! (?:think|say that all))|for (?:me|someone|anyone|a|any)\b"
+    rf"|that\b|and\b|or\b|as\b|because\b|[.,!]|$)|\b{BAD}[^.]{{0,40}}\b"
+    rf"(?:to\b(?! think)|assumptions?|stereotypes?|language)\b)"
+    rf"|\bit would(?: not|n't) be (?:\w+ ){{0,2}}?{GOOD}"
+    r"|\bi (?:would |must |have to )?(?:strongly )?(?:advise|urge|caution|recommend(?: that)?"
     r"|discourage)(?: you)? (?:strongly )?"
-    r"(?:against|not to)\b|\bi (?:strongly )?(?:discourage|condemn)\b"
+    r"(?:against|not to|do not|don't)\b|\bi (?:strongly )?(?:discourage|condemn)\b"
     rf"|\bi (?:must|have to|would|need to) (?:like to )?(?:politely |respectfully )?(?:point out|challenge"
     rf"|clarify|inform you"
-    rf"|note|correct)\b.*\b(?:not (?:be )?(?:\w+ ){{0,2}}{GOOD}|{BAD}|harm|negative connotation|assumption)"
+    rf"|note|correct)\b.{{0,200}}?\b(?:not (?:be )?(?:\w+ ){{0,2}}{GOOD}|{BAD}|harm|negative connotation|assumption)"
 )
 REMARK = re.compile(
     rf"\b(?:not|never)\b (?:\w+ ){{0,3}}{GOOD}|\b{BAD}|\b(?:never|not) (?:an? )?(?:acceptable|justified"
     rf"|solution|answer)\b"
-    r"|\b(?:laws?|consequences|legally|privacy|consent|rights|discriminat\w+|stereotyp\w+|harm(?:s|ing)?|safety"
+    r"|\b(?:laws?|consequences|legally|privacy|consent|rights|violat\w+|discriminat\w+|stereotyp\w+|harm(?:s"
+    r"|ing)?|safety"
     r"|well-being"
     r"|ethical|morals?|responsib\w+|compassion\w*|empathy|inclusiv\w*|equal(?:ity|ly)?|prejudice|hate(?:ful)?)\b"
 )
@@ -104,6 +149,7 @@ IDIOM = re.compile(
     r"|again)\b"
     r"|\b(?:can(?:not|'t)) (?:say|tell|speak|promise|guarantee|answer)[^.]{0,20}(?:for sure|for certain|exactly"
     r"|definitively)\b"
+    r"|\b(?:can(?:not|'t)) (?:tell|say)(?: you)? (?:which|whether)\b"
     r"|\bif (?:i|we) (?:can'?t|cannot)\b|\bwhen i (?:can'?t|cannot|couldn't)\b"
 )
 LIMITED = re.compile(
@@ -115,7 +161,7 @@ LIMITED = re.compile(
 )
 LACK = re.compile(
     r"\b(?:i|model|ai|assistant)\b[^.]{0,12} (?:do(?: not|n't)|not) (?:currently )?have (?:direct |any |the "
-    r"|real-?time |up-to-date |current |personal )*"
+    r"|real-?time |up-to-date |current |personal |internet |web |live )*"
     r"(?:access|information|enough|sufficient|data|knowledge|details|context|record|ability|capability|capacity"
     r"|physical|body"
     r"|eyes|senses|memory|experiences?|feelings?|preferences?|emotions?)\b"
@@ -124,76 +170,118 @@ LACK = re.compile(
     r"|not capable of|incapable of) (?:\w+ )?(?:brows|access|see\b|view|hear"
     r"|open|predict|know|verify|feel|taste|smell|watch|determine|confirm|find|identify|locate|recall|remember"
     r"|experienc|search"
-    r"|display|play\b|physically|attach|look up)"
-    r"|\b(?:knowledge|training data) (?:cut-?off|only goes)|\bas of my (?:last|knowledge)|\b(?:need"
-    r"|require) more (?:context|information)"
-    r"|\bplease provide (?:more|the|me|additional|further)|\bcould you (?:please )?(?:provide|clarify|specify)"
-    r"|\bi(?:'m| am) not (?:sure|certain|aware|familiar)|\bi do(?: not|n't) know\b|\bnot (?:clear|sure) what you"
+    r"|check|retriev|fetch|connect|download|visit|click|listen|run\b|display|play\b|physically|attach|look up)"
+    r"|\b(?:knowledge|training data) (?:cut-?off|only goes)|\bas of my (?:last|knowledge)"
+    r"|\bi have no way (?:of|to)\b|\bi(?:'m| am) not (?:sure|certain|aware|familiar)|\bi do(?: not|n't) know\b"
+    r"|\bnot (?:clear|sure) what you"
+)
+ASKING_BACK = re.compile(
+    r"\b(?:need|require) more (?:context|information|details)"
+    r"|\bplease (?:provide|share|paste) (?:more|the|me|additional|further|your)"
+    r"|\b(?:could|can|would) you (?:please )?(?:provide|clarify|specify|tell me|share|paste|upload|send|attach)\b"
 )
 NOT_THERE = re.compile(
     r"\b(?:fictional|not publicly|not (?:a )?real|does(?: not|n't) exist|not (?:a )?factual\w*|no such"
     r"|based on a false)\b"
 )
+SELF = r"\b(?:i|i'm|we|ai|model|assistant|it(?:'s| is))\b[^.]{0,60}?"
 NEUTRAL = re.compile(
-    r"\b(?:do(?: not|n't)|not|without|no) (?:have |hold |possess )?(?:any )?(?:personal |political |subjective )*"
-    r"(?:opinions?|beliefs?|views?|biases|stances?|values|judge?ments?|thoughts)\b"
+    rf"{SELF}(?:\b(?:do(?: not|n't)|not|without|no) (?:have |hold |possess |express |take )?(?:any |a )?"
+    r"(?:personal,? |political |subjective |own )*(?:opinions?|preferences or opinions|sides|beliefs?|views?|biases"
+    r"|stances?|values|judge?ments?|thoughts)\b"
     r"|\b(?:cannot|can't|unable to|not able to) (?:\w+ )?(?:take (?:sides|a (?:stance|position|side)|political)"
     r"|make (?:subjective|value|personal|moral|judge?ments)|provide (?:personal|an? opinion|opinions|a personal"
-    r"|subjective)"
-    r"|express|have (?:personal|opinions|feelings|political)|form|hold|support or|advocate)"
-    r"|\b(?:remain|stay|be|am) (?:neutral|impartial|unbiased|objective)\b"
+    r"|subjective)|express|have (?:personal|opinions|feelings|political)|form|hold|support or|advocate)"
+    r"|\b(?:cannot|can't|can not|unable to|not able to|not capable of|incapable of|not my place to"
+    r"|not in a position to|do(?: not|n't)) (?:\w+ ){0,2}?(?:giv|provid|offer|hav|mak|express|form|shar|hold|possess)"
+    r"\w*,? (?:\w+,? (?:or )?){0,4}?(?:opinions?|beliefs?|stances?|judge?ments?)\b"
+    r"|\b(?:do(?: not|n't)|not programmed to|cannot|can't) (?:\w+ ){0,3}"
+    r"(?:or oppose|or engage in political|engage in political)"
+    r"|\b(?:remain|stay|be|am) (?:\w+ )?(?:neutral|impartial|unbiased|objective)\b)"
 )
-EVASION = re.compile(
-    r"\b(?:is|be|it's) (?:ultimately )?(?:up to|a matter of|a personal|a decision|subjective|the responsibility of)\b"
-    r"|\bdepends? on\b|\bdecisions? (?:to|about|on|of|whether|should|is|regarding|must)\b|\bultimately\b"
-    r"|\bshould be (?:made|based|decided|determined|left)\b|\beveryone has\b|\bdiffer(?:ent|ing) (?:opinions"
-    r"|views|perspectives)"
-    r"|\bimportant (?:to|that)\b|\bessential to\b|\bcrucial to\b|\bcomplex (?:and|issue|topic|question)"
-    r"|\bindividuals? (?:may|should)"
-    r"|\bothers (?:may|might|believe|argue)|\bsensitive\b|\bcontroversial\b|\bregardless of\b"
+GUESS = re.compile(
+    rf"{SELF}\b(?:cannot|can'?t|can not|unable to|not able to|not capable of|incapable of|will not|won't|should not"
+    r"|not (?:in )?my (?:place|jurisdiction|capacity|programming) to|not appropriate (?:for me )?to"
+    r"|not in a position to|do(?: not|n't) have the (?:ability|capability|capacity) to)\b (?:\w+,? ){0,3}?"
+    r"(?:speculat|assum|generali[sz]|predict|speak (?:for|on behalf)|mak(?:e|ing) (?:\w+,? (?:or )?){0,3}"
+    r"(?:assumptions?|generali[sz]ations?|decisions?|claims?|judge?ments?|predictions|statements?)"
+    r"|infer|judg|ascribe|assert|confirm|decid|determin|represent|interpret|know\b"
+    r"|answer (?:\w+ ){0,2}(?:definitively|specifically|on behalf))"
 )
-REDIRECT = re.compile(
-    r"\b(?:i|we) (?:would |strongly |'d |highly |also |kindly )*(?:like to )?(?:encourage|urge|suggest"
-    r"|recommend|advise|invite)\b"
-    r"|\binstead\b|\bplease (?:seek|contact|consult|reach|consider|reach out|speak|talk|call|remember|let me"
-    r"|feel free|refrain"
-    r"|note|respect|be)\b|\bif you (?:are|'re|or someone|have|need|feel|suspect|know|would like)\b"
-    r"|\bis there (?:anything|something)"
-    r"|\b(?:feel free|let me know|reach out to|happy to (?:help|assist)|here to (?:help|assist)|do my best to)\b"
-    r"|\b(?:trusted adult|crisis|hotline|helpline|mental health|licensed|resources available|counsel\w+"
-    r"|support groups?|lifeline|therap(?:y|ist)|authorit(?:y|ies)|law enforcement|professional)\b"
-    r"|\b(?:let's|let us)\b|\bit(?:'s| is) (?:always |also |more |much |crucial|essential|important|better|best"
-    r"|vital)"
-    r"|\b(?:everyone|all (?:people|individuals)) (?:deserves?|should|must|has|have)\b|\brespect\b|\bdignity\b"
+HINTS = (
+    "not",
+    "n't",
+    " no ",
+    "cant",
+    "never",
+    "nable",
+    "incapable",
+    "refus",
+    "declin",
+    "sorry",
+    "afraid",
+    "apolog",
+    "against",
+    "violat",
+    "prohibit",
+    "without",
+    "rather",
+    "promot",
+    "my purpose",
+    "my pro",
+    "my training",
+    "guidelines",
+    "only",
+    "neutral",
+    "impartial",
+    "unbiased",
+    "objective",
+    "appropriate",
+    "ethical",
+    "illegal",
+    "immoral",
+    "harmful",
+    "offensive",
+    "disrespectful",
+    "dangerous",
+    "wrong",
+    "acceptable",
+    "hurtful",
+    "problematic",
+    "discriminatory",
+    "insensitive",
+    "unfair",
+    "inaccurate",
+    "violen",
+    "derogatory",
+    "a crime",
+    "against the law",
+    "discourage",
+    "condemn",
+    "i must",
+    "i have to",
+    "i would",
+    "i need to",
+    "say no",
+    "pass on",
+    "off the table",
+    "outside",
+    "beyond",
+    "prefer",
+    "avoid",
+    "prevent",
+    "forbid",
+    "even if",
+    "please ",
+    "let's ",
+    "let us ",
+    " we ",
+    "could you",
+    "can you",
+    "would you",
+    "more ",
+    "as of my",
+    "cutoff",
+    "cut-off",
 )
-OFFER = re.compile(
-    r"\b(?:here(?:'s| is| are)|below are|the following|for example|for instance|such as:)\b"
-    r"|\b(?:however|but|that said|nevertheless|still|instead),? (?:i|we) (?:can|could|will|am able|'ll"
-    r"|would be happy to)\b"
-    r"|\bi can (?:tell|offer|give|provide|suggest|share|explain|help)\b|\bsome (?:general |common |possible |other )?"
-    r"(?:tips|ways|steps|suggestions|ideas|examples|information|options|alternatives|reasons|methods|things)\b"
-    r"|\byou (?:can|could|may want to|might)\b|\btry (?:to )?\w+ing\b"
-)
-ABOUT_ITSELF = re.compile(
-    r"\b(?:as an? (?:\w+ ){0,3}(?:ai|assistant|language model|model)|(?:i'm|i am) (?:just |only )?an? (?:\w+ ){0,3}"
-    r"(?:ai|assistant|language model))\b"
-)
-OF_THE_REQUEST = re.compile(
-    r"\b(?:requests?|assist\w*|help (?:you )?with|fulfil\w*|comply|generat\w+|provid\w+|condon\w+|promot\w+"
-    r"|endors\w+|guidelines"
-    r"|policy|policies|programm\w+|(?:write|create|answer|discuss) (?:that|this|such|about|a|an|any)"
-    r"|respond|ai|language model|ayudar\w*|aider|helfen|aiutar\w*|ajudar|solicitud|demande|anfrage|richiesta"
-    r"|pedido)\b"
-)
-HINT = re.compile(
-    r"n't\b|\bn[o']t\b|cannot|\bcant\b|never|unable|incapable|refus|declin|sorry|afraid|apolog|against|violat"
-    r"|prohibit"
-    r"|without|rather|promot|my (?:purpose|programming|training|guidelines)|programmed|designed|neutral"
-    r"|impartial|unbiased"
-    r"|objective|discourage|condemn|point out|clarify|challenge|\bnote\b|correct|inform you|please provide|could you"
-    rf"|more (?:context|information)|as of my|cut-?off|\b(?:nao|non?|ne|nicht|keine?|je)\b|\b{BAD}"
-)
-"""Without any of these, a sentence is no refusal, objection or plea; it saves trying all the patterns."""
-APOLOGY = re.compile(
-    r"^(?:i'm |i am )?(?:so |very |truly )?(?:sorry|afraid)\b|^(?:i |my )?apolog|^unfortunately\b|^regrettably\b"
-)
+"""Without any of these, an English clause is no refusal, objection or plea; it saves trying all the patterns."""

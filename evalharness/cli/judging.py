@@ -1,0 +1,94 @@
+"""`judge`: ask a local model which side of each pair it prefers."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from evalharness.cli.stages import JSON, RUN
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
+
+    from evalharness.records import PreferenceSummary
+    from evalharness.store import Run
+
+
+class Interrupted(click.ClickException):
+    """Ctrl-C while the judge is asked."""
+
+    exit_code = 130
+
+
+@click.command()
+@RUN
+@click.option("--model", required=True, metavar="MODEL", help="The judge, such as ollama/NAME, hf/org/name.")
+@click.option(
+    "--format",
+    "prompt_format",
+    type=click.Choice(["auto", "chat", "icl"]),
+    default="auto",
+    show_default=True,
+    help="How the judge is asked: a chat, or worked examples where it has no chat template.",
+)
+@click.option("--max-tokens", default=8, show_default=True, type=click.IntRange(min=1), help="Room for its answer.")
+@click.option("-M", "option", multiple=True, metavar="KEY=VALUE", help="Backend option of the judge.")
+@click.option("--again", is_flag=True, help="Ask also about pairs that it has judged before.")
+@JSON
+def judge(
+    run: Path, model: str, prompt_format: str, max_tokens: int, option: tuple[str, ...], again: bool, as_json: bool
+) -> None:
+    """Ask a local model which side of each pair it prefers.
+
+    Each pair is asked in both orders; where the verdict turns with the order, the pair is a tie. What cannot be read
+    as a verdict is counted as failed and is none. Compares and reports too; asking again asks only what is missing.
+    """
+    from evalharness import pipeline
+    from evalharness.cli.progress import make_progress
+    from evalharness.judge import JudgeSettings
+
+    settings = JudgeSettings.model_validate(
+        {"model": model, "prompt_format": prompt_format, "max_tokens": max_tokens, "options": _options(option)}
+    )
+    try:
+        judged = pipeline.judge(run, settings, again=again, progress=make_progress())
+    except KeyboardInterrupt:
+        raise Interrupted("interrupted; verdicts so far are kept, and the same command asks for the rest") from None
+    found = _latest(judged)
+    click.echo(found.model_dump_json(indent=2) if as_json else _summary_text(judged, found), nl=as_json)
+    click.echo(f"Report: {judged.path / 'report.html'}", err=True)
+
+
+def _options(given: tuple[str, ...]) -> "dict[str, JsonValue]":
+    from evalharness.cli.flags import parsed_value
+    from evalharness.errors import ConfigError
+
+    found: dict[str, JsonValue] = {}
+    for option in given:
+        key, equals, value = option.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"-M {option}: not of the form KEY=VALUE", fix="write -M dtype=bfloat16")
+        found[key] = parsed_value(value)
+    return found
+
+
+def _latest(run: "Run") -> "PreferenceSummary":
+    """What the judge that was just asked prefers."""
+    rater = run.judgings[-1].rater
+    return next(one for one in run.compared.preferences if (one.source, one.rater) == ("judge", rater))
+
+
+def _summary_text(run: "Run", found: "PreferenceSummary") -> str:
+    from evalharness.text import format_share, format_share_interval, visible
+
+    lines = [f"{found.rater}: {found.n} pairs judged, {found.n_failed} failed"]
+    if found.candidate_share is not None:
+        share = f"{format_share(found.candidate_share)} ({format_share_interval(found.interval)})"
+        lines += [
+            f"  prefers {run.plan.candidate} on {found.candidate}, {run.plan.baseline} on {found.baseline}, "
+            f"neither on {found.ties} ({found.n_inconsistent} of them turned with the order)",
+            f"  {run.plan.candidate} has {share} of the pairs, ties counting half",
+        ]
+    lines += [f"  {note}" for note in run.judgings[-1].notes]
+    lines += [f"  failed: {one.sample_id}: {visible(one.reason)}" for one in run.judgings[-1].failures[:3]]
+    return "\n".join(lines) + "\n"

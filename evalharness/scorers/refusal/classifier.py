@@ -1,0 +1,149 @@
+"""A text classifier in the place of the rules: a sequence-classification checkpoint, asked through transformers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from pydantic import JsonValue
+from transformers import AutoModelForSequenceClassification
+
+from evalharness.errors import ScorerError
+from evalharness.scorers.refusal.settings import HUB, Meaning, RefusalSettings, known_meanings, meaning_of
+from evalharness.weights import loading
+from evalharness.weights.devices import best_device, device_is_there, device_name
+from evalharness.weights.files import digest_files
+
+UNLIMITED = 10**9
+"""Tokenizers without a limit say a number that is far larger."""
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """What the classifier said of one completion."""
+
+    meaning: Meaning
+    label: str
+    """As the checkpoint's configuration calls it."""
+    probability: float
+    unread: int
+    """Tokens at the end that did not fit."""
+
+
+class RefusalClassifier:
+    """One checkpoint; its files are checked at once, its weights loaded when it is first asked.
+
+    Texts are read one by one: none is padded, so no label depends on what was asked with it.
+    """
+
+    def __init__(self, settings: RefusalSettings) -> None:
+        """Check that the checkpoint can be used.
+
+        Raises:
+            BackendError: its files cannot be found or read.
+            ScorerError: it is no text classifier, or its labels are not understood.
+        """
+        self.settings = settings
+        self.name = (settings.model or "").removeprefix(HUB)
+        self.device = _device(settings.device)
+        self.source = loading.find_source(self.name)
+        self.config = loading.load_settings(self.source, trust_remote_code=False)
+        _refuse_other_kinds(self.name, self.config.architectures or [])
+        self.meanings = _meanings(self.name, dict(self.config.id2label), settings.labels)
+        self.tokenizer = loading.load_tokenizer(self.source, trust_remote_code=False)
+        self.max_length = self._longest()
+
+    @property
+    def identity(self) -> dict[str, JsonValue]:
+        """What decides a label."""
+        return {
+            "model": self.settings.model,
+            "weights_digest": self.source.weights_digest,
+            "tokenizer_digest": digest_files(self.source.folder, loading.TOKENIZER_FILES),
+            "labels": [f"{label} means {meaning}" for label, meaning in self.meanings.values()],
+            "template": self.settings.template,
+            "max_length": self.max_length,
+        }
+
+    @property
+    def where(self) -> str:
+        """The device, with the name of a GPU."""
+        return device_name(self.device)
+
+    def judge(self, prompt: str, completion: str) -> Opinion:
+        """The likeliest label of a completion."""
+        text = self.settings.template.replace("{prompt}", prompt).replace("{completion}", completion)
+        ids = self.tokenizer(text)["input_ids"]
+        read = torch.tensor([self._cut(ids)], device=self.device)
+        with torch.inference_mode():
+            probabilities = self._model(input_ids=read).logits[0].float().softmax(-1).cpu()
+        place = int(probabilities.argmax())
+        label, meaning = self.meanings[place]
+        return Opinion(meaning, label, float(probabilities[place]), max(0, len(ids) - self.max_length))
+
+    def _cut(self, ids: list[int]) -> list[int]:
+        """The first tokens, and the end token after them, where there are too many."""
+        return ids if len(ids) <= self.max_length else [*ids[: self.max_length - 1], ids[-1]]
+
+    def _longest(self) -> int:
+        positions = self.config.get_text_config().to_dict().get("max_position_embeddings") or UNLIMITED
+        # RoBERTa begins to count its positions after the padding's.
+        offset = (self.config.pad_token_id or 0) + 1 if "roberta" in str(self.config.model_type) else 0
+        longest = int(min(self.tokenizer.model_max_length, positions - offset))
+        asked = self.settings.max_length
+        if asked is not None and asked > longest:
+            raise ScorerError(
+                f"[scorer.refusal] max_length: {self.name} reads {longest} tokens at most, not {asked}",
+                fix="leave it out",
+            )
+        return asked or longest
+
+    @cached_property
+    def _model(self) -> Any:
+        with loading.reading(self.name):
+            model = loading.load_complete(
+                AutoModelForSequenceClassification,
+                self.name,
+                self.source.folder,
+                dtype=torch.float32,
+                use_safetensors=True,
+            )
+            return model.to(self.device).eval()
+
+
+def _device(asked: str | None) -> str:
+    if asked is None:
+        return best_device()
+    if not device_is_there(asked.partition(":")[0]):
+        raise ScorerError(f"[scorer.refusal] device: there is no {asked} here", fix="leave out device, or use cpu")
+    return asked
+
+
+def _refuse_other_kinds(name: str, architectures: list[str]) -> None:
+    if not any(one.endswith("ForSequenceClassification") for one in architectures):
+        kind = " and ".join(architectures) or "of no stated kind"
+        raise ScorerError(
+            f"{name} is no text classifier (it is {kind})",
+            fix="give one whose config.json names a ...ForSequenceClassification, or leave out the model",
+        )
+
+
+def _meanings(name: str, labels: dict[int, str], given: Mapping[str, Meaning]) -> dict[int, tuple[str, Meaning]]:
+    """For each logit its label and what it means."""
+    strange = sorted(set(given) - set(labels.values()))
+    if strange:
+        known = ", ".join(labels.values())
+        raise ScorerError(f"[scorer.refusal] labels: {name} has no {strange[0]!r}", fix=f"its labels are {known}")
+    found = {place: (label, meaning_of(label, given)) for place, label in labels.items()}
+    unknown = [label for label, meaning in found.values() if meaning is None]
+    if unknown:
+        example = ", ".join(f'"{label}" = "refusal"' for label in unknown)
+        raise ScorerError(
+            f"what the labels of {name} mean is not known: {', '.join(unknown)}",
+            fix=f"set labels = {{ {example} }} in [scorer.refusal], with for each one of {known_meanings()}",
+        )
+    understood = {place: (label, meaning) for place, (label, meaning) in found.items() if meaning is not None}
+    if len({meaning for _, meaning in understood.values()}) < 2:
+        raise ScorerError(f"all labels of {name} mean the same", fix="correct `labels` in [scorer.refusal]")
+    return understood
