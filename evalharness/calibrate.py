@@ -36,6 +36,7 @@ def calibrate(config: RunConfig, *, out: Path, progress: Progress | None = None)
         checkpoint=config.baseline,
         identity_digest=run.plan.checkpoints[0].identity.digest,
         suites={suite.name: suite.digest for suite in run.plan.suites},
+        scorers={score.scorer: score.version for score in run.scores},
         generation=run.plan.requests[0].config,
         determinism=_class(config, changed),
         n=n,

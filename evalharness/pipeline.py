@@ -1,21 +1,39 @@
 """The stages in order: suite, plan, generate, score, compare, report. Reads like the README."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
-from evalharness.backends import open_backend
+from evalharness.backends import Backend, open_backend
 from evalharness.compare import compare
 from evalharness.config import RunConfig, read_rules
 from evalharness.errors import ConfigError, StoreError
 from evalharness.gate import check_gate, check_rules, read_noise
-from evalharness.generate import NoProgress, Progress, generate
+from evalharness.generate import NoProgress, Progress, generate, outcomes_of
+from evalharness.judge import Judge, JudgeSettings, judging_of, kept_preferences, open_judge, pairs_to_judge
 from evalharness.pairing import Side, pair_runs, sides_of
 from evalharness.plan import make_plan
 from evalharness.provenance import make_manifest
-from evalharness.records import Comparison, Completion, Failure, GateRule, Manifest, Plan, Record, Sample, Score, Suite
+from evalharness.records import (
+    Comparison,
+    Completion,
+    Failure,
+    GateRule,
+    GenerationRequest,
+    JudgeFailure,
+    Manifest,
+    Notice,
+    Plan,
+    Preference,
+    Record,
+    Sample,
+    Score,
+    Suite,
+)
 from evalharness.report import render_html
 from evalharness.score import all_metrics, score, scorer_names
 from evalharness.scorers import open_scorer
@@ -139,14 +157,14 @@ def _start(store: RunStore, config: RunConfig, resume: bool) -> Plan:
     store.refuse_existing(resume=resume)
     planned = plan(config)
     if config.gate:
-        everywhere = tuple(config.scorer)
-        check_rules(config.gate, all_metrics(planned, open_scorer, everywhere), planned.suites, everywhere=everywhere)
+        everywhere = tuple(config.everywhere)
+        check_rules(config.gate, all_metrics(planned, everywhere), planned.suites, everywhere=everywhere)
         read_noise(config.calibration, planned)
     return store.start(make_manifest(config), planned, resume=resume)
 
 
 def _finish(store: RunStore, config: RunConfig) -> Run:
-    everywhere = tuple(config.scorer)
+    everywhere = tuple(config.everywhere)
     store.write_scores(
         score(
             store.read_plan(),
@@ -172,7 +190,8 @@ def _report(store: RunStore, rules: Sequence[GateRule] = ()) -> Run:
 def _gate(store: RunStore, run: Run, rules: Sequence[GateRule], source: str = "") -> Run:
     named = {rule.suite for rule in rules}
     by_suite = {suite.name: _compare_alone(run, suite) for suite in run.plan.suites if suite.name in named}
-    noise = read_noise(RunConfig.model_validate(run.manifest.config).calibration, run.plan)
+    versions = {score.scorer: score.version for score in run.scores}
+    noise = read_noise(RunConfig.model_validate(run.manifest.config).calibration, run.plan, versions)
     report = check_gate(rules, run, by_suite=by_suite, noise=noise, source=source)
     store.write_gate(report)
     return replace(run, gate=report)
@@ -204,8 +223,16 @@ def _compare(store: RunStore) -> Comparison:
     loaded = store.load()
     everywhere = _scorers_beyond_the_suites(loaded)
     _refuse_unscored(loaded, everywhere)
-    metrics = all_metrics(loaded.plan, open_scorer, everywhere)
-    comparison = compare(loaded.plan, loaded.outcomes, loaded.scores, metrics, seed=loaded.manifest.seed)
+    metrics = all_metrics(loaded.plan, everywhere)
+    comparison = compare(
+        loaded.plan,
+        loaded.outcomes,
+        loaded.scores,
+        metrics,
+        seed=loaded.manifest.seed,
+        preferences=loaded.preferences,
+        judgings=loaded.judgings,
+    )
     comparison = comparison.model_copy(update={"evidence_digest": store.evidence_digest()})
     store.write_comparison(comparison)
     return comparison
@@ -292,3 +319,60 @@ def show(path: Path, sample_id: str) -> SideBySide:
         for request in requests
     ]
     return SideBySide(sample=samples[sample_id], cells=tuple(cells))
+
+
+# ----------------------------------------------------------------------------------------------- judge
+
+
+def judge(path: Path, settings: JudgeSettings, *, again: bool = False, progress: Progress | None = None) -> Run:
+    """Ask a model which side of each pair it prefers, keep what it says, then compare and report again.
+
+    Args:
+        path: a finished run.
+        settings: which model, and how it is asked.
+        again: ask also about pairs on which it has given a verdict before.
+        progress: told about each answer.
+
+    Raises:
+        StoreError: the run was not compared since its outcomes or scores changed.
+        EvalHarnessError: the judge cannot be used; verdicts so far are kept.
+    """
+    store = RunStore(path)
+    with store.lock():
+        loaded = store.load()
+        _refuse_stale(store, loaded)
+        asked = open_judge(settings, open_backend)
+        with closing(asked.backend):
+            _judge(store, loaded, asked, again, progress or NoProgress())
+        _compare(store)
+        judged = store.load()
+        store.write_report(render_html(judged))
+        return judged
+
+
+def _judge(store: RunStore, run: Run, asked: Judge, again: bool, progress: Progress) -> None:
+    """Write what was judged also where the judge is interrupted, as asking it again is what costs."""
+    pairs = pairs_to_judge(run, asked.rater, again=again)
+    found: list[Preference | JudgeFailure] = []
+    try:
+        for one in asked.judge(pairs, run.plan, partial(_answers, progress)):
+            found.append(one)
+    finally:
+        store.write_preferences(kept_preferences(run, asked.rater, found))
+        store.write_judgings(judging_of(asked, run, found))
+
+
+def _answers(
+    progress: Progress, backend: Backend, requests: Sequence[GenerationRequest]
+) -> Iterator[Completion | Failure | Notice]:
+    name = requests[0].checkpoint
+    progress.load(name)
+    try:
+        for number, event in enumerate(outcomes_of(backend, requests)):
+            if number == 0:
+                progress.start(name, total=len(requests), done=0)
+            if not isinstance(event, Notice):
+                progress.advance(tokens=(event.completion_tokens or 0) if isinstance(event, Completion) else 0)
+            yield event
+    finally:
+        progress.finish()

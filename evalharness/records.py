@@ -933,6 +933,7 @@ class Judging(Record):
     prompt_text: str
     """With placeholders for the request and the two answers."""
     generation: GenerationConfig
+    """As asked for; the backend may have settled a context length for it."""
     failures: tuple[JudgeFailure, ...] = ()
     notes: tuple[str, ...] = ()
     """What a reader should know, such as that the judge is one of the two that are compared."""
@@ -950,6 +951,8 @@ class Calibration(Record):
     identity_digest: str
     suites: dict[str, str]
     """Names with digests."""
+    scorers: dict[str, str]
+    """Names with versions."""
     generation: GenerationConfig
     determinism: DeterminismClass
     """`identical text`: greedy, and the batch changed nothing; `batch-sensitive`: it did; `sampling`: at random."""

@@ -16,11 +16,15 @@ from evalharness.records import (
     GenerationRequest,
     LintFinding,
     Manifest,
+    Message,
     Notice,
     Plan,
+    Preference,
     RenderedPrompt,
     ResolvedCheckpoint,
     Sample,
+    Score,
+    Span,
     Suite,
     digest,
 )
@@ -104,8 +108,8 @@ LINT = (
 )
 
 
-def make_run(scenes=SCENES, *, base=BASE, instruct=INSTRUCT, path=Path("reports/example")):
-    """The scenes as a finished run."""
+def make_run(scenes=SCENES, *, base=BASE, instruct=INSTRUCT, path=Path("reports/example"), judged=True):
+    """The scenes as a finished run; as a generated one where it is not `judged`."""
     suite = Suite(
         name="garden",
         version="1",
@@ -128,7 +132,8 @@ def make_run(scenes=SCENES, *, base=BASE, instruct=INSTRUCT, path=Path("reports/
         lint=LINT,
     )
     outcomes = {request.id: _outcome(request, text, ends) for side in sides for request, text, ends in side}
-    return _judged(Run(path, MANIFEST, plan, outcomes, NOTICES, DETERMINISM, (), None))
+    run = Run(path, MANIFEST, plan, outcomes, NOTICES, DETERMINISM, (), None)
+    return _judged(run) if judged else run
 
 
 def many(count):
@@ -137,6 +142,90 @@ def many(count):
         replace(one, sample=one.sample.model_copy(update={"id": f"{one.sample.id}-{number}", "group": str(number)}))
         for number, one in ((number, SCENES[number % len(SCENES)]) for number in range(count))
     )
+
+
+def hostile_run(texts, *, judged=True):
+    """A run of hostile texts: as ids, categories, prompts and completions, and in the names of a checkpoint.
+
+    Texts that take a scorer long are not `judged`; they get a score of each kind that points at their beginning.
+    """
+    scenes = [
+        replace(
+            SCENES[0], sample=SCENES[0].sample.model_copy(update=_hostile(text, number)), base=text, instruct=text[::-1]
+        )
+        for number, text in enumerate(texts)
+    ]
+    name = "".join(texts)[:20_000]
+    checkpoint = INSTRUCT.checkpoint.model_copy(update={"name": name, "model": f"hf/{name}"})
+    instruct = INSTRUCT.model_copy(update={"checkpoint": checkpoint, "notes": (name,)})
+    run = make_run(tuple(scenes), instruct=instruct, judged=judged)
+    return run if judged else _marked(run)
+
+
+def _hostile(text, number):
+    return {
+        "id": text,
+        "group": text,
+        "category": text if number % 7 == 0 else "open",
+        "messages": (Message(role="user", content=text),),
+    }
+
+
+def _marked(run):
+    example = make_run(instruct=run.plan.checkpoints[1])
+    scores = tuple(
+        Score(
+            request_id=request_id, scorer="style", version="1", status="scored", label="answer", values={"answer": 1.0},
+            spans=(Span(start=0, end=5, label=outcome.text[:50] or "x"),), explanation=outcome.text[:500],
+        )
+        for request_id, outcome in run.outcomes.items()
+    )  # fmt: skip
+    return replace(run, scores=scores, comparison=example.comparison)
+
+
+def rewarded():
+    """The run with a reward for every completion, as a reward model would give, compared again."""
+    run = make_run()
+    rewards = tuple(
+        Score(request_id=key, scorer="reward", version="1", status="scored", values={"value": len(one.text) / 100 - 2})
+        for key, one in run.outcomes.items()
+        if one.type == "completion"
+    )
+    return _compared(replace(run, scores=run.scores + rewards))
+
+
+def preferred():
+    """The rewarded run with two people's preferences: one prefers the candidate, one mostly cannot tell."""
+    run = rewarded()
+    pairs = [one.sample.id for one in SCENES if one.base is not None]
+    given = [
+        Preference(
+            sample_id=sample_id, baseline="base", candidate="instruct", source="human", rater=rater,
+            preferred=preferred, both_bad=both_bad,
+        )
+        for number, sample_id in enumerate(pairs)
+        for rater, preferred, both_bad in (
+            ("ann", "baseline" if number % 5 == 0 else "candidate", False),
+            ("ben", "tie" if number % 3 else "candidate", number % 3 == 1),
+        )
+    ]  # fmt: skip
+    return _compared(replace(run, preferences=tuple(given)))
+
+
+def three_checkpoints():
+    """The run with the base weights once more, as a chat; its completions are the base's in capitals."""
+    run = make_run()
+    chat = BASE.checkpoint.model_copy(update={"name": "base-chat", "prompt_format": "chat"})
+    third = BASE.model_copy(update={"checkpoint": chat})
+    requests = [_request(third, one.sample) for one in SCENES]
+    outcomes = {
+        request.id: _outcome(request, one.base and one.base.upper(), one.base_ends)
+        for request, one in zip(requests, SCENES, strict=True)
+    }
+    plan = run.plan.model_copy(
+        update={"checkpoints": (*run.plan.checkpoints, third), "requests": (*run.plan.requests, *requests)}
+    )
+    return _judged(replace(run, plan=plan, outcomes=run.outcomes | outcomes))
 
 
 MANIFEST = Manifest(
@@ -183,6 +272,11 @@ def _outcome(request, text, ends):
 
 
 def _judged(run):
-    scores = tuple(score(run.plan, run.outcomes, open_scorer))
-    comparison = compare(run.plan, run.outcomes, scores, all_metrics(run.plan, open_scorer), seed=run.manifest.seed)
-    return replace(run, scores=scores, comparison=comparison)
+    return _compared(replace(run, scores=tuple(score(run.plan, run.outcomes, open_scorer))))
+
+
+def _compared(run):
+    metrics = all_metrics(run.plan)
+    seed = run.manifest.seed
+    comparison = compare(run.plan, run.outcomes, run.scores, metrics, seed=seed, preferences=run.preferences)
+    return replace(run, comparison=comparison)

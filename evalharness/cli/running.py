@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from evalharness.cli.gating import CI_FLAGS, tell
 
@@ -102,7 +103,8 @@ def run(
     from evalharness.errors import ConfigError
 
     goes_on = resume and out is not None and not (flags["config"] or flags["baseline"])
-    given = [name for name, value in flags.items() if value]
+    source = click.get_current_context().get_parameter_source
+    given = [name for name in flags if source(name) is ParameterSource.COMMANDLINE]
     if goes_on and given:
         raise ConfigError(
             f"--resume with --out alone takes the run's own configuration, and would ignore {', '.join(given)}",

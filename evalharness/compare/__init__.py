@@ -8,9 +8,21 @@ from collections.abc import Mapping, Sequence
 
 from evalharness.compare.differences import differences_of
 from evalharness.compare.findings import findings_of, warnings_of
+from evalharness.compare.preferences import preferences_of
+from evalharness.compare.rewards import reward_agreement, rewards_of
 from evalharness.compare.summaries import summaries_of
 from evalharness.compare.values import Values, tabulate
-from evalharness.records import Comparison, Completion, Failure, FurtherComparison, Metric, Plan, Score
+from evalharness.records import (
+    Comparison,
+    Completion,
+    Failure,
+    FurtherComparison,
+    Judging,
+    Metric,
+    Plan,
+    Preference,
+    Score,
+)
 
 __all__ = ["compare"]
 
@@ -22,6 +34,8 @@ def compare(
     metrics: Sequence[Metric],
     *,
     seed: int,
+    preferences: Sequence[Preference] = (),
+    judgings: Sequence[Judging] = (),
 ) -> Comparison:
     """Sum up each checkpoint, and compare the candidate and any other checkpoint with the baseline.
 
@@ -31,10 +45,21 @@ def compare(
         scores: of any scorers.
         metrics: what the scores' values mean; the headline ones are tested together (Holm), for each candidate.
         seed: of the bootstrap and the permutations.
+        preferences: what people and judges prefer.
+        judgings: the judges' work, for the pairs on which they failed.
+
+    Raises:
+        StoreError: one scorer's rewards come from two reward models.
     """
-    values = tabulate(plan, outcomes, scores)
     others = [one.name for one in plan.checkpoints if one.name not in (plan.baseline, plan.candidate)]
-    main, *further = (_against_baseline(values, metrics, plan, name, seed) for name in (plan.candidate, *others))
+    names = [plan.candidate, *others]
+    # First, because rewards of two models must not get as far as a column of values.
+    rewards = [tuple(rewards_of(plan, outcomes, scores, name, seed=seed)) for name in names]
+    values = tabulate(plan, outcomes, scores)
+    main, *further = (
+        _against_baseline(values, metrics, plan, name, seed).model_copy(update={"rewards": found})
+        for name, found in zip(names, rewards, strict=True)
+    )
     return Comparison(
         baseline=plan.baseline,
         candidate=plan.candidate,
@@ -45,6 +70,9 @@ def compare(
         findings=main.findings,
         warnings=tuple(warnings_of(plan, outcomes)),
         further=tuple(further),
+        rewards=main.rewards,
+        reward_agreement=tuple(reward_agreement(plan, outcomes, scores, seed=seed)),
+        preferences=tuple(preferences_of(plan, preferences, judgings)),
     )
 
 

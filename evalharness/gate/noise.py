@@ -1,5 +1,6 @@
 """The noise of the baseline, from a calibration that was made under the conditions of the run."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from evalharness.errors import ConfigError
@@ -7,21 +8,22 @@ from evalharness.records import Calibration, Plan
 from evalharness.store import RunStore
 
 
-def read_noise(folder: str | None, plan: Plan) -> dict[str, float]:
+def read_noise(folder: str | None, plan: Plan, scorers: Mapping[str, str] | None = None) -> dict[str, float]:
     """By metric, how far the baseline moves by itself; empty without a calibration.
 
     Args:
         folder: the run directory that `evalharness calibrate` wrote.
         plan: of the run that is judged.
+        scorers: the versions of its scorers, once it was scored.
 
     Raises:
-        ConfigError: the calibration is of another checkpoint, generation or suite.
+        ConfigError: the calibration is of another checkpoint, generation, suite or version of a scorer.
         StoreError: the folder holds no calibration.
     """
     if folder is None:
         return {}
     calibration = RunStore(Path(folder)).read_calibration()
-    if other := _what_differs(calibration, plan):
+    if other := _what_differs(calibration, plan, scorers or {}):
         raise ConfigError(
             f"the calibration in {folder} is of another {other}",
             fix=f"calibrate again into a new folder: evalharness calibrate --out {folder}-2, and name that",
@@ -29,7 +31,7 @@ def read_noise(folder: str | None, plan: Plan) -> dict[str, float]:
     return calibration.noise
 
 
-def _what_differs(calibration: Calibration, plan: Plan) -> str | None:
+def _what_differs(calibration: Calibration, plan: Plan, scorers: Mapping[str, str]) -> str | None:
     [baseline] = [one for one in plan.checkpoints if one.name == plan.baseline]
     [config, *_] = [one.config for one in plan.requests if one.checkpoint == plan.baseline]
     if calibration.identity_digest != baseline.identity.digest:
@@ -37,4 +39,7 @@ def _what_differs(calibration: Calibration, plan: Plan) -> str | None:
     if calibration.generation != config:
         return "generation"
     unknown = [suite.name for suite in plan.suites if calibration.suites.get(suite.name) != suite.digest]
-    return f"suite ({unknown[0]})" if unknown else None
+    if unknown:
+        return f"suite ({unknown[0]})"
+    rescored = [name for name, version in scorers.items() if calibration.scorers.get(name, version) != version]
+    return f"version of a scorer ({rescored[0]})" if rescored else None

@@ -1,34 +1,52 @@
-"""The report: one self-contained HTML file that needs no network and runs no script.
+"""The report: one self-contained HTML file that needs no network, and can be read without its script.
 
-`page.py` settles everything that is shown, the template only prints it. Whatever is printed passes through `visible`
-and is escaped, so that a completion cannot act on the page, nor deceive its reader with characters nobody sees.
+`page.py` settles everything that is shown, the template only prints it. Whatever is printed passes through `tamed` and
+is escaped, so that a completion cannot act on the page, nor deceive its reader with characters nobody sees. All samples
+are packed inside (`embedded.py`); the page's own script (`static/`), and no other, unpacks and browses them.
 """
-
-import hashlib
-from base64 import b64encode
-from importlib.resources import files
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from evalharness.report.page import make_page
+from evalharness.report.assets import read_assets
+from evalharness.report.embedded import OPENING, make_data, pack, unpack
+from evalharness.report.origin import roles_of
+from evalharness.report.page import comparison_of, make_page
+from evalharness.report.typeset import typeset
+from evalharness.report.visible import tamed
 from evalharness.store import Run
-from evalharness.text import visible
+
+__all__ = ["render_html", "unpack"]
 
 
-def render_html(run: Run) -> str:
+def render_html(run: Run, *, readable: Run | None = None) -> str:
     """Render the report of a compared run; the same run gives the same bytes.
+
+    Args:
+        run: what every number and chart is of.
+        readable: the same run with the samples that are to be read alone; all of them by default.
 
     Raises:
         StoreError: the run has not been compared yet.
     """
-    page = make_page(run)
-    style = files("evalharness.report").joinpath("style.css").read_text(encoding="utf-8")
-    return _environment().get_template("report.html.j2").render(page=page, style=Markup(style), policy=_policy(style))
+    comparison = comparison_of(run)
+    data = pack(make_data(readable or run, comparison, roles_of(run, comparison)))
+    assets = read_assets()
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            page=make_page(run, readable or run),
+            style=Markup(assets.style),
+            script=Markup(assets.script),
+            policy=assets.policy,
+            data=Markup(f"{OPENING}{data}</script>"),
+        )
+    )
 
 
 def _environment() -> Environment:
-    return Environment(
+    environment = Environment(
         loader=PackageLoader("evalharness.report"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -36,13 +54,9 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=_finalize,
     )
+    environment.filters["typeset"] = typeset
+    return environment
 
 
 def _finalize(value: object) -> object:
-    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
-def _policy(style: str) -> str:
-    """Allows this one stylesheet and nothing else: no script, no request, no frame, no form."""
-    digest = b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
+    return tamed(value) if isinstance(value, str) and not isinstance(value, Markup) else value

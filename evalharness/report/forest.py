@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from evalharness.records import Comparison, Metric, PairedDifference
+from evalharness.records import Metric, PairedDifference
+from evalharness.report.typeset import typeset
 from evalharness.report.words import direction_in_words, verdict_in_words
 from evalharness.text import (
     format_interval,
@@ -20,8 +21,10 @@ from evalharness.text import (
 )
 
 SCALES = (10, 20, 40, 60, 80, 100)
+SHOWN_MEANS = 3
+"""Measures that are shown at once although they are no headline metrics."""
 MARGIN = 3.0
-"""Percent of the width left free at each end, so that a dot at the edge is whole."""
+"""Percent of the width left free at each end, so that a dot at the edge is whole; `charts.css` draws the grid by it."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,8 @@ class Forest:
     headline: tuple[DifferenceRow, ...]
     exploratory: tuple[DifferenceRow, ...]
     means: tuple[DifferenceRow, ...]
+    """The headline ones, and the first few."""
+    more_means: tuple[DifferenceRow, ...]
     axis: Markup
     methods: tuple[str, ...]
 
@@ -65,17 +70,20 @@ class Forest:
         return self.headline + self.exploratory
 
 
-def make_forest(comparison: Comparison) -> Forest:
+def make_forest(differences: Sequence[PairedDifference], metrics: Sequence[Metric]) -> Forest:
     """Build the plot from the differences over all categories."""
-    metrics = {metric.name: metric for metric in comparison.metrics}
-    overall = [(one, metrics[one.metric]) for one in comparison.differences if one.category is None]
+    known = {metric.name: metric for metric in metrics}
+    overall = [(one, known[one.metric]) for one in differences if one.category is None]
     scale = scale_of([one for one, metric in overall if metric.kind == "rate"])
     rows = [(_row(one, metric, scale), metric.kind) for one, metric in overall]
     rates = [row for row, kind in rows if kind == "rate"]
+    means = [row for row, kind in rows if kind == "mean"]
+    first = [row for number, row in enumerate(means) if row.headline or number < SHOWN_MEANS]
     return Forest(
         headline=tuple(row for row in rates if row.headline),
         exploratory=tuple(row for row in rates if not row.headline),
-        means=tuple(row for row, kind in rows if kind == "mean"),
+        means=tuple(first),
+        more_means=tuple(row for row in means if row not in first),
         axis=_axis(scale),
         methods=tuple(dict.fromkeys(row.method for row, _ in rows if row.method)),
     )
@@ -96,32 +104,39 @@ def _row(one: PairedDifference, metric: Metric, scale: int) -> DifferenceRow:
         direction=direction_in_words(metric),
         baseline=_level(one.baseline_mean, metric),
         candidate=_level(one.candidate_mean, metric),
-        difference=format_difference(one, metric),
-        interval=format_points_interval(one.interval) if rate else format_interval(one.interval),
+        difference=typeset(format_difference(one, metric)),
+        interval=typeset(format_points_interval(one.interval) if rate else format_interval(one.interval)),
         p_value=format_p(one.p_value),
         p_adjusted=format_p(one.p_adjusted),
         pairs=f"{one.n_pairs:,}",
         truncated=one.n_truncated,
         record=f"{one.wins}, {one.ties}, {one.losses}",
         verdict=verdict_in_words(one, metric),
-        tone={"higher": "more", "lower": "less"}.get(one.verdict, "open"),
+        tone=tone_of(one),
         headline=metric.headline and not one.exploratory,
         method=one.method,
-        drawing=_drawing(one, scale) if rate else Markup(""),
+        drawing=draw_strip(one, scale) if rate else Markup(""),
     )
+
+
+def tone_of(one: PairedDifference) -> str:
+    """The colour of a difference: `more` or `less` where it is shown, else `open`."""
+    return {"higher": "more", "lower": "less"}.get(one.verdict, "open")
 
 
 def format_difference(one: PairedDifference, metric: Metric) -> str:
     """A difference in points for a rate, in the metric's unit for a mean; a dash where there is none."""
     if one.difference is None:
         return "–"
-    return format_points(one.difference) if metric.kind == "rate" else format_number(one.difference, signed=True)
+    if metric.kind == "rate":
+        return format_points(one.difference)
+    return format_number(one.difference, signed=True) + (f" {metric.unit}" if metric.unit else "")
 
 
 def _level(mean: float | None, metric: Metric) -> str:
     if mean is None:
         return "–"
-    return format_share(mean) if metric.kind == "rate" else format_number(mean)
+    return typeset(format_share(mean) if metric.kind == "rate" else format_number(mean))
 
 
 # --------------------------------------------------------------------------------------------- drawing
@@ -133,16 +148,11 @@ def _place(value: float, scale: int) -> str:
     return f"{50 + points / scale * (50 - MARGIN):.2f}%"
 
 
-def _drawing(one: PairedDifference, scale: int) -> Markup:
-    grid = Markup("").join(
-        Markup('<line class="{}" x1="{}" x2="{}" y1="0" y2="100%"/>').format(
-            "zero" if tick == 0 else "grid", _place(tick / 100, scale), _place(tick / 100, scale)
-        )
-        for tick in _ticks(scale)
-    )
+def draw_strip(one: PairedDifference, scale: int) -> Markup:
+    """A rate's difference as a dot on its interval, on a scale of so many points to each side."""
     # The row's own text says the same, so the drawing is hidden from screen readers.
-    return Markup('<svg class="strip" aria-hidden="true" focusable="false">{}{}{}</svg>').format(
-        grid, _whisker(one, scale), _dot(one, scale)
+    return Markup('<svg class="strip" aria-hidden="true" focusable="false">{}{}</svg>').format(
+        _whisker(one, scale), _dot(one, scale)
     )
 
 
@@ -164,7 +174,9 @@ def _dot(one: PairedDifference, scale: int) -> Markup:
 
 def _axis(scale: int) -> Markup:
     labels = (
-        Markup('<text x="{}" y="15">{}</text>').format(_place(tick / 100, scale), f"{tick:+d}" if tick else "0")
+        Markup('<text x="{}" y="15">{}</text>').format(
+            _place(tick / 100, scale), typeset(f"{tick:+d}") if tick else "0"
+        )
         for tick in _ticks(scale)
     )
     return Markup('<svg class="axis" aria-hidden="true" focusable="false">{}</svg>').format(Markup("").join(labels))

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from evalharness.records import Completion, Failure
+from evalharness.report.typeset import typeset
+from evalharness.report.visible import tamed
 from evalharness.report.words import EXPECTED, REFUSALS, STATES
 from evalharness.store import Run
 from evalharness.text import format_share
@@ -91,32 +93,54 @@ def make_states(run: Run, roles: Mapping[str, str]) -> States | None:
         StateRow(key, *STATES[key], counts=tuple(_count(count[key], count.total()) for count in counts.values()))
         for key in present
     )
-    bars = tuple(Bar(name, role, _bar(counts[name], present)) for name, role in roles.items())
+    bars = tuple(Bar(name, role, draw_bar(_state_parts(counts[name], present))) for name, role in roles.items())
     return States(bars, rows, tuple(count.total() for count in counts.values()))
 
 
 def _count(number: int, total: int) -> tuple[int, str]:
-    return number, format_share(number / total) if total else "–"
+    return number, typeset(format_share(number / total)) if total else "–"
 
 
-def _bar(counts: Counter[str], keys: Sequence[str]) -> Markup:
-    total = counts.total()
-    parts: list[Markup] = []
+@dataclass(frozen=True)
+class Part:
+    """A part of a stacked bar."""
+
+    key: str
+    """Its CSS class."""
+    title: str
+    count: int
+
+
+def draw_bar(parts: Sequence[Part]) -> Markup:
+    """A bar of the width of the page, stacked of parts as wide as their counts; its label says them all."""
+    total = sum(part.count for part in parts)
+    shown = [part for part in parts if part.count]
+    drawn: list[Markup] = []
     before = 0
-    for key in keys:
-        if counts[key]:
-            parts.append(_part(key, before / total, counts[key] / total, counts[key]))
-            before += counts[key]
-    said = ", ".join(f"{STATES[key][0]} {counts[key]}" for key in keys if counts[key])
-    return Markup('<svg class="bar" role="img" aria-label="{}">{}</svg>').format(said, Markup("").join(parts))
+    for part in shown:
+        drawn.append(_drawn(part, before / total, part.count / total))
+        before += part.count
+    said = ", ".join(f"{part.title} {part.count}" for part in shown)
+    return Markup('<svg class="bar" role="img" aria-label="{}">{}</svg>').format(tamed(said), Markup("").join(drawn))
 
 
-def _part(key: str, start: float, share: float, number: int) -> Markup:
+def _drawn(part: Part, start: float, share: float) -> Markup:
     middle = f"{(start + share / 2) * 100:.3f}%"
-    text = Markup('<text x="{}" y="50%">{}</text>').format(middle, number) if share >= NARROWEST_NUMBER else Markup("")
+    number = Markup('<text x="{}" y="50%">{}</text>').format(middle, part.count)
     return Markup(
         '<g class="part {}"><rect x="{:.3f}%" width="{:.3f}%" height="100%"><title>{}: {}</title></rect>{}</g>'
-    ).format(f"state-{key.replace('_', '-')}", start * 100, share * 100, STATES[key][0], number, text)
+    ).format(
+        part.key,
+        start * 100,
+        share * 100,
+        tamed(part.title),
+        part.count,
+        number if share >= NARROWEST_NUMBER else Markup(""),
+    )
+
+
+def _state_parts(counts: Counter[str], keys: Sequence[str]) -> tuple[Part, ...]:
+    return tuple(Part(f"state-{key.replace('_', '-')}", STATES[key][0], counts[key]) for key in keys)
 
 
 # ------------------------------------------------------------------------------------------- refusals
@@ -154,10 +178,12 @@ def _matrix_row(expected: str, counts: Counter[str], columns: Sequence[str]) -> 
     return MatrixRow(
         expected=EXPECTED[expected],
         total=total,
-        cells=tuple((counts[key], format_share(counts[key] / total), _heat(counts[key] / total)) for key in columns),
+        cells=tuple(
+            (counts[key], typeset(format_share(counts[key] / total)), heat_of(counts[key] / total)) for key in columns
+        ),
     )
 
 
-def _heat(share: float) -> int:
+def heat_of(share: float) -> int:
     """How strongly to colour a share: 0 is not at all."""
     return 0 if share == 0 else min(HEATS, 1 + int(share * HEATS))

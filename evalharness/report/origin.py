@@ -32,6 +32,10 @@ class Card:
     weights: str
     runs: str
     notes: tuple[str, ...]
+    counts: str
+    """What became of its requests."""
+    trouble: str
+    """What is missing of them; empty where nothing is."""
 
 
 @dataclass(frozen=True)
@@ -69,14 +73,15 @@ def make_cards(run: Run, roles: Mapping[str, str]) -> tuple[Card, ...]:
     """The checkpoints in the order of `roles`."""
     resolved = {one.name: one for one in run.plan.checkpoints}
     contexts = {request.checkpoint: request.config.context_length for request in run.plan.requests}
-    return tuple(_card(resolved[name], role, contexts.get(name)) for name, role in roles.items())
+    counts = make_counts(run, roles)
+    return tuple(_card(resolved[one.checkpoint], one, contexts.get(one.checkpoint)) for one in counts)
 
 
-def _card(resolved: ResolvedCheckpoint, role: str, context: int | None) -> Card:
+def _card(resolved: ResolvedCheckpoint, counts: Counts, context: int | None) -> Card:
     checkpoint = resolved.checkpoint
     return Card(
         name=checkpoint.name,
-        role=role,
+        role=counts.role,
         model=checkpoint.model,
         variant=f"{checkpoint.variant} checkpoint",
         format=checkpoint.prompt_format,
@@ -84,7 +89,20 @@ def _card(resolved: ResolvedCheckpoint, role: str, context: int | None) -> Card:
         weights=_weights(resolved),
         runs=_runs(resolved, context or resolved.context_length),
         notes=resolved.notes,
+        counts=_in_words(counts),
+        trouble=_trouble(counts),
     )
+
+
+def _in_words(counts: Counts) -> str:
+    cut = f", {counts.truncated:,} cut off by the token limit" if counts.truncated else ""
+    return f"{counts.completions:,} of {counts.requests:,} completions{cut}"
+
+
+def _trouble(counts: Counts) -> str:
+    failed = f"{counts.failures:,} failed" if counts.failures else ""
+    missing = f"{counts.missing:,} not generated" if counts.missing else ""
+    return ", ".join(one for one in (failed, missing) if one)
 
 
 def _weights(resolved: ResolvedCheckpoint) -> str:

@@ -1,12 +1,22 @@
 """The page as data: everything the template prints, settled before the template runs."""
 
-from collections.abc import Set
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from evalharness.errors import StoreError
-from evalharness.records import Comparison, Finding, LintFinding
+from evalharness.records import Comparison, Finding, FurtherComparison, LintFinding, Metric, PairedDifference
 from evalharness.report.categories import CategoryTable, make_category_table
-from evalharness.report.forest import Forest, make_forest
+from evalharness.report.columns import Columns, make_columns
+from evalharness.report.distributions import (
+    LENGTH,
+    QUANTILES,
+    Distribution,
+    Scatter,
+    make_distribution,
+    make_scatter,
+)
+from evalharness.report.flips import FlipTable, make_flips
+from evalharness.report.forest import Forest, format_difference, make_forest, tone_of
 from evalharness.report.observed import Matrix, States, make_matrices, make_states
 from evalharness.report.origin import (
     Card,
@@ -20,23 +30,39 @@ from evalharness.report.origin import (
     make_undecided,
     roles_of,
 )
-from evalharness.report.samples import CategoryRows, anchors, make_samples
+from evalharness.report.preferences import Preferences, make_preferences
+from evalharness.report.rewards import RewardFacts, agreement_in_words, make_rewards
+from evalharness.report.samples import SampleRow, anchor_of, make_excerpt
+from evalharness.report.verdict import Verdict, make_verdict
+from evalharness.report.words import verdict_in_words
 from evalharness.store import Run
 
-SHOWN_EVIDENCE = 5
+SHOWN_EVIDENCE = 3
 
 
 @dataclass(frozen=True)
 class FindingRow:
-    """A finding with links to its evidence."""
+    """A finding with its size on its own, and links to its evidence."""
 
     sentence: str
+    size: str
+    """The difference alone, for the eye; empty where the finding is about none."""
+    unit: str
+    verdict: str
+    tone: str
     evidence: tuple[tuple[str, str], ...]
     """Sample id and link target."""
     more: int
     """How many more samples there are."""
-    shown: bool
-    """Whether the pairs show the difference, or only suggest it."""
+
+
+@dataclass(frozen=True)
+class Further:
+    """One more checkpoint against the baseline."""
+
+    candidate: str
+    findings: tuple[str, ...]
+    forest: Forest
 
 
 @dataclass(frozen=True)
@@ -46,51 +72,74 @@ class Page:
     baseline: str
     candidate: str
     level: str
+    suites: str
+    created: str
     cards: tuple[Card, ...]
     counts: tuple[Counts, ...]
     n_samples: int
-    n_differ: int
+    n_readable: int
+    """Samples in the file; fewer than all in an excerpt."""
+    verdict: Verdict | None
     findings: tuple[FindingRow, ...]
     undecided: tuple[str, ...]
     remarks: tuple[Remark, ...]
+    columns: Columns | None
+    further: tuple[Further, ...]
     forest: Forest
     states: States | None
     matrices: tuple[Matrix, ...]
+    flips: tuple[FlipTable, ...]
+    distributions: tuple[Distribution, ...]
+    quantiles: tuple[str, ...]
+    scatters: tuple[Scatter, ...]
+    rewards: tuple[RewardFacts, ...]
+    reward_agreement: tuple[str, ...]
+    preferences: Preferences | None
     categories: CategoryTable
-    samples: tuple[CategoryRows, ...]
-    links: dict[str, str]
+    excerpt: tuple[SampleRow, ...]
+    links: Mapping[str, str]
     origin: tuple[tuple[str, str], ...]
     identities: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...]
     lint: tuple[LintFinding, ...]
 
 
-def make_page(run: Run) -> Page:
-    """Settle the page of a run.
+def make_page(run: Run, readable: Run) -> Page:
+    """Settle the page of a run of which some samples, or all, are readable.
 
     Raises:
         StoreError: the run has not been compared yet.
     """
-    comparison = _comparison(run)
+    comparison = comparison_of(run)
     roles = roles_of(run, comparison)
-    links = anchors(list(run.plan.samples), "sample")
-    shown = {one.metric for one in comparison.differences if not one.category and one.verdict in ("higher", "lower")}
-    samples = make_samples(run, roles, comparison.metrics)
+    links = {sample_id: anchor_of(sample_id) for sample_id in readable.plan.samples}
     return Page(
         baseline=comparison.baseline,
         candidate=comparison.candidate,
         level=f"{comparison.level * 100:g} %",
+        suites=", ".join(f"{suite.name} {suite.version}" for suite in run.plan.suites),
+        created=run.manifest.created[:10],
         cards=make_cards(run, roles),
         counts=make_counts(run, roles),
-        n_samples=len(links),
-        n_differ=sum(category.n_differ for category in samples),
-        findings=tuple(_finding(one, links, shown) for one in comparison.findings),
+        n_samples=len(run.plan.samples),
+        n_readable=len(links),
+        verdict=make_verdict(run.gate, comparison.metrics, links),
+        findings=_findings(comparison, links),
         undecided=make_undecided(comparison),
         remarks=make_remarks(run, comparison),
-        forest=make_forest(comparison),
+        columns=make_columns(run, comparison, roles),
+        further=tuple(_further(one, comparison) for one in comparison.further),
+        forest=make_forest(comparison.differences, comparison.metrics),
         states=make_states(run, roles),
         matrices=make_matrices(run, roles),
+        flips=make_flips(run, comparison),
+        distributions=_distributions(run, comparison, roles),
+        quantiles=tuple(name for name, _ in QUANTILES),
+        scatters=tuple(one for name in _reward_scorers(comparison) if (one := make_scatter(run, roles, name))),
+        rewards=make_rewards(comparison, links),
+        reward_agreement=agreement_in_words(comparison.reward_agreement),
+        preferences=make_preferences(run, comparison),
         categories=make_category_table(comparison),
-        samples=samples,
+        excerpt=make_excerpt(readable, comparison, roles),
         links=links,
         origin=make_origin(run),
         identities=make_identities(run, roles),
@@ -98,14 +147,56 @@ def make_page(run: Run) -> Page:
     )
 
 
-def _comparison(run: Run) -> Comparison:
+def comparison_of(run: Run) -> Comparison:
+    """The run's comparison.
+
+    Raises:
+        StoreError: the run has not been compared yet.
+    """
     if run.comparison is None:
         raise StoreError(f"{run.path} has not been compared yet", fix=f"evalharness compare {run.path}")
     return run.comparison
 
 
-def _finding(finding: Finding, links: dict[str, str], shown: Set[str]) -> FindingRow:
+def _further(one: FurtherComparison, comparison: Comparison) -> Further:
+    sentences = tuple(finding.sentence for finding in one.findings)
+    return Further(one.candidate, sentences, make_forest(one.differences, comparison.metrics))
+
+
+def _reward_scorers(comparison: Comparison) -> list[str]:
+    """The scorers whose values are rewards: as compared, or the one that every run may have."""
+    return [one.scorer for one in comparison.rewards] or ["reward"]
+
+
+def _distributions(run: Run, comparison: Comparison, roles: Mapping[str, str]) -> tuple[Distribution, ...]:
+    lengths = make_distribution(run, roles, LENGTH, "Length", "words")
+    rewards = [
+        make_distribution(run, roles, (name, "value"), "Reward" if name == "reward" else f"Reward by {name}", "")
+        for name in _reward_scorers(comparison)
+    ]
+    return tuple(one for one in (lengths, *rewards) if one)
+
+
+def _findings(comparison: Comparison, links: Mapping[str, str]) -> tuple[FindingRow, ...]:
+    overall = {one.metric: one for one in comparison.differences if one.category is None}
+    metrics = {metric.name: metric for metric in comparison.metrics}
+    return tuple(
+        _finding(one, overall.get(one.metric or ""), metrics.get(one.metric or ""), links)
+        for one in comparison.findings
+    )
+
+
+def _finding(
+    finding: Finding, difference: PairedDifference | None, metric: Metric | None, links: Mapping[str, str]
+) -> FindingRow:
     known = [(sample_id, links[sample_id]) for sample_id in finding.sample_ids if sample_id in links]
+    size, _, unit = format_difference(difference, metric).partition(" ") if difference and metric else ("", "", "")
     return FindingRow(
-        finding.sentence, tuple(known[:SHOWN_EVIDENCE]), len(known[SHOWN_EVIDENCE:]), finding.metric in shown
+        sentence=finding.sentence,
+        size=size,
+        unit=unit,
+        verdict=verdict_in_words(difference, metric) if difference and metric else "",
+        tone=tone_of(difference) if difference else "open",
+        evidence=tuple(known[:SHOWN_EVIDENCE]),
+        more=len(known[SHOWN_EVIDENCE:]),
     )

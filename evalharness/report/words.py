@@ -1,14 +1,14 @@
 """The report's fixed words: what formats, states, labels, endings and verdicts are called for a reader who is new."""
 
-from evalharness.records import Checkpoint, Completion, Metric, PairedDifference
+from evalharness.records import Checkpoint, Completion, Failure, Metric, PairedDifference
 
 FORMATS = {
-    "raw": "Sent as plain text, nothing added: the model simply goes on writing.",
-    "chat": "Sent through the checkpoint's own chat template, as a user's turn.",
-    "icl": "Sent as plain text after a few worked examples (a fixed scaffold).",
-    "auto": "The prompt format was not settled.",
+    "raw": "plain text, nothing added; the model simply goes on writing",
+    "chat": "through the checkpoint's own chat template, as a user's turn",
+    "icl": "plain text after a few worked examples (a fixed scaffold)",
+    "auto": "the prompt format was not settled",
 }
-RECORDED_FORMAT = "As stated: the completions were generated elsewhere and read from a file."
+RECORDED_FORMAT = "as stated; the completions were generated elsewhere and read from a file"
 
 STATES = {
     "answer": ("answers", "answers and ends within the token limit"),
@@ -54,6 +54,11 @@ def label_in_words(scorer: str, label: str) -> str:
     return REFUSALS.get(label, label.replace("_", " ")) if scorer == "refusal" else label.replace("_", " ")
 
 
+def is_form(scorer: str, label: str) -> bool:
+    """Whether a span marks how a text is written, such as its greeting, and not why it got its verdict."""
+    return scorer == "style" and label not in STATES
+
+
 def ending_in_words(completion: Completion) -> str:
     """What ended a completion.
 
@@ -69,6 +74,13 @@ def ending_in_words(completion: Completion) -> str:
             return "stopped because it looped"
         case None:
             return "how it ended was not recorded"
+
+
+def problem_in_words(outcome: Failure | None) -> str:
+    """Why there is no completion."""
+    if outcome is None:
+        return "Not generated yet: the run was interrupted. `evalharness run --resume` goes on with it."
+    return f"No completion: {FAILURES[outcome.kind]}. {outcome.message}"
 
 
 def verdict_in_words(difference: PairedDifference, metric: Metric) -> str:

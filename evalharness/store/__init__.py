@@ -7,6 +7,7 @@ scores.jsonl      one line a score
 comparison.json   summaries, paired differences, findings
 gate.json         what the gate rules came to, where there are any
 preferences.jsonl what people and judge models preferred, where any were asked
+judgings.jsonl    one line a judge model that was asked: what it was sent, and where it failed
 calibration.json  how much the baseline differs from itself, in a run that measured that
 report.html       all of it, for people
 """
@@ -32,6 +33,7 @@ from evalharness.records import (
     Failure,
     GateReport,
     GenerationEvent,
+    Judging,
     Manifest,
     Notice,
     Plan,
@@ -293,6 +295,20 @@ class RunStore:
         except ValidationError as error:
             raise self._not_valid("preferences.jsonl", error) from None
 
+    def write_judgings(self, judgings: Iterable[Judging]) -> None:
+        """Replace what is known of the judges that were asked."""
+        self._write("judgings.jsonl", "".join(one.model_dump_json() + "\n" for one in judgings))
+
+    def read_judgings(self) -> tuple[Judging, ...]:
+        """Read what is known of the judges that were asked; nothing where none was."""
+        if not (self.path / "judgings.jsonl").exists():
+            return ()
+        try:
+            lines = self._read("judgings.jsonl").split("\n")
+            return tuple(Judging.model_validate_json(line) for line in lines if line)
+        except ValidationError as error:
+            raise self._not_valid("judgings.jsonl", error) from None
+
     def write_calibration(self, calibration: Calibration) -> None:
         """Write what a checkpoint was found to differ from itself."""
         self._write("calibration.json", calibration.model_dump_json(indent=2))
@@ -324,6 +340,7 @@ class RunStore:
             comparison=self.read_comparison(),
             gate=self.read_gate(),
             preferences=self.read_preferences(),
+            judgings=self.read_judgings(),
         )
 
     def _write(self, name: str, text: str) -> None:

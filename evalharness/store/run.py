@@ -13,6 +13,7 @@ from evalharness.records import (
     Failure,
     GateReport,
     GenerationRequest,
+    Judging,
     Manifest,
     Notice,
     Plan,
@@ -39,6 +40,7 @@ class Run:
     comparison: Comparison | None
     gate: GateReport | None = None
     preferences: tuple[Preference, ...] = ()
+    judgings: tuple[Judging, ...] = ()
 
     @property
     def compared(self) -> Comparison:

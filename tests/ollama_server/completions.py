@@ -71,6 +71,9 @@ def _schema_text(schema: Json) -> str:
 
 def unlimited(model: Model, prompt: str, options: Json, wanted_format: Any) -> Iterable[str]:
     """The tokens that the model would say without any limit, up to its own end."""
+    for pattern, said in model.says:
+        if re.search(pattern, prompt):
+            return tokens_of(INSTRUCT, said)
     if "[empty]" in prompt:
         return []
     if wanted_format:

@@ -32,6 +32,8 @@ class Model:
     parameters: tuple[tuple[str, Any], ...] = ()
     capabilities: tuple[str, ...] = ("completion",)
     modified_at: str = "2026-11-21T01:41:48.177297381Z"
+    says: tuple[tuple[str, str], ...] = ()
+    """Patterns of prompts, and what is answered to them; the first that is found counts."""
 
     @property
     def tagged(self) -> str:

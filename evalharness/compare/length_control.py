@@ -1,0 +1,149 @@
+"""What is left of a difference once the difference of length is taken out: two regressions on plain numbers.
+
+After Dubois et al. 2024, Length-Controlled AlpacaEval, arXiv:2404.04475: the outcome of a pair is regressed on the
+difference of length, and the regression is asked for a pair of equal length. Their third term, the difficulty of each
+instruction, is left out: it is learned from many models' answers to one instruction, and here there are two.
+
+Both regressions are odd: with the sides swapped, the difference turns its sign and the win rate its side.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from evalharness.compare.values import RESAMPLES, Groups, by_group
+from evalharness.records import Interval, LengthControl
+from evalharness.stats import Floats, resample, t_quantile
+
+FEWEST_GROUPS = 10
+"""Below this no regression on two unknowns is worth reading."""
+ONE_SIDED = 0.95
+"""From this share of pairs on in which one side is longer, equal length is beyond what was seen."""
+NEWTON_STEPS = 100
+
+
+def control_length(
+    difference: Floats, wins: Floats, length: Floats, groups: Groups, *, seed: int
+) -> LengthControl | str:
+    """The difference of rewards and the win rate at equal length, or a sentence that says why there is none.
+
+    Args:
+        difference: candidate minus baseline of each pair's rewards, shape (n_pairs,).
+        wins: 1 where the candidate wins, 0.5 for a tie, same shape.
+        length: candidate minus baseline in characters, same shape.
+        groups: each pair's group as a number, same shape; groups are independent.
+        seed: of the bootstrap over groups.
+    """
+    if np.unique(groups).size < FEWEST_GROUPS:
+        return f"fewer than {FEWEST_GROUPS} independent pairs"
+    scale = float(np.std(length))
+    if scale == 0:
+        same = "all pairs are of equal length" if length[0] == 0 else "the length differs by the same in all pairs"
+        return f"{same}, so there is nothing to tell its effect from"
+    intercept, slope, interval = _difference(difference, length / scale, groups, seed)
+    win_rate, win_interval = _win_rate(wins, np.tanh(length / scale), groups, seed)
+    longer, shorter = int((length > 0).sum()), int((length < 0).sum())
+    return LengthControl(
+        difference=intercept,
+        interval=interval,
+        per_100_characters=slope / scale * 100,
+        win_rate=win_rate,
+        win_rate_interval=win_interval,
+        n_longer=longer,
+        n_shorter=shorter,
+        note=_note(longer, shorter, length.size),
+    )
+
+
+def _note(longer: int, shorter: int, n_pairs: int) -> str:
+    if max(longer, shorter) < ONE_SIDED * n_pairs:
+        return ""
+    side = "longer" if longer > shorter else "shorter"
+    return (
+        f"the candidate's completion is {side} in {max(longer, shorter)} of {n_pairs} pairs: "
+        "what holds at equal length is extrapolated"
+    )
+
+
+def _difference(difference: Floats, x: Floats, groups: Groups, seed: int) -> tuple[float, float, Interval | None]:
+    """Intercept and slope of least squares, and the intercept's interval.
+
+    The length is not squashed by tanh as it is for a win rate, which is bounded: a reward that follows length all the
+    way would otherwise leave a rest.
+    """
+    design = np.stack([np.ones_like(x), x], axis=1)
+    inverse = np.linalg.inv(design.T @ design)
+    intercept, slope = inverse @ design.T @ difference
+    left = difference - design @ np.array([intercept, slope])
+    leverage = np.einsum("ij,jk,ik->i", design, inverse, design)
+    # HC3 (MacKinnon and White 1985): a pair that pulls the line towards itself must not make its own error small.
+    influence = design @ inverse[0] * left / np.maximum(1 - leverage, 1e-6) * x.size
+    if np.ptp(left) <= 1e-9 * np.ptp(difference):
+        return float(intercept), float(slope), None
+    low, high = _bootstrap(float(intercept), influence, groups, seed)
+    return float(intercept), float(slope), Interval(low=low, high=high)
+
+
+def _bootstrap(estimate: float, influence: Floats, groups: Groups, seed: int) -> tuple[float, float]:
+    """Interval of an estimate from what each pair adds to it (the infinitesimal jackknife's pseudo-values)."""
+    sums, counts = by_group([(estimate + influence - influence.mean(), groups)])
+    return resample(sums, counts, seed=seed, n_resamples=RESAMPLES).widest_t(0)
+
+
+# ------------------------------------------------------------------------------------------- win rate
+
+
+def _win_rate(wins: Floats, x: Floats, groups: Groups, seed: int) -> tuple[float, Interval]:
+    """The win rate where `x` is 0, by logistic regression.
+
+    Each end of the interval is the further of the bootstrap over groups and of the model's own standard error, for
+    where all is won there is nothing to resample.
+    """
+    design, target = _with_prior(np.stack([np.ones_like(x), x], axis=1), wins)
+    coefficients = _newton(design, target)
+    expected = _logistic(design @ coefficients)
+    inverse = np.linalg.inv(_curvature(design, expected))
+    intercept = float(coefficients[0])
+    influence = (design @ inverse[0] * (target - expected))[: x.size] * x.size
+    low, high = _bootstrap(intercept, influence, groups, seed)
+    half = t_quantile(0.975, np.unique(groups).size - 1) * float(np.sqrt(inverse[0, 0]))
+    ends = np.array([min(low, intercept - half), max(high, intercept + half)])
+    low, high = _logistic(ends)
+    return float(_logistic(np.array([intercept]))[0]), Interval(low=float(low), high=float(high))
+
+
+def _with_prior(design: Floats, wins: Floats) -> tuple[Floats, Floats]:
+    """Two made-up ties, one for each coefficient: the log-F(1,1) prior, which keeps both finite where all is won.
+
+    Greenland and Mansournia 2015, Statistics in Medicine 34:3133.
+    """
+    return np.vstack([design, np.eye(2)]), np.append(wins, [0.5, 0.5])
+
+
+def _newton(design: Floats, target: Floats) -> Floats:
+    """The coefficients at which the likelihood, which has one peak, is largest."""
+    found = np.zeros(design.shape[1])
+    value = _likelihood(design, target)
+    for _ in range(NEWTON_STEPS):
+        expected = _logistic(design @ found)
+        step = np.linalg.solve(_curvature(design, expected), design.T @ (target - expected))
+        while value(found + step) < value(found) - 1e-12:
+            step = step / 2
+        found = found + step
+        if np.abs(step).max() < 1e-10:
+            break
+    return found
+
+
+def _likelihood(design: Floats, target: Floats) -> Callable[[Floats], float]:
+    return lambda found: float(target @ (design @ found) - np.logaddexp(0, design @ found).sum())
+
+
+def _curvature(design: Floats, expected: Floats) -> Floats:
+    found: Floats = design.T @ (design * (expected * (1 - expected))[:, None])
+    return found
+
+
+def _logistic(log_odds: Floats) -> Floats:
+    found: Floats = np.exp(-np.logaddexp(0, -log_odds))
+    return found

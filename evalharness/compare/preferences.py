@@ -1,0 +1,76 @@
+"""What people and judges prefer, each summed up on their own."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from evalharness.compare.shares import share_interval
+from evalharness.records import Interval, Judging, Plan, Preference, PreferenceSummary
+from evalharness.stats import Floats
+
+SHARES = {"baseline": 0.0, "tie": 0.5, "candidate": 1.0}
+FIRST_SHOWN = ("baseline", "candidate")
+
+
+def preferences_of(
+    plan: Plan, preferences: Sequence[Preference], judgings: Sequence[Judging] = ()
+) -> list[PreferenceSummary]:
+    """One summary for each person and judge of the plan's two sides, in the order they first appear.
+
+    Args:
+        plan: names the two sides and the samples' groups.
+        preferences: of any people and judges.
+        judgings: the judges' work, with the pairs on which they failed.
+    """
+    sides = plan.baseline, plan.candidate
+    samples = plan.samples
+    by_rater: dict[tuple[str, str], list[Preference]] = {}
+    for one in preferences:
+        if (one.baseline, one.candidate) == sides and one.sample_id in samples:
+            by_rater.setdefault((one.source, one.rater), []).append(one)
+    failed = {one.rater: len(one.failures) for one in judgings if (one.baseline, one.candidate) == sides}
+    for rater in failed:
+        by_rater.setdefault(("judge", rater), [])
+    return [
+        _summary(plan, source, rater, given, failed.get(rater, 0) if source == "judge" else 0)
+        for (source, rater), given in by_rater.items()
+    ]
+
+
+def _summary(plan: Plan, source: str, rater: str, given: Sequence[Preference], n_failed: int) -> PreferenceSummary:
+    counts = {name: sum(one.preferred == name for one in given) for name in SHARES}
+    values = np.array([SHARES[one.preferred] for one in given], dtype=np.float64)
+    return PreferenceSummary.model_validate(
+        {
+            "source": source,
+            "rater": rater,
+            "n": len(given),
+            "baseline": counts["baseline"],
+            "candidate": counts["candidate"],
+            "ties": counts["tie"],
+            "both_bad": sum(one.both_bad for one in given),
+            "n_failed": n_failed,
+            "n_inconsistent": sum(len(set(one.by_order)) > 1 for one in given),
+            "first_share": _first_share(given),
+            "candidate_share": float(values.mean()) if given else None,
+            "interval": _interval(plan, given, values) if given else None,
+        }
+    )
+
+
+def _interval(plan: Plan, given: Sequence[Preference], values: Floats) -> Interval:
+    numbers: dict[str, int] = {}
+    samples = plan.samples
+    groups = [numbers.setdefault(samples[one.sample_id].group, len(numbers)) for one in given]
+    return share_interval(values, np.array(groups, dtype=np.int64))
+
+
+def _first_share(given: Sequence[Preference]) -> float | None:
+    """Among a judge's verdicts for a side, the share for the one shown first; None without any."""
+    verdicts = [
+        verdict == first
+        for one in given
+        for verdict, first in zip(one.by_order, FIRST_SHOWN, strict=False)
+        if verdict != "tie"
+    ]
+    return sum(verdicts) / len(verdicts) if verdicts else None

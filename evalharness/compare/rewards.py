@@ -1,0 +1,303 @@
+"""Rewards of the two sides, compared as what they are: one reward model's numbers, which prefer length.
+
+Each reward model is compared on its own. Two of them are only asked whether they prefer the same side.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
+
+import numpy as np
+
+from evalharness.agreement import cohens_kappa
+from evalharness.compare.length_control import control_length
+from evalharness.compare.shares import share_interval
+from evalharness.compare.values import Groups
+from evalharness.completion.state import NON_ANSWERS, STATES
+from evalharness.errors import StoreError
+from evalharness.records import (
+    Completion,
+    Failure,
+    Interval,
+    LengthControl,
+    Plan,
+    RewardAgreement,
+    RewardComparison,
+    RewardLength,
+    RewardOfState,
+    Score,
+)
+from evalharness.stats import Floats
+
+REWARD_SCORER = re.compile(r"reward(_\w+)?")
+"""Names of scorers that ask a reward model: `reward`, and of a second one `reward_2`."""
+VALUE = "value"
+STYLE = "style"
+TIE_SPREADS = 1e-4
+"""Rewards that are closer than this share of their standard deviation are a tie: so far, one text's reward moves with
+the batch that it is read in."""
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Rewarded:
+    """One completion with what is needed of it here."""
+
+    sample_id: str
+    replicate: int
+    reward: float | None
+    state: str | None
+    length: int
+    """In characters."""
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """The samples that have a reward on both sides, means over replicates, in the order of their ids."""
+
+    ids: tuple[str, ...]
+    difference: Floats
+    """Candidate minus baseline, shape (n_pairs,)."""
+    length: Floats
+    """The same of the length in characters."""
+    groups: Groups
+    tolerance: float
+
+    @cached_property
+    def wins(self) -> Floats:
+        """1 where the candidate's reward is larger, 0.5 for a tie, 0 where the baseline's is."""
+        return 0.5 + 0.5 * np.sign(np.where(np.abs(self.difference) <= self.tolerance, 0.0, self.difference))
+
+    @cached_property
+    def verdicts(self) -> dict[str, str]:
+        """The preferred side by sample id."""
+        names = {0.0: "baseline", 0.5: "tie", 1.0: "candidate"}
+        return {one: names[float(win)] for one, win in zip(self.ids, self.wins, strict=True)}
+
+
+def reward_scorers(scores: Sequence[Score]) -> list[str]:
+    """The scorers among the scores that ask a reward model, in the order of their names.
+
+    Raises:
+        StoreError: the scores of one of them come from two reward models.
+    """
+    versions: dict[str, set[str]] = {}
+    for score in scores:
+        versions.setdefault(score.scorer, set()).add(score.version)
+    found = sorted(name for name in versions if REWARD_SCORER.fullmatch(name))
+    for name in found:
+        if len(versions[name]) > 1:
+            raise StoreError(
+                f"the {name} scores come from several reward models or versions of the scorer "
+                f"({', '.join(sorted(versions[name]))}), and rewards compare only within one",
+                fix="score all completions with one of them: evalharness score RUN",
+            )
+    return found
+
+
+def rewards_of(
+    plan: Plan, outcomes: Mapping[str, Completion | Failure], scores: Sequence[Score], candidate: str, *, seed: int
+) -> list[RewardComparison]:
+    """Compare the baseline with one candidate by each reward model that gave both sides a reward.
+
+    Args:
+        plan: names the baseline, the samples and the requests.
+        outcomes: by request id.
+        scores: of any scorers.
+        candidate: a checkpoint of the plan.
+        seed: of the bootstrap.
+
+    Raises:
+        StoreError: one scorer's rewards come from two reward models.
+    """
+    found = []
+    for scorer in reward_scorers(scores):
+        sides = [_side(plan, outcomes, scores, scorer, name) for name in (plan.baseline, candidate)]
+        pairs = _pairs(plan, sides)
+        if pairs.ids:
+            version = next(score.version for score in scores if score.scorer == scorer)
+            found.append(_compared(scorer, version, pairs, sides, (plan.baseline, candidate), seed))
+    return found
+
+
+def reward_agreement(
+    plan: Plan, outcomes: Mapping[str, Completion | Failure], scores: Sequence[Score], *, seed: int
+) -> list[RewardAgreement]:
+    """How far each two reward models prefer the same side of the pairs that both judged.
+
+    Raises:
+        StoreError: one scorer's rewards come from two reward models.
+    """
+    verdicts: dict[str, dict[str, str]] = {}
+    scorers = reward_scorers(scores)
+    for scorer in scorers if len(scorers) > 1 else ():
+        sides = [_side(plan, outcomes, scores, scorer, name) for name in (plan.baseline, plan.candidate)]
+        verdicts[scorer] = _pairs(plan, sides).verdicts
+    found = [_agreement(one, other, verdicts, seed) for one, other in combinations(verdicts, 2)]
+    return [one for one in found if one is not None]
+
+
+def _agreement(one: str, other: str, verdicts: Mapping[str, dict[str, str]], seed: int) -> RewardAgreement | None:
+    shared = [sample for sample in verdicts[one] if sample in verdicts[other]]
+    if not shared:
+        return None
+    kappa = cohens_kappa(
+        [verdicts[one][sample] for sample in shared], [verdicts[other][sample] for sample in shared], seed=seed
+    )
+    ends = None if kappa.low is None or kappa.high is None else Interval(low=kappa.low, high=kappa.high)
+    return RewardAgreement(
+        scorers=(one, other), n_pairs=len(shared), same=kappa.agreed, kappa=kappa.value, interval=ends
+    )
+
+
+# ----------------------------------------------------------------------------------------------- parts
+
+
+def _side(
+    plan: Plan, outcomes: Mapping[str, Completion | Failure], scores: Sequence[Score], scorer: str, checkpoint: str
+) -> list[Rewarded]:
+    rewards = {one.request_id: one.values[VALUE] for one in scores if one.scorer == scorer and VALUE in one.values}
+    states = {one.request_id: one.label for one in scores if one.scorer == STYLE}
+    found = []
+    for request in plan.requests:
+        outcome = outcomes.get(request.id)
+        if request.checkpoint == checkpoint and isinstance(outcome, Completion):
+            reward, state = rewards.get(request.id), states.get(request.id)
+            found.append(Rewarded(request.sample_id, request.replicate, reward, state, len(outcome.text)))
+    # Not in the order of the requests, which would show in the last digit of a mean.
+    return sorted(found, key=lambda one: (one.sample_id, one.replicate))
+
+
+def _pairs(plan: Plan, sides: Sequence[Sequence[Rewarded]]) -> Pairs:
+    left, right = (_by_sample(side) for side in sides)
+    ids = tuple(sorted(left.keys() & right.keys()))
+    group_of = {sample.id: sample.group for suite in plan.suites for sample in suite.samples}
+    numbers = {name: number for number, name in enumerate(sorted(set(group_of.values())))}
+    both = np.array([[*left[one], *right[one]] for one in ids]).reshape(-1, 4)
+    _, spread = _centre_and_spread(sides)
+    return Pairs(
+        ids,
+        both[:, 2] - both[:, 0],
+        both[:, 3] - both[:, 1],
+        np.array([numbers[group_of[one]] for one in ids], dtype=np.int64),
+        TIE_SPREADS * spread,
+    )
+
+
+def _by_sample(side: Sequence[Rewarded]) -> dict[str, tuple[float, float]]:
+    """Mean reward and mean length of the completions that have a reward."""
+    found: dict[str, list[tuple[float, int]]] = {}
+    for one in side:
+        if one.reward is not None:
+            found.setdefault(one.sample_id, []).append((one.reward, one.length))
+    means = {sample: np.mean(known, axis=0) for sample, known in found.items()}
+    return {sample: (float(mean[0]), float(mean[1])) for sample, mean in means.items()}
+
+
+def _compared(
+    scorer: str,
+    version: str,
+    pairs: Pairs,
+    sides: Sequence[Sequence[Rewarded]],
+    names: tuple[str, str],
+    seed: int,
+) -> RewardComparison:
+    controlled = control_length(pairs.difference, pairs.wins, pairs.length, pairs.groups, seed=seed)
+    one_answer, contradicting = _contradictions(sides[0], sides[1], pairs.tolerance)
+    centre, spread = _centre_and_spread(sides)
+    return RewardComparison(
+        scorer=scorer,
+        version=version,
+        n_pairs=len(pairs.ids),
+        n_groups=np.unique(pairs.groups).size,
+        wins=int((pairs.wins == 1).sum()),
+        ties=int((pairs.wins == 0.5).sum()),
+        losses=int((pairs.wins == 0).sum()),
+        tie_tolerance=pairs.tolerance,
+        win_rate=float(pairs.wins.mean()),
+        win_rate_interval=share_interval(pairs.wins, pairs.groups),
+        length_difference=float(pairs.length.mean()),
+        length_control=controlled if isinstance(controlled, LengthControl) else None,
+        no_length_control=controlled if isinstance(controlled, str) else "",
+        lengths=tuple(_length(name, side) for name, side in zip(names, sides, strict=True)),
+        states=tuple(one for name, side in zip(names, sides, strict=True) for one in _by_state(name, side)),
+        n_one_answer=one_answer,
+        n_contradicting=len(contradicting),
+        contradicting=tuple(dict.fromkeys(contradicting))[:SHOWN],
+        centre=centre,
+        spread=spread,
+    )
+
+
+def _centre_and_spread(sides: Sequence[Sequence[Rewarded]]) -> tuple[float, float]:
+    rewards = [one.reward for side in sides for one in side if one.reward is not None]
+    return (float(np.mean(rewards)), float(np.std(rewards))) if rewards else (0.0, 0.0)
+
+
+def _by_state(checkpoint: str, side: Sequence[Rewarded]) -> Iterator[RewardOfState]:
+    """In the order of the states, which is from the worst to the answers."""
+    for state in STATES:
+        there = [one for one in side if one.state == state]
+        rewards = [one.reward for one in there if one.reward is not None]
+        if there:
+            yield RewardOfState(
+                checkpoint=checkpoint,
+                state=state,
+                n=len(there),
+                n_rewarded=len(rewards),
+                mean=float(np.mean(rewards)) if rewards else None,
+            )
+
+
+def _contradictions(
+    baseline: Sequence[Rewarded], candidate: Sequence[Rewarded], tolerance: float
+) -> tuple[int, list[str]]:
+    """How many pairs are one answer and one non-answer, and the samples of those whose non-answer has more reward."""
+    partners = {(one.sample_id, one.replicate): one for one in candidate}
+    found, n_pairs = [], 0
+    for one in baseline:
+        lead = _lead_of_the_non_answer(one, partners.get((one.sample_id, one.replicate)))
+        if lead is not None:
+            n_pairs += 1
+            found += [(-lead, one.sample_id)] if lead > tolerance else []
+    return n_pairs, [sample for _, sample in sorted(found)]
+
+
+def _lead_of_the_non_answer(one: Rewarded, other: Rewarded | None) -> float | None:
+    """How much more reward the non-answer has; None where not exactly one of the two is an answer."""
+    if other is None or one.reward is None or other.reward is None or one.state is None or other.state is None:
+        return None
+    bad = one.state in NON_ANSWERS, other.state in NON_ANSWERS
+    if bad[0] == bad[1]:
+        return None
+    return (one.reward - other.reward) * (1 if bad[0] else -1)
+
+
+# ---------------------------------------------------------------------------------------- correlations
+
+
+def _length(checkpoint: str, side: Sequence[Rewarded]) -> RewardLength:
+    known = [(one.reward, one.length) for one in side if one.reward is not None]
+    rewards, lengths = np.array(known, dtype=np.float64).reshape(-1, 2).T
+    return RewardLength(
+        checkpoint=checkpoint,
+        n=len(known),
+        pearson=_correlation(rewards, lengths),
+        spearman=_correlation(_ranks(rewards), _ranks(lengths)),
+    )
+
+
+def _correlation(one: Floats, other: Floats) -> float | None:
+    if one.size < 2 or np.ptp(one) == 0 or np.ptp(other) == 0:
+        return None
+    return float(np.clip(np.corrcoef(one, other)[0, 1], -1, 1))
+
+
+def _ranks(numbers: Floats) -> Floats:
+    """Each number's rank; equal numbers share the mean of theirs."""
+    _, places, counts = np.unique(numbers, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    ranks: Floats = (last - (counts - 1) / 2)[places]
+    return ranks

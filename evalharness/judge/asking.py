@@ -1,0 +1,286 @@
+"""Asks a judge about pairs of completions, and makes preferences of what it says."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import Field, JsonValue
+
+from evalharness.backends import Backend
+from evalharness.errors import ConfigError
+from evalharness.judge.prompt import (
+    JUDGE_PROMPT_VERSION,
+    JudgeFormat,
+    judge_prompt,
+    judge_prompt_text,
+    read_verdict,
+)
+from evalharness.preferences import Pair, pairs_of
+from evalharness.prompting import guess_variant, lacks_template, settle_format
+from evalharness.records import (
+    ChatPrompt,
+    Checkpoint,
+    Completion,
+    Failure,
+    GenerationConfig,
+    GenerationRequest,
+    JudgeFailure,
+    Judging,
+    Notice,
+    Plan,
+    Preference,
+    RawPrompt,
+    Record,
+    ResolvedCheckpoint,
+    Side,
+)
+from evalharness.store import Run
+
+Ask = Callable[[Backend, Sequence[GenerationRequest]], Iterator[Completion | Failure | Notice]]
+"""Gives one outcome for each request, whatever the backend does."""
+SideOrTie = Side | Literal["tie"]
+ORDERS: tuple[tuple[Side, Side], ...] = (("baseline", "candidate"), ("candidate", "baseline"))
+"""Which side is shown as answer A and which as answer B: each pair is asked in both."""
+NAME = "judge"
+SHOWN_CHARACTERS = 60
+"""Of an answer that is no verdict."""
+
+
+class JudgeSettings(Record):
+    """Which model judges, and how it is asked."""
+
+    model: str
+    """Backend and model, as of a checkpoint."""
+    prompt_format: Literal["auto", "chat", "icl"] = "auto"
+    """`auto`: a chat where the model has a chat template of its own, else worked examples."""
+    max_tokens: int = Field(8, ge=1)
+    """Room for one letter. A model that thinks first needs more."""
+    options: dict[str, JsonValue] = Field(default_factory=dict)
+    """The backend's own."""
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A resolved judge; its weights are loaded when it is first asked."""
+
+    backend: Backend
+    resolved: ResolvedCheckpoint
+    prompt_format: JudgeFormat
+    max_tokens: int
+
+    @property
+    def rater(self) -> str:
+        """Names the judge in its preferences: model, digest, and the version of the prompt.
+
+        The digest is that of the weights, or of a server's manifest, which covers its system prompt too.
+        """
+        identity = self.resolved.identity
+        parts = [_short(identity.manifest_digest or identity.weights_digest, 12)]
+        parts += [] if identity.adapter_digest is None else [f"adapter {_short(identity.adapter_digest, 8)}"]
+        parts += [f"prompt v{JUDGE_PROMPT_VERSION}" + (" icl" if self.prompt_format == "icl" else "")]
+        return " ".join([self.resolved.checkpoint.model, *parts])
+
+    def judge(self, pairs: Sequence[Pair], plan: Plan, ask: Ask) -> Iterator[Preference | JudgeFailure]:
+        """One preference or failure for each pair, as soon as both orders were answered.
+
+        Args:
+            pairs: of the plan's baseline and candidate.
+            plan: names the two.
+            ask: generates the answers.
+        """
+        requests = self.requests(pairs)
+        waiting: dict[str, list[tuple[int, int]]] = {}
+        for number, both in enumerate(requests):
+            for order, request in enumerate(both):
+                waiting.setdefault(request.id, []).append((number, order))
+        # Two equal texts make one prompt in both orders: it is asked once.
+        unique = {request.id: request for both in requests for request in both}
+        answers: dict[int, dict[int, Completion | Failure]] = {}
+        for event in ask(self.backend, list(unique.values())) if unique else ():
+            if isinstance(event, Notice):
+                continue
+            for number, order in waiting[event.request_id]:
+                answers.setdefault(number, {})[order] = event
+                if len(answers[number]) == len(ORDERS):
+                    yield _settled(pairs[number], answers.pop(number), plan, self.rater)
+
+    def requests(self, pairs: Sequence[Pair]) -> list[tuple[GenerationRequest, GenerationRequest]]:
+        """What is sent about each pair, in both orders."""
+        if not pairs:
+            return []
+        prompts = [[self._prompt(pair, order) for pair in pairs] for order in ORDERS]
+        config = self.backend.settle([one for order in prompts for one in order], self.generation)
+        first, second = (self._requests(pairs, order, config) for order in prompts)
+        return list(zip(first, second, strict=True))
+
+    def _requests(
+        self, pairs: Sequence[Pair], prompts: Sequence[RawPrompt | ChatPrompt], config: GenerationConfig
+    ) -> list[GenerationRequest]:
+        rendered = self.backend.render(prompts)
+        return [
+            GenerationRequest.of(self.resolved, pair.sample.id, prompt, text, config, pair.replicate)
+            for pair, prompt, text in zip(pairs, prompts, rendered, strict=True)
+        ]
+
+    @property
+    def generation(self) -> GenerationConfig:
+        """Greedy, and short."""
+        return GenerationConfig(max_tokens=self.max_tokens)
+
+    def _prompt(self, pair: Pair, order: tuple[Side, Side]) -> RawPrompt | ChatPrompt:
+        texts = {"baseline": pair.baseline.text, "candidate": pair.candidate.text}
+        facts = self.resolved.tokenizer
+        marks = facts.end_tokens.values() if facts else ()
+        return judge_prompt(pair.sample.messages, texts[order[0]], texts[order[1]], self.prompt_format, marks)
+
+
+def open_judge(settings: JudgeSettings, open_backend: Callable[[Checkpoint], Backend]) -> Judge:
+    """Resolve a judge without loading its weights; the caller closes its backend.
+
+    Raises:
+        ConfigError: the model is a replayed file, which answers nothing that it was not asked before.
+        BackendError: there is no such model.
+        PromptFormatError: a chat was asked for, and the model has no chat template.
+    """
+    variant = guess_variant(settings.model) or "instruct"
+    checkpoint = Checkpoint(name=NAME, model=settings.model, variant=variant, options=settings.options)
+    if checkpoint.backend == "replay":
+        raise ConfigError(
+            f"{settings.model} is a file of completions and cannot judge",
+            fix="name a model that generates: demo/instruct, hf/org/name or ollama/name",
+        )
+    backend = open_backend(checkpoint)
+    with ExitStack() as unless_opened:
+        unless_opened.callback(backend.close)
+        resolved = backend.resolve()
+        chosen = _format(settings, resolved)
+        asked = resolved.checkpoint.model_copy(update={"prompt_format": chosen})
+        resolved = settle_format(resolved.model_copy(update={"checkpoint": asked}))
+        unless_opened.pop_all()
+    return Judge(backend, resolved, chosen, settings.max_tokens)
+
+
+def _format(settings: JudgeSettings, resolved: ResolvedCheckpoint) -> JudgeFormat:
+    if settings.prompt_format != "auto":
+        return settings.prompt_format
+    return "icl" if lacks_template(resolved) else "chat"
+
+
+# ------------------------------------------------------------------------------------------- verdicts
+
+
+def _settled(
+    pair: Pair, answers: Mapping[int, Completion | Failure], plan: Plan, rater: str
+) -> Preference | JudgeFailure:
+    verdicts = [_verdict(answers[order], shown) for order, shown in enumerate(ORDERS)]
+    reasons = [
+        f"with the {shown[0]} first, {verdict.reason}"
+        for verdict, shown in zip(verdicts, ORDERS, strict=True)
+        if isinstance(verdict, Unread)
+    ]
+    if reasons:
+        return JudgeFailure(sample_id=pair.sample.id, replicate=pair.replicate, reason="; ".join(reasons))
+    by_order = tuple(verdict for verdict in verdicts if not isinstance(verdict, Unread))
+    agreed = len(set(by_order)) == 1
+    return Preference(
+        sample_id=pair.sample.id,
+        replicate=pair.replicate,
+        baseline=plan.baseline,
+        candidate=plan.candidate,
+        source="judge",
+        rater=rater,
+        preferred=by_order[0] if agreed else "tie",
+        by_order=by_order,
+        explanation="" if agreed else "the verdict turned with the order in which the two were shown",
+    )
+
+
+@dataclass(frozen=True)
+class Unread:
+    """No verdict, and why."""
+
+    reason: str
+
+
+def _verdict(answer: Completion | Failure, shown: tuple[Side, Side]) -> SideOrTie | Unread:
+    if isinstance(answer, Failure):
+        return Unread(f"no answer ({answer.kind}): {answer.message}")
+    letter = read_verdict(answer.text)
+    match letter:
+        case "A":
+            return shown[0]
+        case "B":
+            return shown[1]
+        case "C":
+            return "tie"
+        case _:
+            return Unread(f"{answer.text.strip()[:SHOWN_CHARACTERS]!r} is no verdict")
+
+
+# ---------------------------------------------------------------------------------------------- a run
+
+
+def pairs_to_judge(run: Run, rater: str, *, again: bool = False) -> list[Pair]:
+    """The pairs of the run's two sides that this judge has given no verdict on, or all of them.
+
+    A text that was to be continued asks for no answer, so that there is none to be better.
+    """
+    judged = () if again else (one for one in run.preferences if _is_by(one, rater, run.plan))
+    known = {(one.sample_id, one.replicate) for one in judged}
+    return [pair for pair in pairs_of(run) if pair.sample.kind == "instruction" and pair.key not in known]
+
+
+def kept_preferences(run: Run, rater: str, found: Sequence[Preference | JudgeFailure]) -> list[Preference]:
+    """The run's preferences with a judge's new ones among them; on the same pair the new one counts."""
+    new = {(one.sample_id, one.replicate) for one in found}
+    kept = [
+        one for one in run.preferences if not (_is_by(one, rater, run.plan) and (one.sample_id, one.replicate) in new)
+    ]
+    return kept + [one for one in _in_suite_order(found, run.plan) if isinstance(one, Preference)]
+
+
+def _in_suite_order(found: Sequence[Preference | JudgeFailure], plan: Plan) -> list[Preference | JudgeFailure]:
+    """Answers come as batches end, which says nothing."""
+    places = {sample: place for place, sample in enumerate(plan.samples)}
+    return sorted(found, key=lambda one: (places[one.sample_id], one.replicate))
+
+
+def judging_of(judge: Judge, run: Run, found: Sequence[Preference | JudgeFailure]) -> list[Judging]:
+    """All judgings of a run, with this judge's replaced: its failures are those on pairs still without a verdict."""
+    new = {(one.sample_id, one.replicate) for one in found}
+    others = [one for one in run.judgings if not _is_of(one, judge.rater, run.plan)]
+    before = [failure for one in run.judgings if _is_of(one, judge.rater, run.plan) for failure in one.failures]
+    failures = [one for one in before if (one.sample_id, one.replicate) not in new]
+    failures += [one for one in _in_suite_order(found, run.plan) if isinstance(one, JudgeFailure)]
+    made = Judging(
+        rater=judge.rater,
+        baseline=run.plan.baseline,
+        candidate=run.plan.candidate,
+        judge=judge.resolved,
+        prompt_version=JUDGE_PROMPT_VERSION,
+        prompt_text=judge_prompt_text(JUDGE_PROMPT_VERSION, judge.prompt_format),
+        generation=judge.generation,
+        failures=tuple(failures),
+        notes=tuple(_notes(judge, run.plan)),
+    )
+    return [*others, made]
+
+
+def _notes(judge: Judge, plan: Plan) -> Iterator[str]:
+    for side in plan.checkpoints:
+        if side.identity.weights_digest == judge.resolved.identity.weights_digest:
+            yield f"The judge has the weights of {side.name}, which it compares: models tend to prefer their own text."
+
+
+def _is_by(one: Preference, rater: str, plan: Plan) -> bool:
+    sides = plan.baseline, plan.candidate
+    return one.source == "judge" and one.rater == rater and (one.baseline, one.candidate) == sides
+
+
+def _is_of(one: Judging, rater: str, plan: Plan) -> bool:
+    return one.rater == rater and (one.baseline, one.candidate) == (plan.baseline, plan.candidate)
+
+
+def _short(value: str, length: int) -> str:
+    return value.removeprefix("sha256:")[:length]

@@ -1,0 +1,77 @@
+"""All checkpoints side by side, also those that only ride along: each headline metric of each, with its interval."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from evalharness.records import Checkpoint, Comparison, Metric, Summary
+from evalharness.report.typeset import typeset
+from evalharness.store import Run
+from evalharness.text import format_interval, format_number, format_share, format_share_interval
+
+
+@dataclass(frozen=True)
+class Column:
+    """One checkpoint's heading."""
+
+    checkpoint: str
+    role: str
+    format: str
+
+
+@dataclass(frozen=True)
+class ColumnCell:
+    """A metric of one checkpoint."""
+
+    level: str
+    interval: str
+    n: str
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Checkpoints across, grouped by their weights, headline metrics down."""
+
+    groups: tuple[tuple[str, int], ...]
+    """Names of weights and how many columns have them: one set of weights may be prompted in several formats."""
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[str, tuple[ColumnCell, ...]], ...]
+
+
+NOTHING = ColumnCell("–", "", "")
+
+
+def make_columns(run: Run, comparison: Comparison, roles: Mapping[str, str]) -> Columns | None:
+    """The table; None where there is nothing beside baseline and candidate."""
+    if len(roles) < 3:
+        return None
+    weights = {one.name: one.identity.weights_digest for one in run.plan.checkpoints}
+    resolved = {one.name: one.checkpoint for one in run.plan.checkpoints}
+    first = list(dict.fromkeys(weights[name] for name in roles))
+    names = sorted(roles, key=lambda name: first.index(weights[name]))
+    found = {(one.metric, one.checkpoint): one for one in comparison.summaries if one.category is None}
+    return Columns(
+        groups=tuple(_group([name for name in names if weights[name] == one], resolved) for one in first),
+        columns=tuple(Column(name, roles[name], resolved[name].prompt_format) for name in names),
+        rows=tuple(
+            (metric.title, tuple(_cell(found.get((metric.name, name)), metric) for name in names))
+            for metric in comparison.metrics
+            if metric.headline
+        ),
+    )
+
+
+def _group(names: list[str], resolved: Mapping[str, Checkpoint]) -> tuple[str, int]:
+    return resolved[names[0]].model, len(names)
+
+
+def _cell(one: Summary | None, metric: Metric) -> ColumnCell:
+    if one is None or one.mean is None:
+        return NOTHING
+    rate = metric.kind == "rate"
+    level = format_share(one.mean) if rate else format_number(one.mean)
+    between = format_share_interval(one.interval) if rate else format_interval(one.interval)
+    return ColumnCell(
+        typeset(level),
+        typeset(between) if one.interval else "",
+        typeset(f"{one.n:,} samples" if one.n > 1 else "1 sample"),
+    )

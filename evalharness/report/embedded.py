@@ -1,0 +1,146 @@
+"""The samples inside the page: one JSON document, compressed, that the page's script unpacks in the browser.
+
+Cells stand beside their sample, so that a prompt and its rendered twins are close together, which packs them well.
+"""
+
+import gzip
+import json
+import re
+from base64 import b64decode, b64encode
+from collections.abc import Mapping
+from typing import Any
+
+from evalharness.records import Comparison, Completion, Failure, GenerationRequest, Metric, Sample, Score, Span
+from evalharness.report.sent import NOTES, sent_of
+from evalharness.report.words import EXPECTED, ending_in_words, is_form, label_in_words, problem_in_words
+from evalharness.store import Run
+
+OPENING = '<script type="application/gzip;base64" id="data">'
+EMBEDDED = re.compile(re.escape(OPENING) + r"([A-Za-z0-9+/=\s]*)</script>")
+LEVEL = 6
+"""Of compression; 9 takes three times as long for one per cent."""
+
+
+def pack(data: Mapping[str, Any]) -> str:
+    """JSON, gzip and base64; the same data gives the same text."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    # A lone surrogate has no UTF-8; the backslash form that Python puts in its place is JSON's own.
+    raw = text.encode("utf-8", "backslashreplace")
+    return b64encode(gzip.compress(raw, LEVEL, mtime=0)).decode("ascii")
+
+
+def unpack(html: str) -> dict[str, Any]:
+    """The data that a report carries, out of its text; to check what a file that is passed on really holds.
+
+    Raises:
+        ValueError: the text is not a report.
+    """
+    found = EMBEDDED.search(html)
+    if not found:
+        raise ValueError("the text holds no report data")
+    data: dict[str, Any] = json.loads(gzip.decompress(b64decode(found[1])))
+    return data
+
+
+def make_data(run: Run, comparison: Comparison, roles: Mapping[str, str]) -> dict[str, Any]:
+    """Everything the sample browser and the rating mode show; lists follow the order of `roles` and of the suites."""
+    samples = run.plan.samples
+    categories = list(dict.fromkeys(sample.category for sample in samples.values()))
+    places = {name: place for place, name in enumerate(categories)}
+    requests: dict[str, list[GenerationRequest]] = {}
+    for request in run.plan.requests:
+        requests.setdefault(request.sample_id, []).append(request)
+    cells = _Cells(run, roles)
+    return {
+        "run": comparison.evidence_digest,
+        "checkpoints": cells.checkpoints,
+        "categories": categories,
+        "metrics": [_metric(metric) for metric in comparison.metrics],
+        "labels": _labels(run),
+        "notes": NOTES,
+        "samples": [
+            _sample(sample, places[sample.category])
+            | {"cells": [cells.of(request, sample) for request in requests.get(sample.id, ())]}
+            for sample in samples.values()
+        ],
+    }
+
+
+def _metric(metric: Metric) -> dict[str, Any]:
+    return metric.model_dump(mode="json", include={"name", "title", "kind", "unit", "better", "headline"})
+
+
+def _labels(run: Run) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    for scorer, label in dict.fromkeys((one.scorer, one.label) for one in run.scores):
+        if label is not None:
+            found.setdefault(scorer, {})[label] = label_in_words(scorer, label)
+    return found
+
+
+def _sample(sample: Sample, category: int) -> dict[str, Any]:
+    facts = {
+        "expected": EXPECTED.get(sample.expected or ""),
+        "kind": "a text to continue" if sample.kind == "continuation" else None,
+        "constraints": [constraint.kind for constraint in sample.constraints],
+    }
+    turns = [[message.role, message.content] for message in sample.messages]
+    return {"id": sample.id, "category": category, "turns": turns} | _without_nothing(facts)
+
+
+def _without_nothing(facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in facts.items() if value not in (None, "", [], {})}
+
+
+class _Cells:
+    """Makes the data of single cells; knows what is the same for all cells of a checkpoint."""
+
+    def __init__(self, run: Run, roles: Mapping[str, str]) -> None:
+        self.run = run
+        self.place = {name: place for place, name in enumerate(roles)}
+        resolved = {one.name: one.checkpoint for one in run.plan.checkpoints}
+        self.recorded = {name for name, one in resolved.items() if one.backend == "replay"}
+        self.checkpoints = [
+            {"name": name, "role": role, "format": resolved[name].prompt_format} for name, role in roles.items()
+        ]
+
+    def of(self, request: GenerationRequest, sample: Sample) -> dict[str, Any]:
+        """One cell: what was sent, what came back, what the scorers made of it."""
+        sent = sent_of(request, sample, recorded=request.checkpoint in self.recorded)
+        outcome = self.run.outcomes.get(request.id)
+        facts = {
+            "replicate": request.replicate or None,
+            "sent": sent.pieces,
+            "note": sent.note,
+            "ids": sent.tokens,
+            "scores": [_score(score) for score in self.run.scores_of(request.id)],
+        }
+        return {"side": self.place[request.checkpoint]} | _outcome(outcome) | _without_nothing(facts)
+
+
+def _outcome(outcome: Completion | Failure | None) -> dict[str, Any]:
+    if not isinstance(outcome, Completion):
+        return {"problem": problem_in_words(outcome), "state": "failure" if outcome else "missing"}
+    facts = {
+        "thinking": outcome.thinking,
+        "tokens": outcome.completion_tokens,
+        "seconds": None if outcome.seconds is None else round(outcome.seconds, 2),
+        "attempts": outcome.attempts if outcome.attempts > 1 else None,
+    }
+    return {"text": outcome.text, "ending": ending_in_words(outcome)} | _without_nothing(facts)
+
+
+def _score(score: Score) -> dict[str, Any]:
+    facts = {
+        "label": score.label,
+        "status": None if score.status == "scored" else score.status,
+        "values": {name: round(value, 6) for name, value in score.values.items()},
+        "spans": [_span(score.scorer, span) for span in score.spans],
+        "why": score.explanation,
+    }
+    return {"scorer": score.scorer} | _without_nothing(facts)
+
+
+def _span(scorer: str, span: Span) -> list[Any]:
+    """Start, end, label; and a 1 where the span marks form."""
+    return [span.start, span.end, span.label, *([1] if is_form(scorer, span.label) else [])]

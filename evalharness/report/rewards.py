@@ -1,0 +1,95 @@
+"""What the reward models say, with what a reader needs to doubt it: length, non-answers, and another reward model."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from evalharness.records import Comparison, LengthControl, RewardAgreement, RewardComparison
+from evalharness.report.words import STATES
+from evalharness.text import format_interval, format_number, format_share, format_share_interval
+
+SHOWN_CONTRADICTIONS = 5
+
+
+@dataclass(frozen=True)
+class RewardFacts:
+    """One reward model's verdict in sentences."""
+
+    scorer: str
+    version: str
+    sentences: tuple[str, ...]
+    contradicting: tuple[tuple[str, str], ...]
+    """Ids and link targets of samples on which it preferred a non-answer."""
+    states: tuple[tuple[str, str, int, int, str], ...]
+    """Checkpoint, state, completions, those with a reward, and their mean reward."""
+
+
+def make_rewards(comparison: Comparison, links: Mapping[str, str]) -> tuple[RewardFacts, ...]:
+    """The facts of each reward model."""
+    return tuple(_facts(one, comparison, links) for one in comparison.rewards)
+
+
+def _facts(one: RewardComparison, comparison: Comparison, links: Mapping[str, str]) -> RewardFacts:
+    known = [(sample_id, links[sample_id]) for sample_id in one.contradicting if sample_id in links]
+    return RewardFacts(
+        scorer=one.scorer,
+        version=one.version,
+        sentences=tuple(_sentences(one, comparison)),
+        contradicting=tuple(known[:SHOWN_CONTRADICTIONS]),
+        states=tuple(
+            (
+                state.checkpoint,
+                STATES.get(state.state, (state.state, ""))[0],
+                state.n,
+                state.n_rewarded,
+                _mean(state.mean),
+            )
+            for state in one.states
+        ),
+    )
+
+
+def _mean(mean: float | None) -> str:
+    return "–" if mean is None else format_number(mean)
+
+
+def _sentences(one: RewardComparison, comparison: Comparison) -> Iterator[str]:
+    share, between = format_share(one.win_rate), format_share_interval(one.win_rate_interval)
+    yield (
+        f"{comparison.candidate} has the larger reward in {one.wins:,} of {one.n_pairs:,} pairs, "
+        f"{comparison.baseline} in {one.losses:,}; {one.ties:,} are ties."
+    )
+    yield f"With a tie as half a win, {comparison.candidate} wins {share} of the pairs (95 % interval {between})."
+    more = "longer" if one.length_difference >= 0 else "shorter"
+    yield f"Its completions are {format_number(abs(one.length_difference))} characters {more} on average."
+    yield (
+        _at_equal_length(one.length_control)
+        if one.length_control
+        else f"No figure at equal length: {one.no_length_control}"
+    )
+    if one.n_one_answer:
+        yield (
+            f"In {one.n_contradicting:,} of {one.n_one_answer:,} pairs of an answer and a non-answer, "
+            "it is the non-answer that has the larger reward."
+        )
+    for side in one.lengths:
+        if side.spearman is not None:
+            yield f"Rank correlation of reward and length for {side.checkpoint}: {side.spearman:.2f}."
+
+
+def _at_equal_length(control: LengthControl) -> str:
+    difference = format_number(control.difference, signed=True)
+    share, between = format_share(control.win_rate), format_share_interval(control.win_rate_interval)
+    said = (
+        f"At equal length a regression expects a difference of {difference} ({format_interval(control.interval)}) and "
+        f"{share} of the wins ({between})."
+    )
+    return f"{said} {control.note}".rstrip()
+
+
+def agreement_in_words(agreements: Sequence[RewardAgreement]) -> tuple[str, ...]:
+    """How far each two reward models prefer the same side."""
+    return tuple(
+        f"{' and '.join(one.scorers)} agree on {format_share(one.same)} of {one.n_pairs:,} pairs"
+        + ("." if one.kappa is None else f", kappa {one.kappa:.2f} ({format_interval(one.interval)}).")
+        for one in agreements
+    )

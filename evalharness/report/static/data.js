@@ -1,0 +1,114 @@
+// The samples: unpacked from the page, and given the few things that every filter asks for.
+
+/** Bytes out of base64. */
+function bytesOf(base64) {
+  const binary = atob(base64);
+  const bytes = new Uint8Array(binary.length);
+  for (let at = 0; at < binary.length; at++) bytes[at] = binary.charCodeAt(at);
+  return bytes;
+}
+
+/** The data that the page carries. */
+async function unpack(packed) {
+  const stream = new Blob([bytesOf(packed.trim())]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return prepare(JSON.parse(await new Response(stream).text()));
+}
+
+/** Sorts each sample's cells by side and replicate; remembers ids and side names. */
+function prepare(data) {
+  data.byId = new Map();
+  data.samples.forEach((sample, at) => {
+    data.byId.set(sample.id, at);
+    sample.sides = data.checkpoints.map(() => []);
+    for (const cell of sample.cells) {
+      cell.state ??= cell.scores?.find((score) => score.scorer === "style")?.label ?? "unscored";
+      sample.sides[cell.side].push(cell);
+    }
+    sample.sides.forEach((cells) => cells.sort((a, b) => (a.replicate ?? 0) - (b.replicate ?? 0)));
+    delete sample.cells;
+  });
+  data.differences = new Map();
+  return data;
+}
+
+/** All the text of a sample that a search looks at, in lower case; made once. */
+function haystack(sample) {
+  return (sample.haystack ??= [
+    sample.id,
+    ...sample.turns.map((turn) => turn[1]),
+    ...sample.sides.flat().map((cell) => cell.text ?? cell.problem),
+  ].join("\n").toLowerCase());
+}
+
+/** Makes every sample's haystack while the reader reads, so that the first search need not wait. */
+async function stackHay(data) {
+  for (let at = 0; at < data.samples.length; at++) {
+    if (at % 200 === 0) await idle();
+    haystack(data.samples[at]);
+  }
+}
+
+/** What an object itself holds under a name that a stranger may have chosen, such as `constructor`. */
+function own(holder, name) {
+  return holder !== undefined && Object.hasOwn(holder, name) ? holder[name] : undefined;
+}
+
+/** What a label of a scorer is called. */
+function labelInWords(data, scorer, label) {
+  if (label === undefined) return "no outcome";
+  return own(own(data.labels, scorer), label) ?? label.replaceAll("_", " ");
+}
+
+/** What a state is called. */
+function stateInWords(data, state) {
+  const without = { failure: "failed", missing: "not generated", unscored: "not scored" };
+  return own(without, state) ?? labelInWords(data, "style", state);
+}
+
+/** The labels of a cell by scorer. */
+function labelsOf(cell) {
+  const found = {};
+  for (const score of cell?.scores ?? []) if (score.label) found[score.scorer] = score.label;
+  return found;
+}
+
+/** How the labels of two sides differ, in words. */
+function flipsOf(data, sample, left, right) {
+  const found = new Set();
+  const replicates = Math.max(sample.sides[left].length, sample.sides[right].length);
+  for (let at = 0; at < replicates; at++) {
+    const [before, after] = [labelsOf(sample.sides[left][at]), labelsOf(sample.sides[right][at])];
+    for (const scorer of new Set([...Object.keys(before), ...Object.keys(after)])) {
+      if (before[scorer] === after[scorer]) continue;
+      found.add(`${labelInWords(data, scorer, before[scorer])} → ${labelInWords(data, scorer, after[scorer])}`);
+    }
+  }
+  return [...found];
+}
+
+/** A metric's value for one side of a sample, averaged over replicates; NaN where there is none. */
+function valueOf(cells, metric) {
+  const dot = metric.indexOf(".");
+  const [scorer, key] = [metric.slice(0, dot), metric.slice(dot + 1)];
+  let [sum, n] = [0, 0];
+  for (const cell of cells) {
+    for (const score of cell.scores ?? []) {
+      const value = score.scorer === scorer ? own(score.values, key) : undefined;
+      if (value === undefined) continue;
+      sum += value;
+      n += 1;
+    }
+  }
+  return n ? sum / n : NaN;
+}
+
+/** Right minus left in a metric (empty: the number of labels that differ) for every sample; made once for each pair. */
+function differencesIn(data, metric, left, right) {
+  const key = `${metric} ${left} ${right}`;
+  if (!data.differences.has(key)) {
+    const flips = (sample) => flipsOf(data, sample, left, right).length;
+    const difference = (sample) => valueOf(sample.sides[right], metric) - valueOf(sample.sides[left], metric);
+    data.differences.set(key, Float64Array.from(data.samples, metric ? difference : flips));
+  }
+  return data.differences.get(key);
+}

@@ -1,0 +1,73 @@
+// Blind rating without its looks: who is shown first, what was preferred, and the lines that are exported.
+
+const CHOICES = ["first", "second", "tie", "bad"];
+
+/** A 32-bit number out of a text (FNV-1a), the same everywhere. */
+function numberOf(text) {
+  let number = 0x811c9dc5;
+  for (let at = 0; at < text.length; at++) number = Math.imul(number ^ text.charCodeAt(at), 0x01000193) >>> 0;
+  // The last bits of FNV-1a are weak; mix them once more.
+  number = Math.imul(number ^ (number >>> 15), 0x2c1b3c6d) >>> 0;
+  return (number ^ (number >>> 13)) >>> 0;
+}
+
+/** Which side is shown first: settled by the run, the rater and the sample, all of which are in the exported line. */
+function shownFirst(run, rater, sampleId, replicate) {
+  return numberOf([run, rater, sampleId, replicate].join("\n")) % 2 ? "candidate" : "baseline";
+}
+
+/** The pairs that can be rated: both sides have a completion; in an order of the rater's own. */
+function ratable(data, places, run, rater) {
+  const place = (role) => data.checkpoints.findIndex((one) => one.role === role);
+  const [baseline, candidate] = [place("baseline"), place("candidate")];
+  const pairs = places.flatMap((at) => {
+    const sample = data.samples[at];
+    return sample.sides[baseline].flatMap((left) => {
+      const replicate = left.replicate ?? 0;
+      const right = sample.sides[candidate].find((cell) => (cell.replicate ?? 0) === replicate);
+      if (left.text === undefined || right?.text === undefined) return [];
+      return [{ sample, replicate, texts: { baseline: left.text, candidate: right.text } }];
+    });
+  });
+  const number = (pair) => numberOf(["order", run, rater, pair.sample.id, pair.replicate].join("\n"));
+  const turn = new Map(pairs.map((pair) => [pair, number(pair)]));
+  return pairs.sort((a, b) => turn.get(a) - turn.get(b));
+}
+
+/** The key of a pair among the ratings. */
+function pairKey(pair) {
+  return `${pair.replicate} ${pair.sample.id}`;
+}
+
+/** One exported line. */
+function ratingOf(run, rater, pair, choice) {
+  const first = shownFirst(run, rater, pair.sample.id, pair.replicate);
+  const second = first === "baseline" ? "candidate" : "baseline";
+  const preferred = { first, second, tie: "tie", bad: "both bad" }[choice];
+  return { run, sample_id: pair.sample.id, replicate: pair.replicate, preferred, shown_first: first, rater };
+}
+
+/** All ratings as JSON lines. */
+function jsonLines(ratings) {
+  return [...ratings.values()].map((rating) => `${JSON.stringify(rating)}\n`).join("");
+}
+
+/** Ratings made before in this browser; none where it keeps nothing. */
+function recall(run, rater) {
+  try {
+    return new Map(JSON.parse(localStorage.getItem(`evalharness ${run} ${rater}`) ?? "[]"));
+  } catch {
+    // Private windows and some browsers refuse to store anything for a file; rating goes on in memory.
+    return new Map();
+  }
+}
+
+/** Keeps the ratings in this browser; false where it refuses. */
+function keep(run, rater, ratings) {
+  try {
+    localStorage.setItem(`evalharness ${run} ${rater}`, JSON.stringify([...ratings]));
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,122 @@
+// Blind rating as people see it: a dialog that shows two completions and hides everything that tells them apart.
+
+/** Sets up the dialog for the samples that the browser lists. */
+function startRating(browser) {
+  const run = browser.data.run;
+  const rating = { browser, run, rater: "", pairs: [], at: 0, ratings: new Map(), dialog: byId("rating"), kept: true };
+  byId("rate").addEventListener("click", () => openRating(rating));
+  byId("rating-start").addEventListener("submit", (event) => { event.preventDefault(); beginRating(rating); });
+  byId("rating-close").addEventListener("click", () => rating.dialog.close());
+  byId("rating-back").addEventListener("click", () => goBack(rating));
+  byId("rating-export").addEventListener("click", () => exportRatings(rating));
+  for (const choice of CHOICES) byId(`rate-${choice}`).addEventListener("click", () => rate(rating, choice));
+  rating.dialog.addEventListener("keydown", (event) => ratingKey(rating, event));
+  return rating;
+}
+
+/** Opens the dialog with its first page, which asks who rates. */
+function openRating(rating) {
+  showPart("start");
+  const n = ratable(rating.browser.data, rating.browser.places, rating.run, "").length;
+  byId("rating-offer").textContent = `${counted(n, "pair")} from the list as it is filtered now.`;
+  rating.dialog.showModal();
+  byId("rater").focus();
+}
+
+/** Shows one of the dialog's pages: start, pair or end. */
+function showPart(part) {
+  for (const one of ["start", "pair", "end"]) byId(`rating-${one}`).hidden = one !== part;
+  byId("rating-tools").hidden = part === "start";
+}
+
+/** Starts, or goes on where this rater left off. */
+function beginRating(rating) {
+  rating.rater = byId("rater").value.trim() || "anonymous";
+  rating.ratings = recall(rating.run, rating.rater);
+  rating.pairs = ratable(rating.browser.data, rating.browser.places, rating.run, rating.rater);
+  rating.at = nextUnrated(rating);
+  showPair(rating);
+}
+
+/** The first pair without a rating; past the end when all have one. */
+function nextUnrated(rating) {
+  const at = rating.pairs.findIndex((pair) => !rating.ratings.has(pairKey(pair)));
+  return at < 0 ? rating.pairs.length : at;
+}
+
+/** Shows the pair in turn, or the end. */
+function showPair(rating) {
+  tellProgress(rating);
+  const pair = rating.pairs[rating.at];
+  if (!pair) return showEnd(rating);
+  showPart("pair");
+  const first = shownFirst(rating.run, rating.rater, pair.sample.id, pair.replicate);
+  const second = first === "baseline" ? "candidate" : "baseline";
+  fill(byId("rating-prompt"), promptNodes(pair.sample));
+  fill(byId("rating-a"), blindText(pair.texts[first]));
+  fill(byId("rating-b"), blindText(pair.texts[second]));
+  byId("rating-scroll").scrollTop = 0;
+  byId("rating-scroll").focus();
+}
+
+/** A completion with nothing that tells whose it is; blank lines at the ends would. */
+function blindText(whole) {
+  const text = whole.trim();
+  return textBox(text, (most) => marked(text, [], most), { class: "completion" });
+}
+
+/** Says how far the rater has come. */
+function tellProgress(rating) {
+  const done = rating.pairs.filter((pair) => rating.ratings.has(pairKey(pair))).length;
+  byId("rating-count").textContent = `${count(done)} of ${count(rating.pairs.length)} rated`;
+  byId("rating-bar").max = Math.max(rating.pairs.length, 1);
+  byId("rating-bar").value = done;
+  byId("rating-export").disabled = rating.ratings.size === 0;
+  byId("rating-back").disabled = rating.at === 0;
+  byId("rating-kept").textContent = rating.kept ? "" : "This browser keeps nothing: export before you close the page.";
+}
+
+/** The last page. */
+function showEnd(rating) {
+  showPart("end");
+  const n = rating.ratings.size;
+  byId("rating-end-text").textContent = rating.pairs.length
+    ? `Every listed pair is rated. Export the ${counted(n, "rating")} and import them with:`
+    : "No listed sample has a completion on both sides.";
+  byId("rating-export").focus();
+}
+
+/** Notes a preference and goes on. */
+function rate(rating, choice) {
+  const pair = rating.pairs[rating.at];
+  if (!pair || byId("rating-pair").hidden) return;
+  rating.ratings.set(pairKey(pair), ratingOf(rating.run, rating.rater, pair, choice));
+  rating.kept = keep(rating.run, rating.rater, rating.ratings);
+  rating.at += 1;
+  while (rating.at < rating.pairs.length && rating.ratings.has(pairKey(rating.pairs[rating.at]))) rating.at += 1;
+  showPair(rating);
+}
+
+/** Goes one pair back, to rate it again. */
+function goBack(rating) {
+  rating.at = Math.max(0, rating.at - 1);
+  showPair(rating);
+}
+
+/** The keys of the dialog. */
+function ratingKey(rating, event) {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input")) return;
+  const choice = { a: "first", b: "second", t: "tie", x: "bad" }[event.key.toLowerCase()];
+  if (choice) rate(rating, choice);
+  else if (event.key === "Backspace") goBack(rating);
+  else return;
+  event.preventDefault();
+}
+
+/** Saves the ratings as a file. */
+function exportRatings(rating) {
+  const blob = new Blob([jsonLines(rating.ratings)], { type: "application/jsonl" });
+  const link = el("a", { href: URL.createObjectURL(blob), download: `ratings-${slug(rating.rater)}.jsonl` });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+}

@@ -1,0 +1,123 @@
+// Text from strangers, made safe to look at: hidden characters are shown, towers of marks are cut, evidence is marked.
+
+const HIDDEN =
+  /([\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ufffe\uffff\u{e0000}-\u{e007f}]|[\ud800-\udfff])\1*|(?<=\p{M}{8})\p{M}+/gu;
+const MARKS = /^\p{M}/u;
+const SPECIAL =
+  /<\|[^|<>\s]{1,40}\|>|<\/?(?:s|bos|eos|pad|unk)>|<(?:start|end)_of_(?:turn|text|image)>|\[\/?(?:INST|SYSTEM_PROMPT)\]|<<\/?SYS>>/g;
+const SHOWN_AT_ONCE = 20000;
+const SHOWN_MORE = 100000;
+const LINES_AT_ONCE = 400;
+const LINES_MORE = 4000;
+
+/** What stands for a run of one hidden character, or for marks that are too many. */
+function standIn(strange) {
+  const code = strange.codePointAt(0);
+  const length = [...strange].length;
+  if (MARKS.test(strange)) return `[${count(length)} more marks]`;
+  const times = length > 1 ? ` × ${count(length)}` : "";
+  return `[U+${code.toString(16).toUpperCase().padStart(4, "0")}${times}]`;
+}
+
+/** A stranger's short text, such as a name, as a plain string. */
+function tamed(text, most = 400) {
+  const shown = text.slice(0, most).replace(HIDDEN, standIn);
+  return text.length > most ? `${shown}…` : shown;
+}
+
+/** A text as nodes, hidden characters set apart. */
+function shown(text) {
+  const nodes = [];
+  let last = 0;
+  for (const match of text.matchAll(HIDDEN)) {
+    if (match.index > last) nodes.push(text.slice(last, match.index));
+    nodes.push(el("span", { class: "hidden-character" }, standIn(match[0])));
+    last = match.index + match[0].length;
+  }
+  if (last < text.length) nodes.push(text.slice(last));
+  return nodes;
+}
+
+/** Spans count characters; strings here count code units. Makes the one out of the other, up to `most` units. */
+function inCodeUnits(text, spans, most) {
+  if (!/[\ud800-\udbff]/.test(text.slice(0, most))) return spans;
+  const edges = [0];
+  for (const character of text.slice(0, most)) edges.push(edges[edges.length - 1] + character.length);
+  const place = (at) => (at < edges.length ? edges[at] : edges[edges.length - 1] + at);
+  return spans.map(([start, end, ...rest]) => [place(start), place(end), ...rest]);
+}
+
+/** The beginning of a text as nodes with its evidence highlighted; spans may overlap. */
+function marked(text, spans, most = Infinity) {
+  const whole = text.slice(0, most);
+  const placed = inCodeUnits(text, spans, most).filter(([start, end]) => start < whole.length && end > start);
+  const ends = placed.flatMap(([start, end]) => [start, Math.min(end, whole.length)]);
+  const edges = [...new Set([0, whole.length, ...ends])].sort((a, b) => a - b);
+  return edges.slice(1).flatMap((end, at) => piece(whole, edges[at], end, placed));
+}
+
+/** The text between two edges, in a mark where any span covers it. */
+function piece(text, start, end, spans) {
+  const covering = spans.filter((span) => span[0] <= start && span[1] >= end);
+  const nodes = shown(text.slice(start, end));
+  if (!covering.length) return nodes;
+  const form = covering.every((span) => span[3]);
+  const labels = new Set(covering.map((span) => span[2].replaceAll("_", " ")));
+  return [el("mark", { class: form ? "form" : null, title: tamed([...labels].join("; ")) }, nodes)];
+}
+
+/** A long text in a box that shows its beginning and more on demand, so that a megabyte does not stop the page. */
+function textBox(text, draw, attributes) {
+  const box = el("div", { dir: "auto", ...attributes });
+  const show = (most, lines) => {
+    const cut = cutAt(text, most, lines);
+    fill(box, draw(cut));
+    if (cut < text.length) box.append(moreButton(text.length - cut, () => show(cut + SHOWN_MORE, lines + LINES_MORE)));
+  };
+  show(SHOWN_AT_ONCE, LINES_AT_ONCE);
+  return box;
+}
+
+/** Where the beginning of a text ends: after so many characters or so many lines. */
+function cutAt(text, most, lines) {
+  let at = -1;
+  for (let line = 0; line < lines; line++) {
+    at = text.indexOf("\n", at + 1);
+    if (at < 0 || at >= most) return Math.min(text.length, most);
+  }
+  return at;
+}
+
+/** The control at the end of a text that is not shown in full. */
+function moreButton(rest, show) {
+  const says = `Show more of ${count(rest)} more characters`;
+  return el("button", { type: "button", class: "more-text", click: show }, says);
+}
+
+/** A prompt as sent: what was put around the sample's text set apart, special tokens and line ends made visible. */
+function sentNodes(pieces) {
+  return pieces.map((text, at) => {
+    const nodes = tokenNodes(text.slice(0, SHOWN_AT_ONCE), at % 2 === 0);
+    const rest = text.length - SHOWN_AT_ONCE;
+    if (rest > 0) nodes.push(el("span", { class: "cut" }, `… ${count(rest)} more characters`));
+    return at % 2 === 0 ? el("span", { class: "around" }, nodes) : nodes;
+  });
+}
+
+/** A piece of a prompt with its special tokens framed; line ends are shown where a template put them. */
+function tokenNodes(text, around) {
+  const nodes = [];
+  let last = 0;
+  const plain = (part) => (around ? lineEnds(part) : shown(part));
+  for (const match of text.matchAll(SPECIAL)) {
+    nodes.push(...plain(text.slice(last, match.index)), el("span", { class: "special" }, match[0]));
+    last = match.index + match[0].length;
+  }
+  return [...nodes, ...plain(text.slice(last))];
+}
+
+/** Text with a sign before each line end. */
+function lineEnds(text) {
+  const sign = () => el("span", { class: "line-end", "aria-hidden": "true" }, "↵");
+  return text.split("\n").flatMap((line, at) => (at ? [sign(), "\n", ...shown(line)] : shown(line)));
+}

@@ -1,0 +1,79 @@
+"""The gate's verdict, which comes before everything else: may this candidate be shipped?"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from evalharness.records import GateReport, GateResult, GateRule, Metric
+from evalharness.text import format_number, format_points, format_share
+
+WORDS = {"pass": "Passed", "fail": "Failed", "undecided": "Undecided"}
+MEANINGS = {
+    "pass": "Every rule is shown to be met.",
+    "fail": "At least one rule is shown to be broken.",
+    "undecided": "No rule is shown to be broken, but the pairs do not show that all are met.",
+}
+SHOWN_AGAINST = 3
+
+
+@dataclass(frozen=True)
+class RuleRow:
+    """One rule of the gate with what it came to."""
+
+    name: str
+    verdict: str
+    word: str
+    reason: str
+    needed: str
+    """About how many pairs or samples would settle it; empty where it is settled."""
+    against: tuple[tuple[str, str], ...]
+    """Ids and link targets of samples that speak against it."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The whole gate."""
+
+    verdict: str
+    word: str
+    meaning: str
+    rules: tuple[RuleRow, ...]
+
+
+def make_verdict(gate: GateReport | None, metrics: Sequence[Metric], links: Mapping[str, str]) -> Verdict | None:
+    """The gate in words, what failed first; None where no gate was set."""
+    if gate is None:
+        return None
+    known = {metric.name: metric for metric in metrics}
+    order = ("fail", "undecided", "pass")
+    results = sorted(gate.results, key=lambda result: order.index(result.verdict))
+    return Verdict(
+        verdict=gate.verdict,
+        word=WORDS[gate.verdict],
+        meaning=MEANINGS[gate.verdict],
+        rules=tuple(_rule(result, known.get(result.rule.metric), links) for result in results),
+    )
+
+
+def _rule(result: GateResult, metric: Metric | None, links: Mapping[str, str]) -> RuleRow:
+    what = "pairs" if result.rule.kind == "no_regression" else "samples"
+    known = [(one.sample_id, links[one.sample_id]) for one in result.against if one.sample_id in links]
+    return RuleRow(
+        name=result.rule.name or _name(result.rule, metric),
+        verdict=result.verdict,
+        word=WORDS[result.verdict].lower(),
+        reason=result.reason,
+        needed=f"About {result.needed:,} {what} would settle it." if result.needed else "",
+        against=tuple(known[:SHOWN_AGAINST]),
+    )
+
+
+def _name(rule: GateRule, metric: Metric | None) -> str:
+    """A rule in words: what is measured, where, and what is asked of it."""
+    title = metric.title if metric else rule.metric
+    where = "".join(f" in {one}" for one in (rule.category, rule.suite) if one)
+    rate = metric is not None and metric.kind == "rate"
+    if rule.kind == "no_regression":
+        loss = format_points(rule.bound).lstrip("+") if rate else format_number(rule.bound)
+        return f"{title}{where}, no worse by more than {loss}"
+    bound = format_share(rule.bound) if rate else format_number(rule.bound)
+    return f"{title}{where}, {rule.kind.replace('_', ' ')} {bound}"

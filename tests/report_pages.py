@@ -1,0 +1,98 @@
+"""Opens reports in Chromium for the tests that look at them there."""
+
+import shutil
+
+import pytest
+from report_run import make_run
+
+from evalharness.report import render_html
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
+CHROMIUM = shutil.which("chromium")
+in_a_browser = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium: apt-get install chromium"),
+]
+ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """Writes a run's report once and gives its path."""
+    folder, paths = tmp_path_factory.mktemp("report"), {}
+
+    def write(name, run):
+        if name not in paths:
+            paths[name] = folder / f"{name}.html"
+            paths[name].write_text(render_html(run()), encoding="utf-8")
+        return paths[name]
+
+    return write
+
+
+@pytest.fixture(scope="module")
+def report(written):
+    return written("garden", make_run)
+
+
+LISTEN = """
+window.evil = () => { window.evilRan = true; };
+window.violations = [];
+document.addEventListener("securitypolicyviolation", (event) => window.violations.push(event.violatedDirective));
+"""
+
+
+@pytest.fixture
+def show(browser):
+    """Opens a file; fails the test on any console message, page error or request besides the file."""
+    seen = []
+
+    def open_page(path, width=1440, scheme="light", fragment="", script=True):
+        page = browser.new_page(
+            viewport={"width": width, "height": 900},
+            color_scheme=scheme,
+            java_script_enabled=script,
+            accept_downloads=True,
+        )
+        page.add_init_script(LISTEN)
+        page.on("console", lambda message: seen.append(f"console: {message.text}"))
+        page.on("pageerror", lambda error: seen.append(f"error: {error}"))
+        page.on("dialog", lambda dialog: seen.append(f"dialog: {dialog.message}"))
+        address = path.as_uri()
+        page.on("request", lambda request: is_own(request.url, address) or seen.append(f"request: {request.url}"))
+        page.goto(address + fragment)
+        if script:
+            page.wait_for_selector("html[data-ready]", state="attached")
+        return page
+
+    yield open_page
+    for context in browser.contexts:
+        context.close()
+    assert seen == []
+
+
+def is_own(url, address):
+    """The file itself, its empty icon, and an export, which the browser takes out of the page's own memory."""
+    return url in (address, "data:,") or url.startswith("blob:")
+
+
+FIXTURES = (browser, written, report, show)
+"""For a test module to take over by name."""
+
+
+def rows(page):
+    """What the browser says of its list."""
+    return page.locator("#listed").inner_text().replace("\u00a0", " ")
+
+
+def chosen(page):
+    """The id of the sample in view."""
+    return page.locator("#sample-id").inner_text()

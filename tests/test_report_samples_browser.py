@@ -1,0 +1,168 @@
+"""The sample browser of the report: filters, search, order, links, keys, the word diff, and three checkpoints."""
+
+from report_pages import FIXTURES, chosen, in_a_browser, rows
+from report_run import make_run, many, rewarded, three_checkpoints
+
+pytestmark = in_a_browser
+browser, written, report, show = FIXTURES
+
+
+def test_every_sample_is_listed_and_the_first_is_shown(show, report):
+    page = show(report)
+    assert rows(page) == "18 samples"
+    assert chosen(page) == "poem-nature"
+    assert "The trees are green" in page.locator("#sample").inner_text()
+
+
+def test_a_search_finds_words_of_ids_prompts_and_completions(show, report):
+    page = show(report)
+    for text, found in (
+        ("poem-nature", "1 of 18 samples"),
+        ("BLACKBIRD waking", "1 of 18 samples"),
+        ("zzz", "0 of 18 samples"),
+    ):
+        page.fill("#filter-text", text)
+        assert rows(page) == found
+    assert page.locator("#none-listed").is_visible()
+    page.click("text=Clear")
+    assert rows(page) == "18 samples"
+
+
+def flipped(run):
+    """On how many samples the labels of any scorer differ."""
+    labels = {}
+    for request in run.plan.requests:
+        found = {(one.scorer, one.label) for one in run.scores_of(request.id) if one.label}
+        labels.setdefault(request.sample_id, []).append(found)
+    return sum(before != after for before, after in labels.values())
+
+
+def test_filters_by_category_state_and_flip_go_together(show, report):
+    page = show(report)
+    page.select_option("#filter-category", label="open")
+    in_category = rows(page)
+    page.select_option("#filter-left", label="loops")
+    both = rows(page)
+    page.select_option("#filter-left", label="any state")
+    assert rows(page) == in_category == "5 of 18 samples"
+    assert both == "1 of 18 samples"
+    page.click("text=Clear")
+    page.check("#filter-flipped")
+    assert rows(page) == f"{flipped(make_run())} of 18 samples"
+
+
+def test_a_metric_says_which_samples_are_better_and_worse(show, report):
+    page = show(report)
+    assert page.locator("#filter-verdict").is_disabled()
+    page.select_option("#filter-metric", label="loops")
+    page.select_option("#filter-verdict", label="better only")
+    assert rows(page) == "3 of 18 samples"
+    assert "loops: 1 → 0 (−1)" in page.locator("#sample").inner_text()
+    page.select_option("#filter-verdict", label="worse only")
+    assert rows(page) == "0 of 18 samples"
+
+
+def test_samples_can_be_ordered_by_difference(show, report):
+    page = show(report)
+    page.select_option("#filter-metric", label="length")
+    page.select_option("#filter-order", label="largest difference first")
+    differences = page.evaluate(
+        "[...document.querySelectorAll('#list .row-id')].slice(0, 5).map((row) => row.textContent)"
+    )
+    assert differences[0].startswith("poem-nature")
+
+
+def test_keys_step_through_the_list_and_the_address_follows(show, report):
+    page = show(report)
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    page.keyboard.press("k")
+    assert chosen(page) == "rainy-sunday"
+    assert page.url.endswith("#sample=rainy-sunday")
+    page.focus("#list")
+    page.keyboard.press("End")
+    assert page.locator("#place").inner_text() == "18 of 18"
+    assert page.locator('#list [aria-selected="true"]').count() == 1
+
+
+def test_a_filter_shows_its_first_sample_and_keeps_one_that_passes(show, report):
+    page = show(report, fragment="#sample=cat-mat")
+    page.fill("#filter-text", "soup")
+    assert chosen(page) == "soup"
+    page.fill("#filter-text", "")
+    assert chosen(page) == "soup"
+
+
+def test_the_slash_searches_and_the_question_mark_helps(show, report):
+    page = show(report)
+    page.keyboard.press("/")
+    page.keyboard.type("soup")
+    assert page.locator("#filter-text").input_value() == "soup"
+    page.keyboard.press("Escape")
+    assert rows(page) == "1 of 18 samples"
+    assert page.locator("#filter-text").input_value() == "soup"
+    page.keyboard.press("?")
+    assert page.locator("#help").is_visible()
+    page.keyboard.press("Escape")
+    assert page.locator("#help").is_hidden()
+
+
+def test_a_link_opens_its_sample_and_is_brought_into_view(show, report):
+    page = show(report, fragment="#sample=cat-mat")
+    assert chosen(page) == "cat-mat"
+    assert page.locator("#panel").bounding_box()["y"] < 300
+
+
+def test_the_evidence_of_a_finding_opens_in_the_browser(show, report):
+    page = show(report)
+    link = page.locator(".findings .evidence a").nth(1)
+    sample = link.inner_text()
+    link.click()
+    page.locator("#sample-id", has_text=sample).wait_for()
+    page.evaluate("scrollTo(0, 0)")
+    link.click()
+    assert page.locator("#panel").bounding_box()["y"] < 300
+
+
+def test_a_link_to_nothing_is_no_accident(show, report):
+    page = show(report, fragment="#sample=%E0%A4%A")
+    assert chosen(page) == "poem-nature"
+
+
+def test_the_template_and_the_scores_can_be_opened_and_stay_open(show, report):
+    page = show(report)
+    page.locator("#sample .side-candidate summary").click()
+    assert page.locator("#sample .side-candidate .special").all_inner_texts()[0] == "<|im_start|>"
+    page.keyboard.press("j")
+    assert page.locator("#sample .side-candidate .sent").is_visible()
+
+
+def test_the_word_diff_marks_what_only_one_side_has(show, report):
+    page = show(report, fragment="#sample=water-boils")
+    page.keyboard.press("d")
+    assert page.locator("#diff").get_attribute("aria-pressed") == "true"
+    assert page.locator("#sample del").all_inner_texts() and page.locator("#sample ins").all_inner_texts()
+    assert "100 degrees Celsius" not in "".join(page.locator("#sample :is(del, ins)").all_inner_texts())
+
+
+def test_of_three_checkpoints_any_two_stand_side_by_side(show, written):
+    page = show(written("three", three_checkpoints))
+    assert page.locator("#choose-sides").is_visible()
+    page.select_option("#side-right", label="base-chat")
+    assert page.locator("#sample .who b").all_inner_texts() == ["base", "base-chat"]
+    assert "THE TREES ARE GREEN" in page.locator("#sample").inner_text()
+    assert page.locator("#filter-right-name").inner_text() == "base-chat"
+
+
+def test_rewards_are_shown_on_each_side(show, written):
+    page = show(written("rewarded", rewarded), fragment="#sample=water-boils")
+    assert page.locator("#sample .chip-reward").count() == 2
+    assert page.locator(".scatter").is_visible()
+
+
+def test_a_thousand_samples_are_listed_and_only_a_few_rows_exist(show, written):
+    page = show(written("thousand", lambda: make_run(many(1_000))), fragment="#sample=old-house-989")
+    assert chosen(page) == "old-house-989"
+    assert page.locator("#place").inner_text() == "990 of 1,000"
+    assert page.locator("#list .row").count() < 40
+    assert page.locator("#row-989").is_visible()
