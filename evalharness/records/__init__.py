@@ -1,0 +1,125 @@
+"""The records that the stages exchange. Read this room first: it is the whole system in nouns, in this order.
+
+    suites, checkpoints, requests, outcomes, scores, comparison (with rewards), plan, gate, preferences, calibration
+
+    suite ─> plan ─> generate ─> score ─> compare ─> gate, report
+
+A `Suite` holds `Sample`s. A `Checkpoint` is particular weights with a prompt format; resolved, it has an identity.
+The `Plan` crosses the two into `GenerationRequest`s. Generation turns each request into one outcome, a `Completion`
+or a `Failure`. Scorers turn completions into `Score`s, which are summed up per checkpoint (`Summary`) and compared
+pair by pair (`PairedDifference`) in a `Comparison`.
+
+All records are frozen, refuse unknown fields, and cannot hold a contradiction.
+"""
+
+from evalharness.records.calibration import Calibration, DeterminismClass
+from evalharness.records.checkpoints import (
+    Checkpoint,
+    CheckpointIdentity,
+    Modelfile,
+    PromptFormat,
+    ResolvedCheckpoint,
+    TokenizerFacts,
+    Variant,
+)
+from evalharness.records.comparison import Comparison, Finding, FurtherComparison, PairedDifference, Summary, Verdict
+from evalharness.records.gate import GateReport, GateResult, GateRule, GateSample, GateVerdict, overall_verdict
+from evalharness.records.intervals import Interval, Share
+from evalharness.records.outcomes import (
+    Completion,
+    DeterminismCheck,
+    Failure,
+    FailureKind,
+    FinishReason,
+    GenerationEvent,
+    Notice,
+    TokenLogprob,
+)
+from evalharness.records.plan import Estimate, LintFinding, Manifest, Plan
+from evalharness.records.preferences import JudgeFailure, Judging, Preference, Side
+from evalharness.records.record import Record, digest, explain
+from evalharness.records.requests import (
+    SHOWN_TOKEN_IDS,
+    ChatPrompt,
+    GenerationConfig,
+    GenerationRequest,
+    Prompt,
+    RawPrompt,
+    RenderedPrompt,
+)
+from evalharness.records.rewards import (
+    LengthControl,
+    PreferenceSummary,
+    RewardAgreement,
+    RewardComparison,
+    RewardLength,
+    RewardOfState,
+)
+from evalharness.records.scores import Metric, Score, Span
+from evalharness.records.suites import Constraint, Message, Role, Sample, Suite
+
+__all__ = [
+    "SHOWN_TOKEN_IDS",
+    "Calibration",
+    "ChatPrompt",
+    "Checkpoint",
+    "CheckpointIdentity",
+    "Comparison",
+    "Completion",
+    "Constraint",
+    "DeterminismCheck",
+    "DeterminismClass",
+    "Estimate",
+    "Failure",
+    "FailureKind",
+    "Finding",
+    "FinishReason",
+    "FurtherComparison",
+    "GateReport",
+    "GateResult",
+    "GateRule",
+    "GateSample",
+    "GateVerdict",
+    "GenerationConfig",
+    "GenerationEvent",
+    "GenerationRequest",
+    "Interval",
+    "JudgeFailure",
+    "Judging",
+    "LengthControl",
+    "LintFinding",
+    "Manifest",
+    "Message",
+    "Metric",
+    "Modelfile",
+    "Notice",
+    "PairedDifference",
+    "Plan",
+    "Preference",
+    "PreferenceSummary",
+    "Prompt",
+    "PromptFormat",
+    "RawPrompt",
+    "Record",
+    "RenderedPrompt",
+    "ResolvedCheckpoint",
+    "RewardAgreement",
+    "RewardComparison",
+    "RewardLength",
+    "RewardOfState",
+    "Role",
+    "Sample",
+    "Score",
+    "Share",
+    "Side",
+    "Span",
+    "Suite",
+    "Summary",
+    "TokenLogprob",
+    "TokenizerFacts",
+    "Variant",
+    "Verdict",
+    "digest",
+    "explain",
+    "overall_verdict",
+]

@@ -1,0 +1,30 @@
+"""How much a checkpoint differs from itself."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from evalharness.records.record import Record
+from evalharness.records.requests import GenerationConfig
+
+DeterminismClass = Literal["identical text", "batch-sensitive", "sampling"]
+
+
+class Calibration(Record):
+    """How much a checkpoint differs from itself, under one generation and on some suites."""
+
+    checkpoint: str
+    identity_digest: str
+    suites: dict[str, str]
+    """Names with digests."""
+    scorers: dict[str, str]
+    """Names with versions."""
+    generation: GenerationConfig
+    determinism: DeterminismClass
+    """`identical text`: greedy, and the batch changed nothing; `batch-sensitive`: it did; `sampling`: at random."""
+    n: int = Field(ge=0)
+    """Completions that were generated in two sorts of batches."""
+    n_changed: int = Field(ge=0)
+    """Those among them whose text changed."""
+    noise: dict[str, Annotated[float, Field(ge=0.0, allow_inf_nan=False)]]
+    """By metric, the largest difference that was seen."""

@@ -1,0 +1,110 @@
+"""Checkpoints: particular weights, where they are served, and how they are prompted."""
+
+from typing import Literal
+
+from pydantic import Field, JsonValue
+
+from evalharness.records.record import Record, digest
+
+Variant = Literal["base", "instruct"]
+PromptFormat = Literal["raw", "chat", "icl", "auto"]
+
+
+class Checkpoint(Record):
+    """Particular weights, where they are served, and the prompt format: one side of a comparison, as configured."""
+
+    name: str
+    model: str
+    """Backend and model: `hf/org/name@revision`, `hf/./file.gguf`, `replay/./file.jsonl`, `demo/base`."""
+    variant: Variant
+    prompt_format: PromptFormat = "auto"
+    options: dict[str, JsonValue] = Field(default_factory=dict)
+    """What the backend alone understands, such as `adapter`, `device`, `dtype`, `batch_tokens`."""
+
+    @property
+    def backend(self) -> str:
+        """The part of `model` before the first slash."""
+        return self.model.partition("/")[0]
+
+    @property
+    def model_name(self) -> str:
+        """The part of `model` after the first slash."""
+        return self.model.partition("/")[2]
+
+
+class CheckpointIdentity(Record):
+    """Everything about a checkpoint that can change a completion; equal digests mean equal conditions."""
+
+    backend: str
+    model: str
+    """The name as given, without the backend."""
+    weights_digest: str
+    """Hub commit, sha256 of the local weight files, or sha256 of the replayed file."""
+    template_digest: str | None = None
+    """Digest of the chat template's text; None without one."""
+    tokenizer_digest: str | None = None
+    adapter_digest: str | None = None
+    manifest_digest: str | None = None
+    """Of a server's model: over its weights, template, system prompt and parameters."""
+    quantization: str | None = None
+    """As stored, such as `Q4_K_M`; None where the weights are not quantized."""
+    device: str | None = None
+    dtype: str | None = None
+    attention: str | None = None
+    versions: dict[str, str] = Field(default_factory=dict)
+    """Library or server versions, such as `{"torch": "2.13.0"}`."""
+    settings: dict[str, JsonValue] = Field(default_factory=dict)
+    """What else the backend was told that can change a completion, such as `{"think": false}`."""
+
+    @property
+    def digest(self) -> str:
+        """Digest over all fields."""
+        return digest(self.model_dump(mode="json"))
+
+
+class TokenizerFacts(Record):
+    """What the prompt lint needs to know of a tokenizer and its generation settings."""
+
+    bos_token: str | None
+    bos_token_id: int | None
+    adds_bos: bool
+    """Whether tokenizing plain text puts a BOS in front."""
+    end_tokens: dict[int, str]
+    """Token ids that end a generation, with their text."""
+    chat_template: str | None
+
+
+class Modelfile(Record):
+    """What an Ollama model brings beside its weights."""
+
+    template: str
+    renderer: str = ""
+    """What the server renders chats with in place of the template."""
+    system: str = ""
+    messages: int = 0
+    """Turns that it puts before every chat."""
+    parameters: tuple[tuple[str, str], ...] = ()
+
+
+class ResolvedCheckpoint(Record):
+    """A checkpoint whose identity and prompt format are settled."""
+
+    checkpoint: Checkpoint
+    """Its `prompt_format` is never `auto` here."""
+    identity: CheckpointIdentity
+    tokenizer: TokenizerFacts | None = None
+    """None where the backend has no tokenizer of its own (a server, a replayed file)."""
+    modelfile: Modelfile | None = None
+    """Of an Ollama model."""
+    context_length: int | None = None
+    """Tokens of prompt and completion together."""
+    parameters: int | None = None
+    memory_bytes: int | None = None
+    """Estimated need on the device at most: the weights, and the cache of a batch of `batch_tokens`."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the report should know, such as the licence of bundled weights."""
+
+    @property
+    def name(self) -> str:
+        """The checkpoint's name."""
+        return self.checkpoint.name

@@ -1,0 +1,118 @@
+"""Comparisons: sums, paired differences and findings."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from evalharness.records.intervals import Interval
+from evalharness.records.record import Record
+from evalharness.records.rewards import PreferenceSummary, RewardAgreement, RewardComparison
+from evalharness.records.scores import Metric
+
+
+class Summary(Record):
+    """A metric over one checkpoint's scores."""
+
+    metric: str
+    checkpoint: str
+    category: str | None
+    """None: all categories together."""
+    n: int = Field(ge=0)
+    """Samples that have a value."""
+    n_unscored: int = 0
+    """Samples with a completion to which the scorer gave no score at all, or on which it failed."""
+    n_failures: int = 0
+    """Samples without any completion."""
+    n_truncated: int = 0
+    """Samples among `n` whose completion was cut by the token limit."""
+    mean: float | None
+    """None exactly when `n` is 0."""
+    interval: Interval | None = None
+
+    @model_validator(mode="after")
+    def _a_mean_needs_scores(self) -> "Summary":
+        if (self.mean is None) != (self.n == 0):
+            raise ValueError(f"a summary of {self.n} scores cannot have the mean {self.mean}")
+        return self
+
+
+Verdict = Literal["higher", "lower", "no difference shown", "too few pairs"]
+
+
+class PairedDifference(Record):
+    """Candidate minus baseline on the samples that both have a value for."""
+
+    metric: str
+    category: str | None
+    n_pairs: int = Field(ge=0)
+    n_groups: int = Field(ge=0)
+    baseline_mean: float | None
+    candidate_mean: float | None
+    difference: float | None
+    interval: Interval | None
+    p_value: float | None
+    p_adjusted: float | None
+    """Holm-adjusted over the headline tests of the comparison; None for exploratory rows."""
+    wins: int
+    """Pairs in which the candidate's value is larger."""
+    ties: int
+    losses: int
+    n_truncated: int = 0
+    """Pairs in which at least one completion was cut by the token limit."""
+    method: str
+    """The test and the interval, in words."""
+    verdict: Verdict
+    minimum_detectable_effect: float | None = None
+    """The difference that this many pairs would show with 80 % power, at 5 % adjusted as the row is."""
+    pairs_needed: int | None = None
+    """About how many pairs would show a difference of the observed size (80 % power, adjusted as the row is)."""
+    effect_size: float | None = None
+    """Free of units, negative where the candidate is lower; None where nothing varies."""
+    effect_size_name: str = ""
+    """`Cohen's g` for 0/1 pairs, `d_z` (difference over the spread of the paired differences) otherwise."""
+    exploratory: bool = False
+
+
+class Finding(Record):
+    """One plain sentence about what differs, with its evidence."""
+
+    name: str | None = None
+    """What is known by a name, such as `lost stop token`; the sentence begins with it."""
+    sentence: str
+    metric: str | None
+    sample_ids: tuple[str, ...] = ()
+
+
+class FurtherComparison(Record):
+    """The baseline against one more checkpoint, tested on its own."""
+
+    candidate: str
+    differences: tuple[PairedDifference, ...]
+    findings: tuple[Finding, ...]
+    rewards: tuple[RewardComparison, ...] = ()
+    """One for each reward model."""
+
+
+class Comparison(Record):
+    """Baseline against candidate, pair by pair."""
+
+    baseline: str
+    candidate: str
+    level: float = 0.95
+    seed: int
+    metrics: tuple[Metric, ...]
+    summaries: tuple[Summary, ...]
+    differences: tuple[PairedDifference, ...]
+    findings: tuple[Finding, ...]
+    """The most telling first."""
+    warnings: tuple[str, ...]
+    evidence_digest: str = ""
+    """Over the outcomes and scores that it was made from; a report of others would mix two states of a run."""
+    further: tuple[FurtherComparison, ...] = ()
+    """The plan's other checkpoints, in its order."""
+    rewards: tuple[RewardComparison, ...] = ()
+    """One for each reward model."""
+    reward_agreement: tuple[RewardAgreement, ...] = ()
+    """One for each two reward models."""
+    preferences: tuple[PreferenceSummary, ...] = ()
+    """One for each person and judge."""

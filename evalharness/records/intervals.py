@@ -1,0 +1,20 @@
+"""An interval and a share, which several records hold."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from evalharness.records.record import Record
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class Interval(Record):
+    """A two-sided confidence interval."""
+
+    low: float
+    high: float
+
+    def within(self, lowest: float, highest: float) -> "Interval":
+        """The same, ended at what is possible."""
+        return Interval(low=max(self.low, lowest), high=min(self.high, highest))

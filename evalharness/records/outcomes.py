@@ -1,0 +1,83 @@
+"""Outcomes: a completion or a failure for each request, and what else happened on the way."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from evalharness.records.record import Record
+
+FinishReason = Literal["stop", "length", "loop_abort"]
+FailureKind = Literal["server", "timeout", "out_of_memory", "prompt_too_long", "missing", "error"]
+
+
+class TokenLogprob(Record):
+    """One generated token with its natural log-probability."""
+
+    token: str
+    logprob: float
+    top: dict[str, float] = Field(default_factory=dict)
+    """The likeliest alternatives, where they were asked for."""
+
+
+class Completion(Record):
+    """The text a checkpoint generated for one request."""
+
+    type: Literal["completion"] = "completion"
+    request_id: str
+    text: str
+    """Without the end-of-turn token and without the stop string."""
+    finish_reason: FinishReason | None
+    """None where it was not recorded (a replayed file may leave it out)."""
+    stopped_by: str | None = None
+    """The end token or stop string that ended it; None unless `finish_reason` is `stop`."""
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    """Generated tokens, the end token included."""
+    seconds: float | None = None
+    """Wall time from the start of its batch, or of its request, to its end."""
+    attempts: int = Field(1, ge=1)
+    """How often the request was sent until it was answered."""
+    thinking: str | None = None
+    """What a thinking model wrote before the text; never scored."""
+    logprobs: tuple[TokenLogprob, ...] | None = None
+    """One for each generated token, where they were asked for."""
+
+    @model_validator(mode="after")
+    def _only_a_stop_has_a_cause(self) -> "Completion":
+        if self.stopped_by is not None and self.finish_reason != "stop":
+            raise ValueError(f"a completion that ended by {self.finish_reason!r} was not ended by {self.stopped_by!r}")
+        return self
+
+
+class Failure(Record):
+    """A request that gave no completion. Shown and counted, never scored."""
+
+    type: Literal["failure"] = "failure"
+    request_id: str
+    kind: FailureKind
+    message: str
+    attempts: int = Field(1, ge=1)
+
+
+class Notice(Record):
+    """Something about the generation as a whole that the report must say."""
+
+    type: Literal["notice"] = "notice"
+    checkpoint: str
+    kind: Literal["batch", "rendered", "out_of_memory", "recovered", "other"]
+    message: str
+
+
+class DeterminismCheck(Record):
+    """How many completions changed when samples were generated again, each alone (`--check-determinism`)."""
+
+    type: Literal["determinism"] = "determinism"
+    checkpoint: str
+    n: int
+    changed: tuple[str, ...]
+    """Ids of the samples whose text changed."""
+    batch: str
+    """The conditions of the first generation, such as `batch of up to 32, bfloat16`."""
+
+
+GenerationEvent = Annotated[Completion | Failure | Notice | DeterminismCheck, Field(discriminator="type")]

@@ -1,0 +1,106 @@
+"""Requests: what is sent to a checkpoint, with an identity that covers all that can change the answer."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from evalharness.records.checkpoints import ResolvedCheckpoint
+from evalharness.records.record import Record, digest
+from evalharness.records.suites import Message
+
+
+class RawPrompt(Record):
+    """Text sent as it is; `stop` ends the completion where a scaffold's next turn would begin."""
+
+    type: Literal["raw"] = "raw"
+    text: str
+    stop: tuple[str, ...] = ()
+
+
+class ChatPrompt(Record):
+    """Turns to be rendered with the checkpoint's own chat template."""
+
+    type: Literal["chat"] = "chat"
+    messages: tuple[Message, ...]
+
+
+Prompt = Annotated[RawPrompt | ChatPrompt, Field(discriminator="type")]
+
+
+class RenderedPrompt(Record):
+    """The exact text and token ids that a checkpoint sees; a part is None where the backend cannot know it."""
+
+    text: str | None = None
+    token_ids: tuple[int, ...] | None = None
+
+
+class GenerationConfig(Record):
+    """How completions are drawn; always sent in full. The default is greedy."""
+
+    max_tokens: int = Field(256, ge=1)
+    temperature: float = Field(0.0, ge=0.0, allow_inf_nan=False)
+    top_p: float = Field(1.0, gt=0.0, le=1.0)
+    top_k: int = Field(0, ge=0)
+    """0 keeps all tokens."""
+    repeat_penalty: float = Field(1.0, gt=0.0, allow_inf_nan=False)
+    seed: int = Field(0, ge=0)
+    stop: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    context_length: int | None = Field(None, ge=1)
+
+
+SHOWN_TOKEN_IDS = 8
+
+
+class GenerationRequest(Record):
+    """One completion to be generated. Build it with `GenerationRequest.of`, which gives the identity-true `id`."""
+
+    id: str
+    checkpoint: str
+    sample_id: str
+    replicate: int = 0
+    prompt: Prompt
+    rendered: str | None = None
+    """The text after the chat template, as the model sees it; None where only the server knows."""
+    prompt_tokens: int | None = None
+    first_token_ids: tuple[int, ...] = ()
+    last_token_ids: tuple[int, ...] = ()
+    """Up to `SHOWN_TOKEN_IDS` at each end of the prompt, for people; the whole prompt is in `id`."""
+    config: GenerationConfig
+
+    @classmethod
+    def of(
+        cls,
+        resolved: ResolvedCheckpoint,
+        sample_id: str,
+        prompt: RawPrompt | ChatPrompt,
+        rendered: RenderedPrompt,
+        config: GenerationConfig,
+        replicate: int = 0,
+    ) -> "GenerationRequest":
+        """Make a request whose `id` is a digest over everything that can change the completion.
+
+        The checkpoint's name and the sample's id are part of it, so that one id is one cell of the
+        comparison, also where two samples share a prompt or both sides are the same weights.
+        """
+        parts = {
+            "identity": resolved.identity.digest,
+            "checkpoint": resolved.name,
+            "sample": sample_id,
+            "prompt": prompt.model_dump(mode="json"),
+            "rendered": rendered.text,
+            "token_ids": rendered.token_ids,
+            "config": config.model_dump(mode="json"),
+            "replicate": replicate,
+        }
+        return cls(
+            id=digest(parts).removeprefix("sha256:")[:32],
+            checkpoint=resolved.name,
+            sample_id=sample_id,
+            replicate=replicate,
+            prompt=prompt,
+            rendered=rendered.text,
+            prompt_tokens=None if rendered.token_ids is None else len(rendered.token_ids),
+            first_token_ids=(rendered.token_ids or ())[:SHOWN_TOKEN_IDS],
+            last_token_ids=(rendered.token_ids or ())[-SHOWN_TOKEN_IDS:],
+            config=config,
+        )

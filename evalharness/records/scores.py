@@ -1,0 +1,81 @@
+"""Scores: what a scorer says of one completion, and what its values mean."""
+
+import math
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from evalharness.records.record import Record
+
+
+class Span(Record):
+    """Evidence in a completion: characters `start` up to `end` (exclusive)."""
+
+    start: int = Field(ge=0)
+    end: int
+    label: str
+
+    @model_validator(mode="after")
+    def _has_length(self) -> "Span":
+        if self.end <= self.start:
+            raise ValueError(f"a span from {self.start} to {self.end} is empty")
+        return self
+
+
+class Score(Record):
+    """One scorer's result for one completion; it has values exactly when it was scored."""
+
+    request_id: str
+    scorer: str
+    version: str
+    status: Literal["scored", "unscored", "failed"]
+    label: str | None = None
+    values: dict[str, float] = Field(default_factory=dict)
+    """Only what applies to the sample: a key that is absent does not count in its metric's n."""
+    spans: tuple[Span, ...] = ()
+    explanation: str = ""
+
+    @field_validator("values")
+    @classmethod
+    def _values_are_finite(cls, values: dict[str, float]) -> dict[str, float]:
+        bad = [name for name, value in values.items() if not math.isfinite(value)]
+        if bad:
+            raise ValueError(f"{', '.join(bad)} must be finite; use status='unscored' and say why")
+        return values
+
+    @model_validator(mode="after")
+    def _values_agree_with_status(self) -> "Score":
+        if bool(self.values) != (self.status == "scored"):
+            raise ValueError(f"a {self.status} score cannot have the values {self.values}")
+        if self.status != "scored" and not self.explanation:
+            raise ValueError(f"a score that is {self.status} must say why")
+        return self
+
+
+class Metric(Record):
+    """What a scorer's value means when it is averaged over samples."""
+
+    name: str
+    """`scorer.value`, such as `style.loop`."""
+    title: str
+    """For people, what a completion does (`loops`, `ends by itself`) or what is measured (`length`)."""
+    description: str
+    kind: Literal["rate", "mean"]
+    """`rate`: each value is 0 or 1 and the mean is a share; `mean`: any finite number."""
+    unit: str = ""
+    better: Literal["higher", "lower"] | None = None
+    """None where neither direction is better as such, like a length."""
+    lowest: float | None = None
+    highest: float | None = None
+    """What a mean can be at least and at most; an interval ends there. A rate is between 0 and 1."""
+    headline: bool = False
+    """Tested and adjusted with the others; a metric that is not a headline is exploratory."""
+    needs_end: bool = False
+    """Whether a completion that was cut by the token limit cannot be judged fairly, as its length cannot."""
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """What a mean can be at least and at most."""
+        if self.kind == "rate":
+            return 0.0, 1.0
+        return -math.inf if self.lowest is None else self.lowest, math.inf if self.highest is None else self.highest
