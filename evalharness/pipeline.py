@@ -32,11 +32,12 @@ from evalharness.records import (
     Record,
     Sample,
     Score,
+    ScorerIdentity,
     Suite,
 )
 from evalharness.report import render_html
 from evalharness.score import all_metrics, score, scorer_names
-from evalharness.scorers import open_scorer
+from evalharness.scorers import Scorer, open_scorer
 from evalharness.store import Run, RunStore
 
 REPORTS = Path("reports")
@@ -105,7 +106,7 @@ def compare_runs(
         with store.appending() as outcomes:
             for event in pairing.events:
                 outcomes.append(event)
-        store.write_scores(pairing.scores)
+        store.write_scores(pairing.scores, sides[0].run.scorers)
         return _report(store, resume_config(store.path).gate)
 
 
@@ -164,16 +165,15 @@ def _start(store: RunStore, config: RunConfig, resume: bool) -> Plan:
 
 
 def _finish(store: RunStore, config: RunConfig) -> Run:
-    everywhere = tuple(config.everywhere)
-    store.write_scores(
-        score(
-            store.read_plan(),
-            store.read_outcomes(),
-            lambda name: open_scorer(name, config.scorer.get(name)),
-            everywhere,
-        )
-    )
+    planned, everywhere = store.read_plan(), tuple(config.everywhere)
+    scorers = {name: open_scorer(name, config.scorer.get(name)) for name in scorer_names(planned, everywhere)}
+    scores = score(planned, store.read_outcomes(), scorers.__getitem__, everywhere)
+    store.write_scores(scores, [_identity(scorer) for scorer in scorers.values()])
     return _report(store, config.gate)
+
+
+def _identity(scorer: Scorer) -> ScorerIdentity:
+    return ScorerIdentity(name=scorer.name, version=scorer.version, identity=scorer.identity)
 
 
 def _report(store: RunStore, rules: Sequence[GateRule] = ()) -> Run:

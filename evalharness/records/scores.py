@@ -3,7 +3,7 @@
 import math
 from typing import Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, JsonValue, field_validator, model_validator
 
 from evalharness.records.record import Record
 
@@ -79,3 +79,12 @@ class Metric(Record):
         if self.kind == "rate":
             return 0.0, 1.0
         return -math.inf if self.lowest is None else self.lowest, math.inf if self.highest is None else self.highest
+
+
+class ScorerIdentity(Record):
+    """Which scorer, in which version, made the scores of a run."""
+
+    name: str
+    version: str
+    identity: dict[str, JsonValue] = Field(default_factory=dict)
+    """What decides a score beside the code: a model with its digests, its template, the longest text it reads."""

@@ -36,6 +36,11 @@ class Scorer(Protocol):
     """Scores of two versions are never compared: bumped whenever a label or a value changes."""
     metrics: tuple[Metric, ...]
 
+    @property
+    def identity(self) -> dict[str, JsonValue]:
+        """What decides a score beside the code, such as a model with its digests; empty for rules."""
+        ...
+
     def score(self, items: Sequence[Item]) -> list[Score]:
         """One score for each item, in order."""
         ...

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from pydantic import JsonValue
+
 from evalharness.completion.state import NON_ANSWERS
 from evalharness.constraints import judge
 from evalharness.records import Metric, Sample, Score
@@ -54,6 +56,11 @@ class InstructionFollowing:
     name = "instruction"
     version = "2"
     metrics = METRICS
+
+    @property
+    def identity(self) -> dict[str, JsonValue]:
+        """Nothing but the code decides."""
+        return {}
 
     def score(self, items: Sequence[Item]) -> list[Score]:
         """One score for each item, in order; unscored where the sample has no constraint."""

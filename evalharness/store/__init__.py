@@ -4,6 +4,7 @@ manifest.json     where the run came from
 plan.json         suites, resolved checkpoints, requests
 outcomes.jsonl    append-only, one line an event of the generation: outcomes, notices, determinism checks
 scores.jsonl      one line a score
+scorers.json      what made them: versions, models with their digests
 comparison.json   summaries, paired differences, findings
 gate.json         what the gate rules came to, where there are any
 preferences.jsonl what people and judge models preferred, where any were asked
@@ -40,6 +41,7 @@ from evalharness.records import (
     Preference,
     Record,
     Score,
+    ScorerIdentity,
     explain,
 )
 from evalharness.store.appending import Appender
@@ -53,6 +55,7 @@ FORMAT_VERSION = 1
 EVENTS: TypeAdapter[Completion | Failure | Notice | DeterminismCheck] = TypeAdapter(GenerationEvent)
 RETRIED = frozenset({"server", "timeout", "out_of_memory", "error"})
 """Kinds of failure that may pass: `--resume` tries these requests again."""
+SCORERS = TypeAdapter(tuple[ScorerIdentity, ...])
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 
 
@@ -242,12 +245,13 @@ class RunStore:
         """Read the plan."""
         return self._parse(Plan, "plan.json")
 
-    def write_scores(self, scores: Iterable[Score]) -> None:
+    def write_scores(self, scores: Iterable[Score], scorers: Iterable[ScorerIdentity] = ()) -> None:
         """Replace all scores; a comparison of the old ones and its gate go with them."""
         with self._writing():
             for name in ("comparison.json", "gate.json"):
                 (self.path / name).unlink(missing_ok=True)
         self._write("scores.jsonl", "".join(score.model_dump_json() + "\n" for score in scores))
+        self._write("scorers.json", SCORERS.dump_json(tuple(scorers), indent=2).decode())
 
     def read_scores(self) -> tuple[Score, ...]:
         """Read all scores; none where the run was not scored yet."""
@@ -258,6 +262,15 @@ class RunStore:
             return tuple(Score.model_validate_json(line) for line in [*lines, *([rest] if rest else [])])
         except ValidationError as error:
             raise self._not_valid("scores.jsonl", error) from None
+
+    def read_scorers(self) -> tuple[ScorerIdentity, ...]:
+        """What made the scores; nothing where an earlier version made them."""
+        if not (self.path / "scorers.json").exists():
+            return ()
+        try:
+            return SCORERS.validate_json(self._read("scorers.json"))
+        except ValidationError as error:
+            raise self._not_valid("scorers.json", error) from None
 
     def evidence_digest(self) -> str:
         """Digest over the files of outcomes and scores: what a comparison is made from."""
@@ -337,6 +350,7 @@ class RunStore:
             notices=tuple(one for one in events if isinstance(one, Notice)),
             determinism=tuple(one for one in events if isinstance(one, DeterminismCheck)),
             scores=self.read_scores(),
+            scorers=self.read_scorers(),
             comparison=self.read_comparison(),
             gate=self.read_gate(),
             preferences=self.read_preferences(),
@@ -378,6 +392,6 @@ class RunStore:
             raise self._not_valid(name, error) from None
 
     def _not_valid(self, name: str, error: ValidationError) -> StoreError:
-        derived = name in ("scores.jsonl", "comparison.json", "gate.json")
+        derived = name in ("scores.jsonl", "scorers.json", "comparison.json", "gate.json")
         fix = f"write it again: evalharness score {self.path}" if derived else "restore the file, or run again"
         return StoreError(f"{self.path / name} is not valid: {explain(error)}", fix=fix)

@@ -19,6 +19,7 @@ from evalharness.records import (
     Plan,
     Preference,
     Score,
+    ScorerIdentity,
 )
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Run:
     determinism: tuple[DeterminismCheck, ...]
     scores: tuple[Score, ...]
     comparison: Comparison | None
+    scorers: tuple[ScorerIdentity, ...] = ()
     gate: GateReport | None = None
     preferences: tuple[Preference, ...] = ()
     judgings: tuple[Judging, ...] = ()

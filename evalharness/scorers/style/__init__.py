@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from pydantic import JsonValue
+
 from evalharness.completion.language import language_of
 from evalharness.completion.request import request_of
 from evalharness.completion.state import STATES, State
@@ -25,6 +27,11 @@ class Style:
     name = "style"
     version = "2"
     metrics = METRICS
+
+    @property
+    def identity(self) -> dict[str, JsonValue]:
+        """Nothing but the code decides."""
+        return {}
 
     def score(self, items: Sequence[Item]) -> list[Score]:
         """One score for each item, in order; `label` is the state, and each flag has the place it is first seen at."""

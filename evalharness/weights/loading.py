@@ -3,16 +3,13 @@
 Only safetensors and GGUF weights are read: a pickle file executes code when it is loaded.
 """
 
-import hashlib
 import json
 import logging
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +21,7 @@ from safetensors.torch import save_model
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from evalharness.errors import BackendError, UnknownModel, UnsafeCheckpoint
-from evalharness.records import digest
+from evalharness.weights.files import cache_folder, digest_files, file_digest
 
 WEIGHTS = "*.safetensors"
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
@@ -176,7 +173,7 @@ def _unpack(path: Path, folder: Path, quantization: str | None) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as parent:
         scratch = Path(parent, "unpacked")
-        model = _complete(path, path.parent, gguf_file=path.name, dtype=torch.float32)
+        model = load_complete(AutoModelForCausalLM, path, path.parent, gguf_file=path.name, dtype=torch.float32)
         scratch.mkdir()
         # save_pretrained refuses a model that came from GGUF, although its weights are plain float32 by now.
         save_model(model, str(scratch / "model.safetensors"), metadata={"format": "pt"})
@@ -189,9 +186,19 @@ def _unpack(path: Path, folder: Path, quantization: str | None) -> None:
             scratch.replace(folder)
 
 
-def _complete(name: object, folder: Path, **settings: Any) -> Any:
-    """A model all of whose weights come from its files: what is missing would be filled with random numbers."""
-    model, info = AutoModelForCausalLM.from_pretrained(folder, output_loading_info=True, **settings)
+def load_complete(kind: Any, name: object, folder: Path, **settings: Any) -> Any:
+    """A model all of whose weights come from its files: what is missing would be filled with random numbers.
+
+    Args:
+        kind: the class of transformers that loads it, such as `AutoModelForCausalLM`.
+        name: as it was asked for, for messages.
+        folder: where its files are.
+        settings: for `from_pretrained`.
+
+    Raises:
+        BackendError: weights are missing.
+    """
+    model, info = kind.from_pretrained(folder, output_loading_info=True, **settings)
     if info["missing_keys"]:
         missing = sorted(info["missing_keys"])
         raise BackendError(
@@ -200,25 +207,7 @@ def _complete(name: object, folder: Path, **settings: Any) -> Any:
     return model
 
 
-def cache_folder() -> Path:
-    """Where unpacked weights are kept: `$XDG_CACHE_HOME/evalharness` or `~/.cache/evalharness`."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "evalharness"
-
-
 # ----------------------------------------------------------------------------------------- identity
-
-
-@lru_cache
-def file_digest(path: Path, modified_ns: int) -> str:
-    """Sha256 of a file; `modified_ns` makes a changed file a new one."""
-    with path.open("rb") as handle:
-        return "sha256:" + hashlib.file_digest(handle, "sha256").hexdigest()
-
-
-def digest_files(folder: Path, patterns: tuple[str, ...]) -> str:
-    """Digest over the names and contents of all files that match."""
-    paths = sorted({path for pattern in patterns for path in folder.glob(pattern) if path.is_file()})
-    return digest({path.name: file_digest(path, path.stat().st_mtime_ns) for path in paths})
 
 
 def load_settings(source: Source, *, trust_remote_code: bool) -> Any:
@@ -282,7 +271,8 @@ def load_model(
 ) -> Any:
     """The weights on the device, with the adapter merged in, ready for inference."""
     with reading(source.name):
-        model = _complete(
+        model = load_complete(
+            AutoModelForCausalLM,
             source.name,
             source.folder,
             gguf_file=source.gguf_file,

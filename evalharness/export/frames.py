@@ -1,0 +1,168 @@
+"""Tables of a run: rows as plain dicts, and as pandas frames for a notebook.
+
+A value that is not there is None, and a column is there for every row.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from evalharness.errors import SharingError
+from evalharness.records import Completion, Failure, GenerationRequest, PairedDifference
+from evalharness.store import Run
+
+if TYPE_CHECKING:
+    import pandas
+
+Cell = str | int | float | bool | None
+Row = dict[str, Cell]
+
+
+def completion_rows(run: Run) -> list[Row]:
+    """A row a request: the sample, what came back, and every label and value of its scores in columns."""
+    suites = {sample.id: suite.name for suite in run.plan.suites for sample in suite.samples}
+    columns = _score_columns(run)
+    return [
+        _sample(run, request, suites[request.sample_id])
+        | _outcome(run.outcomes.get(request.id))
+        | dict.fromkeys(columns)
+        | dict(_scores(run, request))
+        for request in run.plan.requests
+    ]
+
+
+def score_rows(run: Run) -> list[Row]:
+    """A row a value of a score; scores without a value have one row, with the reason."""
+    rows: list[Row] = []
+    for request in run.plan.requests:
+        head: Row = {
+            "checkpoint": request.checkpoint,
+            "sample_id": request.sample_id,
+            "category": run.plan.samples[request.sample_id].category,
+            "replicate": request.replicate,
+        }
+        for score in run.scores_of(request.id):
+            tail: Row = {"status": score.status, "label": score.label, "explanation": score.explanation}
+            values: Mapping[str, float | None] = score.values or {"": None}
+            rows += [
+                head | {"metric": f"{score.scorer}.{name}".rstrip("."), "value": value} | tail
+                for name, value in values.items()
+            ]
+    return rows
+
+
+def difference_rows(run: Run) -> list[Row]:
+    """A row a paired difference, of all candidates; `category` is None for all categories together.
+
+    Raises:
+        StoreError: the run was not compared yet.
+    """
+    compared = run.compared
+    sets = [(compared.candidate, compared.differences)]
+    sets += [(one.candidate, one.differences) for one in compared.further]
+    return [
+        _difference(compared.baseline, candidate, one)
+        for candidate, differences in sets
+        for one in differences
+    ]
+
+
+TABLES: Mapping[str, Callable[[Run], list[Row]]] = {
+    "completions": completion_rows,
+    "scores": score_rows,
+    "differences": difference_rows,
+}
+
+
+def rows_of(run: Run, table: str) -> list[Row]:
+    """The rows of one of the `TABLES`.
+
+    Raises:
+        SharingError: there are none.
+    """
+    rows = TABLES[table](run)
+    if not rows:
+        raise SharingError(f"{run.path} has no {table}", fix=f"evalharness score {run.path}, or export another --table")
+    return rows
+
+
+def completions_frame(run: Run) -> "pandas.DataFrame":
+    """`completion_rows` as a frame."""
+    return _frame(completion_rows(run))
+
+
+def differences_frame(run: Run) -> "pandas.DataFrame":
+    """`difference_rows` as a frame.
+
+    Raises:
+        StoreError: the run was not compared yet.
+    """
+    return _frame(difference_rows(run))
+
+
+def _frame(rows: list[Row]) -> "pandas.DataFrame":
+    import pandas
+
+    return pandas.DataFrame(rows)
+
+
+def _sample(run: Run, request: GenerationRequest, suite: str) -> Row:
+    sample = run.plan.samples[request.sample_id]
+    sides = {run.plan.baseline: "baseline", run.plan.candidate: "candidate"}
+    return {
+        "suite": suite,
+        "sample_id": sample.id,
+        "category": sample.category,
+        "group": sample.group,
+        "kind": sample.kind,
+        "expected": sample.expected,
+        "checkpoint": request.checkpoint,
+        "role": sides.get(request.checkpoint, "other"),
+        "replicate": request.replicate,
+        "prompt_format": "chat" if request.prompt.type == "chat" else "raw",
+        "prompt": sample.prompt,
+        "rendered": request.rendered,
+    }
+
+
+NOTHING: Row = dict.fromkeys(
+    ("completion", "thinking", "finish_reason", "stopped_by", "prompt_tokens", "completion_tokens", "seconds",
+     "attempts", "failure", "failure_message")
+)  # fmt: skip
+
+
+def _outcome(outcome: Completion | Failure | None) -> Row:
+    match outcome:
+        case Completion():
+            kept = (
+                "thinking",
+                "finish_reason",
+                "stopped_by",
+                "prompt_tokens",
+                "completion_tokens",
+                "seconds",
+                "attempts",
+            )
+            return NOTHING | {"completion": outcome.text} | outcome.model_dump(include=set(kept))
+        case Failure(kind=kind, message=message, attempts=attempts):
+            return NOTHING | {"attempts": attempts, "failure": kind, "failure_message": message}
+    return NOTHING
+
+
+def _score_columns(run: Run) -> list[str]:
+    found: dict[str, None] = {}
+    for score in run.scores:
+        found |= dict.fromkeys([f"{score.scorer}.label", *(f"{score.scorer}.{name}" for name in score.values)])
+    return list(found)
+
+
+def _scores(run: Run, request: GenerationRequest) -> Iterator[tuple[str, Cell]]:
+    for score in run.scores_of(request.id):
+        yield f"{score.scorer}.label", score.label
+        yield from ((f"{score.scorer}.{name}", value) for name, value in score.values.items())
+
+
+def _difference(baseline: str, candidate: str, one: PairedDifference) -> Row:
+    facts: Row = {"baseline": baseline, "candidate": candidate, **one.model_dump(exclude={"interval"})}
+    interval = one.interval
+    ends: Row = {"interval_low": None, "interval_high": None}
+    return facts | (ends if interval is None else {"interval_low": interval.low, "interval_high": interval.high})

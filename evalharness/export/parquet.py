@@ -1,0 +1,36 @@
+"""Parquet, through pandas and pyarrow."""
+
+import io
+
+from evalharness.errors import MissingExtra
+from evalharness.export import Choices, Exported
+from evalharness.export.frames import Row, rows_of
+from evalharness.store import Run
+
+
+def to_parquet(run: Run, choices: Choices) -> Exported:
+    """One table as a Parquet file.
+
+    Raises:
+        SharingError: the table has no rows.
+        MissingExtra: pyarrow is not installed.
+    """
+    import pandas
+
+    rows = [_encodable(row) for row in rows_of(run, choices.table)]
+    content = io.BytesIO()
+    try:
+        pandas.DataFrame(rows).to_parquet(content, engine="pyarrow", index=False)
+    except ImportError:
+        raise MissingExtra(
+            "Parquet needs pyarrow, which is not installed", fix="pip install 'evalharness[parquet]'"
+        ) from None
+    return Exported(content.getvalue())
+
+
+def _encodable(row: Row) -> Row:
+    """A lone surrogate has no UTF-8, which is all that Parquet holds."""
+    return {
+        name: value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+        for name, value in row.items()
+    }

@@ -1,0 +1,66 @@
+"""What all verdicts on one pair come to: for training data and for other tools, which want one row a pair."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from evalharness.errors import SharingError
+from evalharness.preferences import Pair, Preferred, Source, Verdict, verdicts_of
+from evalharness.store import Run
+
+MENDS = {
+    "reward": "score the run with a reward model: add [scorer.reward] to the configuration",
+    "judge": "score the run with a judge: add [scorer.judge] to the configuration",
+    "human": "rate in the report and import that: evalharness rate import RUN FILE",
+}
+
+
+@dataclass(frozen=True)
+class Vote:
+    """The verdicts on one pair, taken together."""
+
+    pair: Pair
+    source: Source
+    raters: tuple[str, ...]
+    lead: float
+    """Positive for the candidate. Of a reward, the difference; else the mean of the verdicts, each -1, 0 or 1."""
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def preferred(self) -> Preferred:
+        """The side that leads."""
+        return "tie" if self.lead == 0 else "candidate" if self.lead > 0 else "baseline"
+
+
+def votes_of(run: Run, source: Source) -> list[Vote]:
+    """A vote for each pair that has a verdict of this source, in suite order.
+
+    Raises:
+        SharingError: nobody of this source gave one.
+    """
+    found = list(_grouped(verdicts_of(run, source)))
+    if not found:
+        raise SharingError(
+            f"{run.path} has no preferences by {source}", fix=MENDS[source].replace("RUN", str(run.path))
+        )
+    return found
+
+
+def _grouped(verdicts: Sequence[Verdict]) -> Iterator[Vote]:
+    for _, given in groupby(verdicts, key=lambda one: one.pair.key):
+        same = tuple(given)
+        raters = tuple(dict.fromkeys(one.rater for one in same))
+        yield Vote(same[0].pair, same[0].source, raters, sum(map(_lead, same)) / len(same), same)
+
+
+def _lead(verdict: Verdict) -> float:
+    if verdict.margin is not None:
+        return verdict.margin * sign(verdict.preferred)
+    # A judge that prefers a side in one order only is half sure of it.
+    given = verdict.by_order or (verdict.preferred,)
+    return sum(map(sign, given)) / len(given)
+
+
+def sign(preferred: Preferred) -> int:
+    """1 for the candidate, -1 for the baseline, 0 for a tie."""
+    return {"candidate": 1, "tie": 0, "baseline": -1}[preferred]

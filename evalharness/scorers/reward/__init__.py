@@ -1,0 +1,198 @@
+"""The `reward` scorer: how much a reward model likes a completion, as it says it.
+
+A reward is one model's number on one model's scale. It is comparable only within that model, which is why the model
+is part of the scorer's version; it tends to prefer what is longer; and it knows nothing of what the model never saw.
+"""
+
+import math
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, Protocol
+
+from pydantic import JsonValue, ValidationError
+
+from evalharness.errors import BackendError, ScorerError
+from evalharness.records import Metric, Score, Span, digest, explain
+from evalharness.scorers import Item
+from evalharness.scorers.reward.bundled import BundledReward, bundled_is_installed
+from evalharness.scorers.reward.encoding import Encoded, Encoder, Unreadable
+from evalharness.scorers.reward.settings import BUNDLED, HUB, RewardSettings
+
+__all__ = ["Reward", "bundled_is_installed"]
+CODE_VERSION = "1"
+METRICS = (
+    Metric(
+        name="reward.value",
+        title="reward",
+        description=(
+            "What the reward model gives the completion, as a raw number on a scale of its own. Comparable only "
+            "within one reward model."
+        ),
+        kind="mean",
+        better="higher",
+        headline=True,
+    ),
+    Metric(
+        name="reward.truncated",
+        title="is read by the reward model in part",
+        description="The completion is longer than the reward model reads; its reward is that of its beginning.",
+        kind="rate",
+        better="lower",
+    ),
+)
+
+
+class RewardModel(Protocol):
+    """What gives rewards: opening one checks it, its weights are loaded when it is first asked."""
+
+    @property
+    def device(self) -> str:
+        """Where it runs, as torch names it."""
+        ...
+
+    @property
+    def encoder(self) -> Encoder:
+        """What turns a prompt and a completion into tokens."""
+        ...
+
+    @property
+    def identity(self) -> dict[str, JsonValue]:
+        """What decides a reward."""
+        ...
+
+    @property
+    def where(self) -> str:
+        """The device, with the name of a GPU."""
+        ...
+
+    def rewards(self, batch: Sequence[Encoded]) -> list[float]:
+        """The raw reward of each item, in order."""
+        ...
+
+
+class Reward:
+    """Asks a reward model about each completion, in batches of similar length."""
+
+    name = "reward"
+    metrics = METRICS
+
+    def __init__(
+        self,
+        model: Any = BUNDLED,
+        head: Any = None,
+        encoding: Any = None,
+        device: Any = None,
+        dtype: Any = None,
+        max_length: Any = None,
+        batch_tokens: Any = 16_384,
+        trust_remote_code: Any = False,
+    ) -> None:
+        """Check the settings and the model's files; see `RewardSettings` for what they mean.
+
+        Raises:
+            ScorerError: a setting cannot be, or there is no such reward model.
+        """
+        given = {name: value for name, value in locals().items() if name in RewardSettings.model_fields}
+        self.settings = _settings(given)
+        self._model = _open(self.settings)
+
+    @cached_property
+    def version(self) -> str:
+        """The code's version and the model's digest: rewards of two models are never compared."""
+        return f"{CODE_VERSION} {digest(self._model.identity).removeprefix('sha256:')[:12]}"
+
+    @property
+    def identity(self) -> dict[str, JsonValue]:
+        """What decides a reward: the model's digests, template, longest input and number format; and the device."""
+        return {**self._model.identity, "device": self._model.where}
+
+    def score(self, items: Sequence[Item]) -> list[Score]:
+        """One score for each item, in order."""
+        encoded = [self._encode(item) for item in items]
+        readable = [one for one in encoded if isinstance(one, Encoded)]
+        rewards = iter(self._read(readable))
+        return [
+            self._unscored(item, one.reason) if isinstance(one, Unreadable) else self._scored(item, one, next(rewards))
+            for item, one in zip(items, encoded, strict=True)
+        ]
+
+    def _encode(self, item: Item) -> Encoded | Unreadable:
+        if item.sample.kind == "continuation":
+            return Unreadable("a text to be continued asks for no answer, and a reward model judges answers")
+        return self._model.encoder.encode(item.sample.messages, item.completion.text)
+
+    def _read(self, readable: Sequence[Encoded]) -> list[float | None]:
+        if not readable:
+            return []
+        from evalharness.scorers.reward.batches import read_in_batches
+
+        return read_in_batches(
+            readable, self._model.rewards, batch_tokens=self.settings.batch_tokens, device=self._model.device
+        )
+
+    def _scored(self, item: Item, encoded: Encoded, reward: float | None) -> Score:
+        if reward is None:
+            return self._failed(item, f"{len(encoded.ids)} tokens do not fit into memory")
+        if not math.isfinite(reward):
+            return self._failed(item, f"the reward model gave {reward}")
+        spans, explanation = _unread(item.completion.text, encoded.read_to)
+        return Score(
+            request_id=item.completion.request_id,
+            scorer=self.name,
+            version=self.version,
+            status="scored",
+            values={"value": reward, "truncated": float(encoded.read_to is not None)},
+            spans=spans,
+            explanation=explanation,
+        )
+
+    def _unscored(self, item: Item, reason: str) -> Score:
+        return Score(
+            request_id=item.completion.request_id,
+            scorer=self.name,
+            version=self.version,
+            status="unscored",
+            explanation=reason,
+        )
+
+    def _failed(self, item: Item, reason: str) -> Score:
+        return self._unscored(item, reason).model_copy(update={"status": "failed"})
+
+
+def _unread(text: str, read_to: int | None) -> tuple[tuple[Span, ...], str]:
+    """The part of a completion that was not read, and a sentence about it."""
+    if read_to is None:
+        return (), ""
+    spans = (Span(start=read_to, end=len(text), label="not read by the reward model"),) if read_to < len(text) else ()
+    return spans, f"the reward model read the first {read_to} of {len(text)} characters"
+
+
+def _settings(given: dict[str, Any]) -> RewardSettings:
+    try:
+        settings = RewardSettings.model_validate(given)
+    except ValidationError as error:
+        raise ScorerError(f"[scorer.reward] {explain(error)}", fix="correct that value, or leave it out") from None
+    if settings.model != BUNDLED and not settings.model.removeprefix(HUB).strip():
+        raise ScorerError("[scorer.reward] model names nothing", fix="write hf/org/name, hf/./folder or bundled")
+    if settings.model != BUNDLED and not settings.model.startswith(HUB):
+        raise ScorerError(
+            f"[scorer.reward] model: {settings.model!r} is no reward model",
+            fix=f"write hf/org/name or hf/./folder, or {BUNDLED} for the one that comes with evalharness",
+        )
+    return settings
+
+
+def _open(settings: RewardSettings) -> RewardModel:
+    try:
+        if settings.model == BUNDLED:
+            return BundledReward(settings)
+        from evalharness.scorers.reward.classifier import ClassifierReward
+
+        return ClassifierReward(settings)
+    except ModuleNotFoundError as error:
+        raise ScorerError(
+            f"the reward scorer needs {error.name}, which is not installed", fix="pip install 'evalharness[hf]'"
+        ) from None
+    except BackendError as error:
+        # The mend of a checkpoint's own flag is a key of the scorer's table here.
+        raise ScorerError(f"[scorer.reward] {error.problem}", fix=error.fix.replace("-M ", "")) from None

@@ -1,0 +1,221 @@
+"""Reward models as transformers has them: a sequence classifier with one logit, or with several named ones."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import JsonValue
+from safetensors import safe_open
+from transformers import AutoModelForSequenceClassification
+
+from evalharness.errors import ScorerError
+from evalharness.records import digest
+from evalharness.scorers.reward.encoding import Encoded, Encoder, choose_encoder
+from evalharness.scorers.reward.settings import HUB, RewardSettings
+from evalharness.weights import loading
+from evalharness.weights.devices import DTYPES, best_device, default_dtype, device_is_there, device_name
+from evalharness.weights.files import digest_files
+
+AUTO_CLASS = "AutoModelForSequenceClassification"
+UNLIMITED = 10**9
+"""Tokenizers without a limit say a number that is far larger."""
+
+
+class ClassifierReward:
+    """One sequence-classification model; its files are checked at once, its weights loaded when it is first asked."""
+
+    def __init__(self, settings: RewardSettings) -> None:
+        """Check that the model can be used as asked.
+
+        Raises:
+            BackendError: its files cannot be found or read.
+            ScorerError: it is no reward model, or a setting does not fit it.
+        """
+        self.settings = settings
+        self.name = settings.model.removeprefix(HUB)
+        self.device = choose_device(settings.device)
+        self.dtype = settings.dtype or default_dtype(self.device)
+        self.source = _find(self.name)
+        self.config = loading.load_settings(self.source, trust_remote_code=settings.trust_remote_code)
+        _refuse_other_kinds(self.name, self.config)
+        _refuse_missing_head(self.name, self.source.folder, self.config, settings.trust_remote_code)
+        self.head = choose_head(self.name, dict(self.config.id2label), settings.head)
+        self.tokenizer = loading.load_tokenizer(self.source, trust_remote_code=settings.trust_remote_code)
+        self.max_length = choose_length(self.name, settings.max_length, self._longest())
+        self.encoder: Encoder = choose_encoder(self.tokenizer, settings.encoding, self.max_length, self.name)
+
+    @cached_property
+    def identity(self) -> dict[str, JsonValue]:
+        """What decides a reward."""
+        template = self.tokenizer.chat_template if self.encoder.kind == "chat" else None
+        return {
+            "model": self.settings.model,
+            "weights_digest": self.source.weights_digest,
+            "tokenizer_digest": digest_files(self.source.folder, loading.TOKENIZER_FILES),
+            "template_digest": digest(template) if template else None,
+            "encoding": self.encoder.kind,
+            "head": self.config.id2label[self.head],
+            "head_index": self.head,
+            "max_length": self.max_length,
+            "dtype": self.dtype,
+        }
+
+    @property
+    def where(self) -> str:
+        """The device, with the name of a GPU."""
+        return device_name(self.device)
+
+    def rewards(self, batch: Sequence[Encoded]) -> list[float]:
+        """The raw logit of each item, in order.
+
+        Raises:
+            RuntimeError: the batch does not fit into memory.
+        """
+        inputs = self._padded(batch)
+        with torch.inference_mode():
+            logits = self._model(**inputs).logits
+        return [float(value) for value in logits[:, self.head].float().cpu()]
+
+    def _longest(self) -> int:
+        limits = [self.tokenizer.model_max_length]
+        # Absent where positions are relative without an end.
+        limits.append(self.config.get_text_config().to_dict().get("max_position_embeddings") or UNLIMITED)
+        return int(min(limits))
+
+    @cached_property
+    def _model(self) -> Any:
+        with loading.reading(self.name):
+            model = loading.load_complete(
+                AutoModelForSequenceClassification,
+                self.name,
+                self.source.folder,
+                dtype=DTYPES[self.dtype],
+                trust_remote_code=self.settings.trust_remote_code,
+                use_safetensors=True,
+            )
+            return model.to(self.device).eval()
+
+    def _padded(self, batch: Sequence[Encoded]) -> dict[str, torch.Tensor]:
+        """Padded on the right whatever the tokenizer does: a pair's model pools the first token."""
+        pad = self._pad_id(batch)
+        inputs = pad_right([one.ids for one in batch], pad, self.device)
+        if "token_type_ids" in self.tokenizer.model_input_names and batch[0].types is not None:
+            types = [one.types or () for one in batch]
+            inputs["token_type_ids"] = pad_right(types, 0, self.device)["input_ids"]
+        return inputs
+
+    def _pad_id(self, batch: Sequence[Encoded]) -> int:
+        """The padding that the model itself looks for, to find the last token; one that is not in the batch else."""
+        config = self._model.config.get_text_config()
+        configured = self.config.get_text_config().pad_token_id
+        if configured is not None and 0 <= configured < config.vocab_size:
+            return int(configured)
+        used = {token for one in batch for token in one.ids}
+        config.pad_token_id = next(token for token in range(config.vocab_size) if token not in used)
+        return int(config.pad_token_id)
+
+
+def pad_right(rows: Sequence[Sequence[int]], pad: int, device: str) -> dict[str, torch.Tensor]:
+    """`input_ids` and `attention_mask` of rows by longest, on the device."""
+    width = max(len(row) for row in rows)
+    ids = torch.tensor([[*row, *[pad] * (width - len(row))] for row in rows])
+    mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows])
+    return {"input_ids": ids.to(device), "attention_mask": mask.to(device)}
+
+
+def choose_device(asked: str | None) -> str:
+    """The device as asked for, or the best there is.
+
+    Raises:
+        ScorerError: there is no such device here.
+    """
+    if asked is None:
+        return best_device()
+    try:
+        kind = torch.device(asked).type
+    except RuntimeError:
+        raise ScorerError(
+            f"[scorer.reward] device: {asked!r} is no device", fix="use cuda, cuda:1, mps or cpu"
+        ) from None
+    if not device_is_there(kind):
+        raise ScorerError(f"[scorer.reward] device: there is no {kind.upper()} device here", fix="leave out device")
+    return asked
+
+
+def choose_length(name: str, asked: int | None, longest: int) -> int:
+    """The most tokens that are read.
+
+    Raises:
+        ScorerError: the model cannot read as many as asked for.
+    """
+    if asked is not None and asked > longest:
+        raise ScorerError(
+            f"[scorer.reward] max_length: {name} reads {longest} tokens at most, not {asked}", fix="leave it out"
+        )
+    return asked or longest
+
+
+def choose_head(name: str, labels: dict[int, str], asked: int | str | None) -> int:
+    """Which logit is the reward.
+
+    Raises:
+        ScorerError: there are several and none is named, or there is none of that name.
+    """
+    known = ", ".join(labels[place] for place in sorted(labels))
+    if asked is None and len(labels) == 1:
+        return 0
+    if asked is None:
+        raise ScorerError(
+            f"{name} gives {len(labels)} numbers ({known}), and which one is the reward is not said",
+            fix=f'set head = "{labels[0]}" or another of them in [scorer.reward], as its model card says',
+        )
+    places = {label: place for place, label in labels.items()}
+    place = places.get(asked) if isinstance(asked, str) else asked
+    if place not in labels:
+        raise ScorerError(f"[scorer.reward] head: {name} has no {asked!r}", fix=f"use one of {known}")
+    return place
+
+
+def _find(name: str) -> loading.Source:
+    if name.endswith(".gguf"):
+        raise ScorerError(f"{name} is a GGUF file, which holds no reward head", fix="give a folder or a Hub model")
+    return loading.find_source(name)
+
+
+def _refuse_other_kinds(name: str, config: Any) -> None:
+    architectures = config.architectures or []
+    custom = (config.to_dict().get("auto_map") or {}).get(AUTO_CLASS)
+    if custom or any(one.endswith("ForSequenceClassification") for one in architectures):
+        return
+    kind = " and ".join(architectures) or "of no stated kind"
+    if any(one.endswith(("ForCausalLM", "ForConditionalGeneration")) for one in architectures):
+        raise ScorerError(
+            f"{name} is a model that writes text ({kind}), and has no reward head",
+            fix="give a reward model: its config.json names a ...ForSequenceClassification",
+        )
+    raise ScorerError(
+        f"{name} has no sequence-classification head (it is {kind})",
+        fix="give a reward model: its config.json names a ...ForSequenceClassification",
+    )
+
+
+def _refuse_missing_head(name: str, folder: Path, config: Any, trusted: bool) -> None:
+    """Now, from the names of the weights alone, and not after hours of generation."""
+    with loading.reading(name), torch.device("meta"):
+        model = AutoModelForSequenceClassification.from_config(config, trust_remote_code=trusted)
+    prefix = f"{model.base_model_prefix}."
+    head = {key for key in model.state_dict() if not key.startswith(prefix)}
+    with loading.reading(name):
+        stored = {key for path in folder.glob(loading.WEIGHTS) for key in _names(path)}
+    missing = sorted(head - stored)
+    if missing:
+        raise ScorerError(
+            f"{name} lacks the weights of its reward head, such as {missing[0]}", fix="give a complete reward model"
+        )
+
+
+def _names(path: Path) -> list[str]:
+    with safe_open(path, "pt") as weights:
+        return list(weights.keys())

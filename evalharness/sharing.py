@@ -1,0 +1,114 @@
+"""What leaves a run and what comes back to it: reports to pass on, and the ratings of people."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from evalharness import pipeline
+from evalharness.errors import SharingError
+from evalharness.excerpt import narrowed, stratified
+from evalharness.ratings import Merged, merge, read_ratings
+from evalharness.redact import Profile, Redacted, find_leaks, own_words, redact
+from evalharness.redact.names import machine_names
+from evalharness.report import render_html
+from evalharness.store import Run, RunStore
+
+LARGE = 20_000_000
+"""Bytes; mail servers and browsers on phones give up at about this size."""
+
+
+def import_ratings(path: Path, file: Path, rater: str | None = None) -> Merged:
+    """Store ratings from a report's rating mode in the run, then compare and report again.
+
+    Args:
+        path: the run directory.
+        file: the exported ratings.
+        rater: who rated, in place of the name in the file.
+
+    Raises:
+        SharingError: a line of the file is wrong; nothing is stored.
+    """
+    store = RunStore(path)
+    with store.lock():
+        loaded = _fresh(store)
+        merged = merge(loaded.preferences, read_ratings(file, loaded, rater))
+        store.write_preferences(merged.preferences)
+    pipeline.recompare(path)
+    pipeline.redraw(path)
+    return merged
+
+
+def share(path: Path, out: Path, *, profiles: Sequence[Profile] = (), samples: int | None = None) -> str:
+    """Write a report to pass on, redacted by profiles and with an excerpt of the samples, and check it.
+
+    Args:
+        path: the run directory; nothing in it is changed.
+        out: the new file.
+        profiles: what is taken out.
+        samples: how many are shown at most; all by default. The numbers are of all samples always.
+
+    Returns:
+        A warning where the file is large, else nothing.
+
+    Raises:
+        SharingError: the file cannot be written, or it still held what was to be taken out and was deleted again.
+    """
+    redacted = redact(_fresh(RunStore(path)), profiles, also=machine_names() if "identity" in profiles else ())
+    content = _rendered(redacted.run, samples).encode("utf-8", "backslashreplace")
+    _write(out, content)
+    _check(out, redacted)
+    return _too_large(out) if len(content) > LARGE else ""
+
+
+def _fresh(store: RunStore) -> Run:
+    run = store.load()
+    if run.compared.evidence_digest != store.evidence_digest():
+        raise SharingError(
+            f"{store.path} holds outcomes or scores that its comparison does not know",
+            fix=f"evalharness score {store.path}",
+        )
+    return run
+
+
+def _rendered(run: Run, samples: int | None) -> str:
+    if samples is None or samples >= len(run.plan.samples):
+        return render_html(run)
+    chosen = stratified(run, samples)
+    announced = _announced(run, len(chosen))
+    return render_html(announced, readable=narrowed(announced, chosen))
+
+
+def _announced(run: Run, count: int) -> Run:
+    total = len(run.plan.samples)
+    sentence = (
+        f"An excerpt: {count:,} of {total:,} samples can be read here. All numbers and charts are of all samples."
+    )
+    warnings = (sentence, *run.compared.warnings)
+    return replace(run, comparison=run.compared.model_copy(update={"warnings": warnings}))
+
+
+def _write(out: Path, content: bytes) -> None:
+    try:
+        out.write_bytes(content)
+    except OSError as error:
+        raise SharingError(
+            f"--out: {out} cannot be written: {error.strerror}", fix="give the path of a new file"
+        ) from None
+
+
+def _check(out: Path, redacted: Redacted) -> None:
+    """The file as it lies on the disk; one that says too much does not stay there."""
+    if not redacted.removed:
+        return
+    leaks = find_leaks(out.read_bytes(), redacted.removed, [*redacted.kept, own_words()])
+    if leaks:
+        out.unlink()
+        raise SharingError(
+            f"{out} still held text that was to be removed ({leaks[0]}), and was deleted",
+            fix="add a further profile, such as completions,prompts, and report this: it should not happen",
+        )
+
+
+def _too_large(out: Path) -> str:
+    size = out.stat().st_size / 1e6
+    return f"{out} has {size:.0f} MB, which is much to mail or to open on a phone: --samples 500 writes an excerpt"

@@ -1,0 +1,45 @@
+"""Devices and floating-point types, and how running out of memory is said."""
+
+import gc
+
+import torch
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "ALLOC_FAILED")
+"""How CUDA and MPS, the CPU and cuBLAS say it."""
+
+
+def best_device() -> str:
+    """CUDA, then Apple's MPS, then the CPU."""
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def default_dtype(device: str) -> str:
+    """bfloat16 on CUDA, float32 elsewhere."""
+    return "bfloat16" if device.startswith("cuda") else "float32"
+
+
+def device_name(device: str) -> str:
+    """The device, and which GPU it is."""
+    return f"{device} ({torch.cuda.get_device_name(device)})" if device.startswith("cuda") else device
+
+
+def device_is_there(kind: str) -> bool:
+    """Whether this machine has a device of a kind such as `cuda`."""
+    if kind == "cuda":
+        return bool(torch.cuda.is_available())
+    return kind == "cpu" or (kind == "mps" and bool(torch.backends.mps.is_available()))
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether a library's error says that memory ran out."""
+    return any(words in str(error) for words in OUT_OF_MEMORY)
+
+
+def free_memory(device: str) -> None:
+    """Give back what nothing refers to any more."""
+    gc.collect()
+    if device.startswith("cuda"):
+        torch.cuda.empty_cache()

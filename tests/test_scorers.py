@@ -1,0 +1,55 @@
+"""How scorers are opened, named and identified, and that a run keeps what made its scores."""
+
+import pytest
+from test_pairing import make_run
+
+from evalharness import load_run
+from evalharness.errors import ScorerError
+from evalharness.scorers import SCORERS, metrics_of, open_scorer
+
+
+@pytest.mark.parametrize("name", SCORERS)
+def test_metrics_are_known_without_opening_a_scorer_and_carry_its_name(name):
+    assert {metric.name.partition(".")[0] for metric in metrics_of(name)} == {name}
+
+
+def test_a_numbered_scorer_is_one_more_of_its_kind():
+    scorer = open_scorer("style_2")
+    assert scorer.name == "style_2"
+    assert {metric.name.partition(".")[0] for metric in scorer.metrics} == {"style_2"}
+    assert all("(style_2)" in metric.title for metric in scorer.metrics)
+    assert scorer.version == open_scorer("style").version
+
+
+def test_a_scorer_that_does_not_exist_is_refused_with_those_that_do():
+    with pytest.raises(ScorerError, match="no scorer named 'stile'") as caught:
+        open_scorer("stile")
+    assert "style" in caught.value.fix
+
+
+def test_an_unknown_setting_is_refused_with_those_that_exist():
+    with pytest.raises(ScorerError, match="unknown key 'modell'") as caught:
+        open_scorer("refusal", {"modell": "hf/x"})
+    assert "model" in caught.value.fix
+
+
+def test_a_scorer_named_in_the_configuration_judges_every_suite(tmp_path):
+    run = load_run(make_run(tmp_path, "one", scorer={"instruction": {}}))
+    assert {score.scorer for score in run.scores} == {"style", "instruction"}
+    assert any(metric.name == "instruction.prompt_strict" for metric in run.compared.metrics)
+
+
+def test_a_scorer_with_no_model_is_left_out(tmp_path):
+    run = load_run(make_run(tmp_path, "one", scorer={"reward": {"model": "none"}}))
+    assert {score.scorer for score in run.scores} == {"style"}
+
+
+def test_a_wrong_setting_is_refused_before_anything_is_generated(tmp_path):
+    with pytest.raises(ScorerError, match="unknown key 'x'"):
+        make_run(tmp_path, "one", scorer={"instruction": {"x": 1}})
+    assert not (tmp_path / "one" / "outcomes.jsonl").exists()
+
+
+def test_a_run_keeps_what_made_its_scores(tmp_path):
+    [style] = load_run(make_run(tmp_path, "one")).scorers
+    assert (style.name, style.version, style.identity) == ("style", open_scorer("style").version, {})
