@@ -56,7 +56,7 @@ def share(path: Path, out: Path, *, profiles: Sequence[Profile] = (), samples: i
     redacted = redact(_fresh(RunStore(path)), profiles, also=machine_names() if "identity" in profiles else ())
     content = _rendered(redacted.run, samples).encode("utf-8", "backslashreplace")
     _write(out, content)
-    _check(out, redacted)
+    delete_if_leaking(out, redacted)
     return _too_large(out) if len(content) > LARGE else ""
 
 
@@ -96,8 +96,12 @@ def _write(out: Path, content: bytes) -> None:
         ) from None
 
 
-def _check(out: Path, redacted: Redacted) -> None:
-    """The file as it lies on the disk; one that says too much does not stay there."""
+def delete_if_leaking(out: Path, redacted: Redacted) -> None:
+    """Check the file as it lies on the disk; one that says too much does not stay there.
+
+    Raises:
+        SharingError: it held text that was to be removed.
+    """
     if not redacted.removed:
         return
     leaks = find_leaks(out.read_bytes(), redacted.removed, [*redacted.kept, own_words()])

@@ -59,11 +59,7 @@ def difference_rows(run: Run) -> list[Row]:
     compared = run.compared
     sets = [(compared.candidate, compared.differences)]
     sets += [(one.candidate, one.differences) for one in compared.further]
-    return [
-        _difference(compared.baseline, candidate, one)
-        for candidate, differences in sets
-        for one in differences
-    ]
+    return [_difference(compared.baseline, candidate, one) for candidate, differences in sets for one in differences]
 
 
 TABLES: Mapping[str, Callable[[Run], list[Row]]] = {

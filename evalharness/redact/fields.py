@@ -76,6 +76,7 @@ FIELDS: Mapping[str, Mapping[str, Kind]] = {
         "request_id": "plain", "scorer": "plain", "version": "version", "label": "plain", "values": "plain",
         "explanation": "quote",
     },
+    "ScorerIdentity": {"name": "plain", "version": "version", "identity": "options"},
     "Metric": {"name": "plain", "title": "plain", "description": "plain", "unit": "plain"},
     "Interval": {},
     "Summary": {"metric": "plain", "checkpoint": "checkpoint", "category": "plain"},

@@ -101,11 +101,12 @@ def names_of(run: Run, also: Iterable[str] = ()) -> Names:
         also: further names that must not stay, such as those of the machine and the user.
     """
     names = Names()
-    for resolved in run.plan.checkpoints:
+    for resolved in (*run.plan.checkpoints, *(one.judge for one in run.judgings)):
         names.add("model", *_forms(resolved.checkpoint.model_name), *_forms(resolved.identity.model))
         _add_owner(names, resolved.checkpoint)
         names.add("checkpoint", resolved.name)
-    for model in _models_of_scorers(run.manifest.config):
+    settings: JsonValue = {"scorer": {one.name: one.identity for one in run.scorers}}
+    for model in (*_models_of_scorers(run.manifest.config), *_models_of_scorers(settings)):
         names.add("model", *_forms(model))
     for place in _places(run):
         names.add("run", place)

@@ -1,0 +1,269 @@
+"""Exports: tables, a summary, and a viewer's file; what another tool reads is what the run holds."""
+
+import csv
+import io
+import json
+from dataclasses import replace
+
+import pandas
+import pytest
+from hostile_texts import HOSTILE
+from hypothesis import given
+from hypothesis import strategies as st
+from report_run import SCENES, hostile_run, make_run, rewarded
+
+from evalharness.errors import MissingExtra, SharingError
+from evalharness.export import FORMATS, Choices, export
+from evalharness.export.csv import FORMULA, inert, original
+from evalharness.export.frames import TABLES, completion_rows, completions_frame, differences_frame
+from evalharness.export.markdown import escaped
+from evalharness.records import Completion, Preference
+
+RUN = make_run()
+REWARDED = rewarded()
+
+
+def text_of(run, name, **chosen):
+    return export(run, name, Choices(**chosen)).content.decode()
+
+
+def csv_rows(run, **chosen):
+    return list(csv.DictReader(io.StringIO(text_of(run, "csv", **chosen), newline="")))
+
+
+# ------------------------------------------------------------------------------------------------ tables
+
+
+def test_a_row_of_the_completions_table_is_a_request():
+    rows = csv_rows(RUN)
+    assert len(rows) == len(RUN.plan.requests)
+    for row, request in zip(rows, RUN.plan.requests, strict=True):
+        outcome = RUN.outcomes[request.id]
+        assert (row["sample_id"], row["checkpoint"]) == (request.sample_id, request.checkpoint)
+        assert original(row["completion"]) == (outcome.text if isinstance(outcome, Completion) else "")
+
+
+def test_a_failure_keeps_its_reason_and_has_no_completion():
+    [row, *_] = [row for row in completion_rows(RUN) if row["failure"]]
+    assert row["completion"] is None and row["failure"] == "out_of_memory" and row["failure_message"]
+
+
+def test_the_scores_table_sums_up_to_the_comparison():
+    frame = pandas.read_json(io.StringIO(text_of(RUN, "jsonl", table="scores")), lines=True)
+    values = frame[frame.status == "scored"]
+    for one in RUN.compared.summaries:
+        if one.category is None and one.n:
+            found = values[(values.metric == one.metric) & (values.checkpoint == one.checkpoint)]["value"]
+            assert len(found) == one.n and found.mean() == pytest.approx(one.mean)
+
+
+def test_a_score_without_a_value_is_a_row_with_its_reason():
+    rows = [json.loads(line) for line in text_of(RUN, "jsonl", table="scores").splitlines()]
+    unscored = [row for row in rows if row["status"] == "unscored"]
+    assert unscored and all(row["value"] is None and row["explanation"] for row in unscored)
+
+
+def test_the_differences_table_names_both_sides_and_the_interval():
+    frame = differences_frame(RUN)
+    assert len(frame) == len(RUN.compared.differences)
+    assert set(frame.candidate) == {"instruct"} and {"interval_low", "interval_high", "verdict"} <= set(frame)
+
+
+def test_numbers_stay_numbers():
+    frame = pandas.read_csv(io.StringIO(text_of(RUN, "csv")))
+    assert pandas.api.types.is_float_dtype(frame["seconds"])
+    again = pandas.read_csv(io.StringIO(text_of(REWARDED, "csv")))["reward.value"]
+    assert (again < 0).any() and pandas.api.types.is_float_dtype(again)
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_every_table_is_written_in_every_table_format(table):
+    count = len(TABLES[table](RUN))
+    assert len(csv_rows(RUN, table=table)) == count
+    assert len(text_of(RUN, "jsonl", table=table).splitlines()) == count
+    parquet = pandas.read_parquet(io.BytesIO(export(RUN, "parquet", Choices(table=table)).content))
+    assert len(parquet) == count and list(parquet) == list(TABLES[table](RUN)[0])
+
+
+def test_a_frame_has_the_rows_of_the_table():
+    assert completions_frame(RUN).to_dict("records")[0]["sample_id"] == RUN.plan.requests[0].sample_id
+
+
+def test_json_lines_hold_every_text_as_it_was():
+    run = hostile_run([text for text in HOSTILE if len(text) < 5_000], judged=False)
+    rows = [json.loads(line) for line in text_of(run, "jsonl").split("\n") if line]
+    assert [row["completion"] for row in rows] == [run.outcomes[request.id].text for request in run.plan.requests]
+
+
+def test_parquet_without_pyarrow_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
+    with pytest.raises(MissingExtra) as raised:
+        export(RUN, "parquet")
+    assert raised.value.fix == "pip install 'evalharness[parquet]'"
+
+
+# --------------------------------------------------------------------------------------- spreadsheets
+
+FORMULAS = (
+    "=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", " =1", '"=1', "'=1", "＝1", "＋1", "－1", "＠1",
+    "\u200b=1", "\ufeff=1", "\x00=1", "a;=1", "a\t=1", "a\n=1", "a;  \"=1", "a\n- b", "=cmd|' /C calc'!A0",
+    "\t", "\tword", "\n\n\n", ";;=1", ";a;=1", "'", "''=1",
+)  # fmt: skip
+
+
+def places_where_a_cell_may_begin(cell):
+    """The text after the start, and after whatever a spreadsheet may take for the end of a cell."""
+    yield cell
+    for index, character in enumerate(cell):
+        if character in ";\t\r\n":
+            yield cell[index + 1 :]
+
+
+def begins_a_formula(text):
+    """As a spreadsheet that forgives blanks, quotes and what cannot be seen in front."""
+    for character in text:
+        if character in FORMULA:
+            return True
+        if character == "'" or not (character.isspace() or character in '"`‘’“”«»' or not character.isprintable()):
+            return False
+    return False
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_no_cell_begins_a_formula_however_it_is_split(text):
+    cell = inert(text)
+    assert not any(map(begins_a_formula, places_where_a_cell_may_begin(cell))), cell
+    assert original(cell) == text
+
+
+@given(st.text(alphabet="=+-@;\t\r\n'\" a1＝\u200b\x00", max_size=30))
+def test_every_cell_is_inert_and_can_be_undone(text):
+    cell = inert(text)
+    assert not any(map(begins_a_formula, places_where_a_cell_may_begin(cell)))
+    assert not cell.startswith(("\t", "\r", "\n"))
+    assert original(cell) == text
+
+
+@given(st.text(max_size=80))
+def test_any_text_comes_back(text):
+    assert original(inert(text)) == text
+
+
+@pytest.mark.parametrize("text", ["plain words", "3 - 2 = 1", "a, -b", "mail@example.org", "1;2", "don't"])
+def test_ordinary_text_is_left_alone(text):
+    assert inert(text) == text
+
+
+def test_a_cell_of_a_million_blanks_takes_no_time_that_grows_with_its_square():
+    text = "\n \t" * 350_000 + "="
+    assert original(inert(text)) == text
+
+
+def test_hostile_completions_ids_and_names_are_inert_in_the_whole_file():
+    run = hostile_run([*FORMULAS, *(text for text in HOSTILE if len(text) < 5_000)], judged=False)
+    for row in csv.reader(io.StringIO(text_of(run, "csv"), newline="")):
+        for cell in row:
+            numeric = cell.replace(".", "", 1).removeprefix("-").isdigit()
+            assert numeric or not any(map(begins_a_formula, places_where_a_cell_may_begin(cell))), cell
+
+
+def test_the_file_is_rfc_4180():
+    text = text_of(RUN, "csv")
+    header = text.split("\r\n", 1)[0]
+    assert text.endswith("\r\n") and header.startswith('"suite","sample_id"')
+
+
+# -------------------------------------------------------------------------------------------- markdown
+
+
+def test_the_summary_has_findings_differences_and_warnings():
+    text = text_of(RUN, "markdown")
+    assert text.startswith("# instruct against base\n")
+    for finding in RUN.compared.findings:
+        assert escaped(finding.sentence) in text
+    for warning in RUN.compared.warnings:
+        assert escaped(warning) in text
+
+
+def test_names_and_sentences_cannot_become_markup():
+    text = text_of(
+        hostile_run(["<script>alert(1)</script>", "[a](javascript:alert)", "|x|\n# y"], judged=False), "markdown"
+    )
+    assert "<script" not in text and "](" not in text and "\n# y" not in text
+
+
+# -------------------------------------------------------------------------------------- llm comparator
+
+
+def judged(run, preferred="candidate", **more):
+    pairs = {request.sample_id for request in run.plan.requests}
+    return replace(
+        run,
+        preferences=tuple(
+            Preference(
+                sample_id=one, baseline="base", candidate="instruct", source="judge", rater="judge",
+                preferred=preferred, explanation="because", **more,
+            )
+            for one in sorted(pairs)
+        ),
+    )  # fmt: skip
+
+
+def test_the_viewers_file_has_what_its_format_asks_for():
+    found = json.loads(text_of(REWARDED, "llm-comparator"))
+    assert set(found) == {"metadata", "models", "examples"}
+    assert found["models"] == [{"name": "instruct"}, {"name": "base"}]
+    schema = {one["name"] for one in found["metadata"]["custom_fields_schema"]}
+    for example in found["examples"]:
+        assert set(example) == {
+            "index", "input_text", "tags", "output_text_a", "output_text_b", "score", "individual_rater_scores",
+            "rationale_list", "custom_fields",
+        }  # fmt: skip
+        assert set(example["custom_fields"]) == schema
+        assert -1.5 <= example["score"] <= 1.5
+
+
+def test_a_positive_score_is_for_the_candidate():
+    found = json.loads(text_of(REWARDED, "llm-comparator"))
+    for example in found["examples"]:
+        longer = len(example["output_text_a"]) - len(example["output_text_b"])
+        assert (example["score"] > 0) == (longer > 0)
+
+
+def test_a_judge_is_shown_with_both_orders_and_its_reason():
+    run = judged(RUN, by_order=("candidate", "tie"))
+    example = json.loads(text_of(run, "llm-comparator", source="judge"))["examples"][0]
+    assert example["score"] == 0.75
+    assert [one["is_flipped"] for one in example["individual_rater_scores"]] == [True, False]
+    assert example["individual_rater_scores"][0]["rationale"] == "because"
+
+
+def test_pairs_without_a_verdict_stay_with_no_score():
+    run = judged(RUN)
+    run = replace(run, preferences=run.preferences[:1])
+    exported = export(run, "llm-comparator", Choices(source="judge"))
+    scores = [one["score"] for one in json.loads(exported.content)["examples"]]
+    assert scores.count(None) == len(scores) - 1 and "without a verdict" in exported.note
+
+
+# ---------------------------------------------------------------------------------------------- choices
+
+
+def test_a_choice_that_a_format_does_not_know_is_refused():
+    with pytest.raises(SharingError, match="--min-margin does nothing for csv"):
+        export(RUN, "csv", Choices(min_margin=1.0))
+
+
+def test_an_unknown_format_names_the_known_ones():
+    with pytest.raises(SharingError) as raised:
+        export(RUN, "xlsx")
+    assert all(name in raised.value.fix for name in FORMATS)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_writes_the_same_run_to_the_same_bytes(name):
+    assert export(REWARDED, name).content == export(rewarded(), name).content
+
+
+def test_scenes_have_what_the_tests_rely_on():
+    assert any(one.base is None for one in SCENES) and any(one.sample.kind == "continuation" for one in SCENES)

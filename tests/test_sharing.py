@@ -1,0 +1,165 @@
+"""What leaves a run directory and what comes back to it, by the commands."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+from report_run import make_run, many, rewarded
+
+from evalharness import pipeline, sharing
+from evalharness.cli import cli
+from evalharness.errors import SharingError, StoreError
+from evalharness.preferences import pairs_of
+from evalharness.records import Completion
+from evalharness.redact import redact
+from evalharness.report import render_html, unpack
+from evalharness.store import RunStore
+
+
+def written(run, path):
+    """The run as a directory."""
+    store = RunStore(path)
+    with store.lock(create=True):
+        store.start(run.manifest, run.plan, resume=False)
+        with store.appending() as outcomes:
+            for event in (*run.outcomes.values(), *run.notices):
+                outcomes.append(event)
+        store.write_scores(run.scores)
+    pipeline.recompare(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory):
+    return written(make_run(many(40)), tmp_path_factory.mktemp("runs") / "meadow-run")
+
+
+def invoke(*words):
+    return CliRunner().invoke(cli, [str(word) for word in words], catch_exceptions=False)
+
+
+def ratings(path, *preferred):
+    run = pipeline.load_run(path)
+    lines = (
+        {"run": run.compared.evidence_digest, "sample_id": pair.sample.id, "preferred": one, "rater": "somebody"}
+        for pair, one in zip(pairs_of(run), preferred, strict=False)
+    )
+    file = path.parent / "ratings.jsonl"
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return file
+
+
+# --------------------------------------------------------------------------------------------- ratings
+
+
+def test_imported_ratings_are_in_the_run_and_in_its_report(tmp_path):
+    path = written(make_run(), tmp_path / "run")
+    result = invoke("rate", "import", path, ratings(path, "candidate", "both bad", "baseline"))
+    assert result.exit_code == 0 and "3 ratings: 3 new, 0 changed, 0 known" in result.output
+    assert [one.preferred for one in pipeline.load_run(path).preferences] == ["candidate", "tie", "baseline"]
+    assert "somebody" in (path / "report.html").read_text()
+
+
+def test_importing_the_same_file_again_changes_nothing(tmp_path):
+    path = written(make_run(), tmp_path / "run")
+    file = ratings(path, "candidate", "tie")
+    invoke("rate", "import", path, file)
+    before = (path / "preferences.jsonl").read_bytes()
+    assert "0 new, 0 changed, 2 known" in invoke("rate", "import", path, file).output
+    assert (path / "preferences.jsonl").read_bytes() == before
+
+
+def test_ratings_of_a_run_whose_scores_changed_are_refused_and_nothing_is_stored(tmp_path):
+    path = written(make_run(), tmp_path / "run")
+    file = ratings(path, "candidate")
+    store = RunStore(path)
+    store.write_scores(store.read_scores()[:-1])
+    with pytest.raises((SharingError, StoreError)):
+        sharing.import_ratings(path, file)
+    assert not (path / "preferences.jsonl").exists()
+
+
+def test_one_wrong_line_stores_nothing(tmp_path):
+    path = written(make_run(), tmp_path / "run")
+    file = ratings(path, "candidate", "nobody")
+    with pytest.raises(SharingError, match=r"ratings\.jsonl:2"):
+        sharing.import_ratings(path, file)
+    assert not (path / "preferences.jsonl").exists()
+
+
+# ------------------------------------------------------------------------------------------------ reports
+
+
+def test_a_redacted_report_is_written_beside_the_runs_own(directory, tmp_path):
+    out = tmp_path / "out.html"
+    assert invoke("report", directory, "--redact", "completions,identity", "--out", out).exit_code == 0
+    text = out.read_text()
+    run = pipeline.load_run(directory)
+    # A base that repeats its prompt wrote what may stay: the prompts do.
+    prompts = "".join(sample.prompt for sample in run.plan.samples.values())
+    texts = {one.text for one in run.outcomes.values() if isinstance(one, Completion) and len(one.text) > 40}
+    assert not any(one in text for one in texts if one not in prompts)
+    assert "meadow" not in text and "This report was redacted" in text
+
+
+def test_redaction_needs_a_file_of_its_own(directory):
+    result = CliRunner().invoke(cli, ["report", str(directory), "--redact", "harmful"])
+    assert "--out FILE" in result.exception.fix
+
+
+def test_a_file_that_still_says_too_much_is_deleted(directory, tmp_path):
+    out, run = tmp_path / "out.html", pipeline.load_run(directory)
+    redacted = redact(run, ("completions",))
+    out.write_text(render_html(redacted.run))
+    sharing.delete_if_leaking(out, redacted)
+    with out.open("a") as page:
+        page.write(next(one.text for one in run.outcomes.values() if isinstance(one, Completion)))
+    with pytest.raises(SharingError, match="was deleted"):
+        sharing.delete_if_leaking(out, redacted)
+    assert not out.exists()
+
+
+def test_an_excerpt_shows_some_of_every_category_and_all_numbers(directory, tmp_path):
+    out = tmp_path / "out.html"
+    invoke("report", directory, "--samples", "12", "--out", out)
+    run, text = pipeline.load_run(directory), out.read_text().replace("\xa0", " ")
+    shown = unpack(text)["samples"]
+    assert len(shown) == 12 and "An excerpt: 12 of 40 samples" in text and "40 samples" in text
+    all_categories = {sample.category for sample in run.plan.samples.values()}
+    assert {unpack(text)["categories"][one["category"]] for one in shown} == all_categories
+    evidence = [one for finding in run.compared.findings for one in finding.sample_ids]
+    assert len({one["id"] for one in shown} & set(evidence)) >= 6
+
+
+def test_an_excerpt_can_be_redacted(directory, tmp_path):
+    out = tmp_path / "out.html"
+    invoke("report", directory, "--samples", "5", "--redact", "prompts", "--out", out)
+    assert [one["id"].startswith("sample-") for one in unpack(out.read_text())["samples"]] == [True] * 5
+
+
+def test_a_report_to_pass_on_leaves_the_run_as_it_was(directory, tmp_path):
+    before = {path.name: path.read_bytes() for path in directory.iterdir()}
+    sharing.share(directory, tmp_path / "out.html", profiles=("harmful", "identity"), samples=3)
+    assert {path.name: path.read_bytes() for path in directory.iterdir()} == before
+
+
+def test_a_place_that_cannot_be_written_is_named(directory, tmp_path):
+    with pytest.raises(SharingError, match="--out"):
+        sharing.share(directory, tmp_path / "no folder" / "out.html")
+
+
+# ------------------------------------------------------------------------------------------------ exports
+
+
+def test_an_export_goes_to_stdout_or_into_a_folder(directory, tmp_path):
+    printed = invoke("export", directory, "--format", "csv", "--table", "scores")
+    invoke("export", directory, "--format", "csv", "--table", "scores", "--out", tmp_path)
+    assert (tmp_path / "meadow-run-scores.csv").read_bytes() == printed.stdout_bytes
+
+
+def test_training_pairs_are_written_with_what_was_left_out(tmp_path):
+    path = written(rewarded(), tmp_path / "run")
+    result = invoke("export", path, "--format", "trl", "--plain", "--out", tmp_path / "pairs.jsonl")
+    assert result.exit_code == 0 and "left out" in result.stderr
+    rows = [json.loads(line) for line in (tmp_path / "pairs.jsonl").read_text().splitlines()]
+    assert rows and {"prompt", "chosen", "rejected", "margin", "source"} <= set(rows[0])
