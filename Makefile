@@ -46,6 +46,10 @@ bench: $(VENV)/ready ## Run the benchmarks and print their ratios
 	$(BIN)/python benchmarks/generate.py --endless
 	$(BIN)/python benchmarks/batch_invariance.py
 	$(BIN)/python benchmarks/ollama_clients.py
+	$(BIN)/python benchmarks/scorers.py
+	$(BIN)/python benchmarks/comparison.py
+	$(BIN)/python benchmarks/report.py
+	$(BIN)/python benchmarks/reward.py
 
 validate: $(VENV)/ready ## Measure the scorers against people, on DATA (default ../shared/data)
 	$(BIN)/python benchmarks/validate_scorers.py --data $(DATA)
