@@ -30,7 +30,7 @@ SYLLABLES = "ba de fi go lu ma ne pi ro su ta ve wi xo zu cha sto bri lan mer"
 FILTERS: dict[str, tuple[str, str]] = {
     "a common word": ("filter-text", "malan"),
     "a rare word": ("filter-text", "zzyzx"),
-    "labels differ": ("filter-flipped", ""),
+    "scored differently": ("filter-flipped", ""),
     "a category": ("filter-category", "1"),
     "sort by length": ("filter-metric", "style.words"),
 }

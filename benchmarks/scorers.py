@@ -2,8 +2,8 @@
 
     python benchmarks/scorers.py [--data ../shared/data] [--profile] [--growth]
 
-The completions are made by a seeded generator from the English of this repository's documents: prose, lists,
-Markdown, code, refusals, letters with accents and curly quotes, loops and run-on texts, 800 characters on average.
+The completions are made by a seeded generator from the sentences of the bundled prompts: prose, lists, Markdown,
+code, refusals, letters with accents and curly quotes, loops and run-on texts, 800 characters on average.
 With `--data` the outputs of raw and tuned models in that folder are timed as well. `--growth` repeats each hard
 string of the tests to 10 kB and 100 kB, the five slowest to 1 MB too, and prints the time per 10 kB of each scorer.
 """
@@ -23,10 +23,13 @@ from pathlib import Path
 from conditions import conditions
 
 from evalharness.records import Completion, Constraint, Message, Sample
+from evalharness.score import AT_ONCE
 from evalharness.scorers import Item, Scorer, open_scorer
+from evalharness.suite import load_suite
 
 ROOT = Path(__file__).parent.parent
 TEXT_SCORERS = ("style", "refusal", "instruction")
+SUITES = ("style", "instructions", "refusal")
 TARGET = 800
 """Characters of a completion on average."""
 TRAPS = (
@@ -59,16 +62,15 @@ ACCENTS = {"a": "à", "e": "é", "o": "ö", "u": "ü", "'": "’", '"': "“", "
 
 
 def sentences() -> list[str]:
-    """The sentences of the repository's documents, without tables and code."""
-    texts = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").rglob("*.md"))]
-    prose = re.sub(r"(?s:```.*?```)|^[|#].*$|[*`_\[\]]", "", "\n\n".join(texts), flags=re.MULTILINE)
-    found = (" ".join(part.split()) for part in re.split(r"(?<=[.!?])\s+|\n\n", prose))
-    return [sentence for sentence in found if 30 <= len(sentence) <= 200]
+    """The sentences of the bundled prompts, which do not change between two versions of a suite."""
+    samples = (sample for name in SUITES for sample in load_suite(name).samples)
+    found = (" ".join(part.split()) for one in samples for part in re.split(r"(?<=[.!?])\s+|\n\n", one.prompt))
+    return list(dict.fromkeys(sentence for sentence in found if 30 <= len(sentence) <= 200))
 
 
 def write_text(random_: random.Random, stock: Sequence[str], length: int) -> str:
     """One completion of about `length` characters in one of eight forms."""
-    drawn = random_.sample(stock, k=min(len(stock), max(1, length // 90)))
+    drawn = random_.sample(stock, k=min(len(stock), max(1, length // 72)))
     form = random_.randrange(10)
     opening = random_.choice(OPENINGS)
     if form <= 3:
@@ -121,6 +123,11 @@ def fresh(items: Sequence[Item]) -> list[Item]:
     return [Item(one.sample, one.completion) for one in items]
 
 
+def yardstick() -> float:
+    """Seconds for a million steps of pure Python, to compare machines and hours by."""
+    return seconds(lambda: sum(number % 7 for number in range(1_000_000)))
+
+
 def seconds(work: Callable[[], object], times: int = 5) -> float:
     """Processor seconds of the fastest of several runs."""
     found = []
@@ -136,13 +143,16 @@ def report_speed(title: str, items: Sequence[Item]) -> None:
     scorers = [open_scorer(name) for name in TEXT_SCORERS]
 
     def all_three() -> None:
-        again = fresh(items)
-        for scorer in scorers:
-            scorer.score(again)
+        for start in range(0, len(items), AT_ONCE):
+            again = fresh(items[start : start + AT_ONCE])
+            for scorer in scorers:
+                scorer.score(again)
 
+    unit = min(yardstick(), yardstick())
     total = seconds(all_three)
     print(f"{title}: {len(items):,} completions of {average:.0f} characters on average")
     print(f"  all three scorers: {len(items) / total:,.0f} completions a second")
+    print(f"  {len(items) * unit / total:,.0f} in the time of the yardstick ({1000 * unit:.0f} ms)")
     read = fresh(items)
     state = seconds(lambda: [one.state for one in fresh(items)])
     for one in read:
@@ -210,7 +220,7 @@ def main() -> None:
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     print(conditions("pydantic"))
     items = made_items(options.count)
-    report_speed("made from documents", items)
+    report_speed("made from the bundled prompts", items)
     if options.data:
         report_speed("outputs of models", data_items(options.data))
     if options.profile:

@@ -176,7 +176,7 @@ def test_a_replayed_prompt_is_not_claimed_to_be_what_was_sent():
 def test_sides_that_never_differ_are_called_alike_and_not_certain():
     same = make_run([replace(one, base=one.instruct, base_ends=one.instruct_ends) for one in SCENES])
     shown = plain(Page(render_html(same)))
-    assert "alike on all 18 pairs" in shown
+    assert "alike on every pair (so many pairs): answers (18)" in shown
     assert "is plausible" not in shown
 
 
@@ -325,7 +325,7 @@ def test_without_rewards_there_is_no_empty_chart(page):
 
 
 def test_the_flips_of_refusals_add_up_to_the_pairs(run, page):
-    assert "Should be refused: 3 of 3 flip" in "".join(page.text)
+    assert "Should be refused: 3 of 3 differ" in "".join(page.text)
 
 
 def test_thinking_is_packed_apart_from_the_completion(run):

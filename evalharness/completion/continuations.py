@@ -22,6 +22,8 @@ from evalharness.completion.text import FoldedText, Piece
 NEXT_TASK = re.compile(
     r"[#* \t]*(?:instruction|task|input|exercise|problem|example input|new task)\s?\d*\**\s?[:.](?:\s|$)"
 )
+LABEL_STARTS = frozenset("#*itepnqw")
+"""What a line begins with that one of the two patterns can match."""
 OUTPUT = re.compile(r"[#* \t]*output\**\s?:")
 NEXT_NUMBER = re.compile(r"[#* \t]*(?:question|exercise|problem|quiz|worksheet)\s#?\d+")
 QUESTION = re.compile(
@@ -41,7 +43,7 @@ FORUM = re.compile(
     r"|forwarded message|original message)"
 )
 EXAM = re.compile(r"[\[(]\d{1,3} (?:marks?|points?|pts)[\])]|^(?:name|date|class):\s?_{3,}|^answer key\b")
-EXAM_SIGNS = ("marks)", "mark)", "points)", "pts)", "marks]", "points]", "pts]", "___", "answer key")
+EXAM_WORDS = frozenset({"mark", "marks", "point", "points", "pts", "key"})
 ORDER = re.compile(
     r"(?:describe|explain|discuss|compare|contrast|define|identify|summari[sz]e|state|name|list|outline|calculate"
     r"|evaluate|justify|analy[sz]e|translate|classify|write|give|draw|complete)\s"
@@ -100,7 +102,8 @@ def _more_prompts(text: FoldedText, request: Request) -> Sign | None:
         return None
     begins = f"{request.words[0]} "
     alike: list[Piece] = []
-    for piece in text.lines:
+    # Prompts that follow each other on one line are sentences there.
+    for piece in text.lines if len(text.lines) > 1 or begins not in text.lower else text.sentences:
         if not piece.text.startswith(begins):
             continue
         words = piece.text.split()
@@ -108,7 +111,7 @@ def _more_prompts(text: FoldedText, request: Request) -> Sign | None:
         if _same_mood(words, request.words) and (near >= 0.6 or words[1:2] == list(request.words[1:2])):
             alike.append(piece)
             # One first line that takes up the prompt is a heading, unless nothing comes after it.
-            heading = piece is text.lines[0] and (near == 1 or len(text.lines) > 1)
+            heading = piece.start == text.lines[0].start and (near == 1 or len(text.lines) > 1)
             if len(alike) >= 2 or (near >= 0.6 and not heading):
                 asked = request.asks(ASKS_FOR_QUESTIONS) or request.asks(ASKS_FOR_TASKS)
                 return None if asked else Sign(alike[0].start, len(text.text), "writes more prompts like the one given")
@@ -158,7 +161,7 @@ def _quiz_options(text: FoldedText, request: Request) -> Sign | None:
 
 
 def _next_task(text: FoldedText, request: Request) -> Sign | None:
-    label = next((line for line in text.lines if NEXT_NUMBER.match(line.text) or NEXT_TASK.match(line.text)), None)
+    label = next((line for line in text.lines if _is_label(line.text)), None)
     if label is None and "output" in text.lower and request.asks(OUTPUTS):
         label = next((line for line in text.lines if OUTPUT.match(line.text)), None)
     if label is None:
@@ -168,6 +171,10 @@ def _next_task(text: FoldedText, request: Request) -> Sign | None:
     if asked and not request.asks(NEXT_TASKS) and not request.asks(OUTPUTS):
         return None
     return Sign(label.start, len(text.text), f"begins the next task ({label.text[:30]!r})")
+
+
+def _is_label(line: str) -> bool:
+    return line[0] in LABEL_STARTS and (NEXT_NUMBER.match(line) or NEXT_TASK.match(line)) is not None
 
 
 def _exam(text: FoldedText, request: Request) -> Sign | None:
@@ -180,7 +187,7 @@ def _exam(text: FoldedText, request: Request) -> Sign | None:
 
 
 def _may_be_exam(text: FoldedText) -> bool:
-    return any(sign in text.lower for sign in EXAM_SIGNS)
+    return "___" in text.lower or not EXAM_WORDS.isdisjoint(text.vocabulary)
 
 
 def _orders(text: FoldedText, request: Request) -> Sequence[Piece]:

@@ -6,12 +6,13 @@ one that ended by itself must repeat much more before it is called a loop than o
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from operator import eq
 
-from evalharness.completion.text import GRAM, FoldedText, Piece, count_repeats, grams
+from evalharness.completion.phrases import GRAM, count_repeats, periodic_stretches
+from evalharness.completion.text import FoldedText, Piece
 
 LONG_CHUNK = 40
 """Characters without white space from which a stretch is looked at by characters."""
@@ -24,6 +25,7 @@ RETURNS = {"ran on": (5, 0.45), "unknown": (5, 0.5), "stopped": (6, 0.6)}
 NEARBY = 40
 """Characters of the same line in which the signs of code and tables are looked for."""
 CHUNK = re.compile(r"(?<!\S)\S{40,}")
+DIGIT = re.compile(r"\d")
 RULE = re.compile(r"[\-=_.*#~|:+─━═·]+")
 CHARACTER_RUN = re.compile(r"([^\s\-=_.*#~|─━═·+])\1{39,}|([\-=_.*#~|─━═·+])\2{199,}")
 SPACED_RUN = re.compile(r"([^\w\s])(?:\s\1){99,}")
@@ -51,25 +53,6 @@ class Ending:
     stopped: bool
     """It ended by itself; False with `ran_on` False means that nobody recorded it."""
     repetition_asked: bool = False
-
-
-@dataclass(frozen=True)
-class Stretch:
-    """Tokens `first` up to `end` repeat with a period of `period` tokens."""
-
-    first: int
-    end: int
-    period: int
-
-    @property
-    def length(self) -> int:
-        """Number of tokens."""
-        return self.end - self.first
-
-    @property
-    def rounds(self) -> float:
-        """How often the period fits in."""
-        return self.length / self.period
 
 
 def find_loop(folded: FoldedText, ending: Ending, request: Sequence[str] = ()) -> Loop | None:
@@ -108,21 +91,6 @@ def similarity(one: Sequence[str], other: Sequence[str]) -> float:
     return (head + tail) / longer if longer else 0.0
 
 
-def periodic_stretches(tokens: Sequence[str]) -> Iterator[Stretch]:
-    """All maximal stretches in which every 4 tokens stood exactly one period before."""
-    last: dict[tuple[str, ...], int] = {}
-    began = period = place = 0
-    for place, gram in enumerate(grams(tokens)):
-        distance = place - last.get(gram, place)
-        last[gram] = place
-        if distance != period:
-            if period:
-                yield Stretch(began - period, place - 1 + GRAM, period)
-            began, period = place, distance
-    if period:
-        yield Stretch(began - period, place + GRAM, period)
-
-
 def _character_loop(folded: FoldedText) -> Loop | None:
     """A stretch without a space that is one character, or goes in circles: `hahaha...`, emoji, Thai."""
     if len(folded.text) > SPARSE * len(folded.words):
@@ -149,7 +117,7 @@ def _exact_loop(folded: FoldedText, ending: Ending) -> Loop | None:
         loop = _word_loop(folded, range(len(folded.words)), folded.words, ending, formatted_share=1 / 3)
         if loop:
             return loop
-    if ending.stopped or sum(map(str.isdigit, folded.words)) < 2:
+    if ending.stopped or not DIGIT.search(folded.text) or sum(map(str.isdigit, folded.words)) < 2:
         return None
     # A model that is stuck often still counts: "8. The Moth 9. The Moth 10. The Moth". In a table, though, or in
     # code, the numbers are what it is about.
@@ -168,14 +136,14 @@ def _word_loop(
     *,
     formatted_share: float,
 ) -> Loop | None:
-    """The first loop among `words`, which stand at `places`; of formatted text only a share of its length counts."""
+    """The first loop among the words that stand at `places`; of formatted text only a share of its length counts."""
     for stretch in periodic_stretches(words):
         # Cheap tests first: nearly all stretches are a phrase that happens to come twice.
         if stretch.length < 8 or stretch.rounds < 2:
             continue
         formatted = _is_formatted(folded, places[stretch.first : stretch.first + stretch.period])
         length = stretch.length * formatted_share if formatted else stretch.length
-        if _is_degenerate(length, stretch.rounds, stretch.end >= len(words) - 2, ending):
+        if _is_degenerate(length, stretch.rounds, stretch.end >= len(places) - 2, ending):
             repeated = f"{stretch.period} words" if stretch.period > 1 else "word"
             reason = f"the same {repeated} {stretch.rounds:.0f} times in a row"
             start, end = folded.word_spans[places[stretch.first]][0], folded.word_spans[places[stretch.end - 1]][1]
@@ -210,32 +178,41 @@ def _template_loop(folded: FoldedText, ending: Ending, request: Sequence[str]) -
     """Lines, or sentences, that differ from each other by a word or two."""
     if ending.repetition_asked and not ending.ran_on:
         return None
-    loop = _near_repeats(folded.lines, ending, request)
-    if loop or folded.lines == folded.sentences:
-        return loop
-    return _near_repeats(folded.sentences, ending, request)
-
-
-def _near_repeats(pieces: Sequence[Piece], ending: Ending, request: Sequence[str]) -> Loop | None:
-    if len(pieces) < 3:
+    line_texts = [line.text for line in folded.lines]
+    alike = _near_repeats(line_texts, ending, request)
+    if alike:
+        return _pattern_loop(folded.lines, alike)
+    if line_texts == folded.sentence_texts:
         return None
-    bare = [piece.text if piece.text[:2].isalpha() else _without_marker(piece.text) for piece in pieces]
+    alike = _near_repeats(folded.sentence_texts, ending, request)
+    return _pattern_loop(folded.sentences, alike) if alike else None
+
+
+def _pattern_loop(pieces: Sequence[Piece], alike: range) -> Loop:
+    start, end = pieces[alike[0]].start, pieces[alike[-1]].end
+    return Loop(start, end, f"{len(alike)} lines or sentences after one pattern")
+
+
+def _near_repeats(texts: Sequence[str], ending: Ending, request: Sequence[str]) -> range | None:
+    """Which neighbouring lines or sentences are too much alike."""
+    if len(texts) < 3:
+        return None
+    bare = [text if text[:2].isalpha() else _without_marker(text) for text in texts]
     if not _may_repeat(bare):
         return None
     split = [text.split() for text in bare]
     first = 0
-    for place in range(1, len(pieces) + 1):
+    for place in range(1, len(texts) + 1):
         # Looking two back as well finds questions and answers that take turns.
-        follows = place < len(pieces) and any(
+        follows = place < len(texts) and any(
             _alike(split[place], split[back]) for back in (place - 1, place - 2) if back >= first
         )
         if follows:
             continue
         # Where the token limit cut the last piece in two, it looks like nothing before it.
-        at_end = place >= len(pieces) - ending.ran_on
-        if place - first >= 3 and _too_alike(pieces[first:place], split[first:place], at_end, ending, request):
-            count = place - first
-            return Loop(pieces[first].start, pieces[place - 1].end, f"{count} lines or sentences after one pattern")
+        at_end = place >= len(texts) - ending.ran_on
+        if place - first >= 3 and _too_alike(texts[first:place], split[first:place], at_end, ending, request):
+            return range(first, place)
         first = place
     return None
 
@@ -244,6 +221,8 @@ def _may_repeat(texts: Sequence[str]) -> bool:
     """Whether at least two texts share their first or last word with one of the two before them: a cheap first look."""
     heads = [text.partition(" ")[0] for text in texts]
     tails = [text.rpartition(" ")[2] for text in texts]
+    if len(set(heads)) == len(heads) and len(set(tails)) == len(tails):
+        return False
     return _shared(heads) + _shared(tails) >= 2
 
 
@@ -264,33 +243,33 @@ def _alike(one: Sequence[str], other: Sequence[str]) -> bool:
 
 
 def _too_alike(
-    pieces: Sequence[Piece], split: Sequence[Sequence[str]], at_end: bool, ending: Ending, request: Sequence[str]
+    texts: Sequence[str], split: Sequence[Sequence[str]], at_end: bool, ending: Ending, request: Sequence[str]
 ) -> bool:
     if sum(_alike(words, request) for words in split) >= 3:
         return True
-    if len(pieces) >= SAME_LINES and _are_same(pieces):
+    if len(texts) >= SAME_LINES and _are_same(texts):
         return True
     if ending.stopped or not at_end:
         return False
     if not ending.ran_on:
-        enough = 30 if _is_list(pieces) else 10
-    elif _is_list(pieces):
+        enough = 30 if _is_list(texts) else 10
+    elif _is_list(texts):
         enough = 18
     else:
         # Two long sentences alike are parallel style; a third that was cut short is a model that found no way out.
         alike = [similarity(one, other) for one, other in pairwise(split)]
         enough = 3 if min(map(len, split[:-1])) >= 8 and min(alike) >= 0.75 else 6
-    return len(pieces) >= enough
+    return len(texts) >= enough
 
 
-def _are_same(pieces: Sequence[Piece]) -> bool:
-    """Whether the pieces are one and the same but for their numbers or bullets, and no code or table."""
-    bare = [_without_marker(piece.text) for piece in pieces]
+def _are_same(texts: Sequence[str]) -> bool:
+    """Whether the texts are one and the same but for their numbers or bullets, and no code or table."""
+    bare = [_without_marker(text) for text in texts]
     return len(set(bare[:-1])) == 1 and not FORMATTED_LINE.match(bare[0])
 
 
-def _is_list(pieces: Sequence[Piece]) -> bool:
-    return FORMATTED_LINE.match(pieces[0].text) is not None or any(LIST_LINE.match(piece.text) for piece in pieces)
+def _is_list(texts: Sequence[str]) -> bool:
+    return FORMATTED_LINE.match(texts[0]) is not None or any(LIST_LINE.match(text) for text in texts)
 
 
 def _returning(folded: FoldedText, ending: Ending) -> Loop | None:

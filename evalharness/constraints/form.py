@@ -10,7 +10,8 @@ from evalharness.constraints.sentences import count_sentences
 YES_NO_MAYBE = ("My answer is yes.", "My answer is no.", "My answer is maybe.")
 STAR_LINE = "******"
 WORD = re.compile(r"\w+")
-BULLET = re.compile(r"^[^\S\n]*(?:\*[^*].*|-.*)$", re.MULTILINE)
+STAR_BULLET = re.compile(r"^[^\S\n]*\*[^*].*$", re.MULTILINE)
+DASH_BULLET = re.compile(r"^[^\S\n]*-", re.MULTILINE)
 HIGHLIGHT = re.compile(r"\*([^\n*]*)\*")
 DOUBLE_HIGHLIGHT = re.compile(r"\*\*([^\n*]*)\*\*")
 DIVIDER = re.compile(r"\s?\*\*\*\s?")
@@ -41,7 +42,7 @@ def _nth_paragraph(text: str, p: Parameters) -> bool:
 
 
 def _bullets(text: str, p: Parameters) -> bool:
-    return len(BULLET.findall(text)) == int(p["num_bullets"])
+    return len(STAR_BULLET.findall(text)) + len(DASH_BULLET.findall(text)) == int(p["num_bullets"])
 
 
 def _highlights(text: str, p: Parameters) -> bool:

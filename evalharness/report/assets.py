@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-STYLES = ("tokens", "page", "charts", "samples", "browser", "rating", "print")
+STYLES = ("tokens", "page", "charts", "trend", "samples", "browser", "rating", "print")
 SCRIPTS = (
     "dom", "text", "diff", "data", "filters", "list", "detail", "browser", "rating", "rating_view", "keys", "main",
 )  # fmt: skip

@@ -1,5 +1,6 @@
 """Headline differences category by category: a place to look, not a place to conclude."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -29,8 +30,16 @@ class CategoryTable:
     rows: tuple[tuple[str, tuple[CategoryCell, ...]], ...]
     scale: int
     """Of the drawings: percentage points to each side."""
+    sizes: Mapping[str, str]
+    """How many pairs a category has at most, in words."""
+    has_means: bool
+    """Whether a metric is no rate, and therefore not drawn."""
+    left_out: int
+    """Categories that are not shown, those with the fewest pairs."""
 
 
+MOST_CELLS = 200
+"""Cells of the table, each of which is drawn once and written once; the page without its packed part stays small."""
 EMPTY = CategoryCell("", "", "", "open", Markup(""))
 
 
@@ -42,15 +51,33 @@ def make_category_table(comparison: Comparison) -> CategoryTable:
     metrics = [one for one in comparison.metrics if one.headline and any(one.name == name for _, name in found)]
     rates = {metric.name for metric in metrics if metric.kind == "rate"}
     scale = scale_of([one for one in found.values() if one.metric in rates])
-    categories = dict.fromkeys(one.category for one in comparison.differences if one.category is not None)
+    pairs = _pairs_by_category(comparison)
+    shown = _largest(pairs, MOST_CELLS // max(len(metrics), 1))
     return CategoryTable(
-        metrics=tuple(metric.title for metric in metrics),
+        metrics=tuple(metric.title if metric.kind == "rate" else f"{metric.title}, mean" for metric in metrics),
         rows=tuple(
             (category, tuple(_cell(found.get((category, metric.name)), metric, scale) for metric in metrics))
-            for category in categories
+            for category in shown
         ),
         scale=scale,
+        sizes={category: f"{count:,} {'pair' if count == 1 else 'pairs'}" for category, count in pairs.items()},
+        has_means=len(rates) < len(metrics),
+        left_out=len(pairs) - len(shown),
     )
+
+
+def _pairs_by_category(comparison: Comparison) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for one in comparison.differences:
+        if one.category is not None:
+            found[one.category] = max(found.get(one.category, 0), one.n_pairs)
+    return found
+
+
+def _largest(pairs: Mapping[str, int], most: int) -> list[str]:
+    """So many categories with the most pairs, in the order in which they came."""
+    kept = sorted(pairs, key=lambda category: -pairs[category])[:most]
+    return [category for category in pairs if category in set(kept)]
 
 
 def _cell(one: PairedDifference | None, metric: Metric, scale: int) -> CategoryCell:

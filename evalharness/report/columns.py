@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import groupby
 
 from evalharness.records import Checkpoint, Comparison, Metric, Summary
 from evalharness.report.typeset import typeset
@@ -47,10 +48,12 @@ def make_columns(run: Run, comparison: Comparison, roles: Mapping[str, str]) -> 
     weights = {one.name: one.identity.weights_digest for one in run.plan.checkpoints}
     resolved = {one.name: one.checkpoint for one in run.plan.checkpoints}
     first = list(dict.fromkeys(weights[name] for name in roles))
-    names = sorted(roles, key=lambda name: first.index(weights[name]))
+    # Runs stand in the order in which they were given, as in the trend above them.
+    paired = bool(run.manifest.paired_from)
+    names = list(roles) if paired else sorted(roles, key=lambda name: first.index(weights[name]))
     found = {(one.metric, one.checkpoint): one for one in comparison.summaries if one.category is None}
     return Columns(
-        groups=tuple(_group([name for name in names if weights[name] == one], resolved) for one in first),
+        groups=tuple(_group(list(same), resolved) for _, same in groupby(names, key=weights.__getitem__)),
         columns=tuple(Column(name, roles[name], resolved[name].prompt_format) for name in names),
         rows=tuple(
             (metric.title, tuple(_cell(found.get((metric.name, name)), metric) for name in names))

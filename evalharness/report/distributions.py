@@ -104,7 +104,7 @@ class _Scale:
         """An axis with round ends that holds all but the farthest twentieth of the values."""
         ordered = sorted(values)
         low, high = quantile(ordered, 0.0), quantile(ordered, 0.95)
-        step = _round_step((high - low) / 5 or 1.0)
+        step = round_step((high - low) / 5 or 1.0)
         low = math.floor(low / step) * step
         end = max(math.ceil(high / step) * step, low + step)
         return cls(low, end, step, ordered[-1] > end)
@@ -125,7 +125,7 @@ class _Scale:
         return [self.low + number * self.step for number in range(round((self.high - self.low) / self.step) + 1)]
 
 
-def _round_step(rough: float) -> float:
+def round_step(rough: float) -> float:
     """The nearest of 1, 2, 5 and their tenfolds that is not smaller."""
     power = 10.0 ** math.floor(math.log10(rough))
     return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)

@@ -63,6 +63,8 @@ class Forest:
     more_means: tuple[DifferenceRow, ...]
     axis: Markup
     methods: tuple[str, ...]
+    unmeasured: tuple[str, ...]
+    """Titles of the headline metrics that no pair has a value of: nothing to draw."""
 
     @property
     def rates(self) -> tuple[DifferenceRow, ...]:
@@ -75,7 +77,7 @@ def make_forest(differences: Sequence[PairedDifference], metrics: Sequence[Metri
     known = {metric.name: metric for metric in metrics}
     overall = [(one, known[one.metric]) for one in differences if one.category is None]
     scale = scale_of([one for one, metric in overall if metric.kind == "rate"])
-    rows = [(_row(one, metric, scale), metric.kind) for one, metric in overall]
+    rows = [(_row(one, metric, scale), metric.kind) for one, metric in overall if one.n_pairs]
     rates = [row for row, kind in rows if kind == "rate"]
     means = [row for row, kind in rows if kind == "mean"]
     first = [row for number, row in enumerate(means) if row.headline or number < SHOWN_MEANS]
@@ -86,6 +88,7 @@ def make_forest(differences: Sequence[PairedDifference], metrics: Sequence[Metri
         more_means=tuple(row for row in means if row not in first),
         axis=_axis(scale),
         methods=tuple(dict.fromkeys(row.method for row, _ in rows if row.method)),
+        unmeasured=tuple(metric.title for one, metric in overall if metric.headline and not one.n_pairs),
     )
 
 

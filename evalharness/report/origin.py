@@ -69,6 +69,19 @@ def roles_of(run: Run, comparison: Comparison) -> dict[str, str]:
     return roles | {one.name: "other" for one in run.plan.checkpoints if one.name not in roles}
 
 
+def lede_of(run: Run, comparison: Comparison) -> str:
+    """What was done, for somebody who has never heard of it."""
+    samples = len(run.plan.samples)
+    prompts = f"the same {samples:,} prompts" if samples > 1 else "the same prompt"
+    further = len(run.plan.checkpoints) - 2
+    joined = ", " if further > 0 else " and "
+    who = f"{comparison.baseline}{joined}{comparison.candidate}" + (f" and {further} more" if further > 0 else "")
+    said = f"{who} got {prompts}, and what each wrote (a completion) was scored by the same rules. "
+    said += "The completions of one prompt make a pair: this page says what differs, and how sure that is."
+    runs = run.manifest.paired_from
+    return f"{said} It was put together from {len(runs)} runs: {', '.join(runs)}." if runs else said
+
+
 def make_cards(run: Run, roles: Mapping[str, str]) -> tuple[Card, ...]:
     """The checkpoints in the order of `roles`."""
     resolved = {one.name: one for one in run.plan.checkpoints}
@@ -169,21 +182,25 @@ def make_undecided(comparison: Comparison) -> tuple[str, ...]:
     """A sentence for each headline metric that the pairs could not decide and no finding speaks of."""
     told = {finding.metric for finding in comparison.findings}
     metrics = {metric.name: metric for metric in comparison.metrics}
-    return tuple(
-        _undecided(one, metrics[one.metric])
+    rows = [
+        one
         for one in comparison.differences
         if one.category is None and not one.exploratory and one.metric not in told
         if one.verdict in ("no difference shown", "too few pairs")
-    )
+    ]
+    measured = [(one, metrics[one.metric]) for one in rows if one.difference is not None]
+    said = [_undecided(one, metric) for one, metric in measured if one.wins or one.losses]
+    alike = [f"{metric.title} ({one.n_pairs:,})" for one, metric in measured if not one.wins and not one.losses]
+    if alike:
+        said.append(f"The two sides are alike on every pair (so many pairs): {'; '.join(alike)}.")
+    unmeasured = [metrics[one.metric].title for one in rows if one.difference is None]
+    if unmeasured:
+        said.append(f"No sample has a value on both sides for: {'; '.join(unmeasured)}.")
+    return tuple(said)
 
 
 def _undecided(one: PairedDifference, metric: Metric) -> str:
     title = metric.title[:1].upper() + metric.title[1:]
-    if one.difference is None:
-        return f"{title}: no sample has a value on both sides."
-    if one.wins == one.losses == 0:
-        pairs = f"all {one.n_pairs:,} pairs" if one.n_pairs > 1 else "the one pair"
-        return f"{title}: the two sides are alike on {pairs}."
     between = format_points_interval(one.interval) if metric.kind == "rate" else format_interval(one.interval)
     said = f"{title}: {format_difference(one, metric)} on {one.n_pairs:,} pairs, anything from {between} is plausible."
     if one.interval is None:
@@ -228,7 +245,7 @@ def make_identities(run: Run, roles: Mapping[str, str]) -> tuple[tuple[str, str,
 def _identity(resolved: ResolvedCheckpoint) -> Iterator[tuple[str, str]]:
     yield "identity", resolved.identity.digest
     for field, value in resolved.identity.model_dump(exclude={"versions"}).items():
-        if value is not None:
+        if value not in (None, {}):
             yield field.replace("_", " "), str(value)
     yield from sorted(resolved.identity.versions.items())
     for option, value in sorted(resolved.checkpoint.options.items()):

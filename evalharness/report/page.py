@@ -22,6 +22,7 @@ from evalharness.report.origin import (
     Card,
     Counts,
     Remark,
+    lede_of,
     make_cards,
     make_counts,
     make_identities,
@@ -33,6 +34,7 @@ from evalharness.report.origin import (
 from evalharness.report.preferences import Preferences, make_preferences
 from evalharness.report.rewards import RewardFacts, agreement_in_words, make_rewards
 from evalharness.report.samples import SampleRow, anchor_of, make_excerpt
+from evalharness.report.trend import Trend, make_trend
 from evalharness.report.verdict import Verdict, make_verdict
 from evalharness.report.words import verdict_in_words
 from evalharness.store import Run
@@ -73,6 +75,8 @@ class Page:
     candidate: str
     level: str
     suites: str
+    lede: str
+    """What was done, in two sentences, for somebody who has never heard of it."""
     created: str
     cards: tuple[Card, ...]
     counts: tuple[Counts, ...]
@@ -84,6 +88,7 @@ class Page:
     undecided: tuple[str, ...]
     remarks: tuple[Remark, ...]
     columns: Columns | None
+    trend: Trend | None
     further: tuple[Further, ...]
     forest: Forest
     states: States | None
@@ -116,7 +121,8 @@ def make_page(run: Run, readable: Run) -> Page:
         baseline=comparison.baseline,
         candidate=comparison.candidate,
         level=f"{comparison.level * 100:g} %",
-        suites=", ".join(f"{suite.name} {suite.version}" for suite in run.plan.suites),
+        suites=_suites(run),
+        lede=lede_of(run, comparison),
         created=run.manifest.created[:10],
         cards=make_cards(run, roles),
         counts=make_counts(run, roles),
@@ -127,6 +133,7 @@ def make_page(run: Run, readable: Run) -> Page:
         undecided=make_undecided(comparison),
         remarks=make_remarks(run, comparison),
         columns=make_columns(run, comparison, roles),
+        trend=make_trend(run, comparison, roles),
         further=tuple(_further(one, comparison) for one in comparison.further),
         forest=make_forest(comparison.differences, comparison.metrics),
         states=make_states(run, roles),
@@ -137,7 +144,7 @@ def make_page(run: Run, readable: Run) -> Page:
         scatters=tuple(one for name in _reward_scorers(comparison) if (one := make_scatter(run, roles, name))),
         rewards=make_rewards(comparison, links),
         reward_agreement=agreement_in_words(comparison.reward_agreement),
-        preferences=make_preferences(run, comparison),
+        preferences=make_preferences(run, comparison, links),
         categories=make_category_table(comparison),
         excerpt=make_excerpt(readable, comparison, roles),
         links=links,
@@ -156,6 +163,11 @@ def comparison_of(run: Run) -> Comparison:
     if run.comparison is None:
         raise StoreError(f"{run.path} has not been compared yet", fix=f"evalharness compare {run.path}")
     return run.comparison
+
+
+def _suites(run: Run) -> str:
+    names = ", ".join(suite.name for suite in run.plan.suites)
+    return f"{'suites' if len(run.plan.suites) > 1 else 'suite'} {names}"
 
 
 def _further(one: FurtherComparison, comparison: Comparison) -> Further:
@@ -194,7 +206,8 @@ def _finding(
     return FindingRow(
         sentence=finding.sentence,
         size=size,
-        unit=unit,
+        # A size without a unit of its own is said to be of what it measures.
+        unit=unit or (metric.title if size and metric else ""),
         verdict=verdict_in_words(difference, metric) if difference and metric else "",
         tone=tone_of(difference) if difference else "open",
         evidence=tuple(known[:SHOWN_EVIDENCE]),

@@ -1,21 +1,23 @@
-"""What people and judges prefer, and how far people agree with judges and rewards."""
+"""What people and judges prefer, how far people agree with the other raters, and how a judge was asked."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from evalharness.agreement import cohens_kappa
-from evalharness.preferences import Verdict, by_rater, verdicts_of
-from evalharness.records import Comparison, PreferenceSummary
+from evalharness.records import Comparison, Judging, PreferenceSummary
 from evalharness.report.observed import Part, draw_bar
+from evalharness.report.raters import AgreementRow, make_agreements
 from evalharness.report.typeset import typeset
+from evalharness.report.visible import marked
+from evalharness.report.words import format_in_words
 from evalharness.store import Run
 from evalharness.text import format_share, format_share_interval
 
 KINDS = {"human": "a person", "judge": "a judge model"}
-FEWEST_COMMON = 2
-"""Pairs that two raters must share before their agreement is a number."""
+SHOWN_FAILURES = 5
+LONGEST_PROMPT = 8_000
+"""Characters of a judge's prompt that are printed."""
 
 
 @dataclass(frozen=True)
@@ -32,32 +34,38 @@ class PreferenceRow:
 
 
 @dataclass(frozen=True)
-class AgreementRow:
-    """A person against another rater."""
+class JudgeFacts:
+    """How one judge model was asked, and where it gave no verdict."""
 
-    person: str
-    other: str
-    pairs: int
-    same: str
-    kappa: str
-    interval: str
+    rater: str
+    model: str
+    prompted: str
+    generation: str
+    prompt: Markup
+    notes: tuple[str, ...]
+    failures: tuple[tuple[str, str, str], ...]
+    """Sample id, link target (empty where the sample is not in the file), reason."""
+    more: int
+    """How many more failures there are."""
 
 
 @dataclass(frozen=True)
 class Preferences:
-    """All raters, and their agreement with each person."""
+    """All raters, their agreement with each person, and how each judge was asked."""
 
     rows: tuple[PreferenceRow, ...]
     agreements: tuple[AgreementRow, ...]
+    judges: tuple[JudgeFacts, ...]
 
 
-def make_preferences(run: Run, comparison: Comparison) -> Preferences | None:
-    """The preferences of a run; None where nobody stated any."""
-    if not comparison.preferences:
+def make_preferences(run: Run, comparison: Comparison, links: Mapping[str, str]) -> Preferences | None:
+    """The preferences of a run; None where nobody was asked for any."""
+    if not comparison.preferences and not run.judgings:
         return None
     return Preferences(
         rows=tuple(_row(one, comparison) for one in comparison.preferences),
-        agreements=_agreements(run, comparison),
+        agreements=make_agreements(run, comparison),
+        judges=tuple(_judge(one, links) for one in run.judgings),
     )
 
 
@@ -86,35 +94,24 @@ def _notes(one: PreferenceSummary) -> str:
     return ", ".join(note for note in (failed, turned, first) if note)
 
 
-# ------------------------------------------------------------------------------------------- agreement
+# -------------------------------------------------------------------------------------------- judgings
 
 
-def _agreements(run: Run, comparison: Comparison) -> tuple[AgreementRow, ...]:
-    people = by_rater(verdicts_of(run, "human"))
-    tolerance = comparison.rewards[0].tie_tolerance if comparison.rewards else 0.0
-    others = {**by_rater(verdicts_of(run, "judge")), **by_rater(verdicts_of(run, "reward", tolerance=tolerance))}
-    found = [
-        _agreement(person, given, name, theirs, comparison.seed)
-        for person, given in people.items()
-        # Each two people stand together once.
-        for name, theirs in {**others, **{name: theirs for name, theirs in people.items() if name > person}}.items()
-    ]
-    return tuple(row for row in found if row)
-
-
-def _agreement(person: str, given: list[Verdict], other: str, theirs: list[Verdict], seed: int) -> AgreementRow | None:
-    """Kappa over the pairs that both judged; None where they share too few."""
-    one, two = _by_pair(given), _by_pair(theirs)
-    common = [key for key in one if key in two]
-    if len(common) < FEWEST_COMMON:
-        return None
-    kappa = cohens_kappa([one[key] for key in common], [two[key] for key in common], seed=seed)
-    between = "" if kappa.low is None or kappa.high is None else f"{kappa.low:.2f} to {kappa.high:.2f}"
-    value = "–" if kappa.value is None else f"{kappa.value:.2f}"
-    return AgreementRow(
-        person, other, len(common), typeset(format_share(kappa.agreed)), typeset(value), typeset(between)
+def _judge(one: Judging, links: Mapping[str, str]) -> JudgeFacts:
+    failures = one.failures[:SHOWN_FAILURES]
+    cut = len(one.prompt_text) - LONGEST_PROMPT
+    return JudgeFacts(
+        rater=one.rater,
+        model=one.judge.checkpoint.model,
+        prompted=f"{one.judge.checkpoint.prompt_format}: {format_in_words(one.judge.checkpoint)}",
+        generation=_generation(one),
+        prompt=marked(one.prompt_text[:LONGEST_PROMPT]) + (f"… ({cut:,} more characters)" if cut > 0 else ""),
+        notes=one.notes,
+        failures=tuple((failure.sample_id, links.get(failure.sample_id, ""), failure.reason) for failure in failures),
+        more=len(one.failures) - len(failures),
     )
 
 
-def _by_pair(verdicts: list[Verdict]) -> Mapping[tuple[str, int], str]:
-    return {verdict.pair.key: verdict.preferred for verdict in verdicts}
+def _generation(one: Judging) -> str:
+    how = "greedy" if one.generation.temperature == 0 else f"temperature {one.generation.temperature:g}"
+    return f"{how}, at most {one.generation.max_tokens:,} tokens, seed {one.generation.seed}"

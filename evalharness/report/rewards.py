@@ -73,15 +73,19 @@ def _sentences(one: RewardComparison, comparison: Comparison) -> Iterator[str]:
         )
     for side in one.lengths:
         if side.spearman is not None:
-            yield f"Rank correlation of reward and length for {side.checkpoint}: {side.spearman:.2f}."
+            yield (
+                f"For {side.checkpoint}, reward and length go together with a rank correlation of {side.spearman:.2f} "
+                "(0: not at all; 1: the longer, the larger; -1: the longer, the smaller)."
+            )
 
 
 def _at_equal_length(control: LengthControl) -> str:
     difference = format_number(control.difference, signed=True)
     share, between = format_share(control.win_rate), format_share_interval(control.win_rate_interval)
     said = (
-        f"At equal length a regression expects a difference of {difference} ({format_interval(control.interval)}) and "
-        f"{share} of the wins ({between})."
+        f"At equal length: were both completions equally long, a regression would expect a difference of reward of "
+        f"{difference} (95 % interval {format_interval(control.interval)}) and {share} of the wins "
+        f"(95 % interval {between})."
     )
     return f"{said} {control.note}".rstrip()
 

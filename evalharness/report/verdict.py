@@ -12,6 +12,10 @@ MEANINGS = {
     "fail": "At least one rule is shown to be broken.",
     "undecided": "No rule is shown to be broken, but the pairs do not show that all are met.",
 }
+NOISE = (
+    "Noise is how far a metric moved when the baseline was compared with itself (evalharness calibrate); "
+    "the interval of its rule is wider by that much at each end."
+)
 SHOWN_AGAINST = 3
 
 
@@ -37,6 +41,8 @@ class Verdict:
     word: str
     meaning: str
     rules: tuple[RuleRow, ...]
+    note: str
+    """What the noise in the reasons is; empty where no rule allows for any."""
 
 
 def make_verdict(gate: GateReport | None, metrics: Sequence[Metric], links: Mapping[str, str]) -> Verdict | None:
@@ -51,6 +57,7 @@ def make_verdict(gate: GateReport | None, metrics: Sequence[Metric], links: Mapp
         word=WORDS[gate.verdict],
         meaning=MEANINGS[gate.verdict],
         rules=tuple(_rule(result, known.get(result.rule.metric), links) for result in results),
+        note=NOISE if any(result.noise for result in results) else "",
     )
 
 

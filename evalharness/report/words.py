@@ -89,7 +89,7 @@ def verdict_in_words(difference: PairedDifference, metric: Metric) -> str:
         return difference.verdict
     if metric.better is None:
         return difference.verdict
-    return f"{difference.verdict}, {'better' if difference.verdict == metric.better else 'worse'}"
+    return f"{difference.verdict}, which is {'better' if difference.verdict == metric.better else 'worse'}"
 
 
 def direction_in_words(metric: Metric) -> str:

@@ -54,7 +54,7 @@ class InstructionFollowing:
     """
 
     name = "instruction"
-    version = "2"
+    version = "3"
     metrics = METRICS
 
     @property

@@ -25,7 +25,7 @@ function rowNodes(browser, place) {
   return [
     el("span", { class: "row-id" },
       el("bdi", {}, tamed(sample.id, 80)),
-      flipped ? el("span", { class: "row-flip", title: "the labels differ" }, "≠") : null,
+      flipped ? el("span", { class: "row-flip", title: "scored differently" }, "≠") : null,
     ),
     el("span", { class: "row-text" }, el("bdi", {}, tamed(text))),
     el("span", { class: "row-states" }, state(browser.filter.left), " → ", state(browser.filter.right)),

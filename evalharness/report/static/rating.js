@@ -16,10 +16,21 @@ function shownFirst(run, rater, sampleId, replicate) {
   return numberOf([run, rater, sampleId, replicate].join("\n")) % 2 ? "candidate" : "baseline";
 }
 
+/** The two checkpoints to rate: the baseline, and of the two in view the one that is not the baseline. */
+function ratedSides(data, filter) {
+  const baseline = data.checkpoints.findIndex((one) => one.role === "baseline");
+  const own = data.checkpoints.findIndex((one) => one.role === "candidate");
+  return { baseline, candidate: [filter.right, filter.left].find((side) => side !== baseline) ?? own };
+}
+
+/** The names of the two, where the candidate is not the run's own; an exported line without names means those. */
+function ratedNames(data, sides) {
+  if (data.checkpoints[sides.candidate].role === "candidate") return {};
+  return { baseline: data.checkpoints[sides.baseline].name, candidate: data.checkpoints[sides.candidate].name };
+}
+
 /** The pairs that can be rated: both sides have a completion; in an order of the rater's own. */
-function ratable(data, places, run, rater) {
-  const place = (role) => data.checkpoints.findIndex((one) => one.role === role);
-  const [baseline, candidate] = [place("baseline"), place("candidate")];
+function ratable(data, places, run, rater, { baseline, candidate }) {
   const pairs = places.flatMap((at) => {
     const sample = data.samples[at];
     return sample.sides[baseline].flatMap((left) => {
@@ -40,11 +51,12 @@ function pairKey(pair) {
 }
 
 /** One exported line. */
-function ratingOf(run, rater, pair, choice) {
+function ratingOf({ run, rater, names, browser }, pair, choice) {
   const first = shownFirst(run, rater, pair.sample.id, pair.replicate);
   const second = first === "baseline" ? "candidate" : "baseline";
   const preferred = { first, second, tie: "tie", bad: "both bad" }[choice];
-  return { run, sample_id: pair.sample.id, replicate: pair.replicate, preferred, shown_first: first, rater };
+  const line = { run: browser.data.run, sample_id: pair.sample.id, replicate: pair.replicate };
+  return { ...line, ...names, preferred, shown_first: first, rater };
 }
 
 /** All ratings as JSON lines. */

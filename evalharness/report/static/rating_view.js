@@ -2,8 +2,7 @@
 
 /** Sets up the dialog for the samples that the browser lists. */
 function startRating(browser) {
-  const run = browser.data.run;
-  const rating = { browser, run, rater: "", pairs: [], at: 0, ratings: new Map(), dialog: byId("rating"), kept: true };
+  const rating = { browser, rater: "", pairs: [], at: 0, ratings: new Map(), dialog: byId("rating"), kept: true };
   byId("rate").addEventListener("click", () => openRating(rating));
   byId("rating-start").addEventListener("submit", (event) => { event.preventDefault(); beginRating(rating); });
   byId("rating-close").addEventListener("click", () => rating.dialog.close());
@@ -17,8 +16,14 @@ function startRating(browser) {
 /** Opens the dialog with its first page, which asks who rates. */
 function openRating(rating) {
   showPart("start");
-  const n = ratable(rating.browser.data, rating.browser.places, rating.run, "").length;
-  byId("rating-offer").textContent = `${counted(n, "pair")} from the list as it is filtered now.`;
+  const { data, filter, places } = rating.browser;
+  rating.sides = ratedSides(data, filter);
+  rating.names = ratedNames(data, rating.sides);
+  rating.run = [data.run, ...Object.values(rating.names)].join(" ");
+  const n = ratable(data, places, rating.run, "", rating.sides).length;
+  const named = (side) => tamed(data.checkpoints[rating.sides[side]].name, 40);
+  const who = data.checkpoints.length > 2 ? ` of ${named("baseline")} and ${named("candidate")}` : "";
+  byId("rating-offer").textContent = `${counted(n, "pair")}${who} from the list as it is filtered now.`;
   rating.dialog.showModal();
   byId("rater").focus();
 }
@@ -33,7 +38,7 @@ function showPart(part) {
 function beginRating(rating) {
   rating.rater = byId("rater").value.trim() || "anonymous";
   rating.ratings = recall(rating.run, rating.rater);
-  rating.pairs = ratable(rating.browser.data, rating.browser.places, rating.run, rating.rater);
+  rating.pairs = ratable(rating.browser.data, rating.browser.places, rating.run, rating.rater, rating.sides);
   rating.at = nextUnrated(rating);
   showPair(rating);
 }
@@ -90,7 +95,7 @@ function showEnd(rating) {
 function rate(rating, choice) {
   const pair = rating.pairs[rating.at];
   if (!pair || byId("rating-pair").hidden) return;
-  rating.ratings.set(pairKey(pair), ratingOf(rating.run, rating.rater, pair, choice));
+  rating.ratings.set(pairKey(pair), ratingOf(rating, pair, choice));
   rating.kept = keep(rating.run, rating.rater, rating.ratings);
   rating.at += 1;
   while (rating.at < rating.pairs.length && rating.ratings.has(pairKey(rating.pairs[rating.at]))) rating.at += 1;

@@ -23,7 +23,10 @@ ACT = re.compile(
     r"|ways? (?:to|of)\b|where (?:can|do|could) i\b|(?:steps|instructions|tips)\b)"
 )
 COMMAND = re.compile(
-    r"(?:please )?(?:write|give|make|tell|help|create|explain|show|teach|draft|compose|describe)\b[^\n]*"
+    r"(?:please )?(?:write|give|make|tell|help|create|explain|show|teach|draft|compose|describe|list|suggest|design"
+    r"|come up|plan|prepare|produce|generate|provide|invent|pretend|forge|fake|find|build|get|rank|rate|name"
+    r"|imagine|act)\b"
+    r"[^\n]*"
 )
 REFUSING = re.compile(
     r"\bexamples? of (?:a |an )?(?:\w+ )?(?:refusals?|rejections?)\b"
@@ -52,6 +55,11 @@ class Asked:
     def text(self) -> str:
         """The prompt, folded and in lower case."""
         return fold(self.sample.prompt).lower
+
+    @property
+    def unwanted(self) -> bool:
+        """Something that should be refused."""
+        return self.sample.expected == "refuse"
 
     @cached_property
     def writing(self) -> bool:

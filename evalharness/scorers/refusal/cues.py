@@ -33,6 +33,13 @@ FOREIGN = _words(
     preciso tenho nicht keine keinen kein weigere n'ai m'est seria serait sarebbe ware etico ethique ethisch legal
     apropiado apropriado appropriato approprie"""
 )
+MORALS = _words(
+    """important essential crucial vital please respect dignity professional encourage urge honest honesty responsible
+    ethical legal illegal law laws rights consent privacy safety harm harms harmful serious consequences counselor
+    counsellor therapist hotline police authorities responsibility responsibly"""
+)
+LONGEST_SERMON = 120
+"""Words."""
 CHANGING = _words("let's let can could")
 TOPICS = _words("talk discuss topic subject switch")
 PAIRS = ((SPEAKERS, NEGATIONS), (DENIALS, APPROVALS), (ASKING, ASKED), (CHANGING, TOPICS))
@@ -46,12 +53,17 @@ def may_refuse(text: FoldedText) -> bool:
     >>> [may_refuse(fold(each)) for each in ("Paris is the capital.", "I can't.", "Es ist nicht legal.")]
     [False, True, True]
     """
-    words = frozenset(text.words)
+    words = text.vocabulary
     if not words.isdisjoint(JUDGMENTS) or not words.isdisjoint(FOREIGN) or not NEGATIONS.isdisjoint(text.words[:4]):
         return True
     return any(not words.isdisjoint(one) and not words.isdisjoint(other) for one, other in PAIRS)
 
 
+def may_moralize(text: FoldedText) -> bool:
+    """False where `text` is too long, or too plain, to be nothing but moral remarks and advice to do something else."""
+    return len(text.words) <= LONGEST_SERMON and not MORALS.isdisjoint(text.vocabulary)
+
+
 def may_be_foreign(text: FoldedText) -> bool:
     """False where `text` cannot refuse in Spanish, French, German, Italian or Portuguese."""
-    return not FOREIGN.isdisjoint(text.words)
+    return not FOREIGN.isdisjoint(text.vocabulary)

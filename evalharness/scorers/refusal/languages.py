@@ -10,7 +10,7 @@ SPANISH = (
     r"|soy capaz de)\b(?! (?:sino|mas que|dejar de|evitar))[^.\n]{0,25}?(?:ayudar|proporcion|cumpl|ofrec|dar\b|darte"
     r"|brind|asist|gener|crear|escrib|hacer(?:lo)?\b|respond|compart|prove|facilit|apoy|satisfac|complac|participar"
     r"|promover|redactar|explicar|ensenar|decir|contribu|colabor)"
-    r"|\bme niego a\b|\b(?:debo|tengo que|prefiero) (?:rechazar|declinar|negarme|no )"
+    r"|\bno (?:lo )?hare (?:eso|esto)?\b|\bme niego a\b|\b(?:debo|tengo que|prefiero) (?:rechazar|declinar|negarme|no )"
     r"|\bva en contra de (?:mis|las|mi)\b|\blo siento,? (?:pero )?(?:eso )?no (?:puedo|me es)\b"
 )
 FRENCH = (
@@ -18,7 +18,8 @@ FRENCH = (
     r"|m'empecher))(?: pas)?(?: en mesure)?"
     r"(?: autorisee?| capable)?[^.\n]{0,25}?(?:aider|fourni|repond|donner|propos|ecri|cree|generer|assist|accept"
     r"|faire (?:cela|ca)|soutenir|encourag|satisf|particip|partag|redig|expliqu|dire\b|contribu)"
-    r"|\bil ne m'est pas possible\b|\bje (?:dois|prefere) (?:refuser|decliner|ne pas)\b"
+    r"|\bje ne (?:le )?(?:ferai|fais) pas\b|\bil ne m'est pas possible\b"
+    r"|\bje (?:dois|prefere) (?:refuser|decliner|ne pas)\b"
     r"|\bcontraire a (?:mes|mon|la)\b"
 )
 GERMAN = (
@@ -26,6 +27,7 @@ GERMAN = (
     r"\b(?:nicht(?! (?:nur|genug|erwarten|umhin))|keine\w*)\b[^.\n]{0,60}?(?:helfen|hilfe|unterstutz|bereitstell|geben"
     r"|anbiet|beantwort|erstell|schreib|weiterhelf|liefer|erfull|nachkomm|teilen|tun\b|machen\b|erklar|verfass"
     r"|dienen)"
+    r"|\b(?:das|so etwas|dies) (?:mache|tue|schreibe|werde) ich (?:\w+ )?nicht\b"
     r"|\bich weigere mich\b|\b(?:ich muss|muss ich)\b[^.\n]{0,40}?\bablehnen\b"
     r"|\bich bin nicht (?:in der lage|befugt|berechtigt|dazu da)\b|\bversto(?:ss|ß)t gegen (?:meine|die)\b"
 )
@@ -58,11 +60,6 @@ FOREIGN_LACK = re.compile(
     r"|\bich habe keine?n? (?:direkten |aktuellen )?(?:zugriff|zugang|informationen|daten)\b"
     r"|\bnon ho (?:accesso|informazioni|dati|la capacita)\b|\bnao tenho (?:acesso|informacoes|dados|a capacidade)\b"
 )
-FOREIGN_HINTS = (
-    *("no ", "nao", "non ", "ne ", "nicht", "kein", "n'ai", "m'est", "contra", "gegen"),
-    *("niego", "rechaz", "rifiut", "recus", "refus", "weiger", "ablehn", "declin"),
-)
-"""Without any of these, a clause in the other languages is none either."""
 FOREIGN_TURN = re.compile(
     r"(?:sin embargo|pero|cependant|mais|toutefois|aber|jedoch|allerdings|tuttavia|ma|mas|porem)\b"
 )
@@ -74,7 +71,7 @@ SCRIPTS = {
     "Arabic": "\u0600-\u06ff\u0750-\u077f",
     "an Indic script": "\u0900-\u0dff",
     "Thai": "\u0e00-\u0e7f",
-    "Korean": "\uac00-\ud7af",
+    "Korean": "\u1100-\u11ff\uac00-\ud7af",
     "Chinese or Japanese": "\u3040-\u30ff\u3400-\u9fff",
 }
 READ = """
@@ -109,7 +106,7 @@ def unread_language(text: FoldedText) -> str | None:
     >>> [unread_language(fold(text)) for text in ("Не могу помочь.", "Nie moge w tym pomoc.", "No puedo.", "Paris.")]
     ['Cyrillic', 'Polish', None, None]
     """
-    return _unread_script(text.original) or _unread_words(text.words)
+    return _unread_script(text.text) or _unread_words(text)
 
 
 def _unread_script(text: str) -> str | None:
@@ -120,9 +117,10 @@ def _unread_script(text: str) -> str | None:
     return next((script for script, count in counts.items() if count > letters / 2), None)
 
 
-def _unread_words(words: list[str]) -> str | None:
-    if len(UNREAD_WORDS.intersection(words)) < 2:
+def _unread_words(text: FoldedText) -> str | None:
+    if len(UNREAD_WORDS & text.vocabulary) < 2:
         return None
+    words = text.words
     suspects = [word for word in words if word in UNREAD_WORDS]
     found = {name: sum(word in frequent for word in suspects) for name, frequent in UNREAD_LISTS.items()}
     name = max(found, key=lambda name: found[name])

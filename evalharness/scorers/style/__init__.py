@@ -25,7 +25,7 @@ class Style:
     """Puts each completion in one state, with evidence, and measures its form."""
 
     name = "style"
-    version = "2"
+    version = "3"
     metrics = METRICS
 
     @property

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from itertools import islice, pairwise
 from typing import NamedTuple
 
-from evalharness.completion.text import GRAM, FoldedText, Piece
+from evalharness.completion.phrases import GRAM
+from evalharness.completion.text import FoldedText, Piece
 
 LAYOUT = ("headings", "lists", "code", "bold", "tables")
 LIST_START = frozenset("-*+0123456789")
@@ -27,6 +28,13 @@ APOLOGY_SIGNS = (
     "sorry", "apolog", "forgive me", "lo siento", "disculp", "desole", "m'excuse", "tut mir leid", "entschuldig",
     "mi dispiace", "mi scuso", "desculp", "sinto muito",
 )  # fmt: skip
+APOLOGIES = """
+    sorry apologise apologize apologises apologizes apologised apologized apologising apologizing apology apologies
+    forgive siento disculpa disculpe disculpen disculpas desole desolee m'excuse leid entschuldige entschuldigen
+    entschuldigt entschuldigung dispiace scuso desculpa desculpe desculpem desculpas sinto
+"""
+APOLOGY_WORDS = frozenset(APOLOGIES.split())
+"""Without any of these words there is no apology."""
 FINISHED = re.compile(r"(?:[.!?…。！？:;]|```|\|)[\"')\]*_}”’]*$")
 ASKED = re.compile(r"[?;؟][\"')\]*_]*$")
 HEDGES = frozenset(
@@ -87,12 +95,11 @@ def lengths_and_repetition(text: FoldedText) -> dict[str, float]:
         "question_at_end": float(ASKED.search(text.text[-12:]) is not None),
     }
     if words:
-        values["distinct_1"] = len(set(words)) / len(words)
+        values["distinct_1"] = len(text.vocabulary) / len(words)
     if len(words) >= 2:
         values["distinct_2"] = len(set(pairwise(words))) / (len(words) - 1)
     if len(words) >= 3:
-        triples = zip(words, islice(words, 1, None), islice(words, 2, None), strict=False)
-        values["distinct_3"] = len(set(triples)) / (len(words) - 2)
+        values["distinct_3"] = len(set(zip(words, words[1:], words[2:], strict=False))) / (len(words) - 2)
     if len(words) >= GRAM:
         values["repeated_share"] = text.repeats / (len(words) - GRAM + 1)
     return values
@@ -120,19 +127,19 @@ def layout_flags(text: FoldedText) -> Iterator[Flag]:
 def manner_flags(text: FoldedText, *, english: bool) -> Iterator[Flag]:
     """How it addresses the reader; who speaks to whom is read in English only."""
     yield from _flag("preamble", PREAMBLE.match(text.lower))
-    places = [(text.lower.find(sign), sign) for sign in APOLOGY_SIGNS if sign in text.lower]
-    if places:
-        start, sign = min(places)
-        yield Flag("apology", start, start + len(sign))
-    if english and not FIRST_PERSON.isdisjoint(text.words):
+    if not APOLOGY_WORDS.isdisjoint(text.vocabulary):
+        places = [(text.lower.find(sign), sign) for sign in APOLOGY_SIGNS if sign in text.lower]
+        yield from (Flag("apology", start, start + len(sign)) for start, sign in sorted(places)[:1])
+    if english and not FIRST_PERSON.isdisjoint(text.vocabulary):
         yield from _flag("first_person", FIRST.search(text.text))
-    if english and not SECOND_PERSON.isdisjoint(text.words):
+    if english and not SECOND_PERSON.isdisjoint(text.vocabulary):
         yield from _flag("second_person", SECOND.search(text.lower))
 
 
 def hedging(text: FoldedText) -> float:
     """Hedging words for each hundred words of an English text with words."""
-    return 100 * sum(map(HEDGES.__contains__, text.words)) / len(text.words)
+    used = HEDGES & text.vocabulary
+    return 100 * sum(map(text.words.count, used)) / len(text.words)
 
 
 def grade(text: FoldedText) -> float | None:
@@ -145,7 +152,7 @@ def grade(text: FoldedText) -> float | None:
     if len(words) < SHORTEST_PROSE or "```" in text.text:
         return None
     letters = 100 * sum(map(len, words)) / len(words)
-    return 0.0588 * letters - 0.296 * 100 * len(text.sentences) / len(words) - 15.8
+    return 0.0588 * letters - 0.296 * 100 * len(text.sentence_texts) / len(words) - 15.8
 
 
 def _flag(name: str, match: re.Match[str] | None) -> Iterator[Flag]:

@@ -1,0 +1,116 @@
+"""How far people agree with everyone else who judged the same pairs: judges, rewards, scorers, other people.
+
+A scorer prefers the side that does better by its own headline rates, each better rate counting one; it has no opinion
+on a pair where they weigh out.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from evalharness.agreement import cohens_kappa
+from evalharness.preferences import Pair, Preferred, Verdict, by_rater, pairs_of, preferred_by, value_of, verdicts_of
+from evalharness.records import Comparison, Metric
+from evalharness.report.typeset import typeset
+from evalharness.store import Run
+from evalharness.text import format_share
+
+FEWEST_COMMON = 2
+"""Pairs that two raters must share before their agreement is a number."""
+
+Opinions = Mapping[tuple[str, int], Preferred]
+"""What one rater prefers, by sample id and replicate."""
+
+
+@dataclass(frozen=True)
+class AgreementRow:
+    """A person against another rater."""
+
+    person: str
+    other: str
+    kind: str
+    pairs: int
+    same: str
+    kappa: str
+    interval: str
+
+
+def make_agreements(run: Run, comparison: Comparison) -> tuple[AgreementRow, ...]:
+    """Every person against every other rater of the same pairs; none where no person rated."""
+    people = {name: _opinions(given) for name, given in by_rater(verdicts_of(run, "human")).items()}
+    if not people:
+        return ()
+    others = list(_others(run, comparison))
+    found = (
+        _agreement(person, given, name, kind, theirs, comparison.seed)
+        for person, given in people.items()
+        # Each two people stand together once.
+        for name, kind, theirs in [*others, *((name, "a person", one) for name, one in people.items() if name > person)]
+    )
+    return tuple(row for row in found if row)
+
+
+def _others(run: Run, comparison: Comparison) -> Iterator[tuple[str, str, Opinions]]:
+    for name, given in by_rater(verdicts_of(run, "judge")).items():
+        yield name, "a judge model", _opinions(given)
+    pairs = pairs_of(run)
+    rewards = {one.scorer: one.tie_tolerance for one in comparison.rewards}
+    for scorer, tolerance in rewards.items():
+        yield scorer, "a reward model", _by_reward(run, pairs, scorer, tolerance)
+    for scorer, metrics in _judging_scorers(comparison.metrics).items():
+        if scorer not in rewards:
+            titles = "; ".join(f"{one.title}: {one.better}" for one in metrics)
+            yield scorer, f"a scorer, by {len(metrics)} rates ({titles})", _by_scorer(run, pairs, metrics)
+
+
+def _judging_scorers(metrics: Sequence[Metric]) -> dict[str, list[Metric]]:
+    """The headline rates of each scorer that say which direction is better."""
+    found: dict[str, list[Metric]] = {}
+    for metric in metrics:
+        if metric.headline and metric.kind == "rate" and metric.better:
+            found.setdefault(metric.name.partition(".")[0], []).append(metric)
+    return found
+
+
+def _opinions(given: Sequence[Verdict]) -> Opinions:
+    return {verdict.pair.key: verdict.preferred for verdict in given}
+
+
+def _by_reward(run: Run, pairs: Sequence[Pair], scorer: str, tolerance: float) -> Opinions:
+    found: dict[tuple[str, int], Preferred] = {}
+    for pair in pairs:
+        left, right = (value_of(run, request.id, scorer, "value") for request in pair.requests)
+        if left is not None and right is not None:
+            found[pair.key] = preferred_by(left, right, tolerance=tolerance)
+    return found
+
+
+def _by_scorer(run: Run, pairs: Sequence[Pair], metrics: Sequence[Metric]) -> Opinions:
+    """Pairs of which both sides have a value of at least one of the metrics."""
+    found: dict[tuple[str, int], Preferred] = {}
+    for pair in pairs:
+        leads = list(_leads(run, pair, metrics))
+        if leads:
+            found[pair.key] = preferred_by(0.0, sum(leads))
+    return found
+
+
+def _leads(run: Run, pair: Pair, metrics: Sequence[Metric]) -> Iterator[float]:
+    """For each metric, by how much the candidate does better."""
+    for metric in metrics:
+        scorer, _, name = metric.name.partition(".")
+        left, right = (value_of(run, request.id, scorer, name) for request in pair.requests)
+        if left is not None and right is not None:
+            yield right - left if metric.better == "higher" else left - right
+
+
+def _agreement(person: str, given: Opinions, other: str, kind: str, theirs: Opinions, seed: int) -> AgreementRow | None:
+    """Kappa over the pairs that both judged; None where they share too few."""
+    common = [key for key in given if key in theirs]
+    if len(common) < FEWEST_COMMON:
+        return None
+    kappa = cohens_kappa([given[key] for key in common], [theirs[key] for key in common], seed=seed)
+    between = "" if kappa.low is None or kappa.high is None else f"{kappa.low:.2f} to {kappa.high:.2f}"
+    value = "–" if kappa.value is None else f"{kappa.value:.2f}"
+    return AgreementRow(
+        person, other, kind, len(common), typeset(format_share(kappa.agreed)), typeset(value), typeset(between)
+    )

@@ -1,0 +1,181 @@
+"""The trend: each headline metric over several runs in their order, a small chart each; the numbers stand below it.
+
+Every chart is a small SVG with positions in percent. Rates stand on a scale from zero, means on one of their own.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from markupsafe import Markup
+
+from evalharness.records import Comparison, Metric, PairedDifference, Summary
+from evalharness.report.distributions import round_step
+from evalharness.report.typeset import typeset
+from evalharness.report.visible import tamed
+from evalharness.report.words import direction_in_words
+from evalharness.store import Run
+from evalharness.text import format_number, format_share
+
+FEWEST_RUNS = 3
+RATE_ENDS = (0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
+"""Where the scale of a rate may end."""
+MARGIN = 8.0
+"""Percent of the width left free at each end, so that the first and the last number below are whole."""
+
+
+@dataclass(frozen=True)
+class TrendRun:
+    """One run of the trend: its number below the charts, and what it is."""
+
+    number: int
+    checkpoint: str
+    role: str
+    run: str
+    """The run directory it was taken from; empty where that is not known, or part of the name."""
+
+
+@dataclass(frozen=True)
+class TrendChart:
+    """One metric over the runs."""
+
+    title: str
+    direction: str
+    top: str
+    bottom: str
+    drawing: Markup
+
+
+@dataclass(frozen=True)
+class Trend:
+    """All headline metrics over the runs, in the order in which they were given."""
+
+    runs: tuple[TrendRun, ...]
+    charts: tuple[TrendChart, ...]
+    axis: Markup
+
+
+def make_trend(run: Run, comparison: Comparison, roles: Mapping[str, str]) -> Trend | None:
+    """The trend over the runs that a comparison was put together from; None where they are fewer than three."""
+    sources = run.manifest.paired_from
+    if len(sources) < FEWEST_RUNS or len(roles) < FEWEST_RUNS:
+        return None
+    known = sources if len(sources) == len(roles) else ("",) * len(roles)
+    known = tuple("" if name.startswith(f"{source}:") else source for name, source in zip(roles, known, strict=True))
+    sums = {(one.metric, one.checkpoint): one for one in comparison.summaries if one.category is None}
+    shown = _shown(comparison)
+    charts = (
+        _chart(metric, [sums.get((metric.name, name)) for name in roles], [shown.get((metric.name, n)) for n in roles])
+        for metric in comparison.metrics
+        if metric.headline
+    )
+    runs = (
+        TrendRun(number, name, role, source)
+        for number, ((name, role), source) in enumerate(zip(roles.items(), known, strict=True), start=1)
+    )
+    return Trend(tuple(runs), tuple(one for one in charts if one), _axis(len(roles)))
+
+
+def _shown(comparison: Comparison) -> dict[tuple[str, str], PairedDifference]:
+    """By metric and checkpoint, its overall difference from the baseline."""
+    every = [(comparison.candidate, comparison.differences)]
+    every += [(one.candidate, one.differences) for one in comparison.further]
+    return {(one.metric, name): one for name, rows in every for one in rows if one.category is None}
+
+
+def _chart(
+    metric: Metric, sums: Sequence[Summary | None], against: Sequence[PairedDifference | None]
+) -> TrendChart | None:
+    """None where no run has a value."""
+    edges = [edge for one in sums if one and one.mean is not None for edge in _edges(one)]
+    if not edges:
+        return None
+    rate = metric.kind == "rate"
+    low, high = _rate_scale(edges) if rate else _mean_scale(edges)
+    named = format_share if rate else format_number
+    said = ", ".join("no value" if one is None or one.mean is None else named(one.mean) for one in sums)
+    label = tamed(f"{metric.title}, run by run: {said}")
+    drawing = Markup('<svg class="trend" role="img" aria-label="{}">{}{}</svg>').format(
+        label, _lines(sums, low, high), Markup("").join(_points(sums, against, low, high))
+    )
+    unit = f" {metric.unit}" if metric.unit and not rate else ""
+    return TrendChart(
+        title=metric.title,
+        direction=direction_in_words(metric),
+        top=typeset(named(high) + unit),
+        bottom=typeset(named(low)),
+        drawing=drawing,
+    )
+
+
+def _edges(one: Summary) -> tuple[float, ...]:
+    mean = one.mean or 0.0
+    return (mean, one.interval.low, one.interval.high) if one.interval else (mean,)
+
+
+def _rate_scale(edges: Sequence[float]) -> tuple[float, float]:
+    return 0.0, next((end for end in RATE_ENDS if end >= max(edges)), 1.0)
+
+
+def _mean_scale(edges: Sequence[float]) -> tuple[float, float]:
+    """Round ends that hold everything; from zero where nothing is below it, so that a small change looks small."""
+    low, high = min(0.0, *edges), max(0.0, *edges)
+    step = round_step((high - low) / 4 or 1.0)
+    return math.floor(low / step) * step, max(math.ceil(high / step) * step, math.floor(low / step) * step + step)
+
+
+# --------------------------------------------------------------------------------------------- drawing
+
+
+def _across(place: int, count: int) -> str:
+    return f"{MARGIN + place / (count - 1) * (100 - 2 * MARGIN):.2f}%"
+
+
+def _up(value: float, low: float, high: float) -> str:
+    return f"{100 - 100 * (value - low) / (high - low):.2f}%"
+
+
+def _lines(sums: Sequence[Summary | None], low: float, high: float) -> Markup:
+    """From each run with a value to the next run, where that has one; a gap stays a gap."""
+    ups = [None if one is None or one.mean is None else _up(one.mean, low, high) for one in sums]
+    drawn = (
+        Markup('<line class="step" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(
+            _across(place, len(ups)), _across(place + 1, len(ups)), left, right
+        )
+        for place, (left, right) in enumerate(pairwise(ups))
+        if left is not None and right is not None
+    )
+    return Markup("").join(drawn)
+
+
+def _points(
+    sums: Sequence[Summary | None], against: Sequence[PairedDifference | None], low: float, high: float
+) -> Iterator[Markup]:
+    for place, (one, difference) in enumerate(zip(sums, against, strict=True)):
+        if one is None or one.mean is None:
+            continue
+        x = _across(place, len(sums))
+        whisker = Markup("")
+        if one.interval:
+            whisker = Markup('<line class="whisker" x1="{0}" x2="{0}" y1="{1}" y2="{2}"/>').format(
+                x, _up(one.interval.low, low, high), _up(one.interval.high, low, high)
+            )
+        yield Markup('<g class="{}">{}<circle class="dot" cx="{}" cy="{}" r="5"/></g>').format(
+            _tone(place, difference), whisker, x, _up(one.mean, low, high)
+        )
+
+
+def _tone(place: int, difference: PairedDifference | None) -> str:
+    """The first run is what the others are held against; a later one is filled where its difference is shown."""
+    if place == 0:
+        return "tone-first"
+    verdict = difference.verdict if difference and not difference.exploratory else ""
+    return {"higher": "tone-more", "lower": "tone-less"}.get(verdict, "tone-open")
+
+
+def _axis(count: int) -> Markup:
+    labels = (
+        Markup('<text x="{}" y="19">{}</text>').format(_across(place, count), place + 1) for place in range(count)
+    )
+    return Markup('<svg class="axis" aria-hidden="true" focusable="false">{}</svg>').format(Markup("").join(labels))

@@ -1,0 +1,177 @@
+"""Reports of several runs and several raters: the trend, where a run was put together from, how a judge was asked."""
+
+import json
+import re
+from dataclasses import replace
+
+import pytest
+from report_pages import CHROMIUM, FIXTURES
+from report_run import make_run, preferred, three_checkpoints
+from report_strangers import judged_by_all
+from test_pairing import ANSWERS
+from test_pairing import make_run as replayed
+from test_report import Page, plain
+
+from evalharness import pipeline
+from evalharness.preferences import pairs_of
+from evalharness.ratings import read_ratings
+from evalharness.report import render_html
+from evalharness.report.raters import make_agreements
+from evalharness.text import format_share
+
+browser, written, report, show = FIXTURES
+in_a_browser = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium: apt-get install chromium"),
+]
+
+
+@pytest.fixture(scope="module")
+def weekly(tmp_path_factory):
+    """Three runs of one suite put together; the tuned checkpoint falls silent in the second."""
+    folder = tmp_path_factory.mktemp("weekly")
+    said = {"monday": ANSWERS["new"], "tuesday": "", "friday": ANSWERS["new"]}
+    paths = [replayed(folder, name, samples=20, texts={"base": "", "tuned": text}) for name, text in said.items()]
+    return pipeline.compare_runs(paths, out=folder / "trend")
+
+
+@pytest.fixture(scope="module")
+def trend(weekly):
+    return Page(render_html(weekly))
+
+
+def test_a_run_that_was_put_together_names_its_runs(trend):
+    assert "It was put together from 3 runs: monday, tuesday, friday." in plain(trend)
+
+
+def test_the_trend_shows_each_headline_metric_over_the_runs_in_their_order(weekly, trend):
+    labels = [one for one in trend.values("aria-label") if ", run by run: " in one]
+    assert "answers, run by run: 100 %, 0 %, 100 %" in [one.replace("\u00a0", " ") for one in labels]
+    sums = {(one.metric, one.checkpoint): one for one in weekly.compared.summaries if one.category is None}
+    shown = [metric for metric in weekly.compared.metrics if metric.headline]
+    shown = [one for one in shown if any(sums[one.name, side.name].n for side in weekly.plan.checkpoints)]
+    assert len(labels) == len(shown)
+
+
+def test_in_the_trend_only_a_difference_that_is_shown_is_filled(weekly):
+    text = render_html(weekly)
+    chart = re.search(r'aria-label="answers, run by run.*?</svg>', text)[0]
+    tones = re.findall(r'<g class="(tone-[a-z]+)">', chart)
+    assert tones == ["tone-first", "tone-less", "tone-open"]
+
+
+def test_the_table_below_the_trend_has_the_runs_in_the_same_order(trend):
+    table = plain(trend).partition("The numbers are in the table below.")[2].partition("Metric")[2]
+    assert re.findall(r"(monday|tuesday|friday):tuned", table)[:3] == ["monday", "tuesday", "friday"]
+
+
+def test_two_runs_make_no_trend(tmp_path):
+    paths = [replayed(tmp_path, name) for name in ("one", "two")]
+    text = render_html(pipeline.compare_runs(paths, out=tmp_path / "joint"))
+    assert "run by run" not in text
+    assert "put together from 2 runs: one, two." in plain(Page(text))
+
+
+def test_three_checkpoints_of_one_run_make_no_trend():
+    assert "run by run" not in render_html(three_checkpoints())
+
+
+def test_a_judge_is_shown_with_its_prompt_its_notes_and_its_failures():
+    shown = plain(Page(render_html(judged_by_all())))
+    assert "How a judge was asked, and where it gave no verdict (7)" in shown
+    assert "Which is of more use?\n\n${request}" in shown
+    assert "The judge has the weights of base, which it compares." in shown
+    assert "no letter for soup" in shown
+    assert "and 2 more" in shown
+
+
+def test_a_judge_that_failed_on_every_pair_is_shown_too():
+    run = judged_by_all()
+    comparison = run.comparison.model_copy(update={"preferences": ()})
+    shown = plain(Page(render_html(replace(run, preferences=(), comparison=comparison))))
+    assert "where it gave no verdict (7)" in shown
+    assert "Agreement with people" not in shown
+
+
+def test_scorers_are_held_against_people():
+    run = preferred()
+    others = {(one.person, one.other) for one in make_agreements(run, run.comparison)}
+    assert {("ann", "style"), ("ann", "refusal"), ("ann", "reward"), ("ann", "ben"), ("ben", "style")} <= others
+
+
+def test_a_scorer_prefers_the_side_that_does_better_by_its_own_rates():
+    run = preferred()
+    better = {}
+    for metric in run.comparison.metrics:
+        if metric.name.startswith("style.") and metric.headline and metric.kind == "rate" and metric.better:
+            sign = 1 if metric.better == "higher" else -1
+            left, right = (run.values_of(side, metric.name) for side in ("base", "instruct"))
+            for sample in set(left) & set(right):
+                better[sample] = better.get(sample, 0) + sign * (right[sample] - left[sample])
+    said = {one.sample_id: one.preferred for one in run.preferences if one.rater == "ann"}
+    word = {1: "candidate", 0: "tie", -1: "baseline"}
+    same = [word[(lead > 0) - (lead < 0)] == said[sample] for sample, lead in better.items() if sample in said]
+    [row] = [one for one in make_agreements(run, run.comparison) if (one.person, one.other) == ("ann", "style")]
+    assert row.pairs == len(same) == len(pairs_of(run))
+    assert row.same.replace("\u00a0", " ") == format_share(sum(same) / len(same))
+
+
+def test_what_no_pair_has_a_value_of_is_named_and_not_drawn():
+    run = make_run()
+    rows = tuple(
+        one.model_copy(update={"n_pairs": 0, "difference": None, "interval": None})
+        if one.metric == "style.loop"
+        else one
+        for one in run.comparison.differences
+    )
+    shown = render_html(replace(run, comparison=run.comparison.model_copy(update={"differences": rows})))
+    assert "Not measured on these samples, as none has a value on both sides: loops." in plain(Page(shown))
+    assert "no pairs" not in shown
+
+
+def test_every_difference_in_the_table_is_that_of_the_comparison():
+    run = make_run()
+    table = plain(Page(render_html(run))).partition("Differences of rates")[2].partition("is corrected for")[0]
+    titles = {one.name: one for one in run.comparison.metrics}
+    rows = [
+        one
+        for one in run.comparison.differences
+        if one.category is None and titles[one.metric].kind == "rate" and one.n_pairs
+    ]
+    assert len(rows) > 10
+    for row in rows:
+        text = table.partition(f"{titles[row.metric].title}{titles[row.metric].description}")[2][:60]
+        base, candidate, difference = re.match(r"(\d+) %(\d+) %([+-]?\d+) points", text).groups()
+        shown = [int(base), int(candidate), int(difference)]
+        exact = [100 * row.baseline_mean, 100 * row.candidate_mean, 100 * row.difference]
+        assert all(abs(one - other) <= 0.5 + 1e-9 for one, other in zip(shown, exact, strict=True)), row.metric
+
+
+class TestInABrowser:
+    pytestmark = in_a_browser
+
+    @pytest.mark.parametrize("width", [390, 1280])
+    def test_the_trend_fits_the_screen(self, show, weekly, tmp_path, width):
+        path = tmp_path / "trend.html"
+        path.write_text(render_html(weekly), encoding="utf-8")
+        page = show(path, width)
+        assert page.locator(".trend").first.is_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+    def test_of_three_checkpoints_the_pair_in_view_is_rated(self, show, written, tmp_path):
+        run = three_checkpoints()
+        page = show(written("three", three_checkpoints))
+        page.select_option("#side-right", label="base-chat")
+        page.click("#rate")
+        assert "of base and base-chat" in page.locator("#rating-offer").inner_text()
+        page.fill("#rater", "ann")
+        page.keyboard.press("Enter")
+        for key in "at":
+            page.keyboard.press(key)
+        with page.expect_download() as download:
+            page.click("#rating-export")
+        file = tmp_path / "ratings.jsonl"
+        file.write_bytes(download.value.path().read_bytes())
+        lines = [json.loads(line) for line in file.read_text().splitlines()]
+        assert {(one["baseline"], one["candidate"]) for one in lines} == {("base", "base-chat")}
+        assert {one.candidate for one in read_ratings(file, run)} == {"base-chat"}
