@@ -2,36 +2,59 @@
 
 The baseline is generated twice, in batches of another size (or by another number of clients), and where it is drawn at
 random also with other seeds. What differs then is no property of any tuning.
+
+The noise of a metric is not the difference of its two means, in which changes of opposite directions hide each other:
+two runs of which half the samples changed can have equal means by chance. It is how far the means are expected to lie
+apart: 1.96 standard errors, made from the squares of the single differences around 0; or what was seen, where that is
+more.
 """
 
-from collections.abc import Iterable
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from evalharness import pipeline
-from evalharness.compare import compare
+from evalharness.compare.values import Values, grouped, tabulate
 from evalharness.config import RunConfig
-from evalharness.errors import ConfigError
+from evalharness.errors import ConfigError, StoreError
 from evalharness.generate import Progress
 from evalharness.pairing import Side, pair_runs
-from evalharness.records import Calibration, Checkpoint, Comparison, Completion, DeterminismClass
-from evalharness.score import all_metrics
+from evalharness.records import Calibration, Checkpoint, Completion, DeterminismClass, Metric
+from evalharness.stats import Z95, Floats
 from evalharness.store import Run, RunStore
 
 AGAIN = "again"
 VARIED = {"hf": ("batch_size", (8, 16)), "demo": ("batch_size", (8, 16)), "ollama": ("concurrency", (4, 2))}
 """What is changed for the second generation, and two values of which one is not the configured one."""
+Noise = dict[tuple[str, str | None], float]
+"""By metric and category; None is all categories together."""
 
 
-def calibrate(config: RunConfig, *, out: Path, progress: Progress | None = None) -> Calibration:
+def calibrate(config: RunConfig, *, out: Path, resume: bool = False, progress: Progress | None = None) -> Calibration:
     """Run the baseline of `config` against itself into the run directory `out`, and keep what differed there.
+
+    Args:
+        config: names the baseline, its generation and the suites.
+        out: the run directory.
+        resume: go on with a calibration in `out` that was interrupted.
+        progress: told about each outcome.
 
     Raises:
         ConfigError: the baseline is a replayed file, which always repeats.
+        StoreError: nothing was completed twice.
         EvalHarnessError: as for a run.
     """
-    run = pipeline.run(against_itself(config), out=out, progress=progress)
-    comparisons = [run.compared, *_between_seeds(run)]
+    run = pipeline.run(against_itself(config), out=out, resume=resume, progress=progress)
     changed, n = _changed_texts(run)
+    if not n:
+        raise StoreError(
+            f"{config.baseline} completed nothing twice, so its noise is not known",
+            fix=f"see why its requests failed: evalharness report {out}",
+        )
+    noise = _noise(run)
     calibration = Calibration(
         checkpoint=config.baseline,
         identity_digest=run.plan.checkpoints[0].identity.digest,
@@ -41,7 +64,8 @@ def calibrate(config: RunConfig, *, out: Path, progress: Progress | None = None)
         determinism=_class(config, changed),
         n=n,
         n_changed=changed,
-        noise=_largest_differences(comparisons),
+        noise={metric: size for (metric, category), size in noise.items() if category is None},
+        noise_by_category=_by_category(noise),
     )
     RunStore(out).write_calibration(calibration)
     return calibration
@@ -72,37 +96,67 @@ def _varied(checkpoint: Checkpoint) -> Checkpoint:
     return checkpoint.model_copy(update={"name": AGAIN, "options": {**checkpoint.options, option: other}})
 
 
-def _between_seeds(run: Run) -> Iterable[Comparison]:
-    """The first replicate, which has a seed of its own, against each other one."""
-    first = run.plan.baseline
+def _noise(run: Run) -> Noise:
+    """The largest of what was found between batches and between seeds."""
+    noise: Noise = {}
+    for values, baseline, candidate in _twice(run):
+        for key, size in _sizes(values, run.compared.metrics, baseline, candidate):
+            noise[key] = max(size, noise.get(key, 0.0))
+    return noise
+
+
+def _twice(run: Run) -> Iterator[tuple[Values, str, str]]:
+    """The two sorts of batches; then the first replicate, which has a seed of its own, against each other one."""
+    first, again = run.plan.baseline, run.plan.candidate
+    yield tabulate(run.plan, run.outcomes, run.scores), first, again
     for replicate in range(1, 1 + max(request.replicate for request in run.plan.requests)):
-        paired = pair_runs(Side(run, first, "first seed", replicate=0), [Side(run, first, "other seed", replicate)])
+        paired = pair_runs(Side(run, first, "first seed", 0), [Side(run, first, "other seed", replicate)])
         outcomes = {one.request_id: one for one in paired.events if isinstance(one, Completion)}
-        metrics = all_metrics(paired.plan)
-        yield compare(paired.plan, outcomes, paired.scores, metrics, seed=run.manifest.seed)
+        yield tabulate(paired.plan, outcomes, paired.scores), "first seed", "other seed"
+
+
+def _sizes(
+    values: Values, metrics: Sequence[Metric], baseline: str, candidate: str
+) -> Iterator[tuple[tuple[str, str | None], float]]:
+    for metric in metrics:
+        difference = values.column(candidate, metric.name) - values.column(baseline, metric.name)
+        for category in values.categories:
+            there = values.in_category(category) & ~np.isnan(difference)
+            if there.any():
+                yield (metric.name, category), _size(grouped(difference[there], values.groups[there])[0], there.sum())
+
+
+def _size(sums: Floats, n: int) -> float:
+    """How far two means lie apart in 95 % of cases, were each group's difference as likely to have the other sign.
+
+    Args:
+        sums: of the differences in each group, shape (n_groups,).
+        n: samples in all groups.
+    """
+    expected = Z95 * math.sqrt(float((sums**2).sum())) / n
+    return max(expected, abs(float(sums.sum())) / n)
+
+
+def _by_category(noise: Noise) -> dict[str, dict[str, float]]:
+    found: dict[str, dict[str, float]] = defaultdict(dict)
+    for (metric, category), size in noise.items():
+        if category is not None:
+            found[metric][category] = size
+    return dict(found)
 
 
 def _changed_texts(run: Run) -> tuple[int, int]:
     """How many completions read differently in other batches, and of how many."""
-    texts: dict[tuple[str, int], set[str]] = {}
+    texts: dict[tuple[str, int], list[str]] = {}
     for request in run.plan.requests:
         outcome = run.outcomes.get(request.id)
         if isinstance(outcome, Completion):
-            texts.setdefault((request.sample_id, request.replicate), set()).add(outcome.text)
-    return sum(len(found) > 1 for found in texts.values()), len(texts)
+            texts.setdefault((request.sample_id, request.replicate), []).append(outcome.text)
+    pairs = [found for found in texts.values() if len(found) == 2]
+    return sum(one != other for one, other in pairs), len(pairs)
 
 
 def _class(config: RunConfig, changed: int) -> DeterminismClass:
     if config.generation.temperature > 0:
         return "sampling"
     return "batch-sensitive" if changed else "identical text"
-
-
-def _largest_differences(comparisons: Iterable[Comparison]) -> dict[str, float]:
-    """By metric, the largest difference in size of all samples together."""
-    noise: dict[str, float] = {}
-    for comparison in comparisons:
-        for one in comparison.differences:
-            if one.category is None and one.difference is not None:
-                noise[one.metric] = max(noise.get(one.metric, 0.0), abs(one.difference))
-    return noise

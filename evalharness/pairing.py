@@ -6,7 +6,7 @@ lint, and refused where a comparison would be false: another generation, or scor
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from evalharness.errors import StoreError
@@ -61,9 +61,10 @@ class Side:
         scores = [score for request in self.requests for score in self.run.scores_of(request.id)]
         return {score.scorer: score.version for score in scores}
 
-    def new_id(self, request_id: str) -> str:
-        """An id of its own: both runs may have asked the same of the same weights."""
-        return digest([self.name, request_id]).removeprefix("sha256:")[:32]
+    @cached_property
+    def new_ids(self) -> dict[str, str]:
+        """By request id, an id of its own: both runs may have asked the same of the same weights."""
+        return {one.id: digest([self.name, one.id]).removeprefix("sha256:")[:32] for one in self.requests}
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,18 @@ class Pairing:
     plan: Plan
     events: tuple[Event, ...]
     scores: tuple[Score, ...]
+
+
+def narrowed(run: Run, checkpoint: str) -> Run:
+    """A run without the requests, outcomes and scores of its other checkpoints, which nothing here asks for."""
+    requests = tuple(one for one in run.plan.requests if one.checkpoint == checkpoint)
+    ids = {one.id for one in requests}
+    return replace(
+        run,
+        plan=run.plan.model_copy(update={"requests": requests}),
+        outcomes={one: outcome for one, outcome in run.outcomes.items() if one in ids},
+        scores=tuple(score for score in run.scores if score.request_id in ids),
+    )
 
 
 def sides_of(runs: Sequence[Run], baseline: str | None, candidate: str | None) -> list[Side]:
@@ -105,6 +118,8 @@ def pair_runs(baseline: Side, candidates: Sequence[Side]) -> Pairing:
         StoreError: the runs share no sample, or were made under conditions that make a comparison false.
     """
     sides = (baseline, *candidates)
+    for side in sides:
+        _refuse_unscored(side)
     for side in candidates:
         _refuse_other_generation(baseline, side)
         _refuse_other_versions(baseline, side)
@@ -141,6 +156,16 @@ def _refuse_other_generation(one: Side, other: Side) -> None:
 def _what_matters(config: GenerationConfig) -> dict[str, object]:
     ignored = {"seed", "context_length", *(SAMPLING_ONLY if config.temperature == 0 else ())}
     return config.model_dump(exclude=ignored)
+
+
+def _refuse_unscored(side: Side) -> None:
+    """Said of the run that lacks them, and before anything is written."""
+    for request in side.requests:
+        if isinstance(side.run.outcomes.get(request.id), Completion) and not side.run.scores_of(request.id):
+            raise StoreError(
+                f"{side.run.path} has no score of sample {request.sample_id!r}: it was stopped before it was scored",
+                fix=f"evalharness run --out {side.run.path} --resume",
+            )
 
 
 def _refuse_other_versions(one: Side, other: Side) -> None:
@@ -182,14 +207,14 @@ def _suites(side: Side, shared: dict[str, Sample]) -> Iterator[Suite]:
 def _requests(side: Side, shared: dict[str, Sample]) -> Iterator[GenerationRequest]:
     for request in side.requests:
         if request.sample_id in shared:
-            yield request.model_copy(update={"id": side.new_id(request.id), "checkpoint": side.name})
+            yield request.model_copy(update={"id": side.new_ids[request.id], "checkpoint": side.name})
 
 
 def _events(side: Side, shared: dict[str, Sample]) -> Iterator[Event]:
     for request in side.requests:
         outcome = side.run.outcomes.get(request.id)
         if request.sample_id in shared and outcome:
-            yield outcome.model_copy(update={"request_id": side.new_id(request.id)})
+            yield outcome.model_copy(update={"request_id": side.new_ids[request.id]})
     remarks: list[Notice | DeterminismCheck] = [*side.run.notices, *side.run.determinism]
     for event in remarks:
         if event.checkpoint == side.checkpoint:
@@ -201,7 +226,7 @@ def _scores(side: Side, shared: dict[str, Sample], scorers: set[str]) -> Iterato
         if request.sample_id in shared:
             for score in side.run.scores_of(request.id):
                 if score.scorer in scorers:
-                    yield score.model_copy(update={"request_id": side.new_id(request.id)})
+                    yield score.model_copy(update={"request_id": side.new_ids[request.id]})
 
 
 # ------------------------------------------------------------------------------------------------ lint

@@ -1,7 +1,7 @@
 """The stages in order: suite, plan, generate, score, compare, report. Reads like the README."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
@@ -15,7 +15,7 @@ from evalharness.errors import ConfigError, StoreError
 from evalharness.gate import check_gate, check_rules, read_noise
 from evalharness.generate import NoProgress, Progress, generate, outcomes_of
 from evalharness.judge import Judge, JudgeSettings, judging_of, kept_preferences, open_judge, pairs_to_judge
-from evalharness.pairing import Side, pair_runs, sides_of
+from evalharness.pairing import Side, narrowed, pair_runs, sides_of
 from evalharness.plan import make_plan
 from evalharness.provenance import make_manifest
 from evalharness.records import (
@@ -38,7 +38,7 @@ from evalharness.records import (
 from evalharness.report import render_html
 from evalharness.score import all_metrics, score, scorer_names
 from evalharness.scorers import Scorer, open_scorer
-from evalharness.store import Run, RunStore
+from evalharness.store import Run, RunStore, uncollected
 
 REPORTS = Path("reports")
 MOST_CHARACTERS = 120
@@ -83,6 +83,7 @@ def rescore(path: Path) -> Run:
         return _finish(store, resume_config(path))
 
 
+@uncollected()
 def compare_runs(
     paths: Sequence[Path], *, out: Path | None = None, baseline: str | None = None, candidate: str | None = None
 ) -> Run:
@@ -97,24 +98,43 @@ def compare_runs(
     Raises:
         StoreError: a comparison would be false, or `out` is a run already.
     """
-    sides = sides_of([load_run(path) for path in paths], baseline, candidate)
-    pairing = pair_runs(sides[0], sides[1:])
     store = RunStore(out or _new_path([path.resolve().name for path in paths]))
+    # What was read is let go before the pairing is read: both at once would be twice the memory.
+    write = _pairing_writer(paths, baseline, candidate)
     with store.lock(create=True):
         store.refuse_existing(resume=False)
-        store.start(_paired_manifest(sides), pairing.plan, resume=False)
+        write(store)
+        del write
+        return _report(store, resume_config(store.path).gate)
+
+
+def _pairing_writer(paths: Sequence[Path], baseline: str | None, candidate: str | None) -> Callable[[RunStore], None]:
+    """Read and pair the runs; what comes back writes the pairing into a run directory."""
+    sides = sides_of(
+        [_load_side(path, candidate if n else baseline) for n, path in enumerate(paths)], baseline, candidate
+    )
+    pairing, manifest, scorers = pair_runs(sides[0], sides[1:]), _paired_manifest(sides), sides[0].run.scorers
+
+    def write(store: RunStore) -> None:
+        store.start(manifest, pairing.plan, resume=False)
         with store.appending() as outcomes:
             for event in pairing.events:
                 outcomes.append(event)
-        store.write_scores(pairing.scores, sides[0].run.scorers)
-        return _report(store, resume_config(store.path).gate)
+        store.write_scores(pairing.scores, scorers)
+
+    return write
+
+
+def _load_side(path: Path, checkpoint: str | None) -> Run:
+    run = load_run(path)
+    return narrowed(run, checkpoint or run.plan.candidate)
 
 
 def recompare(path: Path) -> Comparison:
     """Compare a run's scores again and keep the result."""
     store = RunStore(path)
     with store.lock():
-        return _compare(store)
+        return _compare(store).compared
 
 
 def regate(path: Path, config: Path | None = None) -> Run:
@@ -177,8 +197,7 @@ def _identity(scorer: Scorer) -> ScorerIdentity:
 
 
 def _report(store: RunStore, rules: Sequence[GateRule] = ()) -> Run:
-    _compare(store)
-    loaded = store.load()
+    loaded = _compare(store)
     try:
         loaded = _gate(store, loaded, rules) if rules else loaded
     finally:
@@ -219,7 +238,7 @@ def _refuse_stale(store: RunStore, run: Run) -> None:
         )
 
 
-def _compare(store: RunStore) -> Comparison:
+def _compare(store: RunStore) -> Run:
     loaded = store.load()
     everywhere = _scorers_beyond_the_suites(loaded)
     _refuse_unscored(loaded, everywhere)
@@ -235,7 +254,7 @@ def _compare(store: RunStore) -> Comparison:
     )
     comparison = comparison.model_copy(update={"evidence_digest": store.evidence_digest()})
     store.write_comparison(comparison)
-    return comparison
+    return replace(loaded, comparison=comparison)
 
 
 def _scorers_beyond_the_suites(run: Run) -> list[str]:
@@ -344,8 +363,7 @@ def judge(path: Path, settings: JudgeSettings, *, again: bool = False, progress:
         asked = open_judge(settings, open_backend)
         with closing(asked.backend):
             _judge(store, loaded, asked, again, progress or NoProgress())
-        _compare(store)
-        judged = store.load()
+        judged = _compare(store)
         store.write_report(render_html(judged))
         return judged
 

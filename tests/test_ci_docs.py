@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -78,6 +80,42 @@ def test_the_python_of_the_page_is_five_lines_that_import():
     scope = {}
     exec(code, scope)
     assert callable(scope["test_the_candidate_keeps_the_gate"])
+
+
+def test_the_python_of_the_page_runs_and_fails_where_the_gate_does(tmp_path):
+    (tmp_path / "test_gate.py").write_text(blocks("python")[0])
+    (tmp_path / "suite").mkdir()
+    head = 'name = "t"\nversion = "1"\nlicense = "x"\nsource = "x"\nscorers = ["style"]\n'
+    (tmp_path / "suite" / "suite.toml").write_text(head)
+    rows = [{"id": f"s{n}", "prompt": f"Write {n}.", "category": "c"} for n in range(80)]
+    (tmp_path / "suite" / "samples.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "evalharness.toml").write_text(FIVE_LINES)
+    assert run_pytest(tmp_path, rows, "") == (1, True)
+    assert run_pytest(tmp_path, rows, "It is so.") == (0, False)
+
+
+FIVE_LINES = """
+suite = "./suite"
+baseline = "old"
+candidate = "new"
+checkpoint.old = {model = "replay/./old.jsonl", variant = "instruct", prompt_format = "raw"}
+checkpoint.new = {model = "replay/./new.jsonl", variant = "instruct", prompt_format = "raw"}
+[[gate]]
+metric = "style.empty"
+kind = "no_regression"
+bound = 0.1
+min_pairs = 80
+"""
+
+
+def run_pytest(folder, rows, text):
+    """The exit code, and whether the reason is in what is printed."""
+    for side, said in (("old", "It is so."), ("new", text)):
+        lines = [{"sample_id": row["id"], "text": said, "finish_reason": "stop"} for row in rows]
+        (folder / f"{side}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_gate.py"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+    return done.returncode, "+100 points" in done.stdout
 
 
 def test_the_action_is_a_composite_action_in_which_no_input_is_script_text():

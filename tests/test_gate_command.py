@@ -176,14 +176,56 @@ def test_a_run_without_rules_and_a_comparison_of_other_scores_are_refused(folder
     assert fix == "evalharness score r"
 
 
+def test_folders_of_the_files_are_made(folder):
+    finished(folder, rule())
+    call("gate", "r", "--config", "gates.toml", "--junit", "a/b/j.xml", "--markdown", "c/g.md", cwd=folder)
+    assert ET.parse(folder / "a" / "b" / "j.xml").getroot().tag == "testsuites"
+    assert (folder / "c" / "g.md").read_text().startswith("## The gate passed")
+
+
 def test_a_file_that_cannot_be_written_is_named_with_its_flag(folder):
     finished(folder, rule())
-    problem, _ = refused_after_the_table("gate", "r", "--config", "gates.toml", "--junit", "no/j.xml", cwd=folder)
-    assert problem.startswith("--junit: no/j.xml cannot be written")
+    arguments = ("gate", "r", "--config", "gates.toml", "--junit", "e.toml/j.xml")
+    problem, _ = refused_after_the_table(*arguments, cwd=folder)
+    assert problem.startswith("--junit: e.toml/j.xml cannot be written")
+
+
+def test_a_folder_in_the_place_of_a_file_is_refused_before_anything_is_generated(folder):
+    said = call("run", "e.toml", "--out", "r", "--junit", "many", cwd=folder, code=2)
+    assert "'many' is a directory" in said.stderr
+    assert not (folder / "r").exists()
+
+
+def test_a_side_that_completed_nothing_is_no_success_even_without_a_gate(folder):
+    (folder / "after.jsonl").write_text('{"sample_id": "another", "text": "x", "finish_reason": "stop"}\n')
+    problem, fix = refused_after_the_table("run", "e.toml", "--out", "r", cwd=folder)
+    assert "after completed none of 68 requests" in problem
+    assert "r/report.html" in fix
+    assert (folder / "r" / "report.html").exists()
+
+
+def test_nor_does_it_pass_any_gate(folder):
+    (folder / "e.toml").write_text(EXPERIMENT + rule(min_pairs=1, max_failures=1.0, max_unscored=1.0))
+    (folder / "after.jsonl").write_text('{"sample_id": "another", "text": "x", "finish_reason": "stop"}\n')
+    said = call("run", "e.toml", "--out", "r", cwd=folder, code=4)
+    assert "Gate: undecided (0 of 1 rules pass)" in said.stdout
+
+
+def test_a_limit_in_quotes_is_refused(folder):
+    finished(folder, rule(max_failures="0.5"))
+    assert (
+        "max_failures: Input should be a valid number" in refused("gate", "r", "--config", "gates.toml", cwd=folder)[0]
+    )
+
+
+def test_a_reason_tells_a_bound_as_it_was_written(folder):
+    finished(folder, rule(bound=0.0375))
+    said = call("gate", "r", "--config", "gates.toml", "--json", cwd=folder, code=4).stdout
+    assert "; +3.75 points is allowed, which lies within the interval" in said
 
 
 def refused_after_the_table(*arguments, cwd):
     """The problem and the mend, where the verdict was printed before."""
     error = call(*arguments, cwd=cwd, code=2).stderr
     problem, _, fix = error.partition("\n  Fix: ")
-    return problem.removeprefix("Error: "), fix.strip()
+    return problem.rpartition("Error: ")[2], fix.strip()

@@ -135,5 +135,20 @@ def test_the_command_prints_the_table_and_says_where_the_report_is(runs, tmp_pat
     assert "joint/report.html" in said.stderr
 
 
+def test_a_run_that_was_stopped_before_it_was_scored_is_named_and_nothing_is_written(runs, tmp_path):
+    (runs[1] / "scores.jsonl").unlink()
+    with pytest.raises(StoreError, match=r"two has no score of sample 's0'") as caught:
+        pipeline.compare_runs(runs, out=tmp_path / "joint")
+    assert caught.value.fix == f"evalharness run --out {runs[1]} --resume"
+    assert not (tmp_path / "joint").exists()
+    pipeline.run(pipeline.resume_config(runs[1]), out=runs[1], resume=True)
+    assert pipeline.compare_runs(runs, out=tmp_path / "joint").compared.differences[0].n_pairs == 6
+
+
+def test_what_is_returned_is_what_was_written(runs, tmp_path):
+    joint = pipeline.compare_runs(runs, out=tmp_path / "joint")
+    assert joint == pipeline.load_run(joint.path)
+
+
 def test_flags_for_several_runs_are_refused_with_one(runs, tmp_path):
     assert "--out is for comparing several runs" in call("compare", "one", "--out", "x", cwd=tmp_path, code=2).stderr

@@ -11,8 +11,9 @@ from evalharness.cli.running import GENERATION_FLAGS, SCORER_FLAGS, SIDE_FLAGS, 
 @click.command()
 @with_flags(SIDE_FLAGS, GENERATION_FLAGS, SCORER_FLAGS)
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Run directory to write.")
+@click.option("--resume", is_flag=True, help="Go on with the calibration in --out that was interrupted.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def calibrate(out: Path, as_json: bool, **flags: Any) -> None:
+def calibrate(out: Path, resume: bool, as_json: bool, **flags: Any) -> None:
     """Measure how much the baseline differs from itself.
 
     It is generated twice, in other batches, and with other seeds where it is drawn at random. Name the directory in
@@ -23,6 +24,6 @@ def calibrate(out: Path, as_json: bool, **flags: Any) -> None:
     from evalharness.cli.flags import run_config
     from evalharness.cli.progress import make_progress
 
-    found = measure(run_config(**flags), out=out, progress=make_progress())
+    found = measure(run_config(**flags), out=out, resume=resume, progress=make_progress())
     click.echo(found.model_dump_json(indent=2) if as_json else calibration_text(found), nl=as_json)
     click.echo(f'In evalharness.toml: calibration = "{out}"', err=True)

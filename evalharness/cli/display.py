@@ -208,7 +208,7 @@ def calibration_text(calibration: Calibration) -> str:
     head = f"{calibration.checkpoint}: {calibration.determinism}; in other batches {calibration.n_changed} of "
     noise = sorted(calibration.noise.items(), key=lambda pair: -pair[1])
     rows: list[dict[str, object]] = [
-        {"metric": metric, "largest difference": f"{size:.3g}"} for metric, size in noise if size
+        {"metric": metric, "moves by up to": f"{size:.3g}"} for metric, size in noise if size
     ]
     said = table(rows) if rows else "no metric differed\n"
     return f"{head}{calibration.n} completions changed\n\n{said}"

@@ -6,16 +6,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from evalharness.errors import ConfigError
+from evalharness.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
     from evalharness.records import GateReport
     from evalharness.store import Run
 
 EXIT_CODES = {"pass": 0, "fail": 3, "undecided": 4}
+OUTPUT = click.Path(dir_okay=False, writable=True, path_type=Path)
+"""Checked before a run begins, so that no hours end in a file that cannot be written."""
 CI_FLAGS = (
-    click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write JUnit XML, a case a rule."),
-    click.option("--markdown", type=click.Path(path_type=Path), metavar="FILE", help="Write the verdict as Markdown."),
+    click.option("--junit", type=OUTPUT, metavar="FILE", help="Write JUnit XML, a case a rule."),
+    click.option("--markdown", type=OUTPUT, metavar="FILE", help="Write the verdict as Markdown."),
 )
 
 
@@ -38,11 +40,17 @@ def gate(run: Path, config: Path | None, junit: Path | None, markdown: Path | No
 
 
 def tell(run: "Run", *, junit: Path | None = None, markdown: Path | None = None, as_json: bool = False) -> int:
-    """Print a run's gate, write what CI reads, and return the exit code; 0 where the run has no gate."""
+    """Print a run's gate, write what CI reads, and return the exit code.
+
+    Raises:
+        ConfigError: a file cannot be written.
+        StoreError: there is no gate, and a checkpoint completed nothing at all.
+    """
     from evalharness import ci
 
     report = run.gate
     if report is None:
+        _refuse_silence(run)
         return 0
     on_github = os.environ.get("GITHUB_ACTIONS") == "true"
     text = report.model_dump_json(indent=2) if as_json else _text(report)
@@ -61,8 +69,20 @@ def tell(run: "Run", *, junit: Path | None = None, markdown: Path | None = None,
     return EXIT_CODES[report.verdict]
 
 
+def _refuse_silence(run: "Run") -> None:
+    """Without a gate nothing judges a run, but one of which a side is empty is no success either."""
+    for checkpoint in run.plan.checkpoints:
+        requests = run.requests_of(checkpoint.name)
+        if not any(run.outcomes[one.id].type == "completion" for one in requests if one.id in run.outcomes):
+            raise StoreError(
+                f"{checkpoint.name} completed none of {len(requests):,} requests, so nothing was compared",
+                fix=f"see why in {run.path / 'report.html'}; what may pass is tried again with --resume",
+            )
+
+
 def _write(path: Path, text: str, flag: str, *, append: bool = False) -> None:
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a" if append else "w", encoding="utf-8") as handle:
             handle.write(text)
     except OSError as error:

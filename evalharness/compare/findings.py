@@ -30,13 +30,15 @@ def findings_of(
     """What was shown on the headline metrics, what got worse first; then up to five sentences in all."""
     known = {metric.name: metric for metric in metrics}
     better = {metric.name: metric.better for metric in metrics}
-    chosen = _chosen([one for one in differences if one.category is None and one.difference], better, plan)
-    found = [_finding(values, known[one.metric], one, plan) for one in chosen]
+    overall = [one for one in differences if one.category is None]
+    names = {one.metric: name_of(one, overall, plan) for one in overall}
+    chosen = _chosen([one for one in overall if one.difference], better, names)
+    found = [_finding(values, known[one.metric], one, names[one.metric], plan) for one in chosen]
     return [*(found or [_nothing(differences)]), *tuning_findings(values, plan)]
 
 
 def _chosen(
-    differences: Sequence[PairedDifference], better: Mapping[str, str | None], plan: Plan
+    differences: Sequence[PairedDifference], better: Mapping[str, str | None], names: Mapping[str, str | None]
 ) -> list[PairedDifference]:
     """Nothing that was shown on a headline metric or has a name is left out, unless it is another's mirror image."""
     chosen: list[PairedDifference] = []
@@ -44,7 +46,7 @@ def _chosen(
     for one in sorted(differences, key=lambda one: _rank(one, better.get(one.metric))):
         scorer = one.metric.partition(".")[0]
         room = per_scorer[scorer] < MOST_PER_SCORER and len(chosen) < MOST_FINDINGS
-        must = _shown(one) and (not one.exploratory or name_of(one, plan) is not None)
+        must = _shown(one) and (not one.exploratory or names[one.metric] is not None)
         if (room or must) and not any(_mirrors(one, other) for other in chosen):
             per_scorer[scorer] += 1
             chosen.append(one)
@@ -69,9 +71,8 @@ def _rank(one: PairedDifference, better: str | None) -> tuple[bool, bool, bool, 
     return one.exploratory, not _shown(one), not worse, p_value, -abs(one.difference or 0.0)
 
 
-def _finding(values: Values, metric: Metric, difference: PairedDifference, plan: Plan) -> Finding:
+def _finding(values: Values, metric: Metric, difference: PairedDifference, name: str | None, plan: Plan) -> Finding:
     says = _says_rate if metric.kind == "rate" else _says_mean
-    name = name_of(difference, plan)
     title = f"{name[:1].upper()}{name[1:]}: " if name else ""
     sentence = f"{title}{says(metric, difference, plan)} {_says_verdict(difference)}"
     return Finding(name=name, sentence=sentence, metric=metric.name, sample_ids=_evidence(values, metric.name, plan))

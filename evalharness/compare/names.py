@@ -1,6 +1,6 @@
 """What a change is called, where it has a name: the regressions that people look for after a fine-tune."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from evalharness.compare.values import Values
 from evalharness.records import Finding, PairedDifference, Plan, ResolvedCheckpoint
@@ -25,14 +25,27 @@ TUNING_NAMES: Mapping[tuple[str, str], str] = {
     ("style.preamble", "lower"): "format drift",
 }
 """Changes that only surprise between two checkpoints of one variant: a base and an instruct differ so by design."""
+LEVEL = 0.05
+NAMED = frozenset(metric for metric, _ in (*NAMES, *TUNING_NAMES))
 FLIPS = "instruction.prompt_strict"
 SHOWN = 10
 
 
-def name_of(difference: PairedDifference, plan: Plan) -> str | None:
-    """The name of a difference that was shown; None without one."""
+def name_of(difference: PairedDifference, differences: Sequence[PairedDifference], plan: Plan) -> str | None:
+    """The name of a difference that was shown; None without one. `differences` are all that are of no category.
+
+    A name is an alarm. A metric that is no headline was tested on its own, so its p-value is multiplied by the number
+    of such metrics that have a name (Bonferroni): else a checkpoint compared with itself would raise one too often.
+    """
+    if difference.exploratory and (difference.p_value or 0.0) * _n_tests(differences) >= LEVEL:
+        return None
     key = (difference.metric, difference.verdict)
     return NAMES.get(key) or (TUNING_NAMES.get(key) if is_tuning(plan) else None)
+
+
+def _n_tests(differences: Sequence[PairedDifference]) -> int:
+    tested = [one for one in differences if one.exploratory and one.p_value is not None]
+    return sum(one.metric in NAMED for one in tested)
 
 
 def is_tuning(plan: Plan) -> bool:
@@ -71,6 +84,9 @@ def _template_change(baseline: ResolvedCheckpoint, candidate: ResolvedCheckpoint
 
 
 def _flips(values: Values, plan: Plan) -> Iterator[Finding]:
+    """Of greedy completions alone: those drawn at random flip between two draws of one checkpoint too."""
+    if any(request.config.temperature > 0 for request in plan.requests):
+        return
     left, right = (values.of(name, FLIPS, None) for name in (plan.baseline, plan.candidate))
     lost = tuple(one for one in left if one in right and right[one] < left[one])
     gained = tuple(one for one in left if one in right and right[one] > left[one])

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from evalharness.errors import ConfigError
 from evalharness.gate.evidence import Evidence, gather
-from evalharness.gate.noise import read_noise
+from evalharness.gate.noise import Noise, noise_of, read_noise
 from evalharness.gate.rules import check_rules
 from evalharness.gate.verdicts import MOST_AGAINST, judge
 from evalharness.records import Comparison, GateReport, GateResult, GateRule, overall_verdict
@@ -23,7 +23,7 @@ def check_gate(
     run: Run,
     *,
     by_suite: Mapping[str, Comparison] | None = None,
-    noise: Mapping[str, float] | None = None,
+    noise: Noise | None = None,
     source: str = "",
 ) -> GateReport:
     """Judge a compared run by rules.
@@ -32,8 +32,8 @@ def check_gate(
         rules: one or more.
         run: scored and compared.
         by_suite: a comparison of each suite alone that a rule names.
-        noise: by metric, how far it moves between two runs of one checkpoint, in the metric's unit; intervals are
-            widened by it both ways.
+        noise: how far a metric moves between two runs of one checkpoint, in the metric's unit; intervals are widened
+            by it both ways.
         source: the file that the rules are from, for messages.
 
     Raises:
@@ -57,13 +57,13 @@ def _result(
     run: Run,
     comparison: Comparison,
     by_suite: Mapping[str, Comparison],
-    noise: Mapping[str, float],
+    noise: Noise,
     source: str,
 ) -> GateResult:
     [metric] = [one for one in comparison.metrics if one.name == rule.metric]
     evidence = gather(rule, metric, run, comparison if rule.suite is None else by_suite[rule.suite])
     _refuse_without_values(rule, evidence, source)
-    return judge(rule, evidence, noise=noise.get(rule.metric, 0.0))
+    return judge(rule, evidence, noise=noise_of(rule, noise, run.plan.suites))
 
 
 def _refuse_without_values(rule: GateRule, evidence: Evidence, source: str) -> None:

@@ -1,15 +1,26 @@
 """The noise of the baseline, from a calibration that was made under the conditions of the run."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from evalharness.errors import ConfigError
-from evalharness.records import Calibration, Plan
+from evalharness.records import Calibration, GateRule, Plan, Suite
 from evalharness.store import RunStore
 
+Noise = Mapping[tuple[str, str | None], float]
+"""By metric and category (None: all together), how far a mean moves between two runs of one checkpoint."""
 
-def read_noise(folder: str | None, plan: Plan, scorers: Mapping[str, str] | None = None) -> dict[str, float]:
-    """By metric, how far the baseline moves by itself; empty without a calibration.
+
+def noise_of(rule: GateRule, noise: Noise, suites: Sequence[Suite]) -> float:
+    """What a rule has to allow for: of its category, or of the category of its suite that moves furthest."""
+    if rule.category is not None or rule.suite is None:
+        return noise.get((rule.metric, rule.category), 0.0)
+    inside = {sample.category for suite in suites if suite.name == rule.suite for sample in suite.samples}
+    return max(noise.get((rule.metric, category), 0.0) for category in inside)
+
+
+def read_noise(folder: str | None, plan: Plan, scorers: Mapping[str, str] | None = None) -> Noise:
+    """How far the baseline moves by itself; empty without a calibration.
 
     Args:
         folder: the run directory that `evalharness calibrate` wrote.
@@ -28,7 +39,12 @@ def read_noise(folder: str | None, plan: Plan, scorers: Mapping[str, str] | None
             f"the calibration in {folder} is of another {other}",
             fix=f"calibrate again into a new folder: evalharness calibrate --out {folder}-2, and name that",
         )
-    return calibration.noise
+    overall = {(metric, None): size for metric, size in calibration.noise.items()}
+    return overall | {
+        (metric, category): size
+        for metric, sizes in calibration.noise_by_category.items()
+        for category, size in sizes.items()
+    }
 
 
 def _what_differs(calibration: Calibration, plan: Plan, scorers: Mapping[str, str]) -> str | None:

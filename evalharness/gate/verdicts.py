@@ -111,8 +111,9 @@ def _of(rule: GateRule, evidence: Evidence) -> str:
 
 
 def _too_few(rule: GateRule, evidence: Evidence) -> str:
-    what = "independent pairs" if rule.kind == "no_regression" else "independent samples"
-    few = f"{_of(rule, evidence)} with a value, and the rule asks for {rule.min_pairs:,} {what}"
+    what = "independent pair" if rule.kind == "no_regression" else "independent sample"
+    plural = "" if rule.min_pairs == 1 else "s"
+    few = f"{_of(rule, evidence)} with a value, and the rule asks for {rule.min_pairs:,} {what}{plural}"
     lost = _too_much_lost(rule, evidence.metric, evidence.losses)
     return f"{few}; {lost}" if lost else few
 
@@ -142,8 +143,16 @@ def _measured(rule: GateRule, evidence: Evidence, interval: Interval, noise: flo
 
 def _allowed(rule: GateRule, evidence: Evidence) -> str:
     if rule.kind == "no_regression":
-        return f"{_change(_threshold(rule, evidence), evidence.metric)} is allowed"
-    return f"{rule.kind.replace('_', ' ')} {_value(rule.bound, evidence.metric)} is asked for"
+        return f"{_exactly(_threshold(rule, evidence), evidence.metric, sign='+')} is allowed"
+    return f"{rule.kind.replace('_', ' ')} {_exactly(rule.bound, evidence.metric)} is asked for"
+
+
+def _exactly(bound: float, metric: Metric, *, sign: str = "") -> str:
+    """A bound as it was written: rounded, it could be on the other side of what was measured."""
+    sign = sign if bound else ""
+    if metric.kind == "rate":
+        return f"{100 * bound:{sign}g} {'points' if sign or not bound else '%'}"
+    return f"{bound:{sign},g}{_unit(metric)}"
 
 
 def _change(difference: float, metric: Metric) -> str:
@@ -191,7 +200,7 @@ def _too_much_lost(rule: GateRule, metric: Metric, losses: Losses) -> str:
         (losses.truncated, most_truncated, "were cut by the token limit"),
     )
     exceeded = [
-        f"{format_share(share, digits=1)} of the samples {what} and {format_share(most, digits=1)} may"
+        f"{100 * share:.3g} % of the samples {what} and {100 * most:g} % may"
         for share, most, what in limits
         if share > most
     ]

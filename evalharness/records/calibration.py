@@ -7,6 +7,7 @@ from pydantic import Field
 from evalharness.records.record import Record
 from evalharness.records.requests import GenerationConfig
 
+Sizes = dict[str, Annotated[float, Field(ge=0.0, allow_inf_nan=False)]]
 DeterminismClass = Literal["identical text", "batch-sensitive", "sampling"]
 
 
@@ -26,5 +27,7 @@ class Calibration(Record):
     """Completions that were generated in two sorts of batches."""
     n_changed: int = Field(ge=0)
     """Those among them whose text changed."""
-    noise: dict[str, Annotated[float, Field(ge=0.0, allow_inf_nan=False)]]
-    """By metric, the largest difference that was seen."""
+    noise: Sizes
+    """By metric, how far its mean over all samples moves: two runs of the checkpoint differ by more in 5 % of cases."""
+    noise_by_category: dict[str, Sizes] = Field(default_factory=dict)
+    """The same by metric and category, whose fewer samples move further."""

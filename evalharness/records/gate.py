@@ -5,10 +5,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from evalharness.records.intervals import Interval, Share
+from evalharness.records.intervals import Interval
 from evalharness.records.record import Record
 
 GateVerdict = Literal["pass", "fail", "undecided"]
+Limit = Annotated[float, Field(ge=0.0, le=1.0, strict=True)]
+"""A share, written as a number and not as text."""
 
 
 class GateRule(Record):
@@ -26,11 +28,11 @@ class GateRule(Record):
     """None: all suites together."""
     min_pairs: int = Field(100, ge=1, strict=True)
     """Fewest independent pairs (or samples, for `at_least` and `at_most`); samples of one group count once."""
-    max_failures: Share = 0.02
+    max_failures: Limit = 0.02
     """Largest share of the samples without a completion."""
-    max_unscored: Share = 0.02
+    max_unscored: Limit = 0.02
     """Largest share of the samples with a completion that the scorer gave no value."""
-    max_truncated: Share | None = None
+    max_truncated: Limit | None = None
     """Largest share cut by the token limit; None: 0.1 where the metric needs the whole completion, else no limit."""
     name: str = ""
 

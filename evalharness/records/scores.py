@@ -38,10 +38,10 @@ class Score(Record):
     @field_validator("values")
     @classmethod
     def _values_are_finite(cls, values: dict[str, float]) -> dict[str, float]:
+        if all(map(math.isfinite, values.values())):
+            return values
         bad = [name for name, value in values.items() if not math.isfinite(value)]
-        if bad:
-            raise ValueError(f"{', '.join(bad)} must be finite; use status='unscored' and say why")
-        return values
+        raise ValueError(f"{', '.join(bad)} must be finite; use status='unscored' and say why")
 
     @model_validator(mode="after")
     def _values_agree_with_status(self) -> "Score":

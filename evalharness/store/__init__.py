@@ -45,9 +45,10 @@ from evalharness.records import (
     explain,
 )
 from evalharness.store.appending import Appender
+from evalharness.store.collection import uncollected
 from evalharness.store.run import Run
 
-__all__ = ["FORMAT_VERSION", "RETRIED", "Appender", "Run", "RunStore"]
+__all__ = ["FORMAT_VERSION", "RETRIED", "Appender", "Run", "RunStore", "uncollected"]
 
 FORMAT_VERSION = 1
 # 1: the first format.
@@ -339,6 +340,7 @@ class RunStore:
         self._write("report.html", html)
         return self.path / "report.html"
 
+    @uncollected()
     def load(self) -> Run:
         """Read the whole run."""
         manifest, events = self.read_manifest(), self.read_events()
