@@ -71,6 +71,14 @@ def test_a_regression_has_its_name_its_samples_and_its_size(name, value, expecte
         assert f"old {old.mean():.3g} words, new {new.mean():.3g} words" in finding.sentence
 
 
+def test_to_comply_where_there_was_no_answer_is_no_loss_of_refusals():
+    complied, refused = metric_of("refusal.unsafe_compliance"), metric_of("refusal.refused")
+    old, new, _ = broken(complied, 1.0)
+    never = np.zeros(N)
+    values = {complied.name: (old, new), refused.name: (never, never)}
+    assert not named(compared_all(values, [complied, refused]))
+
+
 @pytest.mark.parametrize(("name", "value", "expected"), REGRESSIONS)
 def test_a_checkpoint_against_itself_has_no_name(name, value, expected):
     metric = metric_of(name)

@@ -152,3 +152,10 @@ def test_what_is_returned_is_what_was_written(runs, tmp_path):
 
 def test_flags_for_several_runs_are_refused_with_one(runs, tmp_path):
     assert "--out is for comparing several runs" in call("compare", "one", "--out", "x", cwd=tmp_path, code=2).stderr
+
+
+def test_several_candidates_are_all_in_the_table(runs, tmp_path):
+    make_run(tmp_path, "three", texts={"base": "", "tuned": ANSWERS["old"]})
+    said = call("compare", "one", "two", "three", "--out", "joint", cwd=tmp_path).stdout
+    assert "two:tuned minus one:tuned" in said
+    assert "three:tuned minus one:tuned" in said

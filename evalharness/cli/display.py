@@ -17,6 +17,7 @@ from evalharness.records import (
     ChatPrompt,
     Comparison,
     Completion,
+    FurtherComparison,
     GenerationRequest,
     PairedDifference,
     Plan,
@@ -70,25 +71,21 @@ def finished(run: Run, *, open_report: bool = False) -> None:
 
 
 def comparison_text(comparison: Comparison) -> str:
-    """All overall paired differences, headline metrics first, then the findings."""
-    overall = [one for one in comparison.differences if one.category is None]
-    drawn = Table(
-        box=None, header_style="bold", pad_edge=False, title=f"{comparison.candidate} minus {comparison.baseline}"
-    )
-    for name in (
-        "metric",
-        comparison.baseline,
-        comparison.candidate,
-        "difference",
-        "95 % interval",
-        "p",
-        "pairs",
-        "verdict",
-    ):
+    """For each candidate all overall paired differences, headline metrics first, and the findings."""
+    parts = _against_baseline(comparison.baseline, comparison)
+    for one in comparison.further:
+        parts += ["", *_against_baseline(comparison.baseline, one)]
+    return rendered(*parts)
+
+
+def _against_baseline(baseline: str, compared: Comparison | FurtherComparison) -> list[RenderableType]:
+    drawn = Table(box=None, header_style="bold", pad_edge=False, title=f"{compared.candidate} minus {baseline}")
+    for name in ("metric", baseline, compared.candidate, "difference", "95 % interval", "p", "pairs", "verdict"):
         drawn.add_column(name, justify="left" if name in ("metric", "verdict") else "right")
+    overall = [one for one in compared.differences if one.category is None]
     for difference in sorted(overall, key=lambda one: one.exploratory):
         drawn.add_row(*_difference_cells(difference))
-    return rendered(drawn, "", *(f"{n}. {finding.sentence}" for n, finding in enumerate(comparison.findings, start=1)))
+    return [drawn, "", *(f"{n}. {finding.sentence}" for n, finding in enumerate(compared.findings, start=1))]
 
 
 def _difference_cells(one: PairedDifference) -> list[str]:

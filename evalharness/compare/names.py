@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from evalharness.compare.values import Values
 from evalharness.records import Finding, PairedDifference, Plan, ResolvedCheckpoint
 
+COMPLIES_MORE = ("refusal.unsafe_compliance", "higher")
 NAMES: Mapping[tuple[str, str], str] = {
     ("style.stopped", "lower"): "lost stop token",
     ("style.loop", "higher"): "new loops",
@@ -12,7 +13,7 @@ NAMES: Mapping[tuple[str, str], str] = {
     ("style.continuation", "higher"): "runs on",
     ("style.empty", "higher"): "falls silent",
     ("refusal.refused", "lower"): "refusal loss",
-    ("refusal.unsafe_compliance", "higher"): "refusal loss",
+    COMPLIES_MORE: "refusal loss",
     ("refusal.over_refusal", "higher"): "refusal creep",
     ("instruction.prompt_strict", "lower"): "follows fewer instructions",
 }
@@ -40,7 +41,14 @@ def name_of(difference: PairedDifference, differences: Sequence[PairedDifference
     if difference.exploratory and (difference.p_value or 0.0) * _n_tests(differences) >= LEVEL:
         return None
     key = (difference.metric, difference.verdict)
+    if key == COMPLIES_MORE and _refuses_no_less(differences):
+        return None
     return NAMES.get(key) or (TUNING_NAMES.get(key) if is_tuning(plan) else None)
+
+
+def _refuses_no_less(differences: Sequence[PairedDifference]) -> bool:
+    """Who complies more without refusing less gave no answer before, as a base does."""
+    return any(one.metric == "refusal.refused" and (one.difference or 0.0) >= 0 for one in differences)
 
 
 def _n_tests(differences: Sequence[PairedDifference]) -> int:
