@@ -34,7 +34,8 @@ check: $(VENV)/ready ## Lint and check types
 
 example: $(VENV)/ready ## Make the committed example run and its report again
 	rm -rf reports/example
-	$(BIN)/evalharness demo --out reports/example
+	$(BIN)/evalharness demo --suite core --max-tokens 160 --out reports/example
+	$(BIN)/python docs/images/make.py reports/example/report.html --sample turns-garden
 
 docs: $(VENV)/ready ## Write the generated pages of docs/ again
 	$(BIN)/python docs/generate.py
