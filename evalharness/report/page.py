@@ -142,7 +142,7 @@ def make_page(run: Run, readable: Run) -> Page:
         distributions=_distributions(run, comparison, roles),
         quantiles=tuple(name for name, _ in QUANTILES),
         scatters=tuple(one for name in _reward_scorers(comparison) if (one := make_scatter(run, roles, name))),
-        rewards=make_rewards(comparison, links),
+        rewards=make_rewards(run, comparison, links),
         reward_agreement=agreement_in_words(comparison.reward_agreement),
         preferences=make_preferences(run, comparison, links),
         categories=make_category_table(comparison),

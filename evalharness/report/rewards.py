@@ -3,8 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from pydantic import JsonValue
+
 from evalharness.records import Comparison, LengthControl, RewardAgreement, RewardComparison
 from evalharness.report.words import STATES
+from evalharness.store import Run
 from evalharness.text import format_interval, format_number, format_share, format_share_interval
 
 SHOWN_CONTRADICTIONS = 5
@@ -16,6 +19,8 @@ class RewardFacts:
 
     scorer: str
     version: str
+    model: str
+    """Which model it is, and what is to be known of it."""
     sentences: tuple[str, ...]
     contradicting: tuple[tuple[str, str], ...]
     """Ids and link targets of samples on which it preferred a non-answer."""
@@ -23,16 +28,22 @@ class RewardFacts:
     """Checkpoint, state, completions, those with a reward, and their mean reward."""
 
 
-def make_rewards(comparison: Comparison, links: Mapping[str, str]) -> tuple[RewardFacts, ...]:
+def make_rewards(run: Run, comparison: Comparison, links: Mapping[str, str]) -> tuple[RewardFacts, ...]:
     """The facts of each reward model."""
-    return tuple(_facts(one, comparison, links) for one in comparison.rewards)
+    models = {one.name: _model(one.identity) for one in run.scorers}
+    return tuple(_facts(one, models.get(one.scorer, ""), comparison, links) for one in comparison.rewards)
 
 
-def _facts(one: RewardComparison, comparison: Comparison, links: Mapping[str, str]) -> RewardFacts:
+def _model(identity: Mapping[str, JsonValue]) -> str:
+    return ": ".join(str(identity[key]) for key in ("model", "note") if key in identity)
+
+
+def _facts(one: RewardComparison, model: str, comparison: Comparison, links: Mapping[str, str]) -> RewardFacts:
     known = [(sample_id, links[sample_id]) for sample_id in one.contradicting if sample_id in links]
     return RewardFacts(
         scorer=one.scorer,
         version=one.version,
+        model=model,
         sentences=tuple(_sentences(one, comparison)),
         contradicting=tuple(known[:SHOWN_CONTRADICTIONS]),
         states=tuple(

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 HEAD = Path(__file__).with_name("head.safetensors")
 LONGEST = 2_048
 """Tokens that are read by default; far longer than anything the head was trained on."""
+NOTE = (
+    "A small reward model that comes with evalharness: good for telling an answer from a loop, an echo or nothing; "
+    "not for safety, facts, code, other languages than English, or small differences between good answers."
+)
 LICENCE = "SmolLM2-135M-Instruct and the head on it are under Apache-2.0."
 
 
@@ -73,6 +77,7 @@ class BundledReward:
             "encoding": "chat",
             "max_length": self.max_length,
             "dtype": self.dtype,
+            "note": NOTE,
             "licence": LICENCE,
         }
 
