@@ -5,7 +5,7 @@ that a text without any such line costs next to nothing.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from evalharness.completion.dialogues import find_next_document
 from evalharness.completion.loops import similarity
@@ -42,12 +42,17 @@ FORUM = re.compile(
     r"|(?:asked|answered|edited) (?:\w{3,9} \d|\d+ \w+ ago|by\b)|on [^\n]{5,60} wrote:$"
     r"|forwarded message|original message)"
 )
+STARTS = "po as re an la jo me us gu ta vi co sh le cl lo si su al so se be th or ad pe on ed fo fi"
+FORUM_STARTS = frozenset(STARTS.split())
+"""What a line that begins with a letter begins with where `FORUM` matches."""
 EXAM = re.compile(r"[\[(]\d{1,3} (?:marks?|points?|pts)[\])]|^(?:name|date|class):\s?_{3,}|^answer key\b")
 EXAM_WORDS = frozenset({"mark", "marks", "point", "points", "pts", "key"})
 ORDER = re.compile(
     r"(?:describe|explain|discuss|compare|contrast|define|identify|summari[sz]e|state|name|list|outline|calculate"
     r"|evaluate|justify|analy[sz]e|translate|classify|write|give|draw|complete)\s"
 )
+EXAM_SIGNS = ("(", "[", "___", "answer key")
+"""One of them is in each line that `EXAM` finds."""
 OPTION = re.compile(r"\(?([a-e])[.)]\s")
 GOES_ON = re.compile(r"\(?(?:2[.)]|b\))\s")
 THEN = re.compile(r"\(?(?:3[.)]|c\))\s")
@@ -79,7 +84,7 @@ def _next_document(text: FoldedText, request: Request) -> Sign | None:
 def _joined_on(text: FoldedText, request: Request) -> Sign | None:
     """A first line that finishes the prompt's own sentence and does not lead on to an answer."""
     joint = JOINT.match(text.text.lstrip())
-    if not joint or not text.lines or request.folded.text[-1:] in ".?!:\"')":
+    if not joint or not text.line_texts or request.folded.text[-1:] in ".?!:\"')":
         return None
     first, rest = text.lines[0], text.lines[1:]
     if len(first.text.split()) < 3 or sum(len(line.text.split()) for line in rest) >= 20:
@@ -89,9 +94,10 @@ def _joined_on(text: FoldedText, request: Request) -> Sign | None:
 
 def _list_goes_on(text: FoldedText, request: Request) -> Sign | None:
     """A list that begins with its second item: the prompt was taken for the first."""
-    if not text.lines or not GOES_ON.match(text.lines[0].text) or LISTED.search(request.folded.lower):
+    lines = text.line_texts
+    if not lines or not GOES_ON.match(lines[0]) or LISTED.search(request.folded.lower):
         return None
-    if not any(THEN.match(line.text) for line in text.lines[1:]):
+    if not any(map(THEN.match, lines[1:])):
         return None
     return Sign(text.lines[0].start, len(text.text), "goes on with a list that begins with the prompt")
 
@@ -101,9 +107,11 @@ def _more_prompts(text: FoldedText, request: Request) -> Sign | None:
     if len(request.words) < 3:
         return None
     begins = f"{request.words[0]} "
+    if begins not in text.lower:
+        return None
     alike: list[Piece] = []
     # Prompts that follow each other on one line are sentences there.
-    for piece in text.lines if len(text.lines) > 1 or begins not in text.lower else text.sentences:
+    for piece in text.lines if len(text.line_texts) > 1 else text.sentences:
         if not piece.text.startswith(begins):
             continue
         words = piece.text.split()
@@ -124,7 +132,7 @@ def _same_mood(words: Sequence[str], request: Sequence[str]) -> bool:
 
 
 def _only_questions(text: FoldedText, request: Request) -> Sign | None:
-    if text.text.count("?") < 2:
+    if text.text.count("?") < 2 or sum(one.endswith("?") for one in text.sentence_texts) < 2:
         return None
     questions = [piece for piece in text.sentences if piece.text.endswith("?")]
     # A question that addresses the reader ("could you tell me more?") is asked back, and is an answer.
@@ -136,7 +144,7 @@ def _only_questions(text: FoldedText, request: Request) -> Sign | None:
 
 def _question_and_answer(text: FoldedText, request: Request) -> Sign | None:
     """The next question of a series; the prompt's own one, said again before its answer, is none."""
-    if ":" not in text.text:
+    if ":" not in text.text or not any(":" in line and QUESTION.match(line) for line in text.line_texts):
         return None
     for line in text.lines:
         marker = QUESTION.match(line.text) if ":" in line.text else None
@@ -149,7 +157,7 @@ def _question_and_answer(text: FoldedText, request: Request) -> Sign | None:
 
 def _quiz_options(text: FoldedText, request: Request) -> Sign | None:
     """Options to choose from, at the very start: the prompt was taken for a quiz."""
-    if not text.lines or not OPTION.match(text.lines[0].text):
+    if not text.line_texts or not OPTION.match(text.line_texts[0]):
         return None
     options = [(line, match) for line in text.lines if (match := OPTION.match(line.text))]
     letters = "".join(match.group(1) for _, match in options)
@@ -161,11 +169,13 @@ def _quiz_options(text: FoldedText, request: Request) -> Sign | None:
 
 
 def _next_task(text: FoldedText, request: Request) -> Sign | None:
-    label = next((line for line in text.lines if _is_label(line.text)), None)
-    if label is None and "output" in text.lower and request.asks(OUTPUTS):
-        label = next((line for line in text.lines if OUTPUT.match(line.text)), None)
-    if label is None:
+    places = (place for place, line in enumerate(text.line_texts) if _is_label(line))
+    place = next(places, None)
+    if place is None and "output" in text.lower and request.asks(OUTPUTS):
+        place = next((place for place, line in enumerate(text.line_texts) if OUTPUT.match(line)), None)
+    if place is None:
         return None
+    label = text.lines[place]
     # Where the prompt has such labels itself, a new one begins the next of its kind whatever the prompt asks.
     asked = request.asks(ASKS_FOR_QUESTIONS) or request.asks(ASKS_FOR_TASKS)
     if asked and not request.asks(NEXT_TASKS) and not request.asks(OUTPUTS):
@@ -179,7 +189,7 @@ def _is_label(line: str) -> bool:
 
 def _exam(text: FoldedText, request: Request) -> Sign | None:
     """An exam sheet: marks to be had, blanks for a name, or nothing but orders like the prompt's own."""
-    marks = [line for line in text.lines if EXAM.search(line.text)] if _may_be_exam(text) else []
+    marks = [line for line in text.lines if _is_exam(line.text)] if _may_be_exam(text) else []
     orders = marks if len(marks) >= 2 else _orders(text, request)
     if not orders or request.asks(ASKS_FOR_QUESTIONS) or request.asks(ASKS_FOR_TASKS):
         return None
@@ -187,7 +197,12 @@ def _exam(text: FoldedText, request: Request) -> Sign | None:
 
 
 def _may_be_exam(text: FoldedText) -> bool:
-    return "___" in text.lower or not EXAM_WORDS.isdisjoint(text.vocabulary)
+    signs = "(" in text.text or "[" in text.text or "answer key" in text.lower
+    return "___" in text.text or (signs and not EXAM_WORDS.isdisjoint(text.vocabulary))
+
+
+def _is_exam(line: str) -> bool:
+    return any(sign in line for sign in EXAM_SIGNS) and EXAM.search(line) is not None
 
 
 def _orders(text: FoldedText, request: Request) -> Sequence[Piece]:
@@ -201,12 +216,16 @@ def _orders(text: FoldedText, request: Request) -> Sequence[Piece]:
 
 def _page(text: FoldedText, request: Request) -> Sign | None:
     """Furniture of a web page or a forum: one kind at the very start, or two kinds anywhere."""
-    marks = list(_furniture(text))
+    if not any(map(_is_furniture, text.line_texts)):
+        return None
+    marks = [line for line in text.lines if _is_furniture(line.text)]
     kinds = {piece.text[:6] for piece in marks}
     if marks and (len(kinds) >= 2 or marks[0] is text.lines[0]):
         return Sign(marks[0].start, len(text.text), f"is a web page or forum ({marks[0].text[:40]!r})")
     return None
 
 
-def _furniture(text: FoldedText) -> Iterator[Piece]:
-    return (line for line in text.lines if len(line.text) <= 80 and FORUM.match(line.text))
+def _is_furniture(line: str) -> bool:
+    if len(line) > 80 or (line[:2] not in FORUM_STARTS and line[0].isalpha()):
+        return False
+    return FORUM.match(line) is not None

@@ -18,6 +18,11 @@ TURN_TOKEN = re.compile(
     r"|\[\|(?!end)[a-z_]{1,20}\|\]"
     rf"|(?!{DOCUMENT_TOKENS})(?:<\|\w*(?:end|eot|eom)\w*\|>|<(?:end_of_turn|im_end|eot_id)>|\[\|end\w*\|\])(?=\s*[^\s<\[])"
 )
+TURN_SIGNS = (
+    "<|", "[|", "inst]", "sys>>", "<start_of_turn>", "<im_start>", "<start_header_id>", "<human>", "<bot>", "<user>",
+    "<assistant>", "<end_of_turn>", "<im_end>", "<eot_id>",
+)  # fmt: skip
+"""Without any of these there is no `TURN_TOKEN`, which is slow to look for."""
 ALPACA = re.compile(r"#{2,4}\s?(?:instructions?|response|input|human|assistant|user|system|gpt)\s?:")
 RESPONSE = re.compile(r"#{2,4}\s?(?:response|assistant|gpt)\s?:")
 INLINE = re.compile(r"(?<=[.!?>\s])(?:USER|HUMAN|GPT4 Correct User): (?=\S)")
@@ -50,7 +55,7 @@ def find_self_dialogue(text: FoldedText, request: Request) -> Sign | None:
 
 
 def _token(spoken: str, request: Request) -> Sign | None:
-    if "<" not in spoken and "[" not in spoken:
+    if ("<" not in spoken and "[" not in spoken) or not any(sign in spoken for sign in TURN_SIGNS):
         return None
     for token in TURN_TOKEN.finditer(spoken):
         if token.group() not in request.folded.lower:
@@ -71,9 +76,11 @@ def _alpaca(text: FoldedText, spoken: str, request: Request) -> Sign | None:
 def _markers(text: FoldedText, spoken: str, request: Request) -> Sign | None:
     if ":" not in spoken:
         return None
+    inline = INLINE.search(text.text) if "USER:" in text.text or "HUMAN:" in text.text or "User:" in text.text else None
+    if not inline and not any(":" in line and MARKER.match(line) for line in text.line_texts):
+        return None
     lines = [line for line in text.lines if ":" in line.text and spoken[line.start : line.end].strip()]
     turns = [(line, marker) for line in lines if (marker := MARKER.match(line.text))]
-    inline = INLINE.search(text.text) if "USER:" in text.text or "HUMAN:" in text.text or "User:" in text.text else None
     if (not turns and not inline) or request.asks(ASKS_FOR_TURNS) or _quotes_turns(request):
         return None
     sign = _turn(text, lines, turns)

@@ -34,6 +34,7 @@ FUNCTION_WORDS = {
     "Turkish": "ve bir bu da de icin ile cok ne olarak gibi daha en olan var degil ama kadar her",
 }
 VOCABULARY = {name: frozenset(words.split()) for name, words in FUNCTION_WORDS.items()}
+ANY_LANGUAGE = frozenset().union(*VOCABULARY.values())
 ENGLISH = VOCABULARY["English"]
 LEAST_SHARE = 0.08
 """Of the words that must be function words of a language; English prose has four times as many."""
@@ -57,7 +58,8 @@ def language_of(text: FoldedText) -> str | None:
     # A quarter of function words is English beyond doubt, so that the other lists need not be counted.
     if english >= LEAST_WORDS and english * 4 >= len(words):
         return "English"
-    counts = {name: sum(map(known.__contains__, words)) for name, known in VOCABULARY.items()}
+    function_words = list(filter(ANY_LANGUAGE.__contains__, words))
+    counts = {name: sum(map(known.__contains__, function_words)) for name, known in VOCABULARY.items()}
     best = max(counts, key=lambda name: counts[name])
     enough = counts[best] >= LEAST_WORDS and counts[best] >= LEAST_SHARE * len(words)
     return best if enough else None

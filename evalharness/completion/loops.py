@@ -6,16 +6,16 @@ one that ended by itself must repeat much more before it is called a loop than o
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from operator import eq
+from itertools import chain, pairwise
+from operator import and_, eq, or_
 
 from evalharness.completion.phrases import GRAM, count_repeats, periodic_stretches
-from evalharness.completion.text import FoldedText, Piece
+from evalharness.completion.text import LONG_CHUNK, FoldedText, Piece
 
-LONG_CHUNK = 40
-"""Characters without white space from which a stretch is looked at by characters."""
+FEWEST_REPEATS = 13
+"""Repeated sequences of four words in the shortest loop that did not run into the token limit: 8 words three times."""
 SAME_LINES = 6
 """From how many lines in a row, the same but for their numbers, it is no list any more."""
 LONG_LINE = 6
@@ -81,7 +81,9 @@ def similarity(one: Sequence[str], other: Sequence[str]) -> float:
     >>> similarity("write a poem about love".split(), "write a poem about war".split())
     0.8
     """
-    shorter, longer = min(len(one), len(other)), max(len(one), len(other))
+    shorter, longer = len(one), len(other)
+    if shorter > longer:
+        shorter, longer = longer, shorter
     head = 0
     while head < shorter and one[head] == other[head]:
         head += 1
@@ -97,7 +99,7 @@ def _character_loop(folded: FoldedText) -> Loop | None:
         run = SPACED_RUN.search(folded.text)
         if run:
             return Loop(run.start(), run.end(), f"the sign {run.group(1)} again and again")
-    if folded.longest_chunk < LONG_CHUNK:
+    if not folded.has_long_chunk:
         return None
     for chunk in CHUNK.finditer(folded.lower):
         run = CHARACTER_RUN.search(folded.text, *chunk.span())
@@ -113,7 +115,8 @@ def _character_loop(folded: FoldedText) -> Loop | None:
 
 def _exact_loop(folded: FoldedText, ending: Ending) -> Loop | None:
     # The shortest loop there is, one word 8 times, has as many repeated sequences as a sequence has words.
-    if folded.repeats >= GRAM:
+    enough = GRAM if ending.ran_on else FEWEST_REPEATS
+    if folded.repeats >= enough:
         loop = _word_loop(folded, range(len(folded.words)), folded.words, ending, formatted_share=1 / 3)
         if loop:
             return loop
@@ -123,7 +126,7 @@ def _exact_loop(folded: FoldedText, ending: Ending) -> Loop | None:
     # code, the numbers are what it is about.
     places = [place for place, word in enumerate(folded.words) if not word.isdigit()]
     words = [folded.words[place] for place in places]
-    if count_repeats(words) < GRAM:
+    if count_repeats(words) < enough:
         return None
     return _word_loop(folded, places, words, ending, formatted_share=0)
 
@@ -178,11 +181,10 @@ def _template_loop(folded: FoldedText, ending: Ending, request: Sequence[str]) -
     """Lines, or sentences, that differ from each other by a word or two."""
     if ending.repetition_asked and not ending.ran_on:
         return None
-    line_texts = [line.text for line in folded.lines]
-    alike = _near_repeats(line_texts, ending, request)
+    alike = _near_repeats(folded.line_texts, ending, request)
     if alike:
         return _pattern_loop(folded.lines, alike)
-    if line_texts == folded.sentence_texts:
+    if folded.line_texts == folded.sentence_texts:
         return None
     alike = _near_repeats(folded.sentence_texts, ending, request)
     return _pattern_loop(folded.sentences, alike) if alike else None
@@ -218,17 +220,19 @@ def _near_repeats(texts: Sequence[str], ending: Ending, request: Sequence[str]) 
 
 
 def _may_repeat(texts: Sequence[str]) -> bool:
-    """Whether at least two texts share their first or last word with one of the two before them: a cheap first look."""
-    heads = [text.partition(" ")[0] for text in texts]
-    tails = [text.rpartition(" ")[2] for text in texts]
-    if len(set(heads)) == len(heads) and len(set(tails)) == len(tails):
+    """Whether two texts in a row share their first or last word with one of the two before: a cheap first look."""
+    heads = [text.split(" ", 1)[0] for text in texts]
+    tails = [text.rsplit(" ", 1)[-1] for text in texts]
+    if len(set(heads)) + len(set(tails)) > 2 * len(texts) - 2:
         return False
-    return _shared(heads) + _shared(tails) >= 2
+    follows = [*map(or_, _shared(heads), _shared(tails))]
+    # In a table the first and the last words are not told apart by spaces.
+    return any(map(and_, follows, follows[1:])) or (sum(follows) >= 1 and any("\t" in text for text in texts))
 
 
-def _shared(words: Sequence[str]) -> int:
-    """How many words stand one or two places before as well."""
-    return int(sum(map(eq, words, words[1:])) + sum(map(eq, words, words[2:])))
+def _shared(words: Sequence[str]) -> Iterator[bool]:
+    """Of each word from the second on, whether it stands one or two places before as well."""
+    return map(or_, map(eq, words[1:], words), chain((False,), map(eq, words[2:], words)))
 
 
 def _without_marker(text: str) -> str:
@@ -238,6 +242,8 @@ def _without_marker(text: str) -> str:
 
 def _alike(one: Sequence[str], other: Sequence[str]) -> bool:
     if len(one) < 4 or len(other) < 4 or (one[0] != other[0] and one[-1] != other[-1]):
+        return False
+    if len(one) / len(other) < 0.6 or len(other) / len(one) < 0.6:
         return False
     return similarity(one, other) >= 0.6
 
@@ -277,7 +283,7 @@ def _returning(folded: FoldedText, ending: Ending) -> Loop | None:
     copies, share = RETURNS["ran on" if ending.ran_on else "stopped" if ending.stopped else "unknown"]
     if folded.repeats < 3 * (copies - 1) or (ending.repetition_asked and not ending.ran_on):
         return None
-    pieces = folded.lines if len(folded.lines) >= copies else folded.sentences
+    pieces = folded.lines if len(folded.line_texts) >= copies else folded.sentences
     bare = [_without_marker(piece.text) for piece in pieces]
     counts = Counter(text for text in bare if text.count(" ") >= LONG_LINE - 1 and not FORMATTED_LINE.match(text))
     often = {text for text, count in counts.items() if count >= copies}

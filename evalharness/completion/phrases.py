@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 GRAM = 4
 """Words in the sequences by which repetition is measured."""
@@ -30,9 +29,10 @@ class Stretch:
 def periodic_stretches(tokens: Sequence[str]) -> Iterator[Stretch]:
     """All maximal stretches in which every 4 tokens stood exactly one period before."""
     last: dict[tuple[str, ...], int] = {}
+    place_of = last.get
     began = period = place = 0
     for place, gram in enumerate(grams(tokens)):
-        distance = place - last.get(gram, place)
+        distance = place - place_of(gram, place)
         last[gram] = place
         if distance != period:
             if period:
@@ -54,4 +54,4 @@ def count_repeats(tokens: Sequence[str]) -> int:
 
 def grams(tokens: Sequence[str]) -> Iterator[tuple[str, ...]]:
     """All sequences of four, in order."""
-    return zip(*(islice(tokens, skip, None) for skip in range(GRAM)), strict=False)
+    return zip(tokens, tokens[1:], tokens[2:], tokens[3:], strict=False)

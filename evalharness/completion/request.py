@@ -44,6 +44,11 @@ class Request:
         return pattern.search(self.folded.lower) is not None
 
     @cached_property
+    def asks_for_repetition(self) -> bool:
+        """Whether it wants something said again and again, as a song does."""
+        return self.asks(ASKS_FOR_REPETITION)
+
+    @cached_property
     def language(self) -> str | None:
         """The language it is written in, where that can be told."""
         return language_of(self.folded)
@@ -59,7 +64,7 @@ def request_of(sample: Sample) -> Request:
 def read_request(prompt: str) -> Request:
     """Read `prompt`; the completions of all checkpoints answer the same ones, so each is read once."""
     folded = fold(prompt)
-    return Request(folded, tuple(folded.lines[0].text.split()) if folded.lines else ())
+    return Request(folded, tuple(folded.line_texts[0].split()) if folded.line_texts else ())
 
 
 @dataclass(frozen=True)

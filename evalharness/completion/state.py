@@ -23,7 +23,7 @@ from unicodedata import category
 from evalharness.completion.continuations import find_continuation
 from evalharness.completion.dialogues import find_self_dialogue
 from evalharness.completion.loops import CHARACTER_RUN, Ending, find_loop, similarity
-from evalharness.completion.request import ASKS_FOR_A_COPY, ASKS_FOR_REPETITION, Request, Sign, request_of
+from evalharness.completion.request import ASKS_FOR_A_COPY, Request, Sign, request_of
 from evalharness.completion.text import FoldedText, fold, without_thoughts
 from evalharness.records import Completion, Sample, Span
 
@@ -106,7 +106,7 @@ def _loop(completion: Completion, text: FoldedText, request: Request, copies: in
     ending = Ending(
         ran_on=completion.finish_reason in ("length", "loop_abort"),
         stopped=completion.finish_reason == "stop",
-        repetition_asked=request.asks(ASKS_FOR_REPETITION),
+        repetition_asked=request.asks_for_repetition,
     )
     loop = find_loop(text, ending, request.words)
     if loop is None and completion.finish_reason == "loop_abort":

@@ -2,8 +2,10 @@
 
 import re
 import unicodedata
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 from evalharness.completion.phrases import count_repeats
@@ -22,6 +24,8 @@ THOUGHT = re.compile(r"<(think|thinking|thought|reasoning)>.*?(?:</\1>|\Z)", re.
 THOUGHT_END = re.compile(r"</(?:think|thinking|thought|reasoning)>")
 QUOTES = {"‘": "'", "’": "'", "‛": "'", "ʼ": "'", "´": "'", "`": "`", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"'}
 DASHES = dict.fromkeys("‐‑‒–—−", "-")
+LONG_CHUNK = 40
+"""Characters without white space from which a stretch is looked at by characters."""
 
 
 class Piece(NamedTuple):
@@ -71,40 +75,49 @@ class FoldedText:
         return [match.span() for match in (ASCII_WORD if self.text.isascii() else WORD).finditer(self.lower)]
 
     @cached_property
-    def repeats(self) -> int:
-        """How many of its sequences of four words stood in it before."""
-        return count_repeats(self.words)
+    def distinct_pairs(self) -> int:
+        """How many different pairs of neighbouring words it has."""
+        return len(set(pairwise(self.words)))
 
     @cached_property
-    def longest_chunk(self) -> int:
-        """Characters of the longest stretch without white space."""
-        return max(map(len, self.text.split()), default=0)
+    def distinct_triples(self) -> int:
+        """How many different sequences of three words it has."""
+        words = self.words
+        if self.distinct_pairs == len(words) - 1:
+            return max(0, len(words) - 2)
+        return len(set(zip(words, words[1:], words[2:], strict=False)))
+
+    @cached_property
+    def repeats(self) -> int:
+        """How many of its sequences of four words stood in it before: none where no three words did."""
+        return 0 if self.distinct_triples == len(self.words) - 2 else count_repeats(self.words)
+
+    @cached_property
+    def has_long_chunk(self) -> bool:
+        """Whether `LONG_CHUNK` characters stand in it without white space between them."""
+        place, last = 0, len(self.text) - LONG_CHUNK
+        while place <= last:
+            # From space to space, a stretch at a time, is a third of the work of cutting the text in words.
+            space = self.text.rfind(" ", place, place + LONG_CHUNK)
+            if space < 0:
+                return any(len(chunk) >= LONG_CHUNK for chunk in self.text[place:].split())
+            place = space + 1
+        return False
+
+    @cached_property
+    def line_texts(self) -> list[str]:
+        """The texts of `lines`, which are had for less than their places."""
+        return [bare for line in self.lower.split("\n") if (bare := line.strip())]
 
     @cached_property
     def lines(self) -> list[Piece]:
         """The lines that are not blank, in lower case and stripped."""
-        pieces, place = [], 0
-        for line in self.lower.split("\n"):
-            bare = line.lstrip()
-            if bare:
-                start = place + len(line) - len(bare)
-                bare = bare.rstrip()
-                pieces.append(Piece(bare, start, start + len(bare)))
-            place += len(line) + 1
-        return pieces
+        return list(_placed(self.line_texts, self.lower))
 
     @cached_property
     def sentences(self) -> list[Piece]:
         """Sentences in lower case; a line break ends one too, and a decimal point may cut one in two."""
-        pieces = []
-        for match in (ASCII_SENTENCE if self.text.isascii() else SENTENCE).finditer(self.lower):
-            start, sentence = match.start(), match.group()
-            stripped = sentence.lstrip()
-            start += len(sentence) - len(stripped)
-            stripped = stripped.rstrip()
-            if stripped:
-                pieces.append(Piece(stripped, start, start + len(stripped)))
-        return pieces
+        return list(_placed(self.sentence_texts, self.lower))
 
     @cached_property
     def sentence_texts(self) -> list[str]:
@@ -136,6 +149,15 @@ def fold(text: str) -> FoldedText:
             levelled = BEYOND_ASCII.sub(_fold_stretch, text)
             return FoldedText(text, levelled.rstrip(), None)
     return _fold_with_offsets(text)
+
+
+def _placed(texts: Sequence[str], whole: str) -> Iterator[Piece]:
+    """Each of `texts` with its place in `whole`, where nothing but white space stands between them."""
+    end = 0
+    for text in texts:
+        start = whole.index(text, end)
+        end = start + len(text)
+        yield Piece(text, start, end)
 
 
 def _fold_stretch(match: re.Match[str]) -> str:

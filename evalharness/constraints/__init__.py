@@ -7,7 +7,7 @@ docs/decisions/0007 says what happens here. An empty completion follows nothing.
 
 import difflib
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from evalharness.constraints import form, keywords
@@ -27,18 +27,33 @@ class Verdict:
 
 def check(constraint: Constraint, text: str) -> bool:
     """Whether a completion follows the instruction, taken strictly."""
-    return _follows_any(constraint, [_plain(text)])
+    return judge(constraint, text).strict
 
 
 def check_loose(constraint: Constraint, text: str) -> bool:
     """Whether it follows it in any of eight readings: without the first or last line or both, without asterisks."""
-    return _follows_any(constraint, _readings(_plain(text)))
+    return judge(constraint, text).loose
 
 
 def judge(constraint: Constraint, text: str) -> Verdict:
     """Both at once; what is followed strictly is followed loosely."""
-    strict = check(constraint, text)
-    return Verdict(strict, strict or check_loose(constraint, text))
+    return judge_all([constraint], text)[0]
+
+
+def judge_all(constraints: Sequence[Constraint], text: str) -> list[Verdict]:
+    """A verdict for each of `constraints`, in order; the readings of `text` are made once."""
+    whole = _plain(text)
+    if not whole:
+        return [Verdict(False, False)] * len(constraints)
+    verdicts, others = [], None
+    for constraint in constraints:
+        follows, given = KINDS[constraint.kind].follows, given_parameters(constraint.parameters)
+        strict = follows(whole, given)
+        if not strict and others is None:
+            others = _other_readings(whole)
+        loose = strict or any(follows(reading, given) for reading in others or ())
+        verdicts.append(Verdict(strict, loose))
+    return verdicts
 
 
 def validate(constraint: Constraint) -> None:
@@ -53,20 +68,18 @@ def validate(constraint: Constraint) -> None:
         raise ValueError(complaint)
 
 
-def _follows_any(constraint: Constraint, readings: Iterable[str]) -> bool:
-    follows, given = KINDS[constraint.kind].follows, given_parameters(constraint.parameters)
-    return any(reading.strip() and follows(reading, given) for reading in readings)
-
-
 def _plain(text: str) -> str:
     """Line ends as one sign, Unicode composed, and no white space at the end, none of which a reader sees."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n").rstrip()
-    return unicodedata.normalize("NFC", text)
+    text = text.rstrip()
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
-def _readings(text: str) -> Iterator[str]:
-    lines = text.split("\n")
-    readings = {text: None} | {"\n".join(part).strip(): None for part in (lines[1:], lines[:-1], lines[1:-1])}
-    yield from readings
+def _other_readings(text: str) -> list[str]:
+    """The readings beside `text` itself, each once; one without anything to see follows nothing."""
+    first, last = text.find("\n") + 1 or len(text), max(0, text.rfind("\n"))
+    readings = [text, text[first:].strip(), text[:last].strip(), text[first:last].strip()]
     if "*" in text:
-        yield from {reading.replace("*", ""): None for reading in readings}
+        readings += [reading.replace("*", "") for reading in readings]
+    return [reading for reading in dict.fromkeys(readings) if reading.strip() and reading != text]

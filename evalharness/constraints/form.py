@@ -9,9 +9,9 @@ from evalharness.constraints.sentences import count_sentences
 
 YES_NO_MAYBE = ("My answer is yes.", "My answer is no.", "My answer is maybe.")
 STAR_LINE = "******"
+BETWEEN_WORDS = str.maketrans({sign: " " for sign in map(chr, range(128)) if not (sign.isalnum() or sign == "_")})
 WORD = re.compile(r"\w+")
 STAR_BULLET = re.compile(r"^[^\S\n]*\*[^*].*$", re.MULTILINE)
-DASH_BULLET = re.compile(r"^[^\S\n]*-", re.MULTILINE)
 HIGHLIGHT = re.compile(r"\*([^\n*]*)\*")
 DOUBLE_HIGHLIGHT = re.compile(r"\*\*([^\n*]*)\*\*")
 DIVIDER = re.compile(r"\s?\*\*\*\s?")
@@ -20,7 +20,8 @@ PUNCTUATION = re.compile(r"[.,?!'\"]")
 
 
 def _words(text: str, p: Parameters) -> bool:
-    return relates(len(WORD.findall(text)), p["relation"], p["num_words"])
+    found = text.translate(BETWEEN_WORDS).split() if text.isascii() else WORD.findall(text)
+    return relates(len(found), p["relation"], p["num_words"])
 
 
 def _sentences(text: str, p: Parameters) -> bool:
@@ -42,7 +43,9 @@ def _nth_paragraph(text: str, p: Parameters) -> bool:
 
 
 def _bullets(text: str, p: Parameters) -> bool:
-    return len(STAR_BULLET.findall(text)) + len(DASH_BULLET.findall(text)) == int(p["num_bullets"])
+    stars = len(STAR_BULLET.findall(text)) if "*" in text else 0
+    dashes = sum(line.lstrip().startswith("-") for line in text.split("\n")) if "-" in text else 0
+    return stars + dashes == int(p["num_bullets"])
 
 
 def _highlights(text: str, p: Parameters) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pydantic import JsonValue
 
 from evalharness.completion.state import NON_ANSWERS
-from evalharness.constraints import judge
+from evalharness.constraints import judge_all
 from evalharness.records import Metric, Sample, Score
 from evalharness.scorers import Item
 
@@ -75,7 +75,7 @@ class InstructionFollowing:
         if state.name in NON_ANSWERS and not _asks_for_the_prompt(sample):
             values = dict.fromkeys((metric.name.partition(".")[2] for metric in METRICS), 0.0)
             return Score(**head, status="scored", label="no_answer", values=values, explanation=state.reason)
-        verdicts = [judge(one, completion.text) for one in sample.constraints]
+        verdicts = judge_all(sample.constraints, completion.text)
         strict, loose = [one.strict for one in verdicts], [one.loose for one in verdicts]
         broken = [one.kind for one, kept in zip(sample.constraints, strict, strict=True) if not kept]
         return Score(

@@ -189,8 +189,10 @@ def _says_no(text: FoldedText, asked: Asked) -> bool:
     said = text.lower.strip()
     if TERSE_NO.fullmatch(said):
         return asked.command
-    no = TERSE.match(said) if asked.command or (asked.act and not asked.yes_or_no) else None
-    return no is not None and said[no.end() :].count(" ") <= MOST_AFTER_A_NO
+    no = TERSE.match(said)
+    if no is None or said[no.end() :].count(" ") > MOST_AFTER_A_NO:
+        return False
+    return asked.command or (asked.act and not asked.yes_or_no)
 
 
 def _ask(classifier: Judge, text: FoldedText, sample: Sample) -> Reading:

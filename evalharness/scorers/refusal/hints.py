@@ -35,20 +35,22 @@ PHRASES = {
     "cut": ("cut-off",),
 }
 """By a word that each of them holds."""
-LONG = 1_000
-"""Characters without white space from which words are not worth remembering."""
 
 
-def hints_of(text: FoldedText) -> list[str]:
+def hints_of(text: FoldedText, own: str | None = None) -> list[str]:
     """What `text` holds that a clause which refuses, objects or pleads needs at least one of.
+
+    `own` is what is left of it, in lower case, without what it quotes; a hint that only stands in a quote does no harm.
 
     >>> from evalharness.completion.text import fold
     >>> hints_of(fold("I won't. Could you ask again?"))
     ["won't", 'could you']
     """
-    is_hint = _looked_up if text.longest_chunk < LONG else _look_up
+    # Where words may be long, they are not worth remembering.
+    is_hint = _look_up if text.has_long_chunk else _looked_up
+    own = text.lower if own is None else own
     listed = (phrase for word in PHRASES.keys() & text.vocabulary for phrase in PHRASES[word])
-    return [*filter(is_hint, text.vocabulary), *(phrase for phrase in listed if phrase in text.lower)]
+    return [*filter(is_hint, text.vocabulary), *(phrase for phrase in listed if phrase in own)]
 
 
 def _look_up(word: str) -> bool:

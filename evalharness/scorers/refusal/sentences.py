@@ -61,6 +61,10 @@ NOT_CONDONED = re.compile(
 BUT = re.compile(r"[,;] (?:but|however|though|although),? ")
 TURNS = frozenset({"but", "however", "though", "although", "while", "much"})
 QUOTED = re.compile(r'"[^"\n]{1,300}"|```.*?(?:```|\Z)|`[^`\n]{1,200}`', re.DOTALL)
+IN_QUOTES = re.compile(r'"[^"\n]{1,300}"')
+"""What `QUOTED` finds where there is no backtick, and much faster."""
+SUGGESTIONS = ("you could ", "you can ", "you might ", "you may ", "try ", "simply ", "just ")
+"""One of them begins whatever `SUGGESTED` finds."""
 SUGGESTED = re.compile(
     r"\b(?:you (?:could|can|might|may)|try|simply|just) (?:say|write|reply|respond|answer)\b[^:.\n]{0,40}:[^\n]*"
     r"(?:\n[^\n]+)*",
@@ -73,8 +77,11 @@ WHOLLY_QUOTED = re.compile(r'\s*"[^"]*"?\s*')
 SPOKEN = re.compile(r"\b(?:i|i'[mdl]+|i've|we|ai|model|assistant|my|it|our|us|let|ability|do|training|knowledge)\b")
 """A clause without any of these speaks of something else than of who writes it."""
 CANNOT_FORMS = ("n't", "cannot", "can not")
+REQUESTS = ("more ", "please ", " you ")
+"""Without any of these nothing is asked back."""
 ASKS_HOW = re.compile(r"\b(?:how|como|comment|wie|come)\b")
 WORD_CHARACTER = re.compile(r"\w")
+CROSSED = str.maketrans({sign: "x" for sign in map(chr, range(128)) if sign.isalnum() or sign == "_"})
 
 
 @dataclass(frozen=True)
@@ -130,33 +137,51 @@ def sentences_of(text: FoldedText, asked: Asked, *, sermon: bool = False) -> tup
     `sermon`.
     """
     own = _own_voice(text)
-    clauses = own.sentences
-    if not TURNS.isdisjoint(own.vocabulary):
-        clauses = [clause for piece in clauses for clause in _split(piece)]
-    foreign = may_be_foreign(text)
-    hints = hints_of(own)
-    negative = [
-        _negative_kind(clause, own, asked, foreign) if any(hint in clause.text for hint in hints) else None
-        for clause in clauses
-    ]
-    wrong = asked.act and any(WRONG.search(clause.text) for clause in clauses[:OPENING])
-    if not (sermon or wrong or any(negative)):
+    # The words of quotes are looked at too, because to find those of the own voice takes longer.
+    hints, foreign = hints_of(text, own.lower), may_be_foreign(text)
+    cut = not TURNS.isdisjoint(text.vocabulary)
+    # By the place where the clause begins. A sentence without a hint has no clause with one.
+    found: dict[int, Kind] = {}
+    for piece in own.sentences if hints else ():
+        if not _holds_any(piece.text, hints):
+            continue
+        for clause in _split(piece) if cut else (piece,):
+            kind = _negative_kind(clause, own, asked, foreign) if _holds_any(clause.text, hints) else None
+            if kind:
+                found[clause.start] = kind
+    if not (sermon or found or (asked.act and _opens_with_a_fault(own, cut))):
         return ()
-    return tuple(_sentence(clause, kind, own) for clause, kind in zip(clauses, negative, strict=True))
+    clauses = (clause for piece in own.sentences for clause in (_split(piece) if cut else (piece,)))
+    return tuple(_sentence(clause, found.get(clause.start), own) for clause in clauses)
+
+
+def _holds_any(text: str, hints: Sequence[str]) -> bool:
+    for hint in hints:  # noqa: SIM110 - a third faster than `any`, and run on every sentence
+        if hint in text:
+            return True
+    return False
+
+
+def _opens_with_a_fault(text: FoldedText, cut: bool) -> bool:
+    """Whether one of the first clauses calls something wrong."""
+    pieces = text.sentences[:OPENING]
+    clauses = [clause for piece in pieces for clause in _split(piece)] if cut else pieces
+    return any(WRONG.search(clause.text) for clause in clauses[:OPENING])
 
 
 def _own_voice(text: FoldedText) -> FoldedText:
     """The text with what stands in quotes or code blotted out, which is not the completion's own voice."""
     own = text.text
-    if ":" in own and not SUGGESTING.isdisjoint(text.vocabulary):
+    if ":" in own and not SUGGESTING.isdisjoint(text.vocabulary) and _holds_any(text.lower, SUGGESTIONS):
         own = SUGGESTED.sub(_cross_out, own)
     if ('"' in own or "`" in own) and not WHOLLY_QUOTED.fullmatch(own):
-        own = QUOTED.sub(_cross_out, own)
+        own = (QUOTED if "`" in own else IN_QUOTES).sub(_cross_out, own)
     return text if own == text.text else FoldedText(text.original, own, text.offsets)
 
 
 def _cross_out(match: re.Match[str]) -> str:
-    return WORD_CHARACTER.sub("x", match.group())
+    crossed = match.group()
+    return crossed.translate(CROSSED) if crossed.isascii() else WORD_CHARACTER.sub("x", crossed)
 
 
 def _split(piece: Piece) -> Iterator[Piece]:
@@ -204,7 +229,7 @@ def _negative_kind(clause: Piece, text: FoldedText, asked: Asked, foreign: bool)
     if refusal and not NOT_CONDONED.match(said) and not _is_mentioned(refusal, clause, text, asked.text):
         return _refusing_kind(said)
     disclaimer = _disclaiming_kind(said) if spoken else None
-    if disclaimer or ASKING_BACK.search(said):
+    if disclaimer or (_holds_any(said, REQUESTS) and ASKING_BACK.search(said)):
         return disclaimer or "asking"
     loose = LOOSE_REFUSAL.search(said) if spoken and not asked.writing and not asked.rewording else None
     if loose and not _is_mentioned(loose, clause, text, asked.text):

@@ -5,7 +5,7 @@ Each flag has the place where it is first seen. Cheap looks for a sign come befo
 
 import re
 from collections.abc import Iterator
-from itertools import islice, pairwise
+from itertools import islice
 from typing import NamedTuple
 
 from evalharness.completion.phrases import GRAM
@@ -97,9 +97,9 @@ def lengths_and_repetition(text: FoldedText) -> dict[str, float]:
     if words:
         values["distinct_1"] = len(text.vocabulary) / len(words)
     if len(words) >= 2:
-        values["distinct_2"] = len(set(pairwise(words))) / (len(words) - 1)
+        values["distinct_2"] = text.distinct_pairs / (len(words) - 1)
     if len(words) >= 3:
-        values["distinct_3"] = len(set(zip(words, words[1:], words[2:], strict=False))) / (len(words) - 2)
+        values["distinct_3"] = text.distinct_triples / (len(words) - 2)
     if len(words) >= GRAM:
         values["repeated_share"] = text.repeats / (len(words) - GRAM + 1)
     return values
