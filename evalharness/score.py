@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from evalharness.errors import EvalHarnessError
 from evalharness.records import Completion, Failure, Metric, Plan, Sample, Score, Suite
 from evalharness.scorers import Item, Scorer, metrics_of
+from evalharness.store import uncollected
 
 OpenScorer = Callable[[str], Scorer]
 AT_ONCE = 1_000
@@ -22,10 +23,16 @@ def score(
     scorers = {name: open_scorer(name) for name in scorer_names(plan, everywhere)}
     for suite in plan.suites:
         answered = list(_answered(plan, suite, outcomes))
+        named = [scorers[name] for name in dict.fromkeys((*suite.scorers, *everywhere))]
         for start in range(0, len(answered), AT_ONCE):
-            items = [Item(sample, completion) for sample, completion in answered[start : start + AT_ONCE]]
-            for name in dict.fromkeys((*suite.scorers, *everywhere)):
-                yield from _scored(scorers[name], items)
+            yield from judge(named, answered[start : start + AT_ONCE])
+
+
+@uncollected()
+def judge(scorers: Sequence[Scorer], answered: Sequence[tuple[Sample, Completion]]) -> list[Score]:
+    """All scores of some completions; what several scorers read of a completion is read once."""
+    items = [Item(sample, completion) for sample, completion in answered]
+    return [score for scorer in scorers for score in _scored(scorer, items)]
 
 
 def scorer_names(plan: Plan, everywhere: Sequence[str] = ()) -> list[str]:
