@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from ollama_asking import open_model, server  # noqa: F401 - fixtures
 
+KEPT = ("VALIDATION_DATA", "REWARD_MODEL")
+REWARDING = ("RUN", "DEMO", "CALIBRATE", "PLAN")
 REPOSITORY = Path(__file__).parent.parent
 
 
@@ -21,13 +23,19 @@ def pytest_addoption(parser):
 def clean_environment(monkeypatch):
     """A user's settings must not change a test; nothing is fetched from a hub."""
     for name in list(os.environ):
-        if name == "OLLAMA_HOST" or (name.startswith("EVALHARNESS_") and name != "EVALHARNESS_VALIDATION_DATA"):
+        if name == "OLLAMA_HOST" or (name.startswith("EVALHARNESS_") and not name.endswith(KEPT)):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    # Rewards take seconds; the tests that are about them ask for them.
-    for command in ("RUN", "DEMO", "CALIBRATE", "PLAN"):
-        monkeypatch.setenv(f"EVALHARNESS_{command}_REWARD_MODEL", "none")
     monkeypatch.setenv("COLUMNS", "120")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_rewards():
+    """Rewards take seconds a run; the tests that are about them ask for them."""
+    with pytest.MonkeyPatch.context() as patch:
+        for command in REWARDING:
+            patch.setenv(f"EVALHARNESS_{command}_REWARD_MODEL", "none")
+        yield
 
 
 def pytest_collection_modifyitems(items):

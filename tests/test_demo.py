@@ -21,7 +21,7 @@ EXAMPLE = Path(__file__).parent.parent / "reports" / "example"
 def demo(tmp_path_factory):
     """One run of the demo, with its determinism check."""
     folder = tmp_path_factory.mktemp("demo")
-    call("demo", "--out", "run", "--check-determinism", "3", cwd=folder)
+    call("demo", "--out", "run", "--check-determinism", "3", "--reward-model", "bundled", cwd=folder)
     return load_run(folder / "run")
 
 

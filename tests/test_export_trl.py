@@ -134,3 +134,32 @@ def test_a_run_without_rewards_says_how_to_get_them():
     with pytest.raises(SharingError) as raised:
         exported(make_run())
     assert "reward" in raised.value.fix
+
+
+def test_the_mend_of_an_export_that_left_out_all_pairs_is_what_brings_them_back():
+    with pytest.raises(SharingError) as caught:
+        exported(min_margin=1e6, **EVERYTHING)
+    assert caught.value.fix == "take a smaller --min-margin, or take another --source"
+
+
+def test_a_flag_that_would_bring_back_no_pair_is_not_proposed():
+    cut = [one.model_copy(update={"finish_reason": "length"}) for one in REWARDED.outcomes.values()]
+    run = replace(REWARDED, outcomes={one.request_id: one for one in cut if one.type == "completion"})
+    with pytest.raises(SharingError) as caught:
+        exported(run, with_continuations=True)
+    assert "--with-cut" in caught.value.fix and "--min-margin" not in caught.value.fix
+
+
+def test_a_run_that_no_judge_has_seen_says_how_to_ask_one():
+    with pytest.raises(SharingError) as caught:
+        exported(source="judge")
+    assert caught.value.fix == f"ask one: evalharness judge {REWARDED.path} --model MODEL"
+
+
+def test_rewards_that_the_comparison_calls_a_tie_are_no_preference():
+    [wide] = REWARDED.compared.rewards
+    everything_ties = REWARDED.compared.model_copy(
+        update={"rewards": (wide.model_copy(update={"tie_tolerance": 1e6}),)}
+    )
+    with pytest.raises(SharingError, match=r"left out: \d+ ties"):
+        exported(replace(REWARDED, comparison=everything_ties), **EVERYTHING)

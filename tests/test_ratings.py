@@ -86,6 +86,12 @@ def test_a_wrong_line_is_named_and_nothing_is_read(tmp_path, changes, said):
     assert raised.value.fix
 
 
+def test_a_wrong_preference_is_told_all_four_that_there_are(tmp_path):
+    run = compared()
+    with pytest.raises(SharingError, match="'baseline', 'candidate', 'tie' or 'both bad'"):
+        read_ratings(written(tmp_path, line(run, preferred="left")), run)
+
+
 def test_one_person_rates_a_pair_once_in_a_file(tmp_path):
     run = compared()
     with pytest.raises(SharingError, match="in line 1 already"):

@@ -331,3 +331,9 @@ def test_weights_that_lack_the_head_are_not_filled_with_random_numbers(tmp_path)
     change_config(save_checkpoint(tmp_path), architectures=["LlamaForSequenceClassification"])
     change_config(tmp_path, id2label={"0": "reward"}, label2id={"reward": 0})
     assert "score.weight" in refused(tmp_path).problem
+
+
+def test_a_model_that_cannot_give_rewards_is_answered_with_all_that_can_be_written():
+    with pytest.raises(ScorerError, match="is no reward model") as caught:
+        open_scorer("reward", {"model": "None"})
+    assert all(one in caught.value.fix for one in ("hf/org/name", "hf/./folder", "bundled", "none"))

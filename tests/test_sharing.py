@@ -163,3 +163,33 @@ def test_training_pairs_are_written_with_what_was_left_out(tmp_path):
     assert result.exit_code == 0 and "left out" in result.stderr
     rows = [json.loads(line) for line in (tmp_path / "pairs.jsonl").read_text().splitlines()]
     assert rows and {"prompt", "chosen", "rejected", "margin", "source"} <= set(rows[0])
+
+
+# ------------------------------------------------------------------------------- files of the run itself
+
+
+@pytest.mark.parametrize("name", sorted(sharing.RUN_FILES))
+@pytest.mark.parametrize("words", [("report", "--redact", "harmful"), ("export", "--format", "jsonl")], ids=" ".join)
+def test_no_file_of_a_run_is_written_over(directory, name, words):
+    before = {one.name: one.read_bytes() for one in directory.iterdir()}
+    command, *flags = words
+    with pytest.raises(SharingError, match="is a file of the run") as caught:
+        invoke(command, directory, *flags, "--out", directory / ".." / directory.name / name)
+    assert caught.value.fix == "give the path of a new file"
+    assert {one.name: one.read_bytes() for one in directory.iterdir()} == before
+
+
+def test_all_files_that_a_run_writes_are_known_as_its_own(tmp_path):
+    path = written(make_run(), tmp_path / "run")
+    sharing.import_ratings(path, ratings(path, "candidate"))
+    assert {one.name for one in path.iterdir() if not one.name.startswith(".")} <= sharing.RUN_FILES
+
+
+def test_a_file_of_that_name_outside_a_run_may_be_written(directory, tmp_path):
+    assert invoke("report", directory, "--out", tmp_path / "report.html").exit_code == 0
+
+
+def test_an_empty_list_of_profiles_writes_no_report_that_is_whole(directory, tmp_path):
+    with pytest.raises(SharingError, match="no redaction profile given"):
+        invoke("report", directory, "--redact", "", "--out", tmp_path / "mail.html")
+    assert not (tmp_path / "mail.html").exists()

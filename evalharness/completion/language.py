@@ -45,7 +45,7 @@ def language_of(text: FoldedText) -> str | None:
     """The language of `text` as an English name, or None where it is too short, code, or unknown.
 
     >>> from evalharness.completion.text import fold
-    >>> [language_of(fold(text)) for text in ("It is the end of the road.", "C'est la fin de la route et du jour.")]
+    >>> [language_of(fold(text)) for text in ("It is the end of the road.", "Il est dans la rue avec les autres.")]
     ['English', 'French']
     """
     words = text.words
