@@ -28,7 +28,7 @@ class RatingLine(Record):
     baseline: str | None = None
     candidate: str | None = None
     """The two checkpoints; the run's own where they are left out."""
-    preferred: Side | Literal["tie", "both bad"]
+    preferred: Literal["baseline", "candidate", "tie", "both bad"]
     shown_first: Side | None = None
     rater: str = ""
 

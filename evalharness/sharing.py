@@ -13,6 +13,13 @@ from evalharness.redact.names import machine_names
 from evalharness.report import render_html
 from evalharness.store import Run, RunStore
 
+RUN_FILES = frozenset(
+    (
+        *("manifest.json", "plan.json", "outcomes.jsonl", "scores.jsonl", "scorers.json", "comparison.json"),
+        *("gate.json", "preferences.jsonl", "judgings.jsonl", "calibration.json", "report.html"),
+    )
+)
+"""What a run directory consists of."""
 LARGE = 20_000_000
 """Bytes; mail servers and browsers on phones give up at about this size."""
 
@@ -51,13 +58,28 @@ def share(path: Path, out: Path, *, profiles: Sequence[Profile] = (), samples: i
         A warning where the file is large, else nothing.
 
     Raises:
-        SharingError: the file cannot be written, or it still held what was to be taken out and was deleted again.
+        SharingError: the file is one of a run or cannot be written; or it still held what was to be taken out, and was
+            deleted again.
     """
+    refuse_run_files(out)
     redacted = redact(_fresh(RunStore(path)), profiles, also=machine_names() if "identity" in profiles else ())
     content = _rendered(redacted.run, samples).encode("utf-8", "backslashreplace")
     _write(out, content)
     delete_if_leaking(out, redacted)
     return _too_large(out) if len(content) > LARGE else ""
+
+
+def refuse_run_files(out: Path) -> None:
+    """Refuse to write over what a run directory consists of, which nothing could bring back.
+
+    Raises:
+        SharingError: the file is one of a run.
+    """
+    place = out.resolve()
+    if place.name in RUN_FILES and (place.parent / "manifest.json").exists():
+        raise SharingError(
+            f"--out: {out} is a file of the run {place.parent.name} itself", fix="give the path of a new file"
+        )
 
 
 def _fresh(store: RunStore) -> Run:

@@ -41,7 +41,7 @@ def export(run: Path, name: str, out: Path | None, conversational: bool, **chose
     csv, parquet and jsonl hold one table; markdown a summary; trl preference pairs to train on; llm-comparator a file
     for that viewer.
     """
-    from evalharness import pipeline
+    from evalharness import pipeline, sharing
     from evalharness.export import FORMATS as KNOWN
     from evalharness.export import Choices
     from evalharness.export import export as export_run
@@ -49,6 +49,8 @@ def export(run: Path, name: str, out: Path | None, conversational: bool, **chose
     loaded = pipeline.load_run(run)
     exported = export_run(loaded, name, Choices(plain=not conversational, **chosen))
     place = _place(out, run, KNOWN[name], chosen["table"], name)
+    if place is not None:
+        sharing.refuse_run_files(place)
     if exported.note:
         click.echo(exported.note, err=True)
     _put(exported, place)

@@ -78,7 +78,7 @@ def report(run: Path, open_report: bool, out: Path | None, profiles: str | None,
     With --out it goes to another file, whole, redacted or as an excerpt. Numbers are of all samples always. A redacted
     file is searched afterwards for what was taken out of it.
     """
-    path = _shared(run, out, profiles, samples) if out or profiles or samples else _redrawn(run)
+    path = _shared(run, out, profiles, samples) if out or profiles is not None or samples else _redrawn(run)
     click.echo(path)
     if open_report:
         click.launch(str(path))
@@ -95,9 +95,9 @@ def _shared(run: Path, out: Path | None, profiles: str | None, samples: int | No
     from evalharness.redact import read_profiles
 
     if out is None:
-        flag = "--redact" if profiles else "--samples"
+        flag = "--redact" if profiles is not None else "--samples"
         raise ConfigError(f"{flag} does not change the run's own report", fix="add --out FILE: the report to pass on")
-    warning = sharing.share(run, out, profiles=read_profiles(profiles) if profiles else (), samples=samples)
+    warning = sharing.share(run, out, profiles=read_profiles(profiles) if profiles is not None else (), samples=samples)
     if warning:
         click.echo(f"Warning: {warning}", err=True)
     return out

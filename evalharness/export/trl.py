@@ -14,6 +14,10 @@ from evalharness.export.votes import Vote, votes_of
 from evalharness.records import Message
 from evalharness.store import Run
 
+UNDER = "under the margin"
+PLAIN = "continuations of a plain text (--with-continuations keeps them)"
+CUT = "cut by the token limit (--with-cut keeps them)"
+
 
 def to_trl(run: Run, choices: Choices) -> Exported:
     """One JSON line a preference; ties, small margins, cut completions and raw continuations are left out.
@@ -27,12 +31,19 @@ def to_trl(run: Run, choices: Choices) -> Exported:
     counts = Counter(reason for reason in reasons if reason)
     note = f"{len(kept)} of {len(votes)} pairs; left out: {_told(counts)}"
     if not kept:
-        raise SharingError(f"no preference is left: {note}", fix="take a smaller --min-margin, or another --source")
+        raise SharingError(f"no preference is left: {note}", fix=_mend(counts))
     return Exported(json_lines(_row(vote, choices) for vote in kept), note if counts else f"{len(kept)} pairs")
 
 
 def _told(counts: Counter[str]) -> str:
     return ", ".join(f"{count} {reason}" for reason, count in counts.most_common()) or "none"
+
+
+def _mend(counts: Counter[str]) -> str:
+    """What brings back most pairs."""
+    flags = {UNDER: "take a smaller --min-margin", CUT: "add --with-cut", PLAIN: "add --with-continuations"}
+    found = [flags[reason] for reason, _ in counts.most_common() if reason in flags]
+    return ", or ".join([*found, "take another --source"])
 
 
 def _left_out(vote: Vote, choices: Choices) -> str:
@@ -42,15 +53,15 @@ def _left_out(vote: Vote, choices: Choices) -> str:
     if vote.preferred == "tie":
         return "ties"
     if abs(vote.lead) < choices.min_margin:
-        return "under the margin"
+        return UNDER
     if pair.baseline.text == pair.candidate.text:
         return "with equal texts"
     if not _sides(vote)[0].strip():
         return "with an empty text preferred"
     if pair.sample.kind == "continuation" and not choices.with_continuations:
-        return "continuations of a plain text (--with-continuations keeps them)"
+        return PLAIN
     if not choices.with_cut and any(one.finish_reason == "length" for one in completions):
-        return "cut by the token limit (--with-cut keeps them)"
+        return CUT
     return ""
 
 

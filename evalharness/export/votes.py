@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from evalharness.errors import SharingError
-from evalharness.preferences import Pair, Preferred, Source, Verdict, verdicts_of
+from evalharness.preferences import REWARD, Pair, Preferred, Source, Verdict, verdicts_of
 from evalharness.store import Run
 
 MENDS = {
     "reward": "score the run with a reward model: add [scorer.reward] to the configuration",
-    "judge": "score the run with a judge: add [scorer.judge] to the configuration",
+    "judge": "ask one: evalharness judge RUN --model MODEL",
     "human": "rate in the report and import that: evalharness rate import RUN FILE",
 }
 
@@ -38,12 +38,18 @@ def votes_of(run: Run, source: Source) -> list[Vote]:
     Raises:
         SharingError: nobody of this source gave one.
     """
-    found = list(_grouped(verdicts_of(run, source)))
+    found = list(_grouped(verdicts_of(run, source, tolerance=_tolerance(run))))
     if not found:
         raise SharingError(
             f"{run.path} has no preferences by {source}", fix=MENDS[source].replace("RUN", str(run.path))
         )
     return found
+
+
+def _tolerance(run: Run) -> float:
+    """How far apart two rewards are a tie, as the comparison counts it."""
+    compared = run.comparison.rewards if run.comparison else ()
+    return next((one.tie_tolerance for one in compared if one.scorer == REWARD[0]), 0.0)
 
 
 def _grouped(verdicts: Sequence[Verdict]) -> Iterator[Vote]:

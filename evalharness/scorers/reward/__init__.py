@@ -177,7 +177,7 @@ def _settings(given: dict[str, Any]) -> RewardSettings:
     if settings.model != BUNDLED and not settings.model.startswith(HUB):
         raise ScorerError(
             f"[scorer.reward] model: {settings.model!r} is no reward model",
-            fix=f"write hf/org/name or hf/./folder, or {BUNDLED} for the one that comes with evalharness",
+            fix=f"write hf/org/name or hf/./folder, {BUNDLED} for the one that comes with evalharness, or none",
         )
     return settings
 
