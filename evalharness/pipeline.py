@@ -1,12 +1,14 @@
 """The stages in order: suite, plan, generate, score, compare, report. Reads like the README."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+
+from pydantic import JsonValue
 
 from evalharness.backends import Backend, open_backend
 from evalharness.compare import compare
@@ -29,9 +31,6 @@ from evalharness.records import (
     Notice,
     Plan,
     Preference,
-    Record,
-    Sample,
-    Score,
     ScorerIdentity,
     Suite,
 )
@@ -76,11 +75,17 @@ def plan(config: RunConfig) -> Plan:
     return make_plan(config, open_backend)
 
 
-def rescore(path: Path) -> Run:
-    """Score a run's completions again, then compare and report."""
+def rescore(path: Path, scorer: Mapping[str, dict[str, JsonValue]] | None = None) -> Run:
+    """Score a run's completions again, then compare and report.
+
+    Args:
+        path: the run directory.
+        scorer: settings of scorers that are changed from now on, by name.
+    """
     store = RunStore(path)
     with store.lock():
-        return _finish(store, resume_config(path))
+        config = resume_config(path)
+        return _finish(store, config.model_copy(update={"scorer": {**config.scorer, **(scorer or {})}}))
 
 
 @uncollected()
@@ -189,6 +194,7 @@ def _finish(store: RunStore, config: RunConfig) -> Run:
     scorers = {name: open_scorer(name, config.scorer.get(name)) for name in scorer_names(planned, everywhere)}
     scores = score(planned, store.read_outcomes(), scorers.__getitem__, everywhere)
     store.write_scores(scores, [_identity(scorer) for scorer in scorers.values()])
+    store.keep_scorers(config.scorer)
     return _report(store, config.gate)
 
 
@@ -297,47 +303,6 @@ def _paired_manifest(sides: Sequence[Side]) -> Manifest:
     )
     runs = tuple(side.run.path.resolve().name for side in sides)
     return make_manifest(config).model_copy(update={"paired_from": runs})
-
-
-# ------------------------------------------------------------------------------------------------ show
-
-
-class SideBySide(Record):
-    """One sample with the outcome and the scores of each checkpoint."""
-
-    class Cell(Record):
-        """One checkpoint's outcome; None where it was not generated yet."""
-
-        checkpoint: str
-        replicate: int
-        outcome: Completion | Failure | None
-        scores: tuple[Score, ...]
-
-    sample: Sample
-    cells: tuple[Cell, ...]
-
-
-def show(path: Path, sample_id: str) -> SideBySide:
-    """One sample of a run, all checkpoints side by side.
-
-    Raises:
-        ConfigError: the run has no such sample.
-    """
-    loaded = load_run(path)
-    samples = loaded.plan.samples
-    if sample_id not in samples:
-        raise ConfigError(f"{path} has no sample {sample_id!r}", fix=f"use one of {', '.join(list(samples)[:10])}, ...")
-    requests = [request for request in loaded.plan.requests if request.sample_id == sample_id]
-    cells = [
-        SideBySide.Cell(
-            checkpoint=request.checkpoint,
-            replicate=request.replicate,
-            outcome=loaded.outcomes.get(request.id),
-            scores=tuple(one for one in loaded.scores if one.request_id == request.id),
-        )
-        for request in requests
-    ]
-    return SideBySide(sample=samples[sample_id], cells=tuple(cells))
 
 
 # ----------------------------------------------------------------------------------------------- judge

@@ -39,6 +39,7 @@ LAYERS = {
     "report": 5,
     "provenance": 5,
     "pairing": 5,
+    "side_by_side": 5,
     "inventory": 5,
     "judge": 5,
     "export": 5,

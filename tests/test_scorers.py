@@ -3,7 +3,7 @@
 import pytest
 from test_pairing import make_run
 
-from evalharness import load_run
+from evalharness import load_run, pipeline
 from evalharness.errors import ScorerError
 from evalharness.scorers import SCORERS, metrics_of, open_scorer
 
@@ -53,3 +53,12 @@ def test_a_wrong_setting_is_refused_before_anything_is_generated(tmp_path):
 def test_a_run_keeps_what_made_its_scores(tmp_path):
     [style] = load_run(make_run(tmp_path, "one")).scorers
     assert (style.name, style.version, style.identity) == ("style", open_scorer("style").version, {})
+
+
+def test_a_scorer_that_is_changed_is_kept_for_the_next_scoring(tmp_path):
+    path = make_run(tmp_path, "one")
+    pipeline.rescore(path, {"instruction": {}})
+    again = pipeline.rescore(path)
+    assert {one.name for one in again.scorers} == {"style", "instruction"}
+    pipeline.rescore(path, {"instruction": {"model": "none"}})
+    assert {one.name for one in pipeline.rescore(path).scorers} == {"style"}

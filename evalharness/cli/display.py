@@ -11,7 +11,6 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from evalharness.pipeline import SideBySide
 from evalharness.records import (
     Calibration,
     ChatPrompt,
@@ -23,7 +22,9 @@ from evalharness.records import (
     Plan,
     RawPrompt,
     ResolvedCheckpoint,
+    Score,
 )
+from evalharness.side_by_side import SideBySide
 from evalharness.store import Run
 from evalharness.text import format_bytes, format_interval, format_number, format_p, visible
 
@@ -193,8 +194,14 @@ def _cell_text(cell: "SideBySide.Cell") -> str:
             lines = ["not generated yet"]
         case failure:
             lines = [f"failure ({failure.kind}): {failure.message}"]
-    lines += [f"{one.scorer}: {one.label or one.status}  {one.explanation}".rstrip() for one in cell.scores]
+    lines += [f"{one.scorer}: {_label(one)}  {one.explanation}".rstrip() for one in cell.scores]
     return "\n".join(lines)
+
+
+def _label(score: Score) -> str:
+    """The label; of a score without one its values, such as a reward."""
+    values = ", ".join(f"{name} {format_number(value)}" for name, value in score.values.items())
+    return score.label or values or score.status
 
 
 # ------------------------------------------------------------------------------------------- calibration

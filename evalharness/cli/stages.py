@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from evalharness.cli.running import SCORER_FLAGS
 from evalharness.errors import ConfigError
 
 RUN = click.argument("run", type=click.Path(path_type=Path))
@@ -12,15 +13,18 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 @click.command()
 @RUN
-def score(run: Path) -> None:
+@SCORER_FLAGS[0]
+@SCORER_FLAGS[1]
+def score(run: Path, reward_model: str | None, refusal_model: str | None) -> None:
     """Score a run's completions again.
 
-    Compares and reports too; nothing is generated.
+    Compares and reports too; nothing is generated. Another model is kept for the next time.
     """
     from evalharness import pipeline
     from evalharness.cli.display import finished
 
-    finished(pipeline.rescore(run))
+    models = {"reward": reward_model, "refusal": refusal_model}
+    finished(pipeline.rescore(run, {name: {"model": model} for name, model in models.items() if model}))
 
 
 @click.command()
@@ -109,8 +113,8 @@ def _shared(run: Path, out: Path | None, profiles: str | None, samples: int | No
 @JSON
 def show(run: Path, sample: str, as_json: bool) -> None:
     """Show one sample, both sides with all scores."""
-    from evalharness import pipeline
     from evalharness.cli.display import sample_text
+    from evalharness.side_by_side import show as find
 
-    side_by_side = pipeline.show(run, sample)
-    click.echo(side_by_side.model_dump_json(indent=2) if as_json else sample_text(side_by_side))
+    found = find(run, sample)
+    click.echo(found.model_dump_json(indent=2) if as_json else sample_text(found))

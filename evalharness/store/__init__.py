@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from evalharness.conditions import what_differs
 from evalharness.errors import FormatVersionError, RunInUse, StoreError
@@ -242,6 +242,13 @@ class RunStore:
             )
         return self._parse(Manifest, "manifest.json")
 
+    def keep_scorers(self, settings: dict[str, dict[str, JsonValue]]) -> None:
+        """Keep the settings that the run was scored with, so that the next scoring is the same."""
+        manifest = self.read_manifest()
+        if manifest.config.get("scorer") != settings:
+            config = {**manifest.config, "scorer": settings}
+            self._write("manifest.json", manifest.model_copy(update={"config": config}).model_dump_json(indent=2))
+
     def read_plan(self) -> Plan:
         """Read the plan."""
         return self._parse(Plan, "plan.json")
@@ -256,13 +263,7 @@ class RunStore:
 
     def read_scores(self) -> tuple[Score, ...]:
         """Read all scores; none where the run was not scored yet."""
-        if not (self.path / "scores.jsonl").exists():
-            return ()
-        *lines, rest = self._read("scores.jsonl").split("\n")
-        try:
-            return tuple(Score.model_validate_json(line) for line in [*lines, *([rest] if rest else [])])
-        except ValidationError as error:
-            raise self._not_valid("scores.jsonl", error) from None
+        return self._parse_lines(Score, "scores.jsonl")
 
     def read_scorers(self) -> tuple[ScorerIdentity, ...]:
         """What made the scores; nothing where an earlier version made them."""
@@ -301,13 +302,7 @@ class RunStore:
 
     def read_preferences(self) -> tuple[Preference, ...]:
         """Read what people and judges preferred; nothing where nobody was asked."""
-        if not (self.path / "preferences.jsonl").exists():
-            return ()
-        try:
-            lines = self._read("preferences.jsonl").split("\n")
-            return tuple(Preference.model_validate_json(line) for line in lines if line)
-        except ValidationError as error:
-            raise self._not_valid("preferences.jsonl", error) from None
+        return self._parse_lines(Preference, "preferences.jsonl")
 
     def write_judgings(self, judgings: Iterable[Judging]) -> None:
         """Replace what is known of the judges that were asked."""
@@ -315,13 +310,7 @@ class RunStore:
 
     def read_judgings(self) -> tuple[Judging, ...]:
         """Read what is known of the judges that were asked; nothing where none was."""
-        if not (self.path / "judgings.jsonl").exists():
-            return ()
-        try:
-            lines = self._read("judgings.jsonl").split("\n")
-            return tuple(Judging.model_validate_json(line) for line in lines if line)
-        except ValidationError as error:
-            raise self._not_valid("judgings.jsonl", error) from None
+        return self._parse_lines(Judging, "judgings.jsonl")
 
     def write_calibration(self, calibration: Calibration) -> None:
         """Write what a checkpoint was found to differ from itself."""
@@ -390,6 +379,15 @@ class RunStore:
     def _parse(self, record: type[AnyRecord], name: str) -> AnyRecord:
         try:
             return record.model_validate_json(self._read(name))
+        except ValidationError as error:
+            raise self._not_valid(name, error) from None
+
+    def _parse_lines(self, record: type[AnyRecord], name: str) -> tuple[AnyRecord, ...]:
+        """A record a line; nothing where there is no such file yet."""
+        if not (self.path / name).exists():
+            return ()
+        try:
+            return tuple(record.model_validate_json(line) for line in self._read(name).split("\n") if line)
         except ValidationError as error:
             raise self._not_valid(name, error) from None
 

@@ -1,0 +1,45 @@
+"""One sample of a run, with what every checkpoint made of it."""
+
+from pathlib import Path
+
+from evalharness.errors import ConfigError
+from evalharness.records import Completion, Failure, Record, Sample, Score
+from evalharness.store import RunStore
+
+
+class SideBySide(Record):
+    """One sample with the outcome and the scores of each checkpoint."""
+
+    class Cell(Record):
+        """One checkpoint's outcome; None where it was not generated yet."""
+
+        checkpoint: str
+        replicate: int
+        outcome: Completion | Failure | None
+        scores: tuple[Score, ...]
+
+    sample: Sample
+    cells: tuple[Cell, ...]
+
+
+def show(path: Path, sample_id: str) -> SideBySide:
+    """One sample of a run, all checkpoints side by side.
+
+    Raises:
+        ConfigError: the run has no such sample.
+    """
+    loaded = RunStore(path).load()
+    samples = loaded.plan.samples
+    if sample_id not in samples:
+        raise ConfigError(f"{path} has no sample {sample_id!r}", fix=f"use one of {', '.join(list(samples)[:10])}, ...")
+    requests = [request for request in loaded.plan.requests if request.sample_id == sample_id]
+    cells = [
+        SideBySide.Cell(
+            checkpoint=request.checkpoint,
+            replicate=request.replicate,
+            outcome=loaded.outcomes.get(request.id),
+            scores=tuple(one for one in loaded.scores if one.request_id == request.id),
+        )
+        for request in requests
+    ]
+    return SideBySide(sample=samples[sample_id], cells=tuple(cells))
