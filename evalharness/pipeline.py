@@ -155,8 +155,7 @@ def regate(path: Path, config: Path | None = None) -> Run:
     """
     store = RunStore(path)
     with store.lock():
-        loaded = store.load()
-        _refuse_stale(store, loaded)
+        loaded = load_compared(store)
         rules = read_rules(config) if config else resume_config(path).gate
         if not rules:
             raise ConfigError(
@@ -169,8 +168,7 @@ def redraw(path: Path) -> Path:
     """Write a run's report again and return its path."""
     store = RunStore(path)
     with store.lock():
-        loaded = store.load()
-        _refuse_stale(store, loaded)
+        loaded = load_compared(store)
         return store.write_report(render_html(loaded))
 
 
@@ -236,12 +234,19 @@ def _compare_alone(run: Run, suite: Suite) -> Comparison:
     )
 
 
-def _refuse_stale(store: RunStore, run: Run) -> None:
+def load_compared(store: RunStore) -> Run:
+    """Read a run whose comparison is of its present outcomes and scores.
+
+    Raises:
+        StoreError: it is not, or there is none.
+    """
+    run = store.load()
     if run.comparison is None or run.comparison.evidence_digest != store.evidence_digest():
         raise StoreError(
             f"{run.path} holds outcomes or scores that its comparison does not know",
             fix=f"evalharness score {run.path}",
         )
+    return run
 
 
 def _compare(store: RunStore) -> Run:
@@ -323,8 +328,7 @@ def judge(path: Path, settings: JudgeSettings, *, again: bool = False, progress:
     """
     store = RunStore(path)
     with store.lock():
-        loaded = store.load()
-        _refuse_stale(store, loaded)
+        loaded = load_compared(store)
         asked = open_judge(settings, open_backend)
         with closing(asked.backend):
             _judge(store, loaded, asked, again, progress or NoProgress())

@@ -37,7 +37,7 @@ def import_ratings(path: Path, file: Path, rater: str | None = None) -> Merged:
     """
     store = RunStore(path)
     with store.lock():
-        loaded = _fresh(store)
+        loaded = pipeline.load_compared(store)
         merged = merge(loaded.preferences, read_ratings(file, loaded, rater))
         store.write_preferences(merged.preferences)
     pipeline.recompare(path)
@@ -62,7 +62,9 @@ def share(path: Path, out: Path, *, profiles: Sequence[Profile] = (), samples: i
             deleted again.
     """
     refuse_run_files(out)
-    redacted = redact(_fresh(RunStore(path)), profiles, also=machine_names() if "identity" in profiles else ())
+    redacted = redact(
+        pipeline.load_compared(RunStore(path)), profiles, also=machine_names() if "identity" in profiles else ()
+    )
     content = _rendered(redacted.run, samples).encode("utf-8", "backslashreplace")
     _write(out, content)
     delete_if_leaking(out, redacted)
@@ -80,16 +82,6 @@ def refuse_run_files(out: Path) -> None:
         raise SharingError(
             f"--out: {out} is a file of the run {place.parent.name} itself", fix="give the path of a new file"
         )
-
-
-def _fresh(store: RunStore) -> Run:
-    run = store.load()
-    if run.compared.evidence_digest != store.evidence_digest():
-        raise SharingError(
-            f"{store.path} holds outcomes or scores that its comparison does not know",
-            fix=f"evalharness score {store.path}",
-        )
-    return run
 
 
 def _rendered(run: Run, samples: int | None) -> str:
