@@ -16,9 +16,9 @@ from scipy.special import gammaln
 from evalharness.compare.differences import differences_of
 from evalharness.compare.summaries import summaries_of
 from evalharness.compare.values import Values
-from evalharness.power import detectable_difference, detectable_shift
 from evalharness.records import Message, Metric, PairedDifference, Sample
-from evalharness.stats import tango, wilson
+from evalharness.statistics import tango, wilson
+from evalharness.statistics.power import detectable_difference, detectable_shift
 
 Floats = NDArray[np.float64]
 SIZES = (30, 100, 500)

@@ -26,7 +26,6 @@ from evalharness import pipeline
 from evalharness.compare import compare
 from evalharness.compare.values import tabulate
 from evalharness.config import build_config
-from evalharness.provenance import make_manifest
 from evalharness.records import (
     Checkpoint,
     CheckpointIdentity,
@@ -44,6 +43,7 @@ from evalharness.records import (
 )
 from evalharness.scorers import metrics_of
 from evalharness.store import RunStore
+from evalharness.store.provenance import make_manifest
 
 METRICS = 25
 RATES = 15

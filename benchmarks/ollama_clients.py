@@ -21,7 +21,7 @@ from ollama_server import running_server
 from evalharness.backends.ollama import OllamaBackend
 from evalharness.prompting import build_prompt
 from evalharness.records import Checkpoint, Completion, GenerationConfig, GenerationRequest
-from evalharness.suite import load_suite
+from evalharness.suites import load_suite
 
 
 def made_requests(backend: OllamaBackend, max_tokens: int) -> list[GenerationRequest]:

@@ -12,7 +12,7 @@ from conditions import conditions
 from numpy.typing import NDArray
 from scipy import stats
 
-from evalharness.stats import Z95, resample, tango, wilson
+from evalharness.statistics import Z95, resample, tango, wilson
 
 Floats = NDArray[np.float64]
 Ends = tuple[float, float]

@@ -13,7 +13,7 @@ from conditions import conditions
 
 from evalharness import pipeline
 from evalharness.config import build_config
-from evalharness.suite import load_suite
+from evalharness.suites import load_suite
 
 SAMPLES = 1000
 TEXTS = {

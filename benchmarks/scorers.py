@@ -25,7 +25,7 @@ from conditions import conditions
 from evalharness.records import Completion, Constraint, Message, Sample
 from evalharness.score import AT_ONCE, judge
 from evalharness.scorers import Item, Scorer, open_scorer
-from evalharness.suite import load_suite
+from evalharness.suites import load_suite
 
 ROOT = Path(__file__).parent.parent
 TEXT_SCORERS = ("style", "refusal", "instruction")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from evalharness.config import RunConfig, read_config
     from evalharness.errors import EvalHarnessError
     from evalharness.pipeline import load_run, run
-    from evalharness.suite import load_suite
+    from evalharness.suites import load_suite
 
 __all__ = ["EvalHarnessError", "RunConfig", "load_run", "load_suite", "read_config", "run"]
 
@@ -20,7 +20,7 @@ _HOME = {
     "EvalHarnessError": "evalharness.errors",
     "RunConfig": "evalharness.config",
     "load_run": "evalharness.pipeline",
-    "load_suite": "evalharness.suite",
+    "load_suite": "evalharness.suites",
     "read_config": "evalharness.config",
     "run": "evalharness.pipeline",
 }

@@ -12,15 +12,16 @@ from pydantic import JsonValue
 
 from evalharness.backends import Backend, open_backend
 from evalharness.compare import compare
+from evalharness.compare.pairing import Side, narrowed, pair_runs, sides_of
 from evalharness.config import RunConfig, read_rules
 from evalharness.errors import ConfigError, StoreError
 from evalharness.gate import check_gate, check_rules, read_noise
+from evalharness.gate.calibrate import against_itself, measure
 from evalharness.generate import NoProgress, Progress, generate, outcomes_of
-from evalharness.judge import Judge, JudgeSettings, judging_of, kept_preferences, open_judge, pairs_to_judge
-from evalharness.pairing import Side, narrowed, pair_runs, sides_of
 from evalharness.plan import make_plan
-from evalharness.provenance import make_manifest
+from evalharness.preferences.judge import Judge, JudgeSettings, judging_of, kept_preferences, open_judge, pairs_to_judge
 from evalharness.records import (
+    Calibration,
     Comparison,
     Completion,
     Failure,
@@ -38,6 +39,7 @@ from evalharness.report import render_html
 from evalharness.score import all_metrics, score, scorer_names
 from evalharness.scorers import Scorer, open_scorer
 from evalharness.store import Run, RunStore, uncollected
+from evalharness.store.provenance import make_manifest
 
 REPORTS = Path("reports")
 MOST_CHARACTERS = 120
@@ -63,6 +65,25 @@ def run(config: RunConfig, *, out: Path | None = None, resume: bool = False, pro
             planned, store, open_backend, check_determinism=config.check_determinism, progress=progress or NoProgress()
         )
         return _finish(store, config)
+
+
+def calibrate(config: RunConfig, *, out: Path, resume: bool = False, progress: Progress | None = None) -> Calibration:
+    """Run the baseline of `config` against itself into the run directory `out`, and keep what differed there.
+
+    Args:
+        config: names the baseline, its generation and the suites.
+        out: the run directory.
+        resume: go on with a calibration in `out` that was interrupted.
+        progress: told about each outcome.
+
+    Raises:
+        ConfigError: the baseline is a replayed file, which always repeats.
+        StoreError: nothing was completed twice.
+        EvalHarnessError: as for a run.
+    """
+    calibration = measure(run(against_itself(config), out=out, resume=resume, progress=progress), config)
+    RunStore(out).write_calibration(calibration)
+    return calibration
 
 
 def resume_config(out: Path) -> RunConfig:

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from evalharness.backends import Backend
 from evalharness.config import RunConfig
 from evalharness.errors import ScorerError, SuiteError
-from evalharness.prompt_lint import lint_checkpoint, lint_pair
 from evalharness.prompting import build_prompt, settle_format
+from evalharness.prompting.lint import lint_checkpoint, lint_pair
 from evalharness.records import (
     Checkpoint,
     Estimate,
@@ -19,7 +19,7 @@ from evalharness.records import (
     digest,
 )
 from evalharness.scorers import metrics_of, open_scorer
-from evalharness.suite import load_suite
+from evalharness.suites import load_suite
 
 
 def make_plan(config: RunConfig, open_backend: Callable[[Checkpoint], Backend]) -> Plan:

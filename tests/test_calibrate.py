@@ -9,10 +9,10 @@ from test_cli import call, refused
 from tiny_checkpoint import save_checkpoint
 
 from evalharness import pipeline
-from evalharness.calibrate import calibrate
 from evalharness.config import build_config
 from evalharness.errors import ConfigError, StoreError
 from evalharness.gate import read_noise
+from evalharness.pipeline import calibrate
 from evalharness.records import Completion
 from evalharness.store import RunStore
 
@@ -94,7 +94,7 @@ def paired(left, right):
 
 
 def test_changes_in_opposite_directions_are_noise_although_the_means_are_equal():
-    from evalharness.calibrate import _size
+    from evalharness.gate.calibrate import _size
 
     assert _size(np.array([1.0, -1.0, 0.0, 0.0]), 4) == pytest.approx(1.96 * np.sqrt(2) / 4, rel=1e-4)
     assert _size(np.array([0.5] * 100), 100) == 0.5

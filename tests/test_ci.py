@@ -6,9 +6,9 @@ import xml.etree.ElementTree as ET
 import pytest
 from gating import make_run, rates, rule
 
-from evalharness.ci import annotations, inert, junit, markdown
-from evalharness.ci.markdown import escaped
 from evalharness.gate import check_gate
+from evalharness.gate.ci import annotations, inert, junit, markdown
+from evalharness.gate.ci.markdown import escaped
 
 HOSTILE = [
     "]]></failure><testcase name='x'/>",

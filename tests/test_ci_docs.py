@@ -48,7 +48,7 @@ def test_the_rules_of_the_page_are_rules_that_can_be_judged(tmp_path):
     rules = read_rules(tmp_path / "e.toml")
     assert len(rules) == len(tomllib.loads(text)["gate"]) == 2
     from evalharness.scorers import SCORERS, open_scorer
-    from evalharness.suite import load_suite
+    from evalharness.suites import load_suite
 
     scorers = [open_scorer(name) for name in SCORERS if name in ("style", "refusal")]
     metrics: list[Metric] = [metric for scorer in scorers for metric in scorer.metrics]

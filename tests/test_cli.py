@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from evalharness.suite import load_suite
+from evalharness.suites import load_suite
 
 EVALHARNESS = Path(sys.executable).parent / "evalharness"
 

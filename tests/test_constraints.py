@@ -198,7 +198,7 @@ def test_without_langdetect_the_language_is_an_error_with_the_mend():
 
 
 def test_suites_load_without_the_language_profiles():
-    code = "import sys, evalharness.suite; sys.exit('langdetect' in sys.modules or 'numpy' in sys.modules)"
+    code = "import sys, evalharness.suites; sys.exit('langdetect' in sys.modules or 'numpy' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

@@ -13,8 +13,8 @@ from evalharness.cli import cli
 from evalharness.compare.preferences import preferences_of
 from evalharness.config import read_config
 from evalharness.errors import ConfigError, PromptFormatError, UnknownModel
-from evalharness.judge import JUDGE_PROMPT_VERSION, JudgeSettings, judge_prompt_text
-from evalharness.judge.prompt import judge_prompt, read_verdict
+from evalharness.preferences.judge import JUDGE_PROMPT_VERSION, JudgeSettings, judge_prompt_text
+from evalharness.preferences.judge.prompt import judge_prompt, read_verdict
 from evalharness.records import Message, Preference
 from evalharness.store import RunStore
 

@@ -3,8 +3,8 @@
 import pytest
 
 from evalharness.errors import PromptFormatError
-from evalharness.prompt_lint import lint_checkpoint, lint_pair
 from evalharness.prompting import SCAFFOLD_STOP, build_prompt, settle_format
+from evalharness.prompting.lint import lint_checkpoint, lint_pair
 from evalharness.records import (
     ChatPrompt,
     Checkpoint,

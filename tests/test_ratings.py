@@ -10,7 +10,7 @@ from report_run import make_run, three_checkpoints
 
 from evalharness.errors import SharingError
 from evalharness.preferences import pairs_of
-from evalharness.ratings import merge, read_ratings
+from evalharness.preferences.ratings import merge, read_ratings
 from evalharness.records import Preference
 
 DIGEST = "sha256:" + "0" * 64

@@ -35,10 +35,10 @@ from evalharness.records import (
     TokenizerFacts,
     TokenLogprob,
 )
-from evalharness.redact import PROFILES, find_leaks, own_words, read_profiles, redact
-from evalharness.redact.fields import text_fields
-from evalharness.redact.quotes import CUT, Quotes
 from evalharness.report import render_html, unpack
+from evalharness.sharing.redaction import PROFILES, find_leaks, own_words, read_profiles, redact
+from evalharness.sharing.redaction.fields import text_fields
+from evalharness.sharing.redaction.quotes import CUT, Quotes
 from evalharness.store import Run
 
 # --------------------------------------------------------------------------------- a run with everything

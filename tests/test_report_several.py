@@ -14,7 +14,7 @@ from test_report import Page, plain
 
 from evalharness import pipeline
 from evalharness.preferences import pairs_of
-from evalharness.ratings import read_ratings
+from evalharness.preferences.ratings import read_ratings
 from evalharness.report import render_html
 from evalharness.report.raters import make_agreements
 from evalharness.text import format_share

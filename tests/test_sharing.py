@@ -11,8 +11,8 @@ from evalharness.cli import cli
 from evalharness.errors import SharingError, StoreError
 from evalharness.preferences import pairs_of
 from evalharness.records import Completion
-from evalharness.redact import redact
 from evalharness.report import render_html, unpack
+from evalharness.sharing.redaction import redact
 from evalharness.store import RunStore
 
 

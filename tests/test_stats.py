@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats as oracle
 
-from evalharness.power import detectable_difference, detectable_shift, fewest_pairs, pairs_to_detect, pairs_to_shift
-from evalharness.stats import (
+from evalharness.statistics import (
     Z95,
     cohens_g,
     effective_size,
@@ -22,6 +21,13 @@ from evalharness.stats import (
     t_quantile,
     tango,
     wilson,
+)
+from evalharness.statistics.power import (
+    detectable_difference,
+    detectable_shift,
+    fewest_pairs,
+    pairs_to_detect,
+    pairs_to_shift,
 )
 
 counts = st.integers(0, 400)

@@ -16,7 +16,7 @@ from test_cli import CONFIG, EVALHARNESS, SIDES, call, folder, refused  # noqa: 
 from evalharness import load_run
 from evalharness.errors import RunInUse
 from evalharness.store import FORMAT_VERSION, RunStore
-from evalharness.suite import list_suites
+from evalharness.suites import list_suites
 
 HOLD_LOCK = """
 import sys, time

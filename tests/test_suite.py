@@ -8,7 +8,7 @@ import pytest
 from evalharness.constraints import check
 from evalharness.errors import SuiteError
 from evalharness.scorers import open_scorer
-from evalharness.suite import list_suites, load_suite
+from evalharness.suites import list_suites, load_suite
 
 HEAD = 'name = "x"\nversion = "1"\nlicense = "x"\nsource = "x"\nscorers = ["style"]\n'
 GOOD = {"id": "a", "prompt": "Hi", "category": "c"}

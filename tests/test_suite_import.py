@@ -9,9 +9,9 @@ from click.testing import CliRunner
 from evalharness.cli import cli
 from evalharness.cli.suites import FORMAT_NAMES
 from evalharness.errors import ConfigError, EvalHarnessError, SuiteError
-from evalharness.importing import Wishes, import_suite
-from evalharness.importing.formats import FORMATS
-from evalharness.suite import load_suite
+from evalharness.suites import load_suite
+from evalharness.suites.importing import Wishes, import_suite
+from evalharness.suites.importing.formats import FORMATS
 
 
 @pytest.fixture(autouse=True)

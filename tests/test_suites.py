@@ -8,8 +8,8 @@ from itertools import combinations
 import pytest
 
 from evalharness.constraints import KINDS
-from evalharness.power import pairs_to_shift
-from evalharness.suite import list_suites, load_suite, shipped_folder
+from evalharness.statistics.power import pairs_to_shift
+from evalharness.suites import list_suites, load_suite, shipped_folder
 
 SUITES = {folder.name: load_suite(folder) for folder in list_suites()}
 NEW = ("refusal", "instructions", "style")

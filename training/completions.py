@@ -9,7 +9,7 @@ from preferences import Answer
 from evalharness.backends import open_backend
 from evalharness.completion.state import state_of
 from evalharness.records import ChatPrompt, Checkpoint, Completion, GenerationConfig, GenerationRequest, Sample
-from evalharness.suite import load_suite
+from evalharness.suites import load_suite
 
 SUITES = ("core", "smoke")
 MAX_TOKENS = 160

@@ -19,10 +19,10 @@ def calibrate(out: Path, resume: bool, as_json: bool, **flags: Any) -> None:
     It is generated twice, in other batches, and with other seeds where it is drawn at random. Name the directory in
     evalharness.toml (calibration = "DIR") and gate rules allow for the noise that was found.
     """
-    from evalharness.calibrate import calibrate as measure
     from evalharness.cli.display import calibration_text
     from evalharness.cli.flags import run_config
     from evalharness.cli.progress import make_progress
+    from evalharness.pipeline import calibrate as measure
 
     found = measure(run_config(**flags), out=out, resume=resume, progress=make_progress())
     click.echo(found.model_dump_json(indent=2) if as_json else calibration_text(found), nl=as_json)

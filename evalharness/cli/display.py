@@ -24,8 +24,8 @@ from evalharness.records import (
     ResolvedCheckpoint,
     Score,
 )
-from evalharness.side_by_side import SideBySide
 from evalharness.store import Run
+from evalharness.store.side_by_side import SideBySide
 from evalharness.text import format_bytes, format_interval, format_number, format_p, visible
 
 WIDTH = 120

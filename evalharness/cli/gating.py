@@ -46,7 +46,7 @@ def tell(run: "Run", *, junit: Path | None = None, markdown: Path | None = None,
         ConfigError: a file cannot be written.
         StoreError: there is no gate, and a checkpoint completed nothing at all.
     """
-    from evalharness import ci
+    from evalharness.gate import ci
 
     report = run.gate
     if report is None:
@@ -90,8 +90,8 @@ def _write(path: Path, text: str, flag: str, *, append: bool = False) -> None:
 
 
 def _text(report: "GateReport") -> str:
-    from evalharness.ci.names import headline, named
     from evalharness.cli.display import table
+    from evalharness.gate.ci.names import headline, named
 
     rows: list[dict[str, object]] = [
         {"rule": named(one.rule.title), "verdict": one.verdict, "reason": named(one.reason)} for one in report.results

@@ -34,7 +34,7 @@ def init(out: Path, force: bool) -> None:
 
     It names a pair of base and instruct checkpoints found on this machine.
     """
-    from evalharness.inventory import config_text
+    from evalharness.machine.inventory import config_text
 
     if out.exists() and not force:
         raise ConfigError(f"{out} exists already", fix="give another name with --out, or overwrite it with --force")
@@ -49,7 +49,7 @@ def init(out: Path, force: bool) -> None:
 @JSON
 def doctor(as_json: bool) -> None:
     """Check this machine, each finding with a fix."""
-    from evalharness.doctor import examine
+    from evalharness.machine.doctor import examine
 
     show_rows([check.model_dump() for check in examine()], as_json)
 

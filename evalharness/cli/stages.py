@@ -96,7 +96,7 @@ def _redrawn(run: Path) -> Path:
 
 def _shared(run: Path, out: Path | None, profiles: str | None, samples: int | None) -> Path:
     from evalharness import sharing
-    from evalharness.redact import read_profiles
+    from evalharness.sharing.redaction import read_profiles
 
     if out is None:
         flag = "--redact" if profiles is not None else "--samples"
@@ -114,7 +114,7 @@ def _shared(run: Path, out: Path | None, profiles: str | None, samples: int | No
 def show(run: Path, sample: str, as_json: bool) -> None:
     """Show one sample, both sides with all scores."""
     from evalharness.cli.display import sample_text
-    from evalharness.side_by_side import show as find
+    from evalharness.store.side_by_side import show as find
 
     found = find(run, sample)
     click.echo(found.model_dump_json(indent=2) if as_json else sample_text(found))

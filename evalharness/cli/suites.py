@@ -41,11 +41,11 @@ def import_(
     Do-Not-Answer, or a plain table with a column of prompts. The format is told by the columns. One wrong row, and
     nothing is written.
     """
-    from evalharness.importing import Imported, Wishes, import_suite
+    from evalharness.suites.importing import Imported, Wishes, import_suite
 
     wishes = Wishes(out, name, format_name, _columns(columns), license_name, source, force)
     imported: Imported = import_suite(file, wishes)
-    from evalharness.importing.formats import FORMATS
+    from evalharness.suites.importing.formats import FORMATS
 
     title = FORMATS[imported.format].title
     if imported.guessed:

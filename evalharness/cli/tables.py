@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from evalharness.inventory import find_runs, local_models
+from evalharness.machine.inventory import find_runs, local_models
 from evalharness.scorers import SCORERS, metrics_of
 from evalharness.store import RunStore
-from evalharness.suite import list_suites, load_suite
+from evalharness.suites import list_suites, load_suite
 
 REPORTS = Path("reports")
 Rows = list[dict[str, object]]

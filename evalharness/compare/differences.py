@@ -8,9 +8,15 @@ from functools import cached_property
 import numpy as np
 
 from evalharness.compare.values import RESAMPLES, Groups, Mask, Values, by_group, grouped
-from evalharness.power import detectable_difference, detectable_shift, fewest_pairs, pairs_to_detect, pairs_to_shift
 from evalharness.records import Interval, Metric, PairedDifference, Verdict
-from evalharness.stats import Floats, cohens_g, holm, mcnemar, resample, sign_flips, smallest_p, tango
+from evalharness.statistics import Floats, cohens_g, holm, mcnemar, resample, sign_flips, smallest_p, tango
+from evalharness.statistics.power import (
+    detectable_difference,
+    detectable_shift,
+    fewest_pairs,
+    pairs_to_detect,
+    pairs_to_shift,
+)
 
 ALPHA = 0.05
 BINARY = "exact McNemar test; Tango's paired score interval"

@@ -13,7 +13,7 @@ import numpy as np
 
 from evalharness.compare.values import RESAMPLES, Groups, by_group
 from evalharness.records import Interval, LengthControl
-from evalharness.stats import Floats, resample, t_quantile
+from evalharness.statistics import Floats, resample, t_quantile
 
 FEWEST_GROUPS = 10
 """Below this no regression on two unknowns is worth reading."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from evalharness.compare.shares import share_interval
 from evalharness.records import Interval, Judging, Plan, Preference, PreferenceSummary
-from evalharness.stats import Floats
+from evalharness.statistics import Floats
 
 SHARES = {"baseline": 0.0, "tie": 0.5, "candidate": 1.0}
 FIRST_SHOWN = ("baseline", "candidate")

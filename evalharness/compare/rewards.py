@@ -11,7 +11,6 @@ from itertools import combinations
 
 import numpy as np
 
-from evalharness.agreement import cohens_kappa
 from evalharness.compare.length_control import control_length
 from evalharness.compare.shares import share_interval
 from evalharness.compare.values import Groups
@@ -29,7 +28,8 @@ from evalharness.records import (
     RewardOfState,
     Score,
 )
-from evalharness.stats import Floats
+from evalharness.statistics import Floats
+from evalharness.statistics.agreement import cohens_kappa
 
 REWARD_SCORER = re.compile(r"reward(_\w+)?")
 """Names of scorers that ask a reward model: `reward`, and of a second one `reward_2`."""

@@ -4,7 +4,7 @@ import numpy as np
 
 from evalharness.compare.values import Groups, grouped
 from evalharness.records import Interval
-from evalharness.stats import Floats, effective_size, wilson
+from evalharness.statistics import Floats, effective_size, wilson
 
 
 def share_interval(values: Floats, groups: Groups) -> Interval:

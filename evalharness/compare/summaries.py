@@ -7,7 +7,7 @@ import numpy as np
 
 from evalharness.compare.values import RESAMPLES, Groups, Mask, Values, by_group, grouped
 from evalharness.records import Interval, Metric, Summary
-from evalharness.stats import Floats, effective_size, resample, wilson
+from evalharness.statistics import Floats, effective_size, resample, wilson
 
 
 @dataclass(frozen=True)

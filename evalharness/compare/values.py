@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evalharness.records import Completion, Failure, Plan, Sample, Score
-from evalharness.stats import Floats
+from evalharness.statistics import Floats
 
 RESAMPLES = 2_000
 BySample = dict[str, float]

@@ -5,7 +5,7 @@ from typing import Literal
 
 from evalharness.gate.evidence import Evidence, Losses
 from evalharness.records import GateResult, GateRule, GateVerdict, Interval, Metric
-from evalharness.stats import Z95, non_inferiority
+from evalharness.statistics import Z95, non_inferiority
 from evalharness.text import (
     format_interval,
     format_number,

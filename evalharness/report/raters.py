@@ -7,10 +7,10 @@ on a pair where they weigh out.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from evalharness.agreement import cohens_kappa
 from evalharness.preferences import Pair, Preferred, Verdict, by_rater, pairs_of, preferred_by, value_of, verdicts_of
 from evalharness.records import Comparison, Metric
 from evalharness.report.typeset import typeset
+from evalharness.statistics.agreement import cohens_kappa
 from evalharness.store import Run
 from evalharness.text import format_share
 

@@ -24,7 +24,6 @@ from typing import TextIO, TypeVar
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
-from evalharness.conditions import what_differs
 from evalharness.errors import FormatVersionError, RunInUse, StoreError
 from evalharness.records import (
     Calibration,
@@ -46,6 +45,7 @@ from evalharness.records import (
 )
 from evalharness.store.appending import Appender
 from evalharness.store.collection import uncollected
+from evalharness.store.conditions import what_differs
 from evalharness.store.run import Run
 
 __all__ = ["FORMAT_VERSION", "RETRIED", "Appender", "Run", "RunStore", "uncollected"]

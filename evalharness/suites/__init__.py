@@ -40,7 +40,7 @@ class SuiteHead(Record):
 
 def shipped_folder() -> Path:
     """Where the shipped suites are: inside the installed package, or at the top of a checkout."""
-    package = Path(__file__).parent
+    package = Path(__file__).parent.parent
     installed = package / "prompts"
     return installed if installed.is_dir() else package.parent / "prompts"
 

@@ -12,19 +12,16 @@ more.
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 
-from evalharness import pipeline
+from evalharness.compare.pairing import Side, pair_runs
 from evalharness.compare.values import Values, grouped, tabulate
 from evalharness.config import RunConfig
 from evalharness.errors import ConfigError, StoreError
-from evalharness.generate import Progress
-from evalharness.pairing import Side, pair_runs
 from evalharness.records import Calibration, Checkpoint, Completion, DeterminismClass, Metric
-from evalharness.stats import Z95, Floats
-from evalharness.store import Run, RunStore
+from evalharness.statistics import Z95, Floats
+from evalharness.store import Run
 
 AGAIN = "again"
 VARIED = {"hf": ("batch_size", (8, 16)), "demo": ("batch_size", (8, 16)), "ollama": ("concurrency", (4, 2))}
@@ -33,29 +30,20 @@ Noise = dict[tuple[str, str | None], float]
 """By metric and category; None is all categories together."""
 
 
-def calibrate(config: RunConfig, *, out: Path, resume: bool = False, progress: Progress | None = None) -> Calibration:
-    """Run the baseline of `config` against itself into the run directory `out`, and keep what differed there.
-
-    Args:
-        config: names the baseline, its generation and the suites.
-        out: the run directory.
-        resume: go on with a calibration in `out` that was interrupted.
-        progress: told about each outcome.
+def measure(run: Run, config: RunConfig) -> Calibration:
+    """What a run of `against_itself(config)` shows of the baseline's own noise.
 
     Raises:
-        ConfigError: the baseline is a replayed file, which always repeats.
         StoreError: nothing was completed twice.
-        EvalHarnessError: as for a run.
     """
-    run = pipeline.run(against_itself(config), out=out, resume=resume, progress=progress)
     changed, n = _changed_texts(run)
     if not n:
         raise StoreError(
             f"{config.baseline} completed nothing twice, so its noise is not known",
-            fix=f"see why its requests failed: evalharness report {out}",
+            fix=f"see why its requests failed: evalharness report {run.path}",
         )
     noise = _noise(run)
-    calibration = Calibration(
+    return Calibration(
         checkpoint=config.baseline,
         identity_digest=run.plan.checkpoints[0].identity.digest,
         suites={suite.name: suite.digest for suite in run.plan.suites},
@@ -67,8 +55,6 @@ def calibrate(config: RunConfig, *, out: Path, resume: bool = False, progress: P
         noise={metric: size for (metric, category), size in noise.items() if category is None},
         noise_by_category=_by_category(noise),
     )
-    RunStore(out).write_calibration(calibration)
-    return calibration
 
 
 def against_itself(config: RunConfig) -> RunConfig:

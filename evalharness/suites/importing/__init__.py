@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evalharness.errors import ConfigError
-from evalharness.importing.formats import FORMATS, PLAIN_FIELDS, Format, guess_format
-from evalharness.importing.rows import Row, Table, read_table, refuse
-from evalharness.importing.samples import Converted, convert
-from evalharness.importing.writing import SuiteText, write_suite
 from evalharness.records import Suite
-from evalharness.suite import list_suites
+from evalharness.suites import list_suites
+from evalharness.suites.importing.formats import FORMATS, PLAIN_FIELDS, Format, guess_format
+from evalharness.suites.importing.rows import Row, Table, read_table, refuse
+from evalharness.suites.importing.samples import Converted, convert
+from evalharness.suites.importing.writing import SuiteText, write_suite
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from evalharness.errors import StoreError
-from evalharness.prompt_lint import lint_pair
+from evalharness.prompting.lint import lint_pair
 from evalharness.records import (
     Completion,
     DeterminismCheck,

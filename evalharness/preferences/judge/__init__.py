@@ -4,7 +4,7 @@ A judge tends to prefer what it is shown first, so that only a verdict that both
 cannot be read as a verdict is none.
 """
 
-from evalharness.judge.asking import (
+from evalharness.preferences.judge.asking import (
     Ask,
     Judge,
     JudgeSettings,
@@ -13,7 +13,7 @@ from evalharness.judge.asking import (
     open_judge,
     pairs_to_judge,
 )
-from evalharness.judge.prompt import JUDGE_PROMPT_VERSION, judge_prompt_text
+from evalharness.preferences.judge.prompt import JUDGE_PROMPT_VERSION, judge_prompt_text
 
 __all__ = [
     "JUDGE_PROMPT_VERSION",

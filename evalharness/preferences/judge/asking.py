@@ -9,14 +9,14 @@ from pydantic import Field, JsonValue
 
 from evalharness.backends import Backend
 from evalharness.errors import ConfigError
-from evalharness.judge.prompt import (
+from evalharness.preferences import Pair, pairs_of
+from evalharness.preferences.judge.prompt import (
     JUDGE_PROMPT_VERSION,
     JudgeFormat,
     judge_prompt,
     judge_prompt_text,
     read_verdict,
 )
-from evalharness.preferences import Pair, pairs_of
 from evalharness.prompting import guess_variant, lacks_template, settle_format
 from evalharness.records import (
     ChatPrompt,

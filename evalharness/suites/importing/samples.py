@@ -8,10 +8,10 @@ from itertools import count
 from typing import Any
 
 from evalharness.errors import SuiteError
-from evalharness.importing.formats import Fields, Format, text_of
-from evalharness.importing.rows import Problem, Row
 from evalharness.records import Sample
-from evalharness.suite import sample_from
+from evalharness.suites import sample_from
+from evalharness.suites.importing.formats import Fields, Format, text_of
+from evalharness.suites.importing.rows import Problem, Row
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from evalharness import pipeline
 from evalharness.errors import SharingError
-from evalharness.excerpt import narrowed, stratified
-from evalharness.ratings import Merged, merge, read_ratings
-from evalharness.redact import Profile, Redacted, find_leaks, own_words, redact
-from evalharness.redact.names import machine_names
+from evalharness.preferences.ratings import Merged, merge, read_ratings
 from evalharness.report import render_html
+from evalharness.sharing.excerpt import narrowed, stratified
+from evalharness.sharing.redaction import Profile, Redacted, find_leaks, own_words, redact
+from evalharness.sharing.redaction.names import machine_names
 from evalharness.store import Run, RunStore
 
 RUN_FILES = frozenset(

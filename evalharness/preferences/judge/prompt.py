@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from string import Template
 from typing import Literal
 
-from evalharness.prompt_lint import CONTROL_TOKENS
 from evalharness.prompting import TURN_ENDS
+from evalharness.prompting.lint import CONTROL_TOKENS
 from evalharness.records import ChatPrompt, Message, RawPrompt
 
 JUDGE_PROMPT_VERSION = 1

@@ -21,9 +21,9 @@ from evalharness.records import (
     Sample,
     Score,
 )
-from evalharness.redact.fields import Kind, text_fields
-from evalharness.redact.names import SETTINGS, Names
-from evalharness.redact.quotes import CUT, SHORTEST, Quotes
+from evalharness.sharing.redaction.fields import Kind, text_fields
+from evalharness.sharing.redaction.names import SETTINGS, Names
+from evalharness.sharing.redaction.quotes import CUT, SHORTEST, Quotes
 from evalharness.store import Run
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)

@@ -6,7 +6,7 @@ https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-comm
 import re
 from collections.abc import Iterator
 
-from evalharness.ci.names import named
+from evalharness.gate.ci.names import named
 from evalharness.records import GateReport
 
 DATA = {"%": "%25", "\r": "%0D", "\n": "%0A"}

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from evalharness.errors import SuiteError
-from evalharness.importing.formats import Format
 from evalharness.records import Sample, Suite
-from evalharness.suite import HEAD, SAMPLES, load_suite
+from evalharness.suites import HEAD, SAMPLES, load_suite
+from evalharness.suites.importing.formats import Format
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from evalharness.stats import Floats, smallest_p, t_quantile
+from evalharness.statistics import Floats, smallest_p, t_quantile
 
 POWER = 0.8
 Z80 = NormalDist().inv_cdf(POWER)

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from evalharness.backends import INSTALL
 from evalharness.errors import BackendError
-from evalharness.inventory import demo_is_installed, local_models
+from evalharness.machine.inventory import demo_is_installed, local_models
 from evalharness.records import Record
 from evalharness.text import format_bytes
 

@@ -18,10 +18,10 @@ from typing import Literal, get_args
 
 from evalharness.errors import SharingError
 from evalharness.records import Record
-from evalharness.redact.eraser import Eraser
-from evalharness.redact.leaks import find_leaks, own_words
-from evalharness.redact.names import names_of
-from evalharness.redact.quotes import Quotes
+from evalharness.sharing.redaction.eraser import Eraser
+from evalharness.sharing.redaction.leaks import find_leaks, own_words
+from evalharness.sharing.redaction.names import names_of
+from evalharness.sharing.redaction.quotes import Quotes
 from evalharness.store import Run
 
 __all__ = ["PROFILES", "Profile", "Redacted", "RedactionManifest", "find_leaks", "own_words", "read_profiles", "redact"]

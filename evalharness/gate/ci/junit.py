@@ -2,7 +2,7 @@
 
 import xml.etree.ElementTree as ET
 
-from evalharness.ci.names import SHOWN_SAMPLES, headline, named, values
+from evalharness.gate.ci.names import SHOWN_SAMPLES, headline, named, values
 from evalharness.records import GateReport, GateResult
 
 SUITE = "evalharness.gate"
