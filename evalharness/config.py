@@ -1,13 +1,13 @@
 """`evalharness.toml` and command-line overrides, as one validated `RunConfig`."""
 
 import difflib
-import tomllib
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field, JsonValue, ValidationError, field_validator, model_validator
 
 from evalharness.errors import ConfigError
+from evalharness.parsing import Unparsable, parse_toml
 from evalharness.records import Checkpoint, GateRule, GenerationConfig, Record, explain
 
 NO_MODEL = "none"
@@ -124,13 +124,13 @@ def build_config(data: dict[str, Any], overrides: dict[str, Any], *, source: str
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        return parse_toml(path.read_text(encoding="utf-8-sig"), nul=False)
     except FileNotFoundError:
         raise ConfigError(f"there is no file {path}", fix="write one with `evalharness init`") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}", fix="give a readable TOML file in UTF-8") from None
-    except tomllib.TOMLDecodeError as error:
+    except Unparsable as error:
         raise ConfigError(f"{path} is not valid TOML: {error}", fix="correct that line") from None
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}", fix="give a readable TOML file in UTF-8") from None
 
 
 def _merge(data: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:

@@ -18,14 +18,24 @@ Every error has a problem (what is wrong, naming the file, line or flag) and a f
 What fails for one sample is never raised past its stage: it becomes a `Failure` or a `failed` `Score`.
 """
 
+LONGEST_LINE = 600
+"""Characters of a line of a message; more is a value from a file that was quoted whole."""
+
 
 class EvalHarnessError(Exception):
-    """The root of the tree; the command line prints it as one sentence and the mend, and ends with 2."""
+    """The root of the tree; the command line prints it as one sentence and the fix, and ends with 2."""
 
     def __init__(self, problem: str, *, fix: str) -> None:
-        super().__init__(problem)
-        self.problem = problem
-        self.fix = fix
+        self.problem = _shortened(problem)
+        self.fix = _shortened(fix)
+        super().__init__(self.problem)
+
+
+def _shortened(message: str) -> str:
+    """The message with the middle of every overlong line left out."""
+    lines = message.split("\n")
+    half = LONGEST_LINE // 2
+    return "\n".join(line if len(line) <= LONGEST_LINE else f"{line[:half]} [...] {line[-half:]}" for line in lines)
 
 
 class ConfigError(EvalHarnessError):

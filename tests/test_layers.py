@@ -12,6 +12,7 @@ import evalharness
 PACKAGE = Path(evalharness.__file__).parent
 LAYERS = {
     "errors": 0,
+    "parsing": 0,
     "statistics": 0,
     "records": 1,
     "text": 2,

@@ -12,6 +12,7 @@ from pathlib import Path
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from evalharness.errors import BackendError, UnknownModel
+from evalharness.parsing import read_regular
 from evalharness.prompting import plain_text
 from evalharness.records import (
     ChatPrompt,
@@ -65,7 +66,7 @@ class ReplayBackend:
         if checkpoint.options:
             raise BackendError(
                 f"checkpoint {checkpoint.name!r}: a replayed file has no option {', '.join(checkpoint.options)}",
-                fix="remove the options",
+                fix="remove it, or give it to the other side alone: -M baseline.KEY=VALUE or -M candidate.KEY=VALUE",
             )
 
     def resolve(self) -> ResolvedCheckpoint:
@@ -140,13 +141,13 @@ class ReplayBackend:
 
     def _content(self) -> bytes:
         try:
-            content = self.path.read_bytes()
+            content = read_regular(self.path)
             content.decode("utf-8")
         except FileNotFoundError:
             raise UnknownModel(
                 f"there is no file {self.path}", fix="write replay/./file.jsonl or an absolute path"
             ) from None
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:
             raise BackendError(
                 f"{self.path} cannot be read: {error}", fix="give a readable JSON Lines file in UTF-8"
             ) from None

@@ -101,7 +101,7 @@ def parsed_value(value: str) -> str | int | bool:
     """The value of a backend option: a switch, a whole number, or text."""
     if value.lower() in ("true", "false"):
         return value.lower() == "true"
-    return int(value) if value.isdecimal() else value
+    return int(value) if value.isdecimal() and len(value) < 19 else value
 
 
 def _refuse_with_file(flags: dict[str, Any]) -> None:

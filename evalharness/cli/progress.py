@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 PLAIN_SECONDS = 10.0
+ENOUGH = 50
+"""Requests after which the time that is left is estimated, or a tenth of those that remain."""
 
 
 def make_progress() -> "BarProgress | PlainProgress":
@@ -79,7 +81,7 @@ class PlainProgress:
         self._done += 1
         self._rate.add(tokens)
         if time.monotonic() - self._said >= PLAIN_SECONDS:
-            self._say(f", {self._rate.remaining(self._total - self._done)} left")
+            self._say(self._rate.remaining(self._total - self._done))
 
     def finish(self) -> None:
         """Say where it ended."""
@@ -112,6 +114,11 @@ class Rate:
         return f"{self._requests / seconds:.0f} requests/s"
 
     def remaining(self, requests: int) -> str:
-        """About how long so many requests will take."""
+        """About how long so many requests will take; empty until enough are done.
+
+        The rows of a batch end together, so the first of them says nothing of the rate.
+        """
+        if self._requests < min(ENOUGH, requests / 10):
+            return ""
         seconds = (time.monotonic() - self._start) / max(self._requests, 1) * requests
-        return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
+        return f", {seconds / 60:.0f} min left" if seconds >= 90 else f", {seconds:.0f} s left"

@@ -2,7 +2,7 @@
 
 import difflib
 import json
-import tomllib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field, ValidationError, field_validator
 
 from evalharness.constraints import validate
 from evalharness.errors import SuiteError
+from evalharness.parsing import Unparsable, parse_json, parse_toml, read_regular
 from evalharness.records import Message, Record, Sample, Suite, digest, explain
 
 HEAD, SAMPLES = "suite.toml", "samples.jsonl"
@@ -68,7 +69,8 @@ def load_suite(name_or_folder: str | Path) -> Suite:
 def _find(name_or_folder: str | Path) -> Path:
     folder = Path(name_or_folder)
     shipped = {path.name: path for path in list_suites()}
-    if (folder / HEAD).is_file() or (folder.is_dir() and str(name_or_folder) not in shipped):
+    # os.path: those of pathlib raise for a name that no file system can hold.
+    if os.path.isfile(folder / HEAD) or (os.path.isdir(folder) and str(name_or_folder) not in shipped):
         return folder
     if str(name_or_folder) in shipped:
         return shipped[str(name_or_folder)]
@@ -82,8 +84,8 @@ def _find(name_or_folder: str | Path) -> Path:
 
 def _read_head(path: Path) -> SuiteHead:
     try:
-        data = tomllib.loads(_read(path))
-    except tomllib.TOMLDecodeError as error:
+        data = parse_toml(_read(path))
+    except Unparsable as error:
         raise SuiteError(f"{path} is not valid TOML: {error}", fix="correct that line") from None
     _refuse_unknown(data, tuple(SuiteHead.model_fields), str(path))
     try:
@@ -94,13 +96,15 @@ def _read_head(path: Path) -> SuiteHead:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return read_regular(path).decode("utf-8-sig")
     except FileNotFoundError:
         raise SuiteError(f"there is no file {path}", fix=f"a suite is a folder with {HEAD} and {SAMPLES}") from None
-    except OSError as error:
-        raise SuiteError(f"{path} cannot be read: {error.strerror}", fix="make the file readable") from None
     except UnicodeDecodeError as error:
         raise SuiteError(f"{path} is not UTF-8 (byte {error.start})", fix="save it as UTF-8") from None
+    except (OSError, ValueError) as error:
+        raise SuiteError(
+            f"{path} cannot be read: {getattr(error, 'strerror', error)}", fix="make the file readable"
+        ) from None
 
 
 # --------------------------------------------------------------------------------------- samples.jsonl
@@ -146,22 +150,14 @@ def sample_from(fields: dict[str, Any], where: str) -> Sample:
 
 def _parse(line: str, where: str) -> dict[str, Any]:
     try:
-        data = json.loads(line, object_pairs_hook=_without_twins)
+        data = parse_json(line, unique_keys=True)
         json.dumps(data, ensure_ascii=False).encode()
-    except json.JSONDecodeError as error:
-        raise SuiteError(f"{where} is not valid JSON: {error.msg} at column {error.colno}", fix="correct it") from None
-    except (ValueError, RecursionError) as error:
+    except UnicodeEncodeError:
+        raise SuiteError(f"{where}: half of a surrogate pair is no text", fix="replace that character") from None
+    except Unparsable as error:
         raise SuiteError(f"{where} is not valid JSON: {error}", fix="correct it") from None
     if not isinstance(data, dict):
         raise SuiteError(f"{where} is not a JSON object", fix='write {"id": ..., "prompt": ..., "category": ...}')
-    return data
-
-
-def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    data = dict(pairs)
-    if len(data) < len(pairs):
-        twin = next(key for number, (key, _) in enumerate(pairs) if key in dict(pairs[:number]))
-        raise ValueError(f"the key {twin!r} is there twice")
     return data
 
 

@@ -11,11 +11,11 @@ wrong. Column names and meanings are those of the published files:
     Do-Not-Answer   huggingface.co/datasets/LibrAI/do-not-answer (Wang et al. 2024)
 """
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from evalharness.parsing import Unparsable, parse_json
 from evalharness.records import Sample
 
 Data = Mapping[str, Any]
@@ -94,14 +94,21 @@ def _ifeval(data: Data) -> Fields:
         raise ValueError("instruction_id_list and kwargs must be lists, and not empty")
     if len(kinds) != len(parameters):
         raise ValueError(f"{len(kinds)} instructions but {len(parameters)} kwargs")
-    constraints = [{"kind": kind, "parameters": _parameters(one)} for kind, one in zip(kinds, parameters, strict=True)]
+    prompt = _needed(data, "prompt")
+    pairs = zip(kinds, parameters, strict=True)
+    constraints = [{"kind": kind, "parameters": _completed(kind, _parameters(one), prompt)} for kind, one in pairs]
     category = COUNTS.get(len(constraints), "more_constraints")
     return {
-        "prompt": _needed(data, "prompt"),
+        "prompt": prompt,
         "category": category,
         "expected": "comply",
         "constraints": constraints,
     }
+
+
+def _completed(kind: Any, parameters: Fields, prompt: str) -> Fields:
+    """The earliest published file leaves out what is to be repeated, and the reference takes the prompt."""
+    return {"prompt_to_repeat": prompt} | parameters if kind == "combination:repeat_prompt" else parameters
 
 
 def _parameters(kwargs: Any) -> Fields:
@@ -165,9 +172,9 @@ def _json_value(name: str, value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        return json.loads(value)
-    except (ValueError, RecursionError):
-        raise ValueError(f"{name} is not valid JSON") from None
+        return parse_json(value)
+    except Unparsable as error:
+        raise ValueError(f"{name} is not valid JSON: {error}") from None
 
 
 # -------------------------------------------------------------------------------------------- registry

@@ -5,13 +5,13 @@ Which of them a file is, is seen from its first character, not from its name: pu
 
 import csv
 import io
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 from evalharness.errors import SuiteError
+from evalharness.parsing import Unparsable, parse_json
 
 DELIMITERS = ",;\t"
 SHOWN_PROBLEMS = 10
@@ -139,10 +139,8 @@ def _json_lines(text: str) -> Iterator[Row | Problem]:
 
 def _row(place: str, line: str) -> Row | Problem:
     try:
-        data = json.loads(line, parse_constant=_refuse_constant)
-    except json.JSONDecodeError as error:
-        return Problem(place, f"not valid JSON: {error.msg} at column {error.colno}", "write one JSON object a line")
-    except (ValueError, RecursionError) as error:
+        data = parse_json(line)
+    except Unparsable as error:
         return Problem(place, f"not valid JSON: {error}", "write one JSON object a line")
     return _object(place, data)
 
@@ -155,14 +153,7 @@ def _object(place: str, data: Any) -> Row | Problem:
 
 def _json_array(path: Path, text: str) -> Iterator[Row | Problem]:
     try:
-        items = json.loads(text, parse_constant=_refuse_constant)
-    except json.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        raise SuiteError(f"{path} is not valid JSON: {error.msg} at {where}", fix="correct it there") from None
-    except (ValueError, RecursionError) as error:
-        raise SuiteError(f"{path} is not valid JSON: {error}", fix="give an array of objects") from None
+        items = parse_json(text)
+    except Unparsable as error:
+        raise SuiteError(f"{path} is not valid JSON: {error}", fix="correct it there") from None
     yield from (_object(f"item {number}", item) for number, item in enumerate(items, start=1))
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON number")
