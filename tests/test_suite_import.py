@@ -386,6 +386,12 @@ def test_a_map_of_columns_that_is_none_is_refused(own_folder, text):
 # -------------------------------------------------------------------------------------- the real files
 
 
+def test_what_an_early_ifeval_file_leaves_to_be_repeated_is_the_prompt(own_folder):
+    row = {"key": 1, "prompt": "Say hi.", "instruction_id_list": ["combination:repeat_prompt"], "kwargs": [{}]}
+    [sample] = imported(own_folder, "a.jsonl", lines(row), format="ifeval").suite.samples
+    assert sample.constraints[0].parameters == {"prompt_to_repeat": "Say hi."}
+
+
 def test_the_official_ifeval_prompts_import_whole(own_folder, validation_data):
     suite = import_suite(validation_data / "ifeval" / "prompts.jsonl", Wishes()).suite
     assert len(suite.samples) == 541
