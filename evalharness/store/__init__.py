@@ -14,17 +14,15 @@ report.html       all of it, for people
 """
 
 import errno
-import fcntl
 import hashlib
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO, TypeVar
+from typing import TypeVar
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
-from evalharness.errors import FormatVersionError, RunInUse, StoreError
+from evalharness.errors import FormatVersionError, StoreError
 from evalharness.records import (
     Calibration,
     Comparison,
@@ -43,6 +41,7 @@ from evalharness.records import (
     ScorerIdentity,
     explain,
 )
+from evalharness.store import files, lock
 from evalharness.store.appending import Appender
 from evalharness.store.collection import uncollected
 from evalharness.store.conditions import what_differs
@@ -81,44 +80,18 @@ class RunStore:
             StoreError: the directory cannot be written, or is no run directory (unless `create`).
         """
         if create:
-            self._make_directory()
+            with self._writing():
+                self.path.mkdir(parents=True, exist_ok=True)
         else:
             self.read_manifest()
         with self._writing():
-            handle = (self.path / ".lock").open("a+")
-        with handle:
-            with self._writing():
-                self._take(handle)
-            try:
-                yield
-            finally:
-                self._drop_if_unused()
-
-    def _take(self, handle: TextIO) -> None:
+            descriptor = lock.take(self.path)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise self._in_use() from None
-        handle.truncate(0)
-        handle.write(str(os.getpid()))
-        handle.flush()
-
-    def _drop_if_unused(self) -> None:
-        """A run that could not begin leaves nothing behind."""
-        if [path.name for path in self.path.iterdir()] == [".lock"]:
-            (self.path / ".lock").unlink()
-            self.path.rmdir()
-
-    def _in_use(self) -> RunInUse:
-        holder = (self.path / ".lock").read_text() or "unknown"
-        return RunInUse(
-            f"{self.path} is in use by another process (pid {holder})",
-            fix="wait for it, stop it, or write elsewhere with --out",
-        )
-
-    def _make_directory(self) -> None:
-        with self._writing():
-            self.path.mkdir(parents=True, exist_ok=True)
+            with self._writing():
+                files.remove_left_over(self.path)
+            yield
+        finally:
+            lock.release(self.path, descriptor)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -142,7 +115,7 @@ class RunStore:
         Raises:
             StoreError: there is a run and `resume` is not set, or its plan differs from this one.
         """
-        if not (self.path / "plan.json").exists():
+        if not self._holds("plan.json"):
             self._write("manifest.json", manifest.model_dump_json(indent=2))
             self._write("plan.json", plan.model_dump_json())
             return plan
@@ -152,7 +125,7 @@ class RunStore:
 
     def refuse_existing(self, *, resume: bool) -> None:
         """Raise StoreError where a run is here already and must not, or cannot, be gone on with."""
-        if not (self.path / "manifest.json").exists():
+        if not self._holds("manifest.json"):
             return
         if not resume:
             raise StoreError(
@@ -177,24 +150,17 @@ class RunStore:
     def appending(self) -> Iterator[Appender]:
         """Open `outcomes.jsonl` for appending, a torn last line cut off first."""
         with self._writing():
-            handle = (self.path / "outcomes.jsonl").open("ab", buffering=0)
-        with handle:
-            yield Appender(handle.fileno(), self._writing)
+            descriptor = files.open_to_append(self.path / "outcomes.jsonl")
+        try:
+            yield Appender(descriptor, self._writing)
+        finally:
             with self._writing():
-                os.fsync(handle.fileno())
+                files.sync_and_close(descriptor)
 
     def recover(self) -> bool:
         """Cut off a last line that was torn by a kill or a full disk; True where there was one."""
-        path = self.path / "outcomes.jsonl"
-        if not path.exists():
-            return False
-        content = self._read_bytes("outcomes.jsonl")
-        whole = content.rfind(b"\n") + 1
-        if whole == len(content):
-            return False
         with self._writing():
-            os.truncate(path, whole)
-        return True
+            return files.cut_torn_line(self.path / "outcomes.jsonl")
 
     def read_events(self) -> list[Completion | Failure | Notice | DeterminismCheck]:
         """All events in the order they were written; a torn last line is left out.
@@ -202,8 +168,7 @@ class RunStore:
         Raises:
             StoreError: a line other than the last is not an event.
         """
-        path = self.path / "outcomes.jsonl"
-        if not path.exists():
+        if not self._holds("outcomes.jsonl"):
             return []
         lines = self._read_bytes("outcomes.jsonl").split(b"\n")[:-1]
         return [self._event(line, number) for number, line in enumerate(lines, start=1)]
@@ -257,7 +222,7 @@ class RunStore:
         """Replace all scores; a comparison of the old ones and its gate go with them."""
         with self._writing():
             for name in ("comparison.json", "gate.json"):
-                (self.path / name).unlink(missing_ok=True)
+                files.remove(self.path / name)
         self._write("scores.jsonl", "".join(score.model_dump_json() + "\n" for score in scores))
         self._write("scorers.json", SCORERS.dump_json(tuple(scorers), indent=2).decode())
 
@@ -267,7 +232,7 @@ class RunStore:
 
     def read_scorers(self) -> tuple[ScorerIdentity, ...]:
         """What made the scores; nothing where an earlier version made them."""
-        if not (self.path / "scorers.json").exists():
+        if not self._holds("scorers.json"):
             return ()
         try:
             return SCORERS.validate_json(self._read("scorers.json"))
@@ -276,8 +241,8 @@ class RunStore:
 
     def evidence_digest(self) -> str:
         """Digest over the files of outcomes and scores: what a comparison is made from."""
-        files = [self.path / name for name in ("outcomes.jsonl", "scores.jsonl")]
-        content = b"\0".join(path.read_bytes() for path in files if path.exists())
+        paths = [self.path / name for name in ("outcomes.jsonl", "scores.jsonl")]
+        content = b"\0".join(files.read_bytes(path) for path in paths if files.exists(path))
         return "sha256:" + hashlib.sha256(content).hexdigest()
 
     def write_comparison(self, comparison: Comparison) -> None:
@@ -286,7 +251,7 @@ class RunStore:
 
     def read_comparison(self) -> Comparison | None:
         """Read the comparison; None where there is none yet."""
-        return self._parse(Comparison, "comparison.json") if (self.path / "comparison.json").exists() else None
+        return self._parse(Comparison, "comparison.json") if self._holds("comparison.json") else None
 
     def write_gate(self, report: GateReport) -> None:
         """Replace what the gate rules came to."""
@@ -294,7 +259,7 @@ class RunStore:
 
     def read_gate(self) -> GateReport | None:
         """Read what the gate rules came to; None where they were not judged."""
-        return self._parse(GateReport, "gate.json") if (self.path / "gate.json").exists() else None
+        return self._parse(GateReport, "gate.json") if self._holds("gate.json") else None
 
     def write_preferences(self, preferences: Iterable[Preference]) -> None:
         """Replace all preferences."""
@@ -348,17 +313,12 @@ class RunStore:
             judgings=self.read_judgings(),
         )
 
+    def _holds(self, name: str) -> bool:
+        return files.exists(self.path / name)
+
     def _write(self, name: str, text: str) -> None:
-        temporary = self.path / f".{name}.new"
-        with self._writing():
-            try:
-                with temporary.open("w", encoding="utf-8") as handle:
-                    handle.write(text)
-                    handle.flush()
-                    os.fsync(handle.fileno())
-                temporary.replace(self.path / name)
-            finally:
-                temporary.unlink(missing_ok=True)
+        with self._writing(), files.replacing(self.path) as new:
+            new.write(name, [text.encode()])
 
     def _read(self, name: str) -> str:
         try:
@@ -368,7 +328,7 @@ class RunStore:
 
     def _read_bytes(self, name: str) -> bytes:
         try:
-            return (self.path / name).read_bytes()
+            return files.read_bytes(self.path / name)
         except (FileNotFoundError, NotADirectoryError):
             raise StoreError(
                 f"{self.path} is not a run directory: it has no {name}", fix="`evalharness list runs` names the runs"
@@ -384,7 +344,7 @@ class RunStore:
 
     def _parse_lines(self, record: type[AnyRecord], name: str) -> tuple[AnyRecord, ...]:
         """A record a line; nothing where there is no such file yet."""
-        if not (self.path / name).exists():
+        if not self._holds(name):
             return ()
         try:
             return tuple(record.model_validate_json(line) for line in self._read(name).split("\n") if line)

@@ -1,10 +1,10 @@
 """Appends to `outcomes.jsonl`, line by line."""
 
-import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 from evalharness.records import Completion, DeterminismCheck, Failure, Notice
+from evalharness.store import files
 
 
 class Appender:
@@ -21,12 +21,5 @@ class Appender:
             StoreError: the disk is full; the part of the line that was written is taken back.
         """
         line = event.model_dump_json().encode() + b"\n"
-        before = os.fstat(self._descriptor).st_size
         with self._writing():
-            try:
-                written = os.write(self._descriptor, line)
-                while written < len(line):
-                    written += os.write(self._descriptor, line[written:])
-            except OSError:
-                os.ftruncate(self._descriptor, before)
-                raise
+            files.append(self._descriptor, line)
