@@ -32,8 +32,8 @@ class RunConfig(Record):
     """Settings by scorer. One that is named here judges all suites, unless its model is `none`."""
     gate: tuple[GateRule, ...] = ()
     """What the candidate must be shown to meet."""
-    calibration: str | None = None
-    """The run directory of a calibration of the baseline, whose noise the gate allows for."""
+    aa_test: str | None = None
+    """The run directory of an A/A test of the baseline, whose noise the gate allows for."""
 
     @field_validator("suites")
     @classmethod
@@ -62,7 +62,7 @@ class RunConfig(Record):
 
 TOP_LEVEL = (
     *("suite", "baseline", "candidate", "seed", "replicates", "limit"),
-    *("checkpoint", "generation", "scorer", "gate", "calibration"),
+    *("checkpoint", "generation", "scorer", "gate", "aa_test"),
 )
 TABLES = {"checkpoint": "[checkpoint.base]", "generation": "[generation]", "scorer": "[scorer.NAME]"}
 

@@ -16,12 +16,12 @@ from evalharness.compare.pairing import Side, narrowed, pair_runs, sides_of
 from evalharness.config import RunConfig, read_rules
 from evalharness.errors import ConfigError, StoreError
 from evalharness.gate import check_gate, check_rules, read_noise
-from evalharness.gate.calibrate import against_itself, measure
+from evalharness.gate.aa_test import against_itself, measure
 from evalharness.generate import NoProgress, Progress, generate, outcomes_of
 from evalharness.plan import make_plan
 from evalharness.preferences.judge import Judge, JudgeSettings, judging_of, kept_preferences, open_judge, pairs_to_judge
 from evalharness.records import (
-    Calibration,
+    AATest,
     Comparison,
     Completion,
     Failure,
@@ -67,13 +67,13 @@ def run(config: RunConfig, *, out: Path | None = None, resume: bool = False, pro
         return _finish(store, config)
 
 
-def calibrate(config: RunConfig, *, out: Path, resume: bool = False, progress: Progress | None = None) -> Calibration:
+def run_aa_test(config: RunConfig, *, out: Path, resume: bool = False, progress: Progress | None = None) -> AATest:
     """Run the baseline of `config` against itself into the run directory `out`, and keep what differed there.
 
     Args:
         config: names the baseline, its generation and the suites.
         out: the run directory.
-        resume: go on with a calibration in `out` that was interrupted.
+        resume: go on with an A/A test in `out` that was interrupted.
         progress: told about each outcome.
 
     Raises:
@@ -81,9 +81,9 @@ def calibrate(config: RunConfig, *, out: Path, resume: bool = False, progress: P
         StoreError: nothing was completed twice.
         EvalHarnessError: as for a run.
     """
-    calibration = measure(run(against_itself(config), out=out, resume=resume, progress=progress), config)
-    RunStore(out).write_calibration(calibration)
-    return calibration
+    measured = measure(run(against_itself(config), out=out, resume=resume, progress=progress), config)
+    RunStore(out).write_aa_test(measured)
+    return measured
 
 
 def resume_config(out: Path) -> RunConfig:
@@ -204,7 +204,7 @@ def _start(store: RunStore, config: RunConfig, resume: bool) -> Plan:
     if config.gate:
         everywhere = tuple(config.everywhere)
         check_rules(config.gate, all_metrics(planned, everywhere), planned.suites, everywhere=everywhere)
-        read_noise(config.calibration, planned)
+        read_noise(config.aa_test, planned)
     return store.start(make_manifest(config), planned, resume=resume)
 
 
@@ -235,7 +235,7 @@ def _gate(store: RunStore, run: Run, rules: Sequence[GateRule], source: str = ""
     named = {rule.suite for rule in rules}
     by_suite = {suite.name: _compare_alone(run, suite) for suite in run.plan.suites if suite.name in named}
     versions = {score.scorer: score.version for score in run.scores}
-    noise = read_noise(RunConfig.model_validate(run.manifest.config).calibration, run.plan, versions)
+    noise = read_noise(RunConfig.model_validate(run.manifest.config).aa_test, run.plan, versions)
     report = check_gate(rules, run, by_suite=by_suite, noise=noise, source=source)
     store.write_gate(report)
     return replace(run, gate=report)
@@ -324,7 +324,7 @@ def _paired_manifest(sides: Sequence[Side]) -> Manifest:
             "checkpoints": tuple(side.resolved.checkpoint for side in sides),
             "baseline": sides[0].name,
             "candidate": sides[1].name,
-            "calibration": None,
+            "aa_test": None,
         }
     )
     runs = tuple(side.run.path.resolve().name for side in sides)

@@ -8,7 +8,7 @@ import pytest
 from ollama_asking import open_model, server  # noqa: F401 - fixtures
 
 KEPT = ("VALIDATION_DATA", "REWARD_MODEL")
-REWARDING = ("RUN", "DEMO", "CALIBRATE", "PLAN")
+REWARDING = ("RUN", "DEMO", "AA_TEST", "PLAN")
 REPOSITORY = Path(__file__).parent.parent
 
 

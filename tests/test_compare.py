@@ -23,7 +23,7 @@ def summary(comparison, checkpoint, category=None):
 
 def test_a_clear_difference_is_higher_and_counts_its_pairs():
     found = overall(compared([0.0] * 20, [1.0] * 15 + [0.0] * 5))
-    assert (found.verdict, found.wins, found.ties, found.losses) == ("higher", 15, 5, 0)
+    assert (found.verdict, found.n_higher, found.n_equal, found.n_lower) == ("higher", 15, 5, 0)
     assert found.difference == pytest.approx(0.75)
     assert 0 < found.interval.low < 0.75 < found.interval.high < 1
 
@@ -260,7 +260,7 @@ def numbers(row):
     return {
         "signed": (row.difference, row.effect_size),
         "ends": ends,
-        "same": (row.p_value, row.p_adjusted, row.minimum_detectable_effect, row.n_pairs, row.n_groups, row.ties),
+        "same": (row.p_value, row.p_adjusted, row.minimum_detectable_effect, row.n_pairs, row.n_groups, row.n_equal),
         "rest": (row.pairs_needed, row.method, row.exploratory, row.effect_size_name),
     }
 
@@ -283,7 +283,7 @@ def test_swapping_the_sides_flips_every_sign_and_changes_nothing_else(case):
     assert list(numbers(back)["ends"]) == near(turned(numbers(there)["ends"][::-1]))
     assert list(numbers(back)["same"]) == near(numbers(there)["same"])
     assert numbers(back)["rest"] == numbers(there)["rest"]
-    assert (back.wins, back.losses) == (there.losses, there.wins)
+    assert (back.n_higher, back.n_lower) == (there.n_lower, there.n_higher)
     assert (back.baseline_mean, back.candidate_mean) == (there.candidate_mean, there.baseline_mean)
     assert back.verdict == {"higher": "lower", "lower": "higher"}.get(there.verdict, there.verdict)
 

@@ -46,14 +46,14 @@ def test_the_candidates_of_two_runs_are_compared_sample_by_sample(runs, tmp_path
     joint = pipeline.compare_runs(runs, out=tmp_path / "joint")
     assert (joint.plan.baseline, joint.plan.candidate) == ("one:tuned", "two:tuned")
     [empty] = [one for one in joint.compared.differences if one.metric == "style.empty" and one.category is None]
-    assert (empty.n_pairs, empty.difference, empty.wins) == (6, 1.0, 6)
+    assert (empty.n_pairs, empty.difference, empty.n_higher) == (6, 1.0, 6)
     assert (joint.path / "report.html").exists()
 
 
 def test_another_checkpoint_of_either_run_can_be_named(runs, tmp_path):
     joint = pipeline.compare_runs(runs, out=tmp_path / "joint", baseline="base", candidate="tuned")
     assert (joint.plan.baseline, joint.plan.candidate) == ("base", "tuned")
-    assert joint.compared.differences[0].ties == 6
+    assert joint.compared.differences[0].n_equal == 6
 
 
 def test_a_run_against_itself_is_quiet_and_keeps_both_sides_apart(tmp_path):

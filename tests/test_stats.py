@@ -10,6 +10,7 @@ from scipy import stats as oracle
 
 from evalharness.statistics import (
     Z95,
+    beta_quantile,
     cohens_g,
     effective_size,
     holm,
@@ -19,6 +20,7 @@ from evalharness.statistics import (
     sign_flips,
     smallest_p,
     t_quantile,
+    t_tail,
     tango,
     wilson,
 )
@@ -107,9 +109,16 @@ def test_equal_groups_are_worth_one_value_each_and_independent_values_one_each()
 
 
 @settings(max_examples=200)
-@given(st.integers(5, 500), st.floats(0.7, 0.995))
-def test_t_quantiles_come_near_scipys(df, probability):
-    assert t_quantile(probability, df) == pytest.approx(oracle.t.ppf(probability, df), rel=0.005)
+@given(st.integers(1, 5_000), st.floats(0.51, 0.999_99))
+def test_t_quantiles_equal_scipys(df, probability):
+    assert t_quantile(probability, df) == pytest.approx(oracle.t.ppf(probability, df), rel=1e-9)
+    assert t_tail(t_quantile(probability, df), df) == pytest.approx(1 - probability, rel=1e-6)
+
+
+@settings(max_examples=200)
+@given(st.floats(0.5, 2_000), st.floats(0.5, 2_000), st.floats(0.001, 0.999))
+def test_beta_quantiles_equal_scipys(a, b, probability):
+    assert beta_quantile(probability, a, b) == pytest.approx(oracle.beta.ppf(probability, a, b), rel=1e-8)
 
 
 @settings(max_examples=200, deadline=None)

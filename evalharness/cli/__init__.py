@@ -17,7 +17,7 @@ COMMANDS = {
     "compare": "evalharness.cli.stages:compare",
     "judge": "evalharness.cli.judging:judge",
     "gate": "evalharness.cli.gating:gate",
-    "calibrate": "evalharness.cli.calibrating:calibrate",
+    "aa-test": "evalharness.cli.aa_testing:aa_test",
     "report": "evalharness.cli.stages:report",
     "show": "evalharness.cli.stages:show",
     "rate": "evalharness.cli.sharing:rate",

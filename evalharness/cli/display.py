@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from evalharness.records import (
-    Calibration,
+    AATest,
     ChatPrompt,
     Comparison,
     Completion,
@@ -204,15 +204,15 @@ def _label(score: Score) -> str:
     return score.label or values or score.status
 
 
-# ------------------------------------------------------------------------------------------- calibration
+# --------------------------------------------------------------------------------------------- A/A test
 
 
-def calibration_text(calibration: Calibration) -> str:
+def aa_test_text(test: AATest) -> str:
     """What a checkpoint differed from itself, metric by metric, the largest first."""
-    head = f"{calibration.checkpoint}: {calibration.determinism}; in other batches {calibration.n_changed} of "
-    noise = sorted(calibration.noise.items(), key=lambda pair: -pair[1])
+    head = f"{test.checkpoint}: {test.determinism}; in other batches {test.n_changed} of "
+    noise = sorted(test.noise.items(), key=lambda pair: -pair[1])
     rows: list[dict[str, object]] = [
         {"metric": metric, "moves by up to": f"{size:.3g}"} for metric, size in noise if size
     ]
     said = table(rows) if rows else "no metric differed\n"
-    return f"{head}{calibration.n} completions changed\n\n{said}"
+    return f"{head}{test.n} completions changed\n\n{said}"

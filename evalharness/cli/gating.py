@@ -36,10 +36,10 @@ def gate(run: Path, config: Path | None, junit: Path | None, markdown: Path | No
     from evalharness import pipeline
 
     judged = pipeline.regate(run, config)
-    click.get_current_context().exit(tell(judged, junit=junit, markdown=markdown, as_json=as_json))
+    click.get_current_context().exit(report_gate(judged, junit=junit, markdown=markdown, as_json=as_json))
 
 
-def tell(run: "Run", *, junit: Path | None = None, markdown: Path | None = None, as_json: bool = False) -> int:
+def report_gate(run: "Run", *, junit: Path | None = None, markdown: Path | None = None, as_json: bool = False) -> int:
     """Print a run's gate, write what CI reads, and return the exit code.
 
     Raises:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from evalharness.cli.gating import CI_FLAGS, tell
+from evalharness.cli.gating import CI_FLAGS, report_gate
 
 if TYPE_CHECKING:
     from evalharness.config import RunConfig
@@ -112,7 +112,7 @@ def run(
         )
     config = pipeline.resume_config(out) if out and goes_on else run_config(**flags)
     done = _run(config, out, resume=resume, open_report=open_report)
-    click.get_current_context().exit(tell(done, junit=junit, markdown=markdown))
+    click.get_current_context().exit(report_gate(done, junit=junit, markdown=markdown))
 
 
 class Interrupted(click.ClickException):

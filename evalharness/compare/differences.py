@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from evalharness.compare.values import RESAMPLES, Groups, Mask, Values, by_group, grouped
-from evalharness.records import Interval, Metric, PairedDifference, Verdict
+from evalharness.records import DifferenceVerdict, Interval, Metric, PairedDifference
 from evalharness.statistics import Floats, cohens_g, holm, mcnemar, resample, sign_flips, smallest_p, tango
 from evalharness.statistics.power import (
     detectable_difference,
@@ -61,12 +61,12 @@ class Pairs:
         return float(self.difference.sum()) / self.n_pairs if self.n_pairs else None
 
     @cached_property
-    def wins(self) -> int:
+    def n_higher(self) -> int:
         """Pairs in which the candidate's value is larger."""
         return int((self.difference > 0).sum())
 
     @cached_property
-    def losses(self) -> int:
+    def n_lower(self) -> int:
         """Pairs in which the baseline's value is larger."""
         return int((self.difference < 0).sum())
 
@@ -138,7 +138,7 @@ def _tested(found: list[Pairs], seed: int) -> list[Pairs]:
 
 
 def _exact(pairs: Pairs) -> Pairs:
-    return _with(pairs, mcnemar(pairs.wins, pairs.losses), *tango(pairs.wins, pairs.losses, pairs.n_pairs))
+    return _with(pairs, mcnemar(pairs.n_higher, pairs.n_lower), *tango(pairs.n_higher, pairs.n_lower, pairs.n_pairs))
 
 
 def _uniform(pairs: Pairs, p_value: float) -> Pairs:
@@ -174,9 +174,9 @@ def _row(pairs: Pairs, p_adjusted: float | None, n_tests: int, truncated: Mask) 
         interval=pairs.interval,
         p_value=pairs.p_value,
         p_adjusted=p_adjusted,
-        wins=pairs.wins,
-        ties=pairs.n_pairs - pairs.wins - pairs.losses,
-        losses=pairs.losses,
+        n_higher=pairs.n_higher,
+        n_equal=pairs.n_pairs - pairs.n_higher - pairs.n_lower,
+        n_lower=pairs.n_lower,
         n_truncated=int((truncated & pairs.there).sum()),
         method=NONE if pairs.p_value is None else BINARY if pairs.is_binary else RESAMPLED,
         verdict=verdict,
@@ -191,11 +191,11 @@ def _row(pairs: Pairs, p_adjusted: float | None, n_tests: int, truncated: Mask) 
 def _effect_size(pairs: Pairs, difference: float | None) -> float | None:
     """Both turn with the sides; an odds ratio of pairs would be infinite where nothing was lost."""
     if pairs.is_binary:
-        return cohens_g(pairs.wins, pairs.losses) if pairs.wins + pairs.losses else None
+        return cohens_g(pairs.n_higher, pairs.n_lower) if pairs.n_higher + pairs.n_lower else None
     return difference / pairs.spread if difference is not None and pairs.spread else None
 
 
-def _verdict(pairs: Pairs, difference: float | None, p_adjusted: float | None, n_tests: int) -> Verdict:
+def _verdict(pairs: Pairs, difference: float | None, p_adjusted: float | None, n_tests: int) -> DifferenceVerdict:
     """What the test says; `too few pairs` where not even a complete split of this many could have been shown."""
     p_value = pairs.p_value if p_adjusted is None else p_adjusted
     if difference and p_value is not None and p_value < ALPHA:
@@ -211,7 +211,9 @@ def _detectable(pairs: Pairs, n_tests: int) -> float | None:
     if pairs.n_groups < fewest_pairs(level):
         return None
     if pairs.is_binary:
-        return detectable_shift(pairs.n_pairs, disagreeing=(pairs.wins + pairs.losses) / pairs.n_pairs, level=level)
+        return detectable_shift(
+            pairs.n_pairs, disagreeing=(pairs.n_higher + pairs.n_lower) / pairs.n_pairs, level=level
+        )
     if pairs.spread == 0:
         return None
     found = detectable_difference(pairs.n_groups, spread=pairs.spread, level=level)
@@ -222,7 +224,9 @@ def _needed(pairs: Pairs, difference: float | None, n_tests: int) -> int | None:
     if not difference:
         return None
     if pairs.is_binary:
-        needed = pairs_to_shift(difference, disagreeing=(pairs.wins + pairs.losses) / pairs.n_pairs, n_tests=n_tests)
+        needed = pairs_to_shift(
+            difference, disagreeing=(pairs.n_higher + pairs.n_lower) / pairs.n_pairs, n_tests=n_tests
+        )
     elif pairs.spread:
         groups = pairs_to_detect(difference, spread=pairs.spread, n_tests=n_tests)
         needed = math.ceil(groups * pairs.n_pairs / pairs.n_groups)

@@ -60,7 +60,7 @@ def _shown(one: PairedDifference) -> bool:
 def _mirrors(one: PairedDifference, other: PairedDifference) -> bool:
     """Whether two metrics of a scorer say the same with opposite signs, as "refused" and "complied" may."""
     same_scorer = one.metric.partition(".")[0] == other.metric.partition(".")[0]
-    turned = (one.wins, one.ties, one.losses) == (other.losses, other.ties, other.wins)
+    turned = (one.n_higher, one.n_equal, one.n_lower) == (other.n_lower, other.n_equal, other.n_higher)
     return same_scorer and turned and math.isclose(one.difference or 0.0, -(other.difference or 0.0))
 
 

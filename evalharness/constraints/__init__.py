@@ -18,7 +18,7 @@ KINDS: dict[str, Kind] = {**keywords.KINDS, **form.KINDS}
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ConstraintResult:
     """Whether a completion follows an instruction, taken strictly and loosely."""
 
     strict: bool
@@ -35,16 +35,16 @@ def check_loose(constraint: Constraint, text: str) -> bool:
     return judge(constraint, text).loose
 
 
-def judge(constraint: Constraint, text: str) -> Verdict:
+def judge(constraint: Constraint, text: str) -> ConstraintResult:
     """Both at once; what is followed strictly is followed loosely."""
     return judge_all([constraint], text)[0]
 
 
-def judge_all(constraints: Sequence[Constraint], text: str) -> list[Verdict]:
+def judge_all(constraints: Sequence[Constraint], text: str) -> list[ConstraintResult]:
     """A verdict for each of `constraints`, in order; the readings of `text` are made once."""
     whole = _plain(text)
     if not whole:
-        return [Verdict(False, False)] * len(constraints)
+        return [ConstraintResult(False, False)] * len(constraints)
     verdicts, others = [], None
     for constraint in constraints:
         follows, given = KINDS[constraint.kind].follows, given_parameters(constraint.parameters)
@@ -52,7 +52,7 @@ def judge_all(constraints: Sequence[Constraint], text: str) -> list[Verdict]:
         if not strict and others is None:
             others = _other_readings(whole)
         loose = strict or any(follows(reading, given) for reading in others or ())
-        verdicts.append(Verdict(strict, loose))
+        verdicts.append(ConstraintResult(strict, loose))
     return verdicts
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from evalharness.export import Choices, Exported
 from evalharness.export.votes import Vote, sign, votes_of
-from evalharness.preferences import Pair, Preferred, Verdict, pairs_of
+from evalharness.preferences import Pair, PairVerdict, Preferred, pairs_of
 from evalharness.store import Run
 
 LARGEST = 1.5
@@ -74,7 +74,7 @@ def _example(number: int, pair: Pair, vote: Vote | None, scale: float, fields: J
     }
 
 
-def _ratings(verdict: Verdict) -> list[Json]:
+def _ratings(verdict: PairVerdict) -> list[Json]:
     """One for each time somebody looked; a judge looks once with B first and once with A first."""
     if verdict.source == "reward":
         return []
@@ -82,7 +82,7 @@ def _ratings(verdict: Verdict) -> list[Json]:
     return [_rating(one, verdict, order == 0 if verdict.by_order else None) for order, one in enumerate(given)]
 
 
-def _rating(preferred: Preferred, verdict: Verdict, is_flipped: bool | None) -> Json:
+def _rating(preferred: Preferred, verdict: PairVerdict, is_flipped: bool | None) -> Json:
     return {
         "score": LARGEST * sign(preferred),
         "rating_label": "both bad" if verdict.both_bad else LABELS[preferred],

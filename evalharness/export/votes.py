@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from evalharness.errors import SharingError
-from evalharness.preferences import REWARD, Pair, Preferred, Source, Verdict, verdicts_of
+from evalharness.preferences import REWARD, Pair, PairVerdict, Preferred, Source, verdicts_of
 from evalharness.store import Run
 
 MENDS = {
@@ -24,7 +24,7 @@ class Vote:
     raters: tuple[str, ...]
     lead: float
     """Positive for the candidate. Of a reward, the difference; else the mean of the verdicts, each -1, 0 or 1."""
-    verdicts: tuple[Verdict, ...]
+    verdicts: tuple[PairVerdict, ...]
 
     @property
     def preferred(self) -> Preferred:
@@ -52,14 +52,14 @@ def _tolerance(run: Run) -> float:
     return next((one.tie_tolerance for one in compared if one.scorer == REWARD[0]), 0.0)
 
 
-def _grouped(verdicts: Sequence[Verdict]) -> Iterator[Vote]:
+def _grouped(verdicts: Sequence[PairVerdict]) -> Iterator[Vote]:
     for _, given in groupby(verdicts, key=lambda one: one.pair.key):
         same = tuple(given)
         raters = tuple(dict.fromkeys(one.rater for one in same))
         yield Vote(same[0].pair, same[0].source, raters, sum(map(_lead, same)) / len(same), same)
 
 
-def _lead(verdict: Verdict) -> float:
+def _lead(verdict: PairVerdict) -> float:
     if verdict.margin is not None:
         return verdict.margin * sign(verdict.preferred)
     # A judge that prefers a side in one order only is half sure of it.

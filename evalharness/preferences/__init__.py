@@ -35,7 +35,7 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class PairVerdict:
     """What one rater makes of one pair."""
 
     pair: Pair
@@ -74,7 +74,7 @@ def value_of(run: Run, request_id: str, scorer: str, name: str) -> float | None:
     return next((value for value in values if value is not None), None)
 
 
-def verdicts_of(run: Run, source: Source, *, tolerance: float = 0.0, candidate: str | None = None) -> list[Verdict]:
+def verdicts_of(run: Run, source: Source, *, tolerance: float = 0.0, candidate: str | None = None) -> list[PairVerdict]:
     """All verdicts of one source, in suite order; pairs that it does not judge are left out.
 
     Args:
@@ -96,12 +96,12 @@ def verdicts_of(run: Run, source: Source, *, tolerance: float = 0.0, candidate: 
     return [_stated(pair, one) for pair in pairs for one in given.get(pair.key, ())]
 
 
-def _by_reward(run: Run, pair: Pair, tolerance: float) -> Iterator[Verdict]:
+def _by_reward(run: Run, pair: Pair, tolerance: float) -> Iterator[PairVerdict]:
     left, right = (value_of(run, request.id, *REWARD) for request in pair.requests)
     if left is None or right is None:
         return
     preferred = preferred_by(left, right, tolerance=tolerance)
-    yield Verdict(pair, "reward", "reward model", preferred, margin=abs(right - left))
+    yield PairVerdict(pair, "reward", "reward model", preferred, margin=abs(right - left))
 
 
 def preferred_by(baseline: float, candidate: float, *, tolerance: float = 0.0) -> Preferred:
@@ -115,8 +115,8 @@ def preferred_by(baseline: float, candidate: float, *, tolerance: float = 0.0) -
     return "candidate" if candidate > baseline else "baseline"
 
 
-def _stated(pair: Pair, one: Preference) -> Verdict:
-    return Verdict(
+def _stated(pair: Pair, one: Preference) -> PairVerdict:
+    return PairVerdict(
         pair,
         one.source,
         one.rater,
@@ -127,9 +127,9 @@ def _stated(pair: Pair, one: Preference) -> Verdict:
     )
 
 
-def by_rater(verdicts: list[Verdict]) -> Mapping[str, list[Verdict]]:
+def by_rater(verdicts: list[PairVerdict]) -> Mapping[str, list[PairVerdict]]:
     """The verdicts of each rater, raters in the order they first appear."""
-    found: dict[str, list[Verdict]] = {}
+    found: dict[str, list[PairVerdict]] = {}
     for one in verdicts:
         found.setdefault(one.rater, []).append(one)
     return found

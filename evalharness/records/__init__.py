@@ -1,6 +1,6 @@
 """The records that the stages exchange. Read this room first: it is the whole system in nouns, in this order.
 
-    suites, checkpoints, requests, outcomes, scores, comparison (with rewards), plan, gate, preferences, calibration
+    suites, checkpoints, requests, outcomes, scores, comparison (with rewards), plan, gate, preferences, A/A test
 
     suite ─> plan ─> generate ─> score ─> compare ─> gate, report
 
@@ -12,7 +12,7 @@ pair by pair (`PairedDifference`) in a `Comparison`.
 All records are frozen, refuse unknown fields, and cannot hold a contradiction.
 """
 
-from evalharness.records.calibration import Calibration, DeterminismClass
+from evalharness.records.aa_test import AATest, DeterminismClass
 from evalharness.records.checkpoints import (
     Checkpoint,
     CheckpointIdentity,
@@ -22,7 +22,14 @@ from evalharness.records.checkpoints import (
     TokenizerFacts,
     Variant,
 )
-from evalharness.records.comparison import Comparison, Finding, FurtherComparison, PairedDifference, Summary, Verdict
+from evalharness.records.comparison import (
+    Comparison,
+    DifferenceVerdict,
+    Finding,
+    FurtherComparison,
+    PairedDifference,
+    Summary,
+)
 from evalharness.records.gate import GateReport, GateResult, GateRule, GateSample, GateVerdict, overall_verdict
 from evalharness.records.intervals import Interval, Share
 from evalharness.records.outcomes import (
@@ -60,7 +67,7 @@ from evalharness.records.suites import Constraint, Message, Role, Sample, Suite
 
 __all__ = [
     "SHOWN_TOKEN_IDS",
-    "Calibration",
+    "AATest",
     "ChatPrompt",
     "Checkpoint",
     "CheckpointIdentity",
@@ -69,6 +76,7 @@ __all__ = [
     "Constraint",
     "DeterminismCheck",
     "DeterminismClass",
+    "DifferenceVerdict",
     "Estimate",
     "Failure",
     "FailureKind",
@@ -119,7 +127,6 @@ __all__ = [
     "TokenLogprob",
     "TokenizerFacts",
     "Variant",
-    "Verdict",
     "digest",
     "explain",
     "overall_verdict",

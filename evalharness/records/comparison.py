@@ -36,7 +36,7 @@ class Summary(Record):
         return self
 
 
-Verdict = Literal["higher", "lower", "no difference shown", "too few pairs"]
+DifferenceVerdict = Literal["higher", "lower", "no difference shown", "too few pairs"]
 
 
 class PairedDifference(Record):
@@ -53,15 +53,15 @@ class PairedDifference(Record):
     p_value: float | None
     p_adjusted: float | None
     """Holm-adjusted over the headline tests of the comparison; None for exploratory rows."""
-    wins: int
+    n_higher: int
     """Pairs in which the candidate's value is larger."""
-    ties: int
-    losses: int
+    n_equal: int
+    n_lower: int
     n_truncated: int = 0
     """Pairs in which at least one completion was cut by the token limit."""
     method: str
     """The test and the interval, in words."""
-    verdict: Verdict
+    verdict: DifferenceVerdict
     minimum_detectable_effect: float | None = None
     """The difference that this many pairs would show with 80 % power, at 5 % adjusted as the row is."""
     pairs_needed: int | None = None

@@ -77,7 +77,7 @@ class GateResult(Record):
     interval: Interval | None
     """95 %, of the estimate, already widened by `noise`."""
     noise: float = 0.0
-    """How far the metric moves between two runs of one checkpoint, as calibrated."""
+    """How far the metric moves between two runs of one checkpoint, as an A/A test measured it."""
     needed: int | None = None
     """About how many pairs or samples would settle what is undecided, were the estimate to stay (80 % power)."""
     n_against: int = 0

@@ -72,6 +72,10 @@ class Metric(Record):
     """Tested and adjusted with the others; a metric that is not a headline is exploratory."""
     needs_end: bool = False
     """Whether a completion that was cut by the token limit cannot be judged fairly, as its length cannot."""
+    mirror_of: str | None = None
+    """The metric of the same scorer that this one is the complement of on every sample; only that one is tested."""
+    guarded_by: str | None = None
+    """The rate of the same scorer at which a side gives no answer at all, where that would count in its favour here."""
 
     @property
     def bounds(self) -> tuple[float, float]:

@@ -43,7 +43,7 @@ class DifferenceRow:
     pairs: str
     truncated: int
     record: str
-    """Wins, ties and losses."""
+    """Pairs in which the candidate is higher, equal and lower."""
     verdict: str
     tone: str
     """`more`, `less` or `open`: the colour of the drawing."""
@@ -113,7 +113,7 @@ def _row(one: PairedDifference, metric: Metric, scale: int) -> DifferenceRow:
         p_adjusted=format_p(one.p_adjusted),
         pairs=f"{one.n_pairs:,}",
         truncated=one.n_truncated,
-        record=f"{one.wins}, {one.ties}, {one.losses}",
+        record=f"{one.n_higher}, {one.n_equal}, {one.n_lower}",
         verdict=verdict_in_words(one, metric),
         tone=tone_of(one),
         headline=metric.headline and not one.exploratory,

@@ -189,8 +189,8 @@ def make_undecided(comparison: Comparison) -> tuple[str, ...]:
         if one.verdict in ("no difference shown", "too few pairs")
     ]
     measured = [(one, metrics[one.metric]) for one in rows if one.difference is not None]
-    said = [_undecided(one, metric) for one, metric in measured if one.wins or one.losses]
-    alike = [f"{metric.title} ({one.n_pairs:,})" for one, metric in measured if not one.wins and not one.losses]
+    said = [_undecided(one, metric) for one, metric in measured if one.n_higher or one.n_lower]
+    alike = [f"{metric.title} ({one.n_pairs:,})" for one, metric in measured if not one.n_higher and not one.n_lower]
     if alike:
         said.append(f"The two sides are alike on every pair (so many pairs): {'; '.join(alike)}.")
     unmeasured = [metrics[one.metric].title for one in rows if one.difference is None]

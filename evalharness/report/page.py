@@ -35,7 +35,7 @@ from evalharness.report.preferences import Preferences, make_preferences
 from evalharness.report.rewards import RewardFacts, agreement_in_words, make_rewards
 from evalharness.report.samples import SampleRow, anchor_of, make_excerpt
 from evalharness.report.trend import Trend, make_trend
-from evalharness.report.verdict import Verdict, make_verdict
+from evalharness.report.verdict import GateOverview, make_verdict
 from evalharness.report.words import verdict_in_words
 from evalharness.store import Run
 
@@ -83,7 +83,7 @@ class Page:
     n_samples: int
     n_readable: int
     """Samples in the file; fewer than all in an excerpt."""
-    verdict: Verdict | None
+    verdict: GateOverview | None
     findings: tuple[FindingRow, ...]
     undecided: tuple[str, ...]
     remarks: tuple[Remark, ...]

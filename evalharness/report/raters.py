@@ -7,7 +7,16 @@ on a pair where they weigh out.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from evalharness.preferences import Pair, Preferred, Verdict, by_rater, pairs_of, preferred_by, value_of, verdicts_of
+from evalharness.preferences import (
+    Pair,
+    PairVerdict,
+    Preferred,
+    by_rater,
+    pairs_of,
+    preferred_by,
+    value_of,
+    verdicts_of,
+)
 from evalharness.records import Comparison, Metric
 from evalharness.report.typeset import typeset
 from evalharness.statistics.agreement import cohens_kappa
@@ -71,7 +80,7 @@ def _judging_scorers(metrics: Sequence[Metric]) -> dict[str, list[Metric]]:
     return found
 
 
-def _opinions(given: Sequence[Verdict]) -> Opinions:
+def _opinions(given: Sequence[PairVerdict]) -> Opinions:
     return {verdict.pair.key: verdict.preferred for verdict in given}
 
 

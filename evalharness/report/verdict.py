@@ -13,7 +13,7 @@ MEANINGS = {
     "undecided": "No rule is shown to be broken, but the pairs do not show that all are met.",
 }
 NOISE = (
-    "Noise is how far a metric moved when the baseline was compared with itself (evalharness calibrate); "
+    "Noise is how far a metric moved when the baseline was compared with itself (evalharness aa-test); "
     "the interval of its rule is wider by that much at each end."
 )
 SHOWN_AGAINST = 3
@@ -34,7 +34,7 @@ class RuleRow:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class GateOverview:
     """The whole gate."""
 
     verdict: str
@@ -45,14 +45,14 @@ class Verdict:
     """What the noise in the reasons is; empty where no rule allows for any."""
 
 
-def make_verdict(gate: GateReport | None, metrics: Sequence[Metric], links: Mapping[str, str]) -> Verdict | None:
+def make_verdict(gate: GateReport | None, metrics: Sequence[Metric], links: Mapping[str, str]) -> GateOverview | None:
     """The gate in words, what failed first; None where no gate was set."""
     if gate is None:
         return None
     known = {metric.name: metric for metric in metrics}
     order = ("fail", "undecided", "pass")
     results = sorted(gate.results, key=lambda result: order.index(result.verdict))
-    return Verdict(
+    return GateOverview(
         verdict=gate.verdict,
         word=WORDS[gate.verdict],
         meaning=MEANINGS[gate.verdict],

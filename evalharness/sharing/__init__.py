@@ -16,7 +16,7 @@ from evalharness.store import Run, RunStore
 RUN_FILES = frozenset(
     (
         *("manifest.json", "plan.json", "outcomes.jsonl", "scores.jsonl", "scorers.json", "comparison.json"),
-        *("gate.json", "preferences.jsonl", "judgings.jsonl", "calibration.json", "report.html"),
+        *("gate.json", "preferences.jsonl", "judgings.jsonl", "aa_test.json", "report.html"),
     )
 )
 """What a run directory consists of."""

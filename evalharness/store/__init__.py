@@ -9,7 +9,7 @@ comparison.json   summaries, paired differences, findings
 gate.json         what the gate rules came to, where there are any
 preferences.jsonl what people and judge models preferred, where any were asked
 judgings.jsonl    one line a judge model that was asked: what it was sent, and where it failed
-calibration.json  how much the baseline differs from itself, in a run that measured that
+aa_test.json  how much the baseline differs from itself, in a run that measured that
 report.html       all of it, for people
 """
 
@@ -24,7 +24,7 @@ from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from evalharness.errors import FormatVersionError, StoreError
 from evalharness.records import (
-    Calibration,
+    AATest,
     Comparison,
     Completion,
     DeterminismCheck,
@@ -277,17 +277,17 @@ class RunStore:
         """Read what is known of the judges that were asked; nothing where none was."""
         return self._parse_lines(Judging, "judgings.jsonl")
 
-    def write_calibration(self, calibration: Calibration) -> None:
+    def write_aa_test(self, test: AATest) -> None:
         """Write what a checkpoint was found to differ from itself."""
-        self._write("calibration.json", calibration.model_dump_json(indent=2))
+        self._write("aa_test.json", test.model_dump_json(indent=2))
 
-    def read_calibration(self) -> Calibration:
+    def read_aa_test(self) -> AATest:
         """Read it.
 
         Raises:
-            StoreError: this run was no calibration.
+            StoreError: this run was no A/A test.
         """
-        return self._parse(Calibration, "calibration.json")
+        return self._parse(AATest, "aa_test.json")
 
     def write_report(self, html: str) -> Path:
         """Replace the report and return its path."""

@@ -11,7 +11,7 @@ Sizes = dict[str, Annotated[float, Field(ge=0.0, allow_inf_nan=False)]]
 DeterminismClass = Literal["identical text", "batch-sensitive", "sampling"]
 
 
-class Calibration(Record):
+class AATest(Record):
     """How much a checkpoint differs from itself, under one generation and on some suites."""
 
     checkpoint: str

@@ -12,7 +12,7 @@ from evalharness import pipeline
 from evalharness.config import build_config
 from evalharness.errors import ConfigError, StoreError
 from evalharness.gate import read_noise
-from evalharness.pipeline import calibrate
+from evalharness.pipeline import run_aa_test
 from evalharness.records import Completion
 from evalharness.store import RunStore
 
@@ -23,7 +23,7 @@ CATEGORIES = ("long", "short", "short", "short")
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A suite of twelve prompts in two categories, and two tiny checkpoints."""
-    folder = tmp_path_factory.mktemp("calibrate")
+    folder = tmp_path_factory.mktemp("aa")
     write_suite(folder / "suite")
     for seed, name in enumerate(("old", "new")):
         save_checkpoint(folder / name, seed=seed)
@@ -37,27 +37,27 @@ def write_suite(path, *, samples=12):
     (path / "samples.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
-def config_of(folder, *, old="old", suite="suite", rules=(), calibration=None, replicates=1, **generation):
+def config_of(folder, *, old="old", suite="suite", rules=(), aa_test=None, replicates=1, **generation):
     tables = {
         name: {"model": f"hf/{folder / model}", "variant": "base", "prompt_format": "raw"}
         for name, model in (("before", old), ("after", "new"))
     }
     settings = {"suite": [str(folder / suite)], "baseline": "before", "candidate": "after", "checkpoint": tables}
     more = {"generation": {"max_tokens": 12, **generation}, "gate": list(rules), "replicates": replicates}
-    kept = {"calibration": str(calibration)} if calibration else {}
+    kept = {"aa_test": str(aa_test)} if aa_test else {}
     return build_config(settings | more | kept, {}, source="test")
 
 
 @pytest.fixture(scope="module")
 def greedy(folder):
     path = folder / "greedy"
-    return calibrate(config_of(folder), out=path), path
+    return run_aa_test(config_of(folder), out=path), path
 
 
 @pytest.fixture(scope="module")
 def drawn(folder):
     path = folder / "drawn"
-    return calibrate(config_of(folder, temperature=1.0), out=path), path
+    return run_aa_test(config_of(folder, temperature=1.0), out=path), path
 
 
 def test_a_greedy_checkpoint_on_one_machine_repeats_itself_in_other_batches(greedy):
@@ -73,7 +73,7 @@ def test_a_drawn_checkpoint_has_noise_in_every_category(drawn):
     assert found.n == 24
     assert found.noise["style.words"] > 0
     assert set(found.noise_by_category["style.words"]) == {"long", "short"}
-    assert RunStore(path).read_calibration() == found
+    assert RunStore(path).read_aa_test() == found
 
 
 def test_the_noise_is_196_standard_errors_around_zero_or_what_was_seen(drawn):
@@ -94,7 +94,7 @@ def paired(left, right):
 
 
 def test_changes_in_opposite_directions_are_noise_although_the_means_are_equal():
-    from evalharness.gate.calibrate import _size
+    from evalharness.gate.aa_test import _size
 
     assert _size(np.array([1.0, -1.0, 0.0, 0.0]), 4) == pytest.approx(1.96 * np.sqrt(2) / 4, rel=1e-4)
     assert _size(np.array([0.5] * 100), 100) == 0.5
@@ -110,8 +110,8 @@ def test_a_gate_is_widened_and_what_passed_is_undecided(folder, drawn):
     noise = drawn[0].noise["style.words"]
     rule["bound"] = row.interval.high + noise / 2
     verdicts = {}
-    for name, calibration in (("without", None), ("with", drawn[1])):
-        config = config_of(folder, temperature=1.0, rules=[rule], calibration=calibration)
+    for name, measured in (("without", None), ("with", drawn[1])):
+        config = config_of(folder, temperature=1.0, rules=[rule], aa_test=measured)
         [verdicts[name]] = pipeline.run(config, out=folder / name).gate.results
     assert [one.verdict for one in verdicts.values()] == ["pass", "undecided"]
     assert verdicts["with"].noise == noise
@@ -124,7 +124,7 @@ def test_a_rule_on_a_category_or_a_suite_allows_for_the_noise_there(folder, draw
     rule = {"metric": "style.words", "kind": "at_most", "bound": 1.0, "min_pairs": 1, "max_truncated": 1.0}
     rules = [rule | {"category": "long"}, rule | {"suite": "t"}]
     results = pipeline.run(
-        config_of(folder, temperature=1.0, rules=rules, calibration=path), out=folder / "placed"
+        config_of(folder, temperature=1.0, rules=rules, aa_test=path), out=folder / "placed"
     ).gate.results
     sizes = found.noise_by_category["style.words"]
     assert [one.noise for one in results] == [sizes["long"], max(sizes.values())]
@@ -133,11 +133,11 @@ def test_a_rule_on_a_category_or_a_suite_allows_for_the_noise_there(folder, draw
 def refused_noise(folder, path, **changes):
     with pytest.raises(ConfigError) as caught:
         read_noise(str(path), pipeline.plan(config_of(folder, **changes)))
-    assert caught.value.fix.startswith("calibrate again into a new folder: evalharness calibrate --out ")
+    assert caught.value.fix.startswith("run the A/A test again into a new folder: evalharness aa-test --out ")
     return caught.value.problem
 
 
-def test_a_calibration_of_another_checkpoint_generation_or_suite_is_refused(folder, greedy):
+def test_a_aa_test_of_another_checkpoint_generation_or_suite_is_refused(folder, greedy):
     write_suite(folder / "longer", samples=13)
     assert "another checkpoint" in refused_noise(folder, greedy[1], old="new")
     assert "another generation" in refused_noise(folder, greedy[1], max_tokens=11)
@@ -145,36 +145,36 @@ def test_a_calibration_of_another_checkpoint_generation_or_suite_is_refused(fold
     assert read_noise(str(greedy[1]), pipeline.plan(config_of(folder)))
 
 
-def test_a_calibration_with_another_version_of_a_scorer_is_refused(folder, greedy):
+def test_a_aa_test_with_another_version_of_a_scorer_is_refused(folder, greedy):
     planned = pipeline.plan(config_of(folder))
     assert read_noise(str(greedy[1]), planned, {"style": greedy[0].scorers["style"]})
     with pytest.raises(ConfigError, match=r"another version of a scorer \(style\)"):
         read_noise(str(greedy[1]), planned, {"style": "0"})
 
 
-def test_a_wrong_calibration_is_found_before_anything_is_generated(folder, greedy):
+def test_a_wrong_aa_test_is_found_before_anything_is_generated(folder, greedy):
     rule = {"metric": "style.loop", "kind": "no_regression", "bound": 0.1}
-    config = config_of(folder, rules=[rule], calibration=greedy[1], max_tokens=11)
+    config = config_of(folder, rules=[rule], aa_test=greedy[1], max_tokens=11)
     with pytest.raises(ConfigError, match="another generation"):
         pipeline.run(config, out=folder / "never")
     assert not (folder / "never").exists()
 
 
-def test_a_run_that_is_no_calibration_is_refused(folder):
-    with pytest.raises(StoreError, match=r"calibration\.json"):
+def test_a_run_that_is_no_aa_test_is_refused(folder):
+    with pytest.raises(StoreError, match=r"aa_test\.json"):
         read_noise(str(folder / "suite"), pipeline.plan(config_of(folder)))
 
 
-def test_a_calibration_that_was_interrupted_is_gone_on_with(folder, greedy, tmp_path):
+def test_a_aa_test_that_was_interrupted_is_gone_on_with(folder, greedy, tmp_path):
     path = tmp_path / "half"
-    calibrate(config_of(folder), out=path)
+    run_aa_test(config_of(folder), out=path)
     lines = (path / "outcomes.jsonl").read_bytes().splitlines(keepends=True)
     (path / "outcomes.jsonl").write_bytes(b"".join(lines[:9]))
-    for name in ("calibration.json", "scores.jsonl", "comparison.json"):
+    for name in ("aa_test.json", "scores.jsonl", "comparison.json"):
         (path / name).unlink()
     with pytest.raises(StoreError, match="holds a run already"):
-        calibrate(config_of(folder), out=path)
-    assert calibrate(config_of(folder), out=path, resume=True) == greedy[0]
+        run_aa_test(config_of(folder), out=path)
+    assert run_aa_test(config_of(folder), out=path, resume=True) == greedy[0]
     events = (path / "outcomes.jsonl").read_bytes().splitlines(keepends=True)
     assert events[:9] == lines[:9]
 
@@ -182,10 +182,10 @@ def test_a_calibration_that_was_interrupted_is_gone_on_with(folder, greedy, tmp_
 def test_a_replayed_file_is_refused(tmp_path, folder):
     (tmp_path / "a.jsonl").write_text('{"sample_id": "s0", "text": "x"}\n')
     problem, fix = refused(
-        "calibrate", "--baseline", "replay/./a.jsonl", "--candidate", f"hf/{folder / 'new'}", "--out", "c", cwd=tmp_path
+        "aa-test", "--baseline", "replay/./a.jsonl", "--candidate", f"hf/{folder / 'new'}", "--out", "c", cwd=tmp_path
     )
     assert "is a replayed file" in problem
-    assert fix == "calibrate the checkpoint that it was made with"
+    assert fix == "test the checkpoint that it was made with"
     assert not (tmp_path / "c").exists()
 
 
@@ -198,7 +198,7 @@ def test_an_ollama_server_is_asked_by_other_numbers_of_clients(tmp_path):
         }
         settings = {"suite": [str(tmp_path / "suite")], "baseline": "before", "candidate": "after"}
         config = build_config(settings | {"checkpoint": tables, "generation": {"max_tokens": 12}}, {}, source="test")
-        found = calibrate(config, out=tmp_path / "c")
+        found = run_aa_test(config, out=tmp_path / "c")
         clients = [
             one.checkpoint.options.get("concurrency") for one in RunStore(tmp_path / "c").load().plan.checkpoints
         ]
@@ -207,7 +207,7 @@ def test_an_ollama_server_is_asked_by_other_numbers_of_clients(tmp_path):
     assert found.determinism == ("batch-sensitive" if found.n_changed else "identical text")
 
 
-def test_the_report_of_a_calibration_compares_the_checkpoint_with_itself(greedy):
+def test_the_report_of_a_aa_test_compares_the_checkpoint_with_itself(greedy):
     _, path = greedy
     page = (path / "report.html").read_text()
     run = RunStore(path).load()
@@ -222,7 +222,7 @@ def test_the_command_says_what_to_write_into_the_configuration(folder, tmp_path)
     model = f"hf/{folder / 'old'}"
     flags = ("--suite", folder / "suite", "--max-tokens", "8", "--baseline-format", "raw", "--reward-model", "none")
     said = call(
-        "calibrate", "--baseline", model, "--candidate", f"hf/{folder / 'new'}", *flags, "--out", "c", cwd=tmp_path
+        "aa-test", "--baseline", model, "--candidate", f"hf/{folder / 'new'}", *flags, "--out", "c", cwd=tmp_path
     )
     assert "in other batches 0 of 12 completions changed" in said.stdout
-    assert 'calibration = "c"' in said.stderr
+    assert 'aa_test = "c"' in said.stderr

@@ -19,7 +19,7 @@ from evalharness.compare.pairing import Side, pair_runs
 from evalharness.compare.values import Values, grouped, tabulate
 from evalharness.config import RunConfig
 from evalharness.errors import ConfigError, StoreError
-from evalharness.records import Calibration, Checkpoint, Completion, DeterminismClass, Metric
+from evalharness.records import AATest, Checkpoint, Completion, DeterminismClass, Metric
 from evalharness.statistics import Z95, Floats
 from evalharness.store import Run
 
@@ -30,7 +30,7 @@ Noise = dict[tuple[str, str | None], float]
 """By metric and category; None is all categories together."""
 
 
-def measure(run: Run, config: RunConfig) -> Calibration:
+def measure(run: Run, config: RunConfig) -> AATest:
     """What a run of `against_itself(config)` shows of the baseline's own noise.
 
     Raises:
@@ -43,7 +43,7 @@ def measure(run: Run, config: RunConfig) -> Calibration:
             fix=f"see why its requests failed: evalharness report {run.path}",
         )
     noise = _noise(run)
-    return Calibration(
+    return AATest(
         checkpoint=config.baseline,
         identity_digest=run.plan.checkpoints[0].identity.digest,
         suites={suite.name: suite.digest for suite in run.plan.suites},
@@ -63,7 +63,7 @@ def against_itself(config: RunConfig) -> RunConfig:
     if baseline.backend not in VARIED:
         raise ConfigError(
             f"{baseline.model} is a replayed file: it repeats, whatever the model does",
-            fix="calibrate the checkpoint that it was made with",
+            fix="test the checkpoint that it was made with",
         )
     return config.model_copy(
         update={
@@ -71,7 +71,7 @@ def against_itself(config: RunConfig) -> RunConfig:
             "candidate": AGAIN,
             "replicates": max(config.replicates, 2) if config.generation.temperature > 0 else 1,
             "gate": (),
-            "calibration": None,
+            "aa_test": None,
         }
     )
 

@@ -1,0 +1,29 @@
+"""`aa-test`: how much the baseline differs from itself."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from evalharness.cli.running import GENERATION_FLAGS, SCORER_FLAGS, SIDE_FLAGS, with_flags
+
+
+@click.command()
+@with_flags(SIDE_FLAGS, GENERATION_FLAGS, SCORER_FLAGS)
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Run directory to write.")
+@click.option("--resume", is_flag=True, help="Go on with the A/A test in --out that was interrupted.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def aa_test(out: Path, resume: bool, as_json: bool, **flags: Any) -> None:
+    """Measure how much the baseline differs from itself.
+
+    It is generated twice, in other batches, and with other seeds where it is drawn at random. Name the directory in
+    evalharness.toml (aa_test = "DIR") and gate rules allow for the noise that was found.
+    """
+    from evalharness.cli.display import aa_test_text
+    from evalharness.cli.flags import run_config
+    from evalharness.cli.progress import make_progress
+    from evalharness.pipeline import run_aa_test
+
+    found = run_aa_test(run_config(**flags), out=out, resume=resume, progress=make_progress())
+    click.echo(found.model_dump_json(indent=2) if as_json else aa_test_text(found), nl=as_json)
+    click.echo(f'In evalharness.toml: aa_test = "{out}"', err=True)
