@@ -1,12 +1,14 @@
 """GGUF files: the same checkpoint in another file, unpacked once, whoever else unpacks it."""
 
 import shutil
+import struct
 import sys
 
 import pytest
 from tiny_checkpoint import PROMPT, answer, cut, identity, open_hf, refusal, save_checkpoint, save_gguf
 
 from evalharness.errors import BackendError
+from evalharness.weights.gguf_header import read_header
 
 
 @pytest.fixture(scope="module")
@@ -99,3 +101,55 @@ def test_a_gguf_file_of_an_unknown_architecture_is_an_error(gguf_file):
 def test_a_tensor_that_is_missing_is_an_error_and_not_random(gguf_file):
     save_gguf(gguf_file, without="blk.1.ffn_up.weight")
     assert "tiny.gguf" in refusal(BackendError, gguf_file).problem
+
+
+# --------------------------------------------------------------------------------- files of strangers
+
+
+def header(*pairs, tensors=0, keys=None):
+    """A file's head: pairs of a key and its type with its value."""
+    count = len(pairs) if keys is None else keys
+    body = b"".join(struct.pack("<Q", len(key)) + key + value for key, value in pairs)
+    return b"GGUF" + struct.pack("<IQQ", 3, tensors, count) + body
+
+
+def array(kind, count, content=b""):
+    return struct.pack("<IIQ", 9, kind, count) + content
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (header((b"a", array(0, 2**40))), "claims 1099511627776 values in a"),
+        (header((b"a", array(8, 2**60))), "claims"),
+        (header((b"a", array(9, 1, array(9, 1, b"")))), "array of the type 9"),
+        (header((b"a", array(77, 1))), "array of the type 77"),
+        (header((b"a", struct.pack("<IQ", 8, 2**63)), keys=1), "claims"),
+        (header(keys=2**63), "keys"),
+        (header(tensors=2**63), "tensors"),
+        (header((b"a", struct.pack("<I", 99) + b"\0" * 20)), "unknown type 99"),
+        (header((b"\xff", struct.pack("<IB", 0, 0))), "not UTF-8"),
+        (header((b"llama.block_count", struct.pack("<II", 4, 2**31))), "block_count is 2147483648"),
+        (header(tensors=1) + struct.pack("<Q", 1) + b"t" + struct.pack("<I4QIQ", 4, *[2**60] * 4, 0, 0), "elements"),
+        (header(tensors=1) + struct.pack("<Q", 1) + b"t" + struct.pack("<I", 2**31) + b"\0" * 40, "dimensions"),
+        (b"GGUF" + struct.pack(">I", 3) + b"\0" * 40, "version"),
+        (header((b"a", array(0, 2**22 + 1, b"\0" * (2**22 + 1)))), "more than 4194304 values"),
+    ],
+)
+def test_a_header_that_claims_more_than_the_file_holds_is_refused_at_once(tmp_path, content, said):
+    """51 bytes with an array of 2**40 numbers took memory without end."""
+    (tmp_path / "tiny.gguf").write_bytes(content)
+    assert said in refusal(BackendError, tmp_path / "tiny.gguf").problem
+
+
+def test_the_bounds_of_the_header_let_a_real_file_through(gguf_file):
+    found = read_header(gguf_file)
+    assert (found.parameters, found.file_type) == (open_hf(gguf_file).resolve().parameters, 0)
+
+
+def test_what_lies_beside_a_gguf_file_is_not_read(gguf_file):
+    before = identity(gguf_file)
+    (gguf_file.parent / "chat_template.jinja").write_text("{{ 'other' }}")
+    (gguf_file.parent / "tokenizer_config.json").write_text('{"chat_template": "other"}')
+    shutil.rmtree(gguf_file.parent / "cache")
+    assert identity(gguf_file) == before

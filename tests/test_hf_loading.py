@@ -19,7 +19,8 @@ from tiny_checkpoint import (
     save_checkpoint,
 )
 
-from evalharness.errors import BackendError, ConfigError, UnknownModel, UnsafeCheckpoint
+from evalharness.errors import BackendError, ConfigError, EvalHarnessError, UnknownModel, UnsafeCheckpoint
+from evalharness.weights import loading
 
 
 @pytest.fixture(scope="module")
@@ -361,3 +362,152 @@ def test_a_hub_model_that_is_not_in_the_cache_is_an_error_offline(monkeypatch, t
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     assert model in refusal(UnknownModel, model).problem
+
+
+# ---------------------------------------------------------------------------------- files of strangers
+
+
+def in_shards(folder, *, names):
+    """The weights in one shard and an index that names the shards."""
+    (folder / "model.safetensors").rename(folder / "shard.safetensors")
+    index = {"metadata": {"total_size": 1}, "weight_map": names}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    return folder
+
+
+def keys():
+    return list(make_model(len(make_tokenizer())).state_dict())
+
+
+def test_an_index_of_safetensors_in_the_folder_loads(sound, folder):
+    assert answer(in_shards(folder, names=dict.fromkeys(keys(), "shard.safetensors"))) == answer(sound)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["weights.bin", "../outside.safetensors", "/etc/x.safetensors", "sub/x.safetensors", "..", "a\\b.safetensors"],
+)
+def test_an_index_that_names_anything_but_safetensors_of_the_folder_is_refused_by_name(folder, name):
+    """A pickle file beside a decoy was loaded, and no digest covered it."""
+    in_shards(folder, names={**dict.fromkeys(keys(), "shard.safetensors"), keys()[0]: name})
+    torch.save(make_model(len(make_tokenizer())).state_dict(), folder / "weights.bin")
+    shutil.copy(folder / "shard.safetensors", folder.parent / "outside.safetensors")
+    assert repr(name) in refusal(UnsafeCheckpoint, folder).problem
+
+
+@pytest.mark.parametrize("weight_map", [None, [], {}, {"a": 1}, "x"])
+def test_an_index_that_is_no_table_of_files_is_an_error(folder, weight_map):
+    assert "weight_map" in refusal(BackendError, in_shards(folder, names=weight_map)).problem
+
+
+def test_a_decoy_beside_the_weights_is_in_no_digest_and_a_shard_of_the_index_is(folder):
+    in_shards(folder, names=dict.fromkeys(keys(), "shard.safetensors"))
+    before = identity(folder).weights_digest
+    shutil.copy(folder / "shard.safetensors", folder / "x.safetensors")
+    assert identity(folder).weights_digest == before
+    make_model(len(make_tokenizer()), seed=1).save_pretrained(folder)
+    (folder / "model.safetensors").replace(folder / "shard.safetensors")
+    assert identity(folder).weights_digest != before
+
+
+def test_a_decoy_alone_is_no_checkpoint(folder):
+    (folder / "model.safetensors").rename(folder / "x.safetensors")
+    assert "no weights" in refusal(UnsafeCheckpoint, folder).problem
+
+
+def test_a_configuration_that_names_another_file_of_weights_is_refused(folder):
+    (folder / "model.safetensors").rename(folder / "x.safetensors")
+    shutil.copy(folder / "x.safetensors", folder / "model.safetensors")
+    change_json(folder / "config.json", transformers_weights="x.safetensors")
+    assert "transformers_weights" in refusal(UnsafeCheckpoint, folder).problem
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json", "chat_template.jinja"])
+def test_a_link_out_of_the_folder_is_refused(folder, name):
+    outside = (folder / name).rename(folder.parent / name)
+    (folder / name).symlink_to(outside)
+    assert f"{name} is a link out of" in refusal(UnsafeCheckpoint, folder).problem
+
+
+def test_the_links_of_a_hugging_face_cache_are_followed(sound, tmp_path):
+    snapshot, blobs = tmp_path / "models--a--b" / "snapshots" / "c0ffee", tmp_path / "models--a--b" / "blobs"
+    snapshot.mkdir(parents=True)
+    blobs.mkdir()
+    for number, path in enumerate(sound.iterdir()):
+        shutil.copy(path, blobs / str(number))
+        (snapshot / path.name).symlink_to(f"../../blobs/{number}")
+    assert answer(snapshot) == answer(sound)
+    assert identity(snapshot).weights_digest == identity(sound).weights_digest
+
+
+@pytest.mark.parametrize("name", ["config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"])
+def test_a_pipe_among_the_files_is_not_waited_for(folder, name):
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    refusal(BackendError, folder)
+
+
+@pytest.mark.parametrize("name", ["chat_template.jinja", "special_tokens_map.json", "spiece.model", "source.spm"])
+def test_every_file_of_a_tokenizer_is_in_its_digest(folder, name):
+    before = identity(folder).tokenizer_digest
+    (folder / name).write_text("{}")
+    assert identity(folder).tokenizer_digest != before
+
+
+def test_an_adapter_s_link_out_of_its_folder_is_refused(sound, adapter, tmp_path):
+    copy = shutil.copytree(adapter, tmp_path / "adapter")
+    outside = (copy / "adapter_model.safetensors").rename(tmp_path / "outside.safetensors")
+    (copy / "adapter_model.safetensors").symlink_to(outside)
+    assert "link out of" in refusal(UnsafeCheckpoint, sound, adapter=str(copy)).problem
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "value"),
+    [
+        ("config.json", "mlp_bias", None),
+        ("config.json", "max_position_embeddings", None),
+        ("config.json", "max_position_embeddings", -1),
+        ("config.json", "max_position_embeddings", "many"),
+        ("config.json", "num_attention_heads", 0),
+        ("config.json", "num_hidden_layers", 10**9),
+        ("config.json", "intermediate_size", 10**9),
+        ("config.json", "vocab_size", 10**12),
+        ("config.json", "hidden_size", 2**63),
+        ("config.json", "rms_norm_eps", []),
+        ("config.json", "rope_theta", "x"),
+        ("config.json", "hidden_act", "exec"),
+        ("config.json", "torch_dtype", "float7"),
+        ("config.json", "architectures", 5),
+        ("config.json", "quantization_config", {"quant_method": "none_of_them"}),
+        ("generation_config.json", "eos_token_id", 2**63),
+        ("generation_config.json", "eos_token_id", 1e309),
+        ("generation_config.json", "eos_token_id", [1, "x"]),
+        ("generation_config.json", "eos_token_id", {"a": 1}),
+        ("tokenizer_config.json", "chat_template", 5),
+        ("tokenizer_config.json", "tokenizer_class", "exec"),
+        ("tokenizer_config.json", "model_max_length", "x"),
+        ("tokenizer.json", "model", {"type": "BPE", "vocab": {}, "merges": ["a b"]}),
+        ("tokenizer.json", "added_tokens", 5),
+        ("tokenizer.json", "post_processor", {"type": "x"}),
+    ],
+)
+def test_a_wrong_value_is_an_error_and_no_traceback_or_is_not_used(sound, folder, name, field, value):
+    """`mlp_bias: null` was a TypeError, a bad tokenizer.json a bare Exception, 2**63 an OverflowError."""
+    change_json(folder / name, **{field: value})
+    try:
+        text = answer(folder)
+    except EvalHarnessError as error:
+        assert str(folder) in error.problem
+        assert error.fix
+    else:
+        assert text == answer(sound)
+
+
+def test_a_mistake_of_our_own_stays_a_traceback(monkeypatch):
+    with pytest.raises(KeyError), loading.reading("x"):
+        {}["ours"]
+
+
+def test_an_implementation_of_attention_from_the_hub_is_not_loaded(sound, folder):
+    change_json(folder / "config.json", _attn_implementation="kernels-community/flash-attn")
+    assert answer(folder) == answer(sound)

@@ -42,7 +42,6 @@ from evalharness.weights.devices import (
     free_memory,
     is_out_of_memory,
 )
-from evalharness.weights.files import digest_files
 
 ATTENTIONS = ("sdpa", "eager", "flash_attention_2")
 """Not a Hub repository, which transformers would take too: its code would be executed."""
@@ -85,11 +84,16 @@ class HfBackend:
             checkpoint=self.checkpoint,
             identity=self._identity(),
             tokenizer=self._facts(),
-            context_length=self.settings.get_text_config().max_position_embeddings,
+            context_length=self.context,
             parameters=parameters,
             memory_bytes=parameters * dtype.itemsize + cache,
             notes=self.notes(),
         )
+
+    @property
+    def context(self) -> int:
+        """Tokens of prompt and completion together."""
+        return loading.positive(self.settings.get_text_config(), "max_position_embeddings")
 
     def notes(self) -> tuple[str, ...]:
         """What a reader of the report should know."""
@@ -115,6 +119,19 @@ class HfBackend:
         return loading.load_tokenizer(self.source, trust_remote_code=self.options.trust_remote_code)
 
     @cached_property
+    def template(self) -> str | None:
+        """The chat template, the default one where it has several."""
+        if not self.tokenizer.chat_template:
+            return None
+        with loading.reading(f"the chat template of {self.source.name}"):
+            template: str = self.tokenizer.get_chat_template()
+        if not isinstance(template, str):
+            raise BackendError(
+                f"the chat template of {self.source.name} is not a text", fix="correct it in tokenizer_config.json"
+            )
+        return template
+
+    @cached_property
     def device(self) -> str:
         """The device as asked for, or the best there is."""
         return self.options.device or best_device()
@@ -125,14 +142,14 @@ class HfBackend:
         return self.options.dtype or default_dtype(self.device)
 
     def _identity(self) -> CheckpointIdentity:
-        template = self.tokenizer.chat_template
+        template = self.template
         adapter = self.options.adapter
         return CheckpointIdentity(
             backend=self.checkpoint.backend,
             model=self.checkpoint.model_name,
             weights_digest=self.source.weights_digest,
             template_digest=digest(template) if template else None,
-            tokenizer_digest=digest_files(self.source.folder, loading.TOKENIZER_FILES),
+            tokenizer_digest=self.source.tokenizer_digest,
             adapter_digest=loading.check_adapter(adapter) if adapter else None,
             quantization=self.source.quantization,
             device=device_name(self.device),
@@ -143,13 +160,14 @@ class HfBackend:
 
     def _facts(self) -> TokenizerFacts:
         tokenizer = self.tokenizer
-        plain = tokenizer("a")["input_ids"]
+        with loading.reading(f"the tokenizer of {self.source.name}"):
+            plain = tokenizer("a")["input_ids"]
         return TokenizerFacts(
             bos_token=tokenizer.bos_token,
             bos_token_id=tokenizer.bos_token_id,
             adds_bos=tokenizer.bos_token_id is not None and plain[:1] == [tokenizer.bos_token_id],
             end_tokens=self.end_tokens,
-            chat_template=tokenizer.chat_template,
+            chat_template=self.template,
         )
 
     @cached_property
@@ -157,8 +175,15 @@ class HfBackend:
         """Tokens that end a generation: the model's and tokenizer's, and the chat template's end of turn."""
         settings = loading.load_generation_settings(self.source)
         configured = settings.get("eos_token_id", self.settings.get_text_config().eos_token_id)
-        ids = {*(configured if isinstance(configured, list) else [configured]), self.tokenizer.eos_token_id}
-        template, vocabulary = self.tokenizer.chat_template or "", self.tokenizer.get_vocab()
+        template, vocabulary = self.template or "", self.tokenizer.get_vocab()
+        known = set(vocabulary.values())
+        listed = configured if isinstance(configured, list) else [configured]
+        if strange := [one for one in listed if one is not None and (type(one) is not int or one not in known)]:
+            raise BackendError(
+                f"{self.source.name}: eos_token_id is {strange[0]!r}, which is no token of its tokenizer",
+                fix="correct it in generation_config.json and config.json",
+            )
+        ids = {*listed, self.tokenizer.eos_token_id}
         ids |= {vocabulary[end] for end in TURN_ENDS if end in template and end in vocabulary}
         return {one: self.tokenizer.convert_ids_to_tokens(one) for one in sorted(ids - {None})}
 
@@ -238,7 +263,7 @@ class HfBackend:
 
     def _row(self, request: GenerationRequest) -> Row | Failure:
         ids = self._render(request.prompt).token_ids or ()
-        context = request.config.context_length or self.settings.get_text_config().max_position_embeddings
+        context = request.config.context_length or self.context
         if len(ids) >= context:
             message = f"the prompt has {len(ids)} tokens, the context {context}"
             return Failure(request_id=request.id, kind="prompt_too_long", message=message)

@@ -1,11 +1,23 @@
-"""Digests of files, and the folder where unpacked weights are kept."""
+"""Which files of a checkpoint's folder are loaded, that they are inside it, and their digests."""
 
 import hashlib
 import os
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
+from evalharness.errors import BackendError, UnsafeCheckpoint
+from evalharness.parsing import Unparsable, parse_json, read_regular
 from evalharness.records import digest
+
+WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
+PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+SETTINGS = ("config.json", "generation_config.json")
+DATA = frozenset({".json", ".jinja", ".model", ".txt", ".spm", ".tiktoken", ".bpe", ".codes", ".vocab"})
+"""Kinds of files that tokenizers are read from; which of them, differs between tokenizers."""
+TEMPLATES = "additional_chat_templates"
+"""A folder of named chat templates, as `save_pretrained` writes it."""
 
 
 def cache_folder() -> Path:
@@ -20,7 +32,91 @@ def file_digest(path: Path, modified_ns: int) -> str:
         return "sha256:" + hashlib.file_digest(handle, "sha256").hexdigest()
 
 
-def digest_files(folder: Path, patterns: tuple[str, ...]) -> str:
-    """Digest over the names and contents of all files that match."""
-    paths = sorted({path for pattern in patterns for path in folder.glob(pattern) if path.is_file()})
-    return digest({path.name: file_digest(path, path.stat().st_mtime_ns) for path in paths})
+def digest_files(folder: Path, names: Iterable[str]) -> str:
+    """Digest over the names and contents of those of these files that are there.
+
+    Raises:
+        UnsafeCheckpoint: one of them is outside the folder, or no regular file.
+    """
+    there = [folder / name for name in sorted(set(names)) if os.path.lexists(folder / name)]
+    for path in there:
+        refuse_outside(folder, path)
+    return digest({str(path.relative_to(folder)): file_digest(path, path.stat().st_mtime_ns) for path in there})
+
+
+def refuse_outside(folder: Path, path: Path) -> None:
+    """Refuse a file that is not a regular file inside the folder; links of a Hugging Face cache stay in its `blobs`.
+
+    Raises:
+        UnsafeCheckpoint: it is a link out of the folder, a pipe or a device.
+    """
+    real, root = path.resolve(), folder.resolve()
+    blobs = root.parent.parent / "blobs" if root.parent.name == "snapshots" else None
+    if not real.is_relative_to(root) and (blobs is None or real.parent != blobs):
+        raise UnsafeCheckpoint(f"{path} is a link out of the checkpoint's folder", fix="put the file itself there")
+    if not real.is_file():
+        raise UnsafeCheckpoint(f"{path} is not a regular file", fix="fetch the checkpoint again, completely")
+
+
+def weights_digest(folder: Path) -> str:
+    """Digest over the weights that are loaded, their index, the settings, and code that may be executed."""
+    code = [path.name for path in folder.glob("*.py")]
+    return digest_files(folder, (*(path.name for path in weight_files(folder)), INDEX, *SETTINGS, *code))
+
+
+def tokenizer_digest(folder: Path) -> str:
+    """Digest over all that a tokenizer and its chat templates can be read from."""
+    others = [path.name for path in folder.iterdir() if path.suffix in DATA and not path.is_dir()]
+    templates = [f"{TEMPLATES}/{path.name}" for path in (folder / TEMPLATES).glob("*.jinja")]
+    return digest_files(folder, {*others, *templates} - {INDEX, *SETTINGS})
+
+
+def weight_files(folder: Path) -> tuple[Path, ...]:
+    """The files of weights that transformers loads with `use_safetensors`: the single one, else those of the index.
+
+    Raises:
+        UnsafeCheckpoint: there are none but pickles, or the index names anything but safetensors in this folder.
+        BackendError: the index cannot be read.
+    """
+    if (folder / WEIGHTS).is_file():
+        return (folder / WEIGHTS,)
+    if not (folder / INDEX).is_file():
+        _refuse_none(folder)
+    shards = read_json(folder / INDEX).get("weight_map")
+    if not isinstance(shards, dict) or not shards or not all(isinstance(name, str) for name in shards.values()):
+        raise BackendError(f"{folder / INDEX}: weight_map is not a table of files", fix="fetch it again, completely")
+    names = sorted(set(shards.values()))
+    wrong = [name for name in names if not name.endswith(".safetensors") or Path(name).name != name or "\\" in name]
+    if wrong:
+        raise UnsafeCheckpoint(
+            f"{folder / INDEX} names {wrong[0]!r}, which is not a safetensors file of this folder",
+            fix="convert it where you trust it: model.save_pretrained(folder), then use hf/./folder",
+        )
+    absent = [name for name in names if not (folder / name).is_file()]
+    if absent:
+        raise BackendError(f"{folder} lacks {absent[0]}, which its index names", fix="fetch it again, completely")
+    return tuple(folder / name for name in names)
+
+
+def _refuse_none(folder: Path) -> None:
+    pickles = [path.name for pattern in PICKLES for path in folder.glob(pattern)]
+    found = f"only {', '.join(pickles)}" if pickles else f"no weights: neither {WEIGHTS} nor {INDEX}"
+    raise UnsafeCheckpoint(
+        f"{folder} has no safetensors weights ({found}); a pickle file executes code when it is loaded",
+        fix="convert it where you trust it: model.save_pretrained(folder), then use hf/./folder",
+    )
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object of a checkpoint.
+
+    Raises:
+        BackendError: it cannot be read, or is none.
+    """
+    try:
+        data = parse_json(read_regular(path).decode())
+    except (Unparsable, UnicodeDecodeError, OSError) as error:
+        raise BackendError(f"{path} is not valid JSON: {error}", fix="fetch it again, completely") from None
+    if not isinstance(data, dict):
+        raise BackendError(f"{path} is not a JSON object", fix="fetch it again, completely")
+    return data

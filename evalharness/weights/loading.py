@@ -5,6 +5,8 @@ Only safetensors and GGUF weights are read: a pickle file executes code when it 
 
 import json
 import logging
+import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -16,20 +18,20 @@ from typing import Any
 import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_model
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
-from evalharness.errors import BackendError, UnknownModel, UnsafeCheckpoint
-from evalharness.weights.files import cache_folder, digest_files, file_digest
+from evalharness.errors import BackendError, EvalHarnessError, UnknownModel, UnsafeCheckpoint
+from evalharness.weights import files
+from evalharness.weights.gguf_header import Header, HeaderError, read_header
 
-WEIGHTS = "*.safetensors"
-PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
-TOKENIZER_FILES = ("tokenizer*", "vocab*", "merges*", "special_tokens_map.json", "added_tokens.json", "spiece.model")
-SETTINGS = ("config.json", "generation_config.json")
 log = logging.getLogger(__name__)
-BROKEN = (OSError, ValueError, KeyError, IndexError, RuntimeError, ImportError, SafetensorError)
-"""What the libraries raise for a file that is damaged, incomplete or of a kind they do not know."""
+OURS = Path(files.__file__).parent.parent
+PARTS = re.compile(r"(^|_)(layers?|experts|blocks|stages)$")
+"""Fields of a configuration for how many parts a model has, each of which has weights."""
+WEIGHTS_A_BYTE = 8
+"""More than any quantization packs into a byte."""
 UNPACK_LIMIT = 2**30
 """Parameters up to which a GGUF file is unpacked once into the cache; a larger one is read anew each time."""
 
@@ -46,10 +48,18 @@ class Source:
     """Set where the weights are read from a GGUF file in `folder`."""
     quantization: str | None = None
 
+    @property
+    def tokenizer_digest(self) -> str:
+        """Digest over what the tokenizer is read from."""
+        return self.weights_digest if self.gguf_file else files.tokenizer_digest(self.folder)
+
 
 @contextmanager
 def reading(name: object) -> Iterator[None]:
     """Say in one sentence what the libraries raise where a checkpoint cannot be loaded.
+
+    They raise whatever a wrong value leads to, a bare `Exception` from Rust among it, so that no list of kinds is
+    complete. What was raised by a line of our own is our mistake, and stays as it is.
 
     Raises:
         BackendError: it is damaged or of an unknown kind, or its weights do not fit into memory.
@@ -61,12 +71,26 @@ def reading(name: object) -> Iterator[None]:
             f"the weights of {name} do not fit into memory",
             fix="use dtype=bfloat16, device=cpu or a smaller checkpoint",
         ) from None
-    except BROKEN as error:
+    except EvalHarnessError:
+        raise
+    except Exception as error:
+        if _is_ours(error):
+            raise
         said = " ".join(str(error).split())[:300]
         raise BackendError(
             f"{name} cannot be loaded: {type(error).__name__}: {said}",
             fix="check that its files are complete, and that this version of transformers knows it",
         ) from None
+
+
+def _is_ours(error: Exception) -> bool:
+    """Whether a line of this package raised it, rather than a library's."""
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    raised_in = Path(place.tb_frame.f_code.co_filename) if place is not None else OURS
+    # Compiled code has no frame, so a call of it from here is the innermost line; these are what it raises.
+    return raised_in.is_relative_to(OURS) and not isinstance(error, OSError | RuntimeError | SafetensorError)
 
 
 def find_source(name: str) -> Source:
@@ -88,13 +112,13 @@ def _folder_source(folder: Path) -> Source:
     if not folder.is_dir():
         raise UnknownModel(f"there is no folder {folder}", fix="check the path; a Hub model is written hf/org/name")
     _refuse_unsafe(folder, str(folder))
-    return Source(str(folder), folder, digest_files(folder, (WEIGHTS, *SETTINGS)))
+    return Source(str(folder), folder, files.weights_digest(folder))
 
 
 def _hub_source(name: str) -> Source:
     repository, _, revision = name.partition("@")
     try:
-        allowed = [WEIGHTS, "*.json", "*.jinja", "*.model", "*.txt"]
+        allowed = ["*.safetensors", "*.json", "*.jinja", "*.model", "*.txt"]
         folder = Path(snapshot_download(repository, revision=revision or None, allow_patterns=allowed))
     except GatedRepoError:
         raise UnknownModel(
@@ -116,7 +140,7 @@ def _hub_source(name: str) -> Source:
 
 
 def _refuse_unsafe(folder: Path, name: str) -> None:
-    adapter = (folder / "adapter_config.json").exists()
+    adapter = os.path.lexists(folder / "adapter_config.json")
     if not (folder / "config.json").exists():
         fix = "name its base as the model and give it with -M adapter=PATH" if adapter else "give a complete checkpoint"
         raise UnknownModel(f"{name} has no config.json", fix=fix)
@@ -125,14 +149,22 @@ def _refuse_unsafe(folder: Path, name: str) -> None:
             f"{name} holds a PEFT adapter beside the weights, which would be applied without a word",
             fix="move the adapter into a folder of its own and give it with -M adapter=PATH",
         )
-    if any(folder.glob(WEIGHTS)):
-        return
-    pickles = [path.name for pattern in PICKLES for path in folder.glob(pattern)]
-    found = f"only {', '.join(pickles)}" if pickles else "no weights"
-    raise UnsafeCheckpoint(
-        f"{name} has no safetensors weights ({found}); a pickle file executes code when it is loaded",
-        fix="convert it where you trust it: model.save_pretrained(folder), then use hf/./folder",
-    )
+    for path in (*files.weight_files(folder), *(folder / one for one in files.SETTINGS)):
+        if os.path.lexists(path):
+            files.refuse_outside(folder, path)
+    files.tokenizer_digest(folder)
+    settings = files.read_json(folder / "config.json")
+    if settings.get("transformers_weights") is not None:
+        raise UnsafeCheckpoint(
+            f"{folder / 'config.json'}: transformers_weights names another file of weights",
+            fix=f"name the file {files.WEIGHTS} and take the field out",
+        )
+    for field, value in _leaves(settings):
+        if field.endswith("_implementation") and "/" in str(value):
+            raise UnsafeCheckpoint(
+                f"{folder / 'config.json'}: {field} names code of the Hub, {value!r}, which would be executed",
+                fix="take the field out; -M attention= chooses an implementation",
+            )
 
 
 # ------------------------------------------------------------------------------------------------ GGUF
@@ -146,41 +178,62 @@ def _gguf_source(path: Path) -> Source:
     with path.open("rb") as handle:
         if handle.read(4) != b"GGUF":
             raise BackendError(f"{path} is not a GGUF file", fix="give a .gguf file, or a folder with safetensors")
-    weights = file_digest(path, path.stat().st_mtime_ns)
-    folder = cache_folder() / "unpacked" / weights.removeprefix("sha256:")
+    weights = files.file_digest(path, path.stat().st_mtime_ns)
+    folder = files.cache_folder() / "unpacked" / weights.removeprefix("sha256:")
     facts = folder / "gguf.json"
     if not facts.exists():
         with reading(path):
-            parameters, quantization = _gguf_facts(path)
-            if parameters > UNPACK_LIMIT:
-                return Source(str(path), path.parent, weights, path.name, quantization)
-            _unpack(path, folder, quantization)
+            header = _header(path)
+            alone = _alone(path, weights)
+            if header.parameters > UNPACK_LIMIT:
+                return Source(str(path), alone.parent, weights, alone.name, _quantization(header))
+            _unpack(alone, folder, header)
     return Source(str(path), folder, weights, quantization=json.loads(facts.read_text())["quantization"])
 
 
-def _gguf_facts(path: Path) -> tuple[int, str | None]:
-    from gguf import GGUFReader, LlamaFileType
-
-    reader = GGUFReader(path)
-    field = reader.get_field("general.file_type")
-    parameters = sum(int(tensor.n_elements) for tensor in reader.tensors)
-    return parameters, None if field is None else LlamaFileType(field.contents()).name.removeprefix("MOSTLY_")
+def _header(path: Path) -> Header:
+    try:
+        return read_header(path)
+    except HeaderError as error:
+        raise BackendError(f"{path} is damaged: {error}", fix="fetch it again, completely") from None
 
 
-def _unpack(path: Path, folder: Path, quantization: str | None) -> None:
+def _quantization(header: Header) -> str | None:
+    from gguf import LlamaFileType
+
+    name = None if header.file_type is None else LlamaFileType(header.file_type).name
+    return name and name.removeprefix("MOSTLY_")
+
+
+def _alone(path: Path, weights: str) -> Path:
+    """The file in a folder of its own: the library would read a tokenizer and templates beside it, too."""
+    folder = files.cache_folder() / "gguf" / weights.removeprefix("sha256:")
+    folder.mkdir(parents=True, exist_ok=True)
+    link, made = folder / "model.gguf", folder / f".{os.getpid()}"
+    made.unlink(missing_ok=True)
+    made.symlink_to(path.resolve())
+    made.replace(link)
+    return link
+
+
+def _unpack(path: Path, folder: Path, header: Header) -> None:
     """Write the weights once as float32 safetensors: reading a GGUF file takes tens of times longer."""
-    log.info("unpacking %s, once", path.name)
+    log.info("unpacking %s, once", path.resolve().name)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as parent:
         scratch = Path(parent, "unpacked")
-        model = load_complete(AutoModelForCausalLM, path, path.parent, gguf_file=path.name, dtype=torch.float32)
+        settings = AutoConfig.from_pretrained(path.parent, gguf_file=path.name)
+        _refuse_more(_parameters(settings, trust_remote_code=False), header.parameters, path.resolve())
+        model = load_complete(
+            AutoModelForCausalLM, path.resolve(), path.parent, gguf_file=path.name, dtype=torch.float32
+        )
         scratch.mkdir()
         # save_pretrained refuses a model that came from GGUF, although its weights are plain float32 by now.
         save_model(model, str(scratch / "model.safetensors"), metadata={"format": "pt"})
-        AutoConfig.from_pretrained(path.parent, gguf_file=path.name).save_pretrained(scratch)
+        settings.save_pretrained(scratch)
         model.generation_config.save_pretrained(scratch)
         AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name).save_pretrained(scratch)
-        (scratch / "gguf.json").write_text(json.dumps({"quantization": quantization}))
+        (scratch / "gguf.json").write_text(json.dumps({"quantization": _quantization(header)}))
         shutil.rmtree(folder, ignore_errors=True)
         with suppress(OSError):  # Another process has put it there.
             scratch.replace(folder)
@@ -235,7 +288,7 @@ def load_generation_settings(source: Source) -> dict[str, Any]:
 def _refuse_custom_code(folder: Path) -> None:
     for name in ("config.json", "tokenizer_config.json"):
         path = folder / name
-        if path.exists() and json.loads(path.read_text(encoding="utf-8")).get("auto_map"):
+        if path.exists() and files.read_json(path).get("auto_map"):
             raise UnsafeCheckpoint(
                 f"{folder} brings its own code ({name} has auto_map), which would be executed",
                 fix="read that code, then allow it with -M trust_remote_code=true",
@@ -244,18 +297,86 @@ def _refuse_custom_code(folder: Path) -> None:
 
 def count_parameters(source: Source, settings: Any, *, trust_remote_code: bool) -> int:
     """How many parameters a model of this configuration has, without allocating them."""
-    with reading(source.name), torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(settings, trust_remote_code=trust_remote_code)
+    if source.gguf_file is None:
+        _refuse_more_parts(source)
+    with reading(source.name):
+        parameters = _parameters(settings, trust_remote_code=trust_remote_code)
+    if source.gguf_file is None:
+        stored = sum(path.stat().st_size for path in files.weight_files(source.folder))
+        _refuse_more(parameters, WEIGHTS_A_BYTE * stored, source.folder / "config.json")
+    return parameters
+
+
+def _parameters(settings: Any, *, trust_remote_code: bool) -> int:
+    with torch.device("meta"):
+        # The configuration could name an implementation of attention that is code from the Hub.
+        model = AutoModelForCausalLM.from_config(
+            settings, trust_remote_code=trust_remote_code, attn_implementation="eager"
+        )
     return sum(parameter.numel() for parameter in model.parameters())
+
+
+def _refuse_more(parameters: int, most: int, path: Path) -> None:
+    if parameters > 2 * most:
+        raise BackendError(
+            f"{path} describes a model of {parameters:.3g} parameters, more than its weights can hold",
+            fix="fetch the checkpoint again, completely",
+        )
+
+
+def _refuse_more_parts(source: Source) -> None:
+    """A model of a billion layers would be built for hours before its missing weights are seen."""
+    path = source.folder / "config.json"
+    with reading(source.name):
+        tensors = len(tensor_names(source.folder))
+    for field, value in _leaves(files.read_json(path)):
+        if PARTS.search(field) and isinstance(value, int | float) and value > tensors:
+            raise BackendError(
+                f"{path}: {field} is {value}, and the weights have {tensors} tensors",
+                fix="fetch the checkpoint again, completely",
+            )
+
+
+def _leaves(table: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """All fields of a JSON object and of those inside it, with their values."""
+    for field, value in table.items():
+        if isinstance(value, dict):
+            yield from _leaves(value)
+        else:
+            yield field, value
+
+
+def tensor_names(folder: Path) -> set[str]:
+    """The names of all weights that are loaded, from the heads of their files."""
+    names: set[str] = set()
+    for path in files.weight_files(folder):
+        with safe_open(path, "pt") as weights:
+            names |= set(weights.keys())
+    return names
 
 
 def cache_bytes_per_token(settings: Any, dtype: torch.dtype) -> int:
     """Bytes of keys and values that one token takes in all layers; an upper bound where a window slides."""
     text = settings.get_text_config()
     # Which of the two a configuration has differs between architectures.
-    heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
-    width = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
-    return int(2 * text.num_hidden_layers * heads * width * dtype.itemsize)
+    heads = getattr(text, "num_key_value_heads", None) or positive(text, "num_attention_heads")
+    width = getattr(text, "head_dim", None) or positive(text, "hidden_size") // positive(text, "num_attention_heads")
+    return int(2 * positive(text, "num_hidden_layers") * heads * width * dtype.itemsize)
+
+
+def positive(settings: Any, field: str) -> int:
+    """A number of a configuration.
+
+    Raises:
+        BackendError: it is missing, or no positive whole number.
+    """
+    value = getattr(settings, field, None)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise BackendError(
+            f"config.json of {settings.name_or_path}: {field} is {value!r}, not a positive whole number",
+            fix="correct that field, or fetch the checkpoint again",
+        )
+    return value
 
 
 def load_tokenizer(source: Source, *, trust_remote_code: bool) -> Any:
@@ -304,4 +425,5 @@ def check_adapter(adapter: Path) -> str:
             f"{adapter} has no adapter_model.safetensors; a pickle file executes code when it is loaded",
             fix="save it again with save_pretrained, which writes safetensors",
         )
-    return digest_files(adapter, ("adapter_model.safetensors", "adapter_config.json"))
+    files.read_json(adapter / "adapter_config.json")
+    return files.digest_files(adapter, ("adapter_model.safetensors", "adapter_config.json"))

@@ -13,7 +13,6 @@ from evalharness.errors import ScorerError
 from evalharness.scorers.refusal.settings import HUB, Meaning, RefusalSettings, known_meanings, meaning_of
 from evalharness.weights import loading
 from evalharness.weights.devices import best_device, device_is_there, device_name
-from evalharness.weights.files import digest_files
 
 UNLIMITED = 10**9
 """Tokenizers without a limit say a number that is far larger."""
@@ -60,7 +59,7 @@ class RefusalClassifier:
         return {
             "model": self.settings.model,
             "weights_digest": self.source.weights_digest,
-            "tokenizer_digest": digest_files(self.source.folder, loading.TOKENIZER_FILES),
+            "tokenizer_digest": self.source.tokenizer_digest,
             "labels": [f"{label} means {meaning}" for label, meaning in self.meanings.values()],
             "template": self.settings.template,
             "max_length": self.max_length,

@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from pydantic import JsonValue
-from safetensors import safe_open
 from transformers import AutoModelForSequenceClassification
 
 from evalharness.errors import ScorerError
@@ -16,7 +15,6 @@ from evalharness.scorers.reward.encoding import Encoded, Encoder, choose_encoder
 from evalharness.scorers.reward.settings import HUB, RewardSettings
 from evalharness.weights import loading
 from evalharness.weights.devices import DTYPES, best_device, default_dtype, device_is_there, device_name
-from evalharness.weights.files import digest_files
 
 AUTO_CLASS = "AutoModelForSequenceClassification"
 UNLIMITED = 10**9
@@ -53,7 +51,7 @@ class ClassifierReward:
         return {
             "model": self.settings.model,
             "weights_digest": self.source.weights_digest,
-            "tokenizer_digest": digest_files(self.source.folder, loading.TOKENIZER_FILES),
+            "tokenizer_digest": self.source.tokenizer_digest,
             "template_digest": digest(template) if template else None,
             "encoding": self.encoder.kind,
             "head": self.config.id2label[self.head],
@@ -208,14 +206,9 @@ def _refuse_missing_head(name: str, folder: Path, config: Any, trusted: bool) ->
     prefix = f"{model.base_model_prefix}."
     head = {key for key in model.state_dict() if not key.startswith(prefix)}
     with loading.reading(name):
-        stored = {key for path in folder.glob(loading.WEIGHTS) for key in _names(path)}
+        stored = loading.tensor_names(folder)
     missing = sorted(head - stored)
     if missing:
         raise ScorerError(
             f"{name} lacks the weights of its reward head, such as {missing[0]}", fix="give a complete reward model"
         )
-
-
-def _names(path: Path) -> list[str]:
-    with safe_open(path, "pt") as weights:
-        return list(weights.keys())
