@@ -6,21 +6,32 @@ from typing import Protocol
 
 from evalharness.backends import Backend
 from evalharness.errors import BackendError, EvalHarnessError
+from evalharness.prompting import build_prompt
 from evalharness.records import (
     Checkpoint,
     Completion,
     DeterminismCheck,
     Failure,
+    GenerationConfig,
     GenerationRequest,
+    Message,
     Notice,
     Plan,
     ResolvedCheckpoint,
+    Sample,
 )
 from evalharness.store import RETRIED, Appender, RunStore
 
+REFUSALS = frozenset({"server", "timeout"})
+"""Failures that are the server's, and not of one prompt."""
+RESUME = "correct what the server names, then run the same command with --out RUN --resume"
+REFUSED_ALIKE = 3
+"""First requests of a checkpoint that all fail with the same words: the others would too."""
+GREETING = Sample(id="greeting", messages=(Message(role="user", content="Hello"),), category="")
+
 
 class Progress(Protocol):
-    """Is told how a generation goes."""
+    """Shows how a generation goes."""
 
     def load(self, checkpoint: str) -> None:
         """A checkpoint's turn begins: its weights are loaded."""
@@ -82,10 +93,12 @@ def generate(
         if recovered:
             message = "the last line was torn when the run was stopped; it was cut off and its request generated again"
             out.append(Notice(checkpoint=plan.baseline, kind="recovered", message=message))
-        for resolved in plan.checkpoints:
-            count = 0 if resolved.name in checked else check_determinism
-            turn = Turn(resolved, plan, outcomes, out, progress or NoProgress())
-            turn.run(open_backend, check_determinism=count)
+        turns = [Turn(resolved, plan, outcomes, out, progress or NoProgress()) for resolved in plan.checkpoints]
+        # The first one's own requests are its trial, so that it is not loaded twice.
+        for turn in turns[1:]:
+            turn.try_out(open_backend)
+        for turn in turns:
+            turn.run(open_backend, check_determinism=0 if turn.resolved.name in checked else check_determinism)
 
 
 class Turn:
@@ -106,6 +119,7 @@ class Turn:
         self.out = out
         self.progress = progress
         self.batch = "the conditions of the run"
+        self.refused: list[str] = []
 
     def run(self, open_backend: Callable[[Checkpoint], Backend], *, check_determinism: int) -> None:
         """Open the backend where there is work, and close it whatever happens."""
@@ -114,6 +128,22 @@ class Turn:
         backend = open_backend(self.resolved.checkpoint)
         with closing(backend):
             self._work(backend, check_determinism)
+
+    def try_out(self, open_backend: Callable[[Checkpoint], Backend]) -> None:
+        """Ask a model of a server for one token, so that a refusal shows before the work of hours begins.
+
+        Raises:
+            BackendError: the server refuses.
+        """
+        if not self.missing:
+            return
+        with closing(open_backend(self.resolved.checkpoint)) as backend:
+            if not getattr(backend, "asks_a_server", False):
+                return
+            self.progress.load(self.resolved.name)
+            answer = first_token(backend, self.resolved, self.missing[0].config)
+        if isinstance(answer, Failure) and answer.kind in REFUSALS:
+            raise BackendError(f"{self.resolved.name} generates nothing: {answer.message}", fix=RESUME)
 
     def _work(self, backend: Backend, check_determinism: int) -> None:
         try:
@@ -137,7 +167,19 @@ class Turn:
             self.batch = event.message if event.kind == "batch" else self.batch
             return
         self.outcomes[event.request_id] = event
+        self._stop_where_all_is_refused(event)
         self.progress.advance(tokens=(event.completion_tokens or 0) if isinstance(event, Completion) else 0)
+
+    def _stop_where_all_is_refused(self, event: Completion | Failure) -> None:
+        if not isinstance(event, Failure) or event.kind not in REFUSALS:
+            return
+        self.refused.append(event.message)
+        few = min(REFUSED_ALIKE, len(self.requests))
+        if len(self.refused) != few or len(set(self.refused)) > 1:
+            return
+        if not any(isinstance(self.outcomes.get(request.id), Completion) for request in self.requests):
+            problem = f"{self.resolved.name}: the first {few} requests failed with the same words: {event.message}"
+            raise BackendError(problem, fix=RESUME)
 
     def _check(self, backend: Backend, count: int) -> None:
         """Record how many of `count` completions change when they are generated alone; nothing where none is there."""
@@ -156,6 +198,15 @@ class Turn:
         again = [event for event in outcomes_of(backend, [request]) if isinstance(event, Completion)]
         first = self.outcomes[request.id]
         return again[0].text != first.text if again and isinstance(first, Completion) else None
+
+
+def first_token(backend: Backend, resolved: ResolvedCheckpoint, config: GenerationConfig) -> Completion | Failure:
+    """What becomes of a greeting and one token; the model is loaded as for the run of `config`."""
+    prompts = [build_prompt(GREETING, resolved.checkpoint.prompt_format)]
+    one = backend.resolve_config(prompts, config.model_copy(update={"max_tokens": 1}))
+    request = GenerationRequest.of(resolved, GREETING.id, prompts[0], backend.render(prompts)[0], one)
+    [answer] = [event for event in outcomes_of(backend, [request]) if not isinstance(event, Notice)]
+    return answer
 
 
 def outcomes_of(backend: Backend, requests: Sequence[GenerationRequest]) -> Iterator[Completion | Failure | Notice]:

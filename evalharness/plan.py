@@ -87,7 +87,7 @@ def _plan_side(
     try:
         resolved = settle_format(backend.resolve())
         prompts = [build_prompt(sample, resolved.checkpoint.prompt_format) for sample in samples]
-        rendered, generation = backend.render(prompts), backend.settle(prompts, config.generation)
+        rendered, generation = backend.render(prompts), backend.resolve_config(prompts, config.generation)
     finally:
         backend.close()
     requests = [

@@ -7,6 +7,7 @@ from evalharness.backends.ollama import OllamaBackend
 from evalharness.records import (
     ChatPrompt,
     Checkpoint,
+    Completion,
     GenerationConfig,
     GenerationRequest,
     Message,
@@ -46,7 +47,7 @@ def chat(text, system=None):
 
 def requests_for(backend, prompts, **config):
     resolved = backend.resolve()
-    config = backend.settle(prompts, GenerationConfig(**{"max_tokens": 20, **config}))
+    config = backend.resolve_config(prompts, GenerationConfig(**{"max_tokens": 20, **config}))
     return [
         GenerationRequest.of(resolved, f"s{number}", prompt, rendered, config)
         for number, (prompt, rendered) in enumerate(zip(prompts, backend.render(prompts), strict=True))
@@ -60,6 +61,14 @@ def outcomes(backend, prompts, **config):
     assert sorted(one.request_id for one in found) == sorted(request.id for request in requests)
     by_id = {one.request_id: one for one in found}
     return [by_id[request.id] for request in requests]
+
+
+def completions(backend, prompts, **config):
+    """Outcomes that must be completions; where one is not, the test shows what the server said."""
+    found = outcomes(backend, prompts, **config)
+    for one in found:
+        assert isinstance(one, Completion), f"{one.kind}: {one.message}"
+    return found
 
 
 def sent(server):

@@ -2,19 +2,27 @@
 
 import json
 import os
+import re
+import socketserver
 import subprocess
 import time
 import tomllib
+from http.server import SimpleHTTPRequestHandler
+from threading import Thread
 
+import httpx
 import pytest
 from ollama_asking import SIDES, chat, outcomes, requests_for, sent
 from test_cli import EVALHARNESS, call, refused
 
 from evalharness import load_run
+from evalharness.backends.ollama import OllamaBackend
+from evalharness.backends.ollama_options import INT32_MAX, OPTIONS
 from evalharness.backends.ollama_shown import canonical
-from evalharness.errors import ConfigError, PromptFormatError
+from evalharness.backends.ollama_wire import address, sentence
+from evalharness.errors import BackendError, ConfigError, PromptFormatError
 from evalharness.prompting import settle_format
-from evalharness.records import Completion, Notice, RawPrompt
+from evalharness.records import Checkpoint, Completion, Notice, RawPrompt
 
 # ---------------------------------------------------------------- fact 1, 2: formats, base and instruct
 
@@ -105,10 +113,68 @@ def test_every_option_is_sent_with_every_request_in_the_type_that_the_server_wan
         assert (body["truncate"], body["shift"], body["stream"]) == (False, False, True)
         limits = {"num_ctx": 1024, "num_predict": 20, "seed": 7}
         draws = {"temperature": 0.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "typical_p": 1.0}
-        penalties = {"repeat_last_n": -1, "repeat_penalty": 1.0, "presence_penalty": 0.0, "frequency_penalty": 0.0}
+        penalties = {"repeat_penalty": 1.0, "presence_penalty": 0.0, "frequency_penalty": 0.0}
         stops = ["END", *(["\n\n"] if "prompt" in body else []), "<|im_start|>", "<|im_end|>"]
         assert body["options"] == limits | draws | penalties | {"stop": stops}
     assert [body["think"] for body in sent(server) if "messages" in body] == [False]
+
+
+def test_a_penalty_looks_back_over_the_whole_context_in_the_number_that_new_servers_take(server, open_model):
+    outcomes(open_model(), [RawPrompt(text="a")], repeat_penalty=1.1)
+    assert sent(server)[0]["options"]["repeat_last_n"] == 1024
+
+
+@pytest.mark.parametrize("value", [-1, 64])
+def test_a_modelfile_s_own_window_is_never_what_a_request_is_refused_for(server, open_model, value):
+    server.set(models=[{"name": "windowed", "like": "smollm2", "parameters": [["repeat_last_n", value]]}])
+    assert isinstance(outcomes(open_model("windowed"), [chat("a")])[0], Completion)
+
+
+def test_threads_are_those_of_the_option_at_load_and_with_each_request(server, open_model):
+    backend = open_model(num_thread=1)
+    outcomes(backend, [RawPrompt(text="a"), RawPrompt(text="b")])
+    assert [one["body"]["options"]["num_thread"] for one in server.requests("/api/generate")] == [1, 1, 1]
+    assert len(server.loads()) == 1
+    assert backend.resolve().identity.settings["num_thread"] == 1
+
+
+def test_replicates_of_the_largest_seed_stay_in_the_range_of_a_seed(server, open_model):
+    backend = open_model()
+    [request] = requests_for(backend, [RawPrompt(text="a")], seed=INT32_MAX, temperature=1.0)
+    found = list(backend.generate([request.model_copy(update={"replicate": 2})]))
+    assert [body["options"]["seed"] for body in sent(server)] == [1]
+    assert isinstance(found[-1], Completion)
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"seed": 2**31}, "seed = 2147483648 is not something that an Ollama server takes; it takes whole numbers"),
+        ({"max_tokens": 2**31, "context_length": 512}, "max_tokens = 2147483648"),
+        ({"context_length": 2**31}, "context_length = 2147483648"),
+        ({"top_k": 2**40}, "top_k = 1099511627776"),
+    ],
+)
+def test_a_value_that_the_server_would_bend_or_refuse_is_refused_by_the_plan(open_model, config, said):
+    with pytest.raises(ConfigError, match=said):
+        requests_for(open_model(), [RawPrompt(text="a")], **config)
+
+
+@pytest.mark.parametrize(("name", "option"), OPTIONS.items())
+def test_what_the_runner_refuses_is_known_with_its_sentence(server, name, option):
+    """The recorded sentence, and that no other option brings one."""
+    low = option.low - 1 if option.type == "integer" else -1.0
+    body = {"model": "smollm2", "prompt": "x", "raw": True, "stream": False, "options": {"num_predict": 2, name: low}}
+    if option.type in ("boolean", "array"):
+        return
+    reply = httpx.post(f"{server.url}/api/generate", json=body)
+    if option.outside != "refused":
+        assert reply.status_code == 200
+        return
+    field = option.field or name
+    said = f"Field '{field}': Value must be between {option.low} <= value <= 2147483647, but got {low}"
+    assert reply.status_code == 400
+    assert sentence(reply.json()["error"]) == said
 
 
 def test_the_modelfile_s_stops_are_kept_and_its_other_parameters_are_overridden(server, open_model):
@@ -129,10 +195,11 @@ def test_a_modelfile_that_would_colour_one_side_is_a_lint_finding(server, tmp_pa
 # --------------------------------------------------------------------- fact 7: order, clients, loads
 
 
-def test_one_model_is_loaded_once_then_unloaded_then_the_other(server, tmp_path):
+def test_one_model_at_a_time_is_loaded_and_unloaded(server, tmp_path):
     command = ("run", *SIDES[:4], "--suite", "core", "--check-determinism", "3", "--out", "r")
     call(*command, cwd=tmp_path, env={"OLLAMA_HOST": server.url})
     assert [(kind, model.partition(":")[0]) for kind, model, _ in server.events()] == [
+        *(("load", "smollm2"), ("unload", "smollm2")),  # Asked for one token before the work begins.
         *(("load", "gemma3-base"), ("unload", "gemma3-base")),
         *(("load", "smollm2"), ("unload", "smollm2")),
     ]
@@ -257,7 +324,7 @@ def test_init_writes_two_pulled_models_that_are_no_pair_by_name_and_says_so(serv
     call("init", cwd=tmp_path, env={"OLLAMA_HOST": server.url})
     text = (tmp_path / "evalharness.toml").read_text()
     models = [tomllib.loads(text)["checkpoint"][side]["model"] for side in ("base", "instruct")]
-    assert models == ["ollama/gemma3-base", "ollama/smollm2-tuned"]
+    assert models == ["ollama/gemma3-base", "ollama/smollm2"]
     assert "no two models here are a pair" in text
 
 
@@ -300,8 +367,75 @@ def test_every_form_of_the_address_is_understood(server, open_model, form, monke
     assert open_model(host=None).resolve().identity.quantization == "Q4_1"
 
 
+ADDRESSES = {
+    "127.0.0.1:99999": "Port out of range 1-65535",
+    "127.0.0.1:0": "Port out of range 1-65535",
+    "127.0.0.1:port": "Port could not be cast",
+    "ftp://127.0.0.1": "ftp is not http or https",
+    "foo bar": "'foo bar' is no host",
+    "http://[::1": "Invalid IPv6 URL",
+}
+
+
+@pytest.mark.parametrize(("given", "why"), ADDRESSES.items())
+def test_what_is_no_address_is_refused_with_the_reason(given, why):
+    with pytest.raises(BackendError, match=re.escape(why)):
+        address(given)
+
+
+def test_what_is_no_address_is_a_sentence_in_every_command(tmp_path):
+    given, why = next(iter(ADDRESSES.items()))
+    env = {"OLLAMA_HOST": given}
+    problem, fix = refused("plan", *SIDES, cwd=tmp_path, env=env)
+    assert problem.startswith(f"the Ollama server's address {given!r} cannot be used: {why}")
+    assert "HOST:PORT" in fix
+    doctor = call("doctor", "--json", cwd=tmp_path, env=env)
+    assert why in next(check["found"] for check in json.loads(doctor.stdout) if check["name"] == "Ollama")
+    assert why in call("list", "models", cwd=tmp_path, env=env).stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "understood"),
+    [
+        (" 127.0.0.1:8080 ", "http://127.0.0.1:8080"),
+        ('"gpu"', "http://gpu:11434"),
+        ("https://gpu", "https://gpu:443"),
+        ("HTTP://gpu/ollama/", "http://gpu:80/ollama"),
+        ("[::1]:8080", "http://[::1]:8080"),
+        ("", "http://127.0.0.1:11434"),
+    ],
+)
+def test_an_address_is_read_as_the_server_reads_it(given, understood):
+    assert address(given) == understood
+
+
+def test_https_to_a_server_of_http_says_which_of_the_two_to_write(server, open_model):
+    with pytest.raises(BackendError) as caught:
+        open_model(host=server.url.replace("http", "https")).resolve()
+    assert "http:// in place of https://" in caught.value.fix
+
+
+def test_a_server_of_something_else_is_not_taken_for_ollama(tmp_path):
+    with socketserver.TCPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler) as other:
+        Thread(target=other.serve_forever, daemon=True).start()
+        checkpoint = Checkpoint(name="s", model="ollama/x", variant="base")
+        backend = OllamaBackend(
+            checkpoint.model_copy(update={"options": {"host": f"127.0.0.1:{other.server_address[1]}"}})
+        )
+        with pytest.raises(BackendError, match="not as an Ollama server does"):
+            backend.server.ask("GET", "/api/version")
+        other.shutdown()
+
+
+def test_list_models_says_that_the_server_is_down(server, tmp_path):
+    server.kill()
+    result = call("list", "models", cwd=tmp_path, env={"OLLAMA_HOST": server.url})
+    assert f"no Ollama server answers at {server.url}" in result.stderr
+    assert "ollama serve" in result.stderr
+
+
 def test_without_the_client_the_install_command_is_named(tmp_path):
-    hide = "import sys; sys.modules['ollama'] = None\nfrom evalharness.cli import main; main()"
+    hide = "import sys; sys.modules['httpx'] = None\nfrom evalharness.cli import main; main()"
     command = [EVALHARNESS.parent / "python", "-c", hide, "plan", *SIDES]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=os.environ)
     assert result.returncode == 2

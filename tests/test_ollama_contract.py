@@ -7,10 +7,11 @@ import os
 import re
 
 import pytest
-from ollama_asking import chat, outcomes
+from ollama_asking import chat, completions, outcomes
 from ollama_server import running_server
 
 from evalharness.backends.ollama import OllamaBackend
+from evalharness.backends.ollama_options import INT32_MAX
 from evalharness.errors import UnknownModel
 from evalharness.records import Checkpoint, Completion, RawPrompt
 
@@ -59,7 +60,7 @@ def test_a_model_is_pinned_by_its_digests(base, instruct):
 
 def test_a_greedy_text_that_is_asked_for_again_is_the_same(base, instruct):
     for backend, prompt in ((base, RawPrompt(text="Once upon a time")), (instruct, chat("Name three fruits."))):
-        [first], [again] = outcomes(backend, [prompt]), outcomes(backend, [prompt])
+        [first], [again] = completions(backend, [prompt]), completions(backend, [prompt])
         assert first.text == again.text
         assert first.finish_reason in ("stop", "length")
         assert 0 < first.completion_tokens <= 20
@@ -67,14 +68,14 @@ def test_a_greedy_text_that_is_asked_for_again_is_the_same(base, instruct):
 
 
 def test_a_completion_ends_at_the_limit(base):
-    [one] = outcomes(base, [RawPrompt(text="1, 2, 3, 4, 5, 6, 7, 8,")], max_tokens=5)
+    [one] = completions(base, [RawPrompt(text="1, 2, 3, 4, 5, 6, 7, 8,")], max_tokens=5)
     assert (one.finish_reason, one.completion_tokens) == ("length", 5)
 
 
 def test_a_stop_string_is_not_part_of_the_text(base):
-    [whole] = outcomes(base, [RawPrompt(text="Once upon a time")])
+    [whole] = completions(base, [RawPrompt(text="Once upon a time")])
     stop = whole.text.split()[2]
-    [one] = outcomes(base, [RawPrompt(text="Once upon a time", stop=(stop,))])
+    [one] = completions(base, [RawPrompt(text="Once upon a time", stop=(stop,))])
     assert one.finish_reason == "stop"
     assert one.text.rstrip() == whole.text[: whole.text.index(stop)].rstrip()
 
@@ -90,9 +91,23 @@ def test_a_prompt_that_does_not_fit_is_refused_with_both_counts(base, instruct):
 
 def test_log_probabilities_come_for_each_token(names):
     for backend in opened(names[0], names[2], logprobs=2):
-        [one] = outcomes(backend, [chat("Name three fruits.")])
+        [one] = completions(backend, [chat("Name three fruits.")])
         assert "".join(token.token for token in one.logprobs).startswith(one.text)
         assert all(len(token.top) == 2 and token.logprob <= 0 for token in one.logprobs)
+
+
+def test_what_the_server_says_of_a_refused_request_is_shown(names):
+    """`think` is refused by a model that cannot; one that can answers."""
+    for backend in opened(names[0], names[2], think=True):
+        [one] = outcomes(backend, [chat("Hello")])
+        assert isinstance(one, Completion) or "does not support thinking" in one.message
+
+
+def test_every_option_that_may_be_sent_is_taken(names):
+    """Sampling, penalties, threads and the largest seed: nothing that is sent may be refused."""
+    for backend in opened(names[0], names[2], num_thread=1):
+        config = {"temperature": 0.7, "top_p": 0.9, "top_k": 40, "repeat_penalty": 1.1, "seed": INT32_MAX}
+        completions(backend, [chat("Hello"), RawPrompt(text="Hello", stop=("\n",))], **config)
 
 
 def test_a_closed_model_is_not_loaded_any_more(base):

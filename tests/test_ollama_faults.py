@@ -10,13 +10,13 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 
 import pytest
-from ollama_asking import SIDES, outcomes
+from ollama_asking import SIDES, outcomes, sent
 from test_cli import EVALHARNESS, call, refused
 
 from evalharness import load_run
 from evalharness.backends.ollama_wire import PromptTooLong, Server
 from evalharness.errors import UnknownModel
-from evalharness.records import Failure, RawPrompt
+from evalharness.records import Completion, Failure, RawPrompt
 
 TEMPORARY = ["runner_killed", "broken_stream", "ended_stream", "no_reply", "busy", "error_500", "bad_json"]
 
@@ -164,7 +164,7 @@ def test_a_server_that_is_not_there_ends_the_run_with_the_mend(server, tmp_path)
 def test_a_server_that_dies_for_good_ends_the_run_and_resume_finishes_it(server, tmp_path):
     env = {"OLLAMA_HOST": server.url}
     call("run", *SIDES, "--out", "whole", cwd=tmp_path, env=env)
-    server.restart(die_after=5)
+    server.restart(die_after=7)  # The trial of the other model takes two.
     flags = ("-M", "attempts=2")
     start = time.monotonic()
     result = call("run", *SIDES, *flags, "--out", "r", cwd=tmp_path, env=env, code=2)
@@ -199,10 +199,37 @@ def test_ctrl_c_keeps_what_was_answered_and_resume_finishes_it(server, tmp_path,
     assert all(finished[name] == one for name, one in kept.items())
 
 
-def test_a_fault_that_stays_is_counted_in_the_report(server, tmp_path):
-    server.set(busy=1.0)
-    flags = ("-M", "attempts=1")
-    result = call("run", *SIDES, *flags, "--out", "r", cwd=tmp_path, env={"OLLAMA_HOST": server.url}, code=2)
-    assert "8 of 8 requests failed (8 server) and are in no number" in result.stderr
-    assert "base completed none of 8 requests, so nothing was compared" in result.stderr
-    assert "Nothing can be said" in (tmp_path / "r" / "report.html").read_text().replace("\xa0", " ")
+REFUSED = "Field 'n_keep': Value must be between -1 <= value <= 2147483647, but got -9"
+
+
+@pytest.mark.parametrize("broken", ["gemma3-base", "smollm2"])
+def test_a_run_whose_requests_are_all_refused_stops_with_the_server_s_sentence(server, tmp_path, broken):
+    """The Modelfile's `num_keep` goes with every request, and the runner refuses it."""
+    env = {"OLLAMA_HOST": server.url}
+    server.restart(models=[{"name": broken, "like": broken, "parameters": [["num_keep", -9]]}])
+    stderr = call("run", *SIDES, "--out", "r", cwd=tmp_path, env=env, code=2).stderr
+    assert f"{REFUSED}\n  Fix: correct what the server names" in stderr
+    assert not (tmp_path / "r" / "report.html").exists()
+    asked = [body["model"] for body in sent(server)]
+    assert asked == (["smollm2", *["gemma3-base"] * 3] if broken == "gemma3-base" else ["smollm2"])
+    server.restart(models=[])
+    call("run", "--out", "r", "--resume", cwd=tmp_path, env=env)
+    assert all(isinstance(one, Completion) for one in load_run(tmp_path / "r").outcomes.values())
+
+
+def test_requests_that_fail_later_are_counted_in_the_report(server, tmp_path):
+    env, flags = {"OLLAMA_HOST": server.url}, ("-M", "attempts=1", "-M", "backoff=0")
+    server.set(busy=0.4, seed=4)
+    result = call("run", *SIDES, *flags, "--out", "r", cwd=tmp_path, env=env)
+    failed = [one for one in load_run(tmp_path / "r").outcomes.values() if isinstance(one, Failure)]
+    assert failed
+    assert "requests failed" in result.stderr
+
+
+def test_waiting_for_the_next_attempt_is_said_while_it_happens(server, tmp_path):
+    env = {"OLLAMA_HOST": server.url}
+    server.set(busy=1)
+    result = call("run", *SIDES, "--limit", "2", "--out", "r", cwd=tmp_path, env=env)
+    assert "instruct: server busy, please try again.  maximum pending requests exceeded; attempt 2 of 6 in 0.5 s" in (
+        result.stderr
+    )

@@ -27,7 +27,12 @@ Options = TypeVar("Options", bound=Record)
 
 
 class Backend(Protocol):
-    """Serves one checkpoint. Making one is cheap; weights are loaded by the first `generate`."""
+    """Serves one checkpoint. Making one is cheap; weights are loaded by the first `generate`.
+
+    A class may also state facts of its backend: `asks_a_server` (its requests may be refused by a program that is not
+    ours, so that one token is asked for before a run), and `varied`, the option that a calibration changes, with two
+    values of which one is not the configured one.
+    """
 
     def __init__(self, checkpoint: Checkpoint) -> None: ...
 
@@ -39,8 +44,12 @@ class Backend(Protocol):
         """The exact text and token ids that the model will see, one per prompt, in order."""
         ...
 
-    def settle(self, prompts: Sequence[RawPrompt | ChatPrompt], config: GenerationConfig) -> GenerationConfig:
-        """The configuration that requests get, with what this backend must fix for the whole run filled in."""
+    def resolve_config(self, prompts: Sequence[RawPrompt | ChatPrompt], config: GenerationConfig) -> GenerationConfig:
+        """The configuration that requests get, with what this backend must settle for the whole run filled in.
+
+        Raises:
+            ConfigError: a value is not one that this backend can act on.
+        """
         ...
 
     def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[Completion | Failure | Notice]:
@@ -66,7 +75,12 @@ INSTALL = {
 
 
 def open_backend(checkpoint: Checkpoint) -> Backend:
-    """Make the backend that `checkpoint.model` names.
+    """Make the backend that `checkpoint.model` names; see `backend_class` for what is raised."""
+    return backend_class(checkpoint)(checkpoint)
+
+
+def backend_class(checkpoint: Checkpoint) -> type[Backend]:
+    """The class that serves `checkpoint.model`, with the facts of its backend.
 
     Raises:
         BackendError: the prefix is not a known backend.
@@ -79,13 +93,13 @@ def open_backend(checkpoint: Checkpoint) -> Backend:
         )
     module, _, name = BACKENDS[checkpoint.backend].partition(":")
     try:
-        backend: Backend = getattr(import_module(module), name)(checkpoint)
+        found: type[Backend] = getattr(import_module(module), name)
     except ModuleNotFoundError as error:
         raise MissingExtra(
             f"checkpoint {checkpoint.name!r} needs {error.name}, which is not installed",
             fix=" and ".join(INSTALL[checkpoint.backend]),
         ) from None
-    return backend
+    return found
 
 
 def read_options(checkpoint: Checkpoint, kind: type[Options]) -> Options:

@@ -67,6 +67,8 @@ class HfOptions(Record):
 class HfBackend:
     """One checkpoint in memory; loaded by the first `generate`."""
 
+    varied = ("batch_size", (8, 16))
+
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.checkpoint = checkpoint
         self.options = _options(checkpoint)
@@ -213,7 +215,7 @@ class HfBackend:
 
     # ------------------------------------------------------------------------------------- generate
 
-    def settle(self, prompts: Sequence[RawPrompt | ChatPrompt], config: GenerationConfig) -> GenerationConfig:
+    def resolve_config(self, prompts: Sequence[RawPrompt | ChatPrompt], config: GenerationConfig) -> GenerationConfig:
         """Nothing has to be fixed."""
         return config
 

@@ -1,17 +1,20 @@
 """Models of an Ollama server: `ollama/llama3.1:8b`. All that silently changes a completion there is said or refused."""
 
+import logging
 import math
 import re
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from multiprocessing.pool import ThreadPool
+from threading import Event, Thread
 from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
 from evalharness.backends import read_options
+from evalharness.backends.ollama_options import INT32_MAX, out_of_range
 from evalharness.backends.ollama_shown import blobs_of, canonical, messages_of, parameters_of, renderer_of
 from evalharness.backends.ollama_wire import (
     PromptTooLong,
@@ -21,7 +24,7 @@ from evalharness.backends.ollama_wire import (
     Transient,
     Unreachable,
 )
-from evalharness.errors import BackendError, UnknownModel
+from evalharness.errors import BackendError, ConfigError, UnknownModel
 from evalharness.prompting import plain_text
 from evalharness.records import (
     ChatPrompt,
@@ -40,12 +43,17 @@ from evalharness.records import (
     digest,
 )
 
+log = logging.getLogger(__name__)
 CONTEXT_STEP = 1024
 BYTES_PER_TOKEN = 2
 """Most prompts have more, so that the context is large enough; where one has not, it is refused with its counts."""
 LOAD_SECONDS = 1800.0
 """Many gigabytes may come from a slow disk."""
 UNLOAD_SECONDS = 10.0
+SILENT_SECONDS = 15.0
+"""After so many, and each time again, a line says that the server is still loading."""
+SHORTEST_SAID = 0.5
+"""Seconds; a shorter wait is over before it is read."""
 MOST_TIMEOUTS = 2
 """A silence that came twice comes again."""
 TURN_TOKENS = 32
@@ -59,6 +67,8 @@ class OllamaOptions(Record):
 
     host: str | None = None
     """The server's address; `OLLAMA_HOST`, then this machine."""
+    num_thread: int | None = Field(None, ge=1)
+    """Threads of the server; its own choice is slow where other programs use the processor."""
     think: bool | Literal["low", "medium", "high"] = False
     """Whether a thinking model may think; its thoughts are kept apart and never scored."""
     logprobs: int | None = Field(None, ge=0, le=20)
@@ -76,12 +86,19 @@ class OllamaOptions(Record):
 
     @field_validator("keep_alive")
     @classmethod
-    def _seconds_are_a_number(cls, value: int | str) -> int | str:
-        return int(value) if re.fullmatch(r"-?\d+", str(value)) else value
+    def _is_a_duration(cls, value: int | str) -> int | str:
+        if re.fullmatch(r"-?\d+", str(value)):
+            return int(value)
+        if not re.fullmatch(r"-?(\d+(\.\d+)?(ns|us|ms|s|m|h))+", str(value)):
+            raise ValueError(f"{value!r} is no duration such as 10m, nor a number of seconds")
+        return value
 
 
 class OllamaBackend:
     """One model of a server; loaded by the first `generate`, unloaded by `close`."""
+
+    asks_a_server = True
+    varied = ("concurrency", (4, 2))
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.checkpoint = checkpoint
@@ -108,7 +125,7 @@ class OllamaBackend:
             manifest_digest=f"sha256:{self._tag['digest']}",
             template_digest=digest(shown.get("template", "")),
             quantization=details.get("quantization_level"),
-            settings={"think": self.options.think},
+            settings={"think": self.options.think, **self._threads},
             versions={"ollama": str(self.server.ask("GET", "/api/version").get("version", "unknown"))},
         )
         return ResolvedCheckpoint(
@@ -146,12 +163,15 @@ class OllamaBackend:
         """Raw text is known; what a template makes of turns only the server knows. Nobody here has the tokenizer."""
         return [RenderedPrompt(text=one.text if isinstance(one, RawPrompt) else None) for one in prompts]
 
-    def settle(self, prompts: Sequence[RawPrompt | ChatPrompt], config: GenerationConfig) -> GenerationConfig:
+    def resolve_config(self, prompts: Sequence[RawPrompt | ChatPrompt], config: GenerationConfig) -> GenerationConfig:
         """One context for the whole run, large enough for the longest prompt: another would load the model anew."""
-        if config.context_length is not None:
-            return config
-        needed = max(self._tokens_at_most(prompt) for prompt in prompts) + config.max_tokens
-        return config.model_copy(update={"context_length": CONTEXT_STEP * math.ceil(needed / CONTEXT_STEP)})
+        if config.context_length is None:
+            needed = max(self._tokens_at_most(prompt) for prompt in prompts) + config.max_tokens
+            config = config.model_copy(update={"context_length": CONTEXT_STEP * math.ceil(needed / CONTEXT_STEP)})
+        sent = self._options(config, config.seed, list(config.stop))
+        if problem := out_of_range(sent):
+            raise ConfigError(f"checkpoint {self.checkpoint.name!r}: {problem}", fix="set another value")
+        return config
 
     def _tokens_at_most(self, prompt: RawPrompt | ChatPrompt) -> int:
         if isinstance(prompt, RawPrompt):
@@ -195,20 +215,38 @@ class OllamaBackend:
         """Load the model before anything is measured, and say under which conditions it answers."""
         self._unload = not self._running()
         # Whether a context may shift is a property of the loaded model, as its length is.
-        same = {"options": {"num_ctx": request.config.context_length}, "shift": False, "stream": False}
+        options = {"num_ctx": request.config.context_length, **self._threads}
+        same = {"options": options, "shift": False, "stream": False}
         fault: Exception = Transient("server", "never asked")
-        for _ in self._attempts():
+        for attempt in range(1, self.options.attempts + 1):
             try:
-                self.server.send("POST", "/api/generate", self._head() | same, timeout=LOAD_SECONDS)
+                with self._announced("loading"):
+                    self.server.send("POST", "/api/generate", self._head() | same, timeout=LOAD_SECONDS)
                 break
             except (Transient, Refused) as error:
                 fault = error
+                self._wait(attempt, error)
         else:
             raise self.server.failed(fault)
         self._loaded = True
         yield self._notice("batch", self._conditions(request.config))
         if rendered := self._rendered(request):
             yield self._notice("rendered", rendered)
+
+    @contextmanager
+    def _announced(self, what: str) -> Iterator[None]:
+        """Say now and then that the server is still busy."""
+        done, start = Event(), time.monotonic()
+
+        def say() -> None:
+            while not done.wait(SILENT_SECONDS):
+                log.info("%s: still %s after %.0f s", self.checkpoint.name, what, time.monotonic() - start)
+
+        Thread(target=say, daemon=True).start()
+        try:
+            yield
+        finally:
+            done.set()
 
     def _conditions(self, config: GenerationConfig) -> str:
         clients = "one client, in a fixed order"
@@ -225,11 +263,15 @@ class OllamaBackend:
                 return dict(one)
         return {}
 
-    def _attempts(self) -> Iterator[int]:
-        """Numbers from 1, with longer and longer waits between them."""
-        for attempt in range(1, self.options.attempts + 1):
-            time.sleep(self.options.backoff * 2 ** (attempt - 2) if attempt > 1 else 0)
-            yield attempt
+    def _wait(self, attempt: int, fault: Exception) -> None:
+        """Wait before the next attempt, twice as long each time, and say why."""
+        if attempt == self.options.attempts:
+            return
+        seconds = self.options.backoff * 2 ** (attempt - 1)
+        if seconds >= SHORTEST_SAID:
+            tries = f"attempt {attempt + 1} of {self.options.attempts} in {seconds:g} s"
+            log.warning("%s: %s; %s", self.checkpoint.name, fault, tries)
+        time.sleep(seconds)
 
     def _rendered(self, request: GenerationRequest) -> str | None:
         """What the template makes of one chat prompt, where the server can tell; else one token is generated."""
@@ -255,7 +297,7 @@ class OllamaBackend:
             BackendError: the server is gone, or does not have the model any more.
         """
         start, fault, timeouts = time.monotonic(), Transient("server", "never sent"), 0
-        for attempt in self._attempts():
+        for attempt in range(1, self.options.attempts + 1):
             try:
                 reply = self._answer(request)
             except PromptTooLong as error:
@@ -267,6 +309,7 @@ class OllamaBackend:
                 timeouts += error.kind == "timeout"
                 if timeouts == MOST_TIMEOUTS:
                     break
+                self._wait(attempt, error)
             else:
                 return _completion(request, reply, attempt, time.monotonic() - start)
         if isinstance(fault, Unreachable):
@@ -295,32 +338,49 @@ class OllamaBackend:
                 return body | {"messages": [one.model_dump() for one in messages]}
 
     def _all_options(self, request: GenerationRequest) -> dict[str, Any]:
-        """Every option, so that neither the server's defaults nor the Modelfile's parameters count, but for its stops:
-        an imported chat model may end its turns by them alone.
-        """
+        """The Modelfile's stops stay: an imported chat model may end its turns by them alone."""
         config, prompt = request.config, request.prompt
         stops = [*config.stop, *(prompt.stop if isinstance(prompt, RawPrompt) else ())]
         stops += [value for name, value in parameters_of(self._shown) if name == "stop"]
+        seed = (config.seed + request.replicate) % (INT32_MAX + 1)
+        return self._options(config, seed, list(dict.fromkeys(filter(None, stops))))
+
+    def _options(self, config: GenerationConfig, seed: int, stops: list[str]) -> dict[str, Any]:
+        """Every option that can change a completion, so that neither the server's defaults nor the Modelfile count."""
         return {
             "num_ctx": config.context_length,
+            **self._threads,
             "num_predict": config.max_tokens,
             "temperature": config.temperature,
             "top_k": config.top_k,
             "top_p": config.top_p,
             "min_p": 0.0,
             "typical_p": 1.0,
-            "repeat_last_n": -1,
+            **self._penalized(config),
             "repeat_penalty": config.repeat_penalty,
             "presence_penalty": 0.0,
             "frequency_penalty": 0.0,
-            "seed": config.seed + request.replicate,
-            "stop": list(dict.fromkeys(stops)),
+            "seed": seed,
+            "stop": stops,
         }
+
+    @property
+    def _threads(self) -> dict[str, int]:
+        return {} if self.options.num_thread is None else {"num_thread": self.options.num_thread}
+
+    def _penalized(self, config: GenerationConfig) -> dict[str, Any]:
+        """How far back the penalties look: all of the context, in the number that every server takes for it.
+
+        Old servers write it -1, which new ones refuse. Without penalties it has no effect and is sent only over a
+        Modelfile's own, which may be -1.
+        """
+        named = any(name == "repeat_last_n" for name, _ in parameters_of(self._shown))
+        return {"repeat_last_n": config.context_length} if named or config.repeat_penalty != 1 else {}
 
 
 def _place(running: dict[str, Any]) -> str:
     if not running.get("size"):
-        return "in a place that the server does not tell"
+        return "the server does not say where"
     share = running.get("size_vram", 0) / running["size"]
     return (
         "on the CPU" if share == 0 else "on the GPU" if share >= 1 else f"{share:.0%} on the GPU, the rest on the CPU"

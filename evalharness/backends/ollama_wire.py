@@ -3,30 +3,45 @@
 Written against recordings of Ollama 0.32; the API is described at https://docs.ollama.com/api.
 """
 
+import ipaddress
 import json
+import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
-import ollama
 
 from evalharness.errors import BackendError, UnknownModel
 from evalharness.records import TokenLogprob
 
 CONNECT_SECONDS = 5.0
+DEFAULT_PORT = 11434
 LOOPBACK = ("localhost", "127.0.0.1", "::1", "0.0.0.0")
-MENDS = {
+FIXES = {
     "no answer in time": "wait longer with -M timeout=SECONDS",
     "requires more system memory": "take a smaller quantization, or set a smaller context_length in [generation]",
     "does not support thinking": "leave out -M think",
+    "not as an Ollama server": "set OLLAMA_HOST to where Ollama runs",
 }
 """What the server says, and what to do."""
+NOT_OLLAMA = "something answers there, but not as an Ollama server does"
 REPEATED_TOKENS = 25
 """The server gives up after about thirty identical tokens in a row; a stream that ends so without its last object is
 that abort, any other is a broken one."""
+
+
+class ServerError(Exception):
+    """An error that the server reports; inside a stream it has no status of its own."""
+
+    def __init__(self, text: str, status: int = 200) -> None:
+        with suppress(json.JSONDecodeError, AttributeError):
+            text = json.loads(text).get("error", text)
+        super().__init__(text if isinstance(text, str) else json.dumps(text))
+        self.status = status
 
 
 class Transient(Exception):
@@ -96,7 +111,7 @@ class Reply:
 def _part(line: bytes) -> dict[str, Any]:
     part: dict[str, Any] = json.loads(line)
     if "error" in part:
-        raise ollama.ResponseError(part["error"])
+        raise ServerError(part["error"])
     return part
 
 
@@ -109,20 +124,22 @@ class Server:
     """One Ollama server, at `OLLAMA_HOST` unless another address is given."""
 
     def __init__(self, host: str | None, *, timeout: float) -> None:
-        settings: dict[str, Any] = {
-            "timeout": httpx.Timeout(timeout, connect=CONNECT_SECONDS),
-            "limits": httpx.Limits(max_connections=None, max_keepalive_connections=None),
-        }
-        self._client = ollama.Client(host, **settings)
-        self.url = str(self._client._client.base_url).rstrip("/")
-        self.is_local = self._client._client.base_url.host in LOOPBACK
-        if self.is_local:
-            # A proxy of the environment is for other machines.
-            self._client = ollama.Client(host, trust_env=False, **settings)
+        self.url = address(host)
+        self.is_local = (urlsplit(self.url).hostname or "") in LOOPBACK
+        # A proxy of the environment is for other machines.
+        key = os.environ.get("OLLAMA_API_KEY")
+        self._client = httpx.Client(
+            base_url=self.url,
+            timeout=httpx.Timeout(timeout, connect=CONNECT_SECONDS),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=None),
+            follow_redirects=True,
+            headers={"Authorization": f"Bearer {key}"} if key else {},
+            trust_env=not self.is_local,
+        )
 
     def close(self) -> None:
         """Close all connections, those in use too."""
-        self._client._client.close()
+        self._client.close()
 
     def ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         """One request with one answer.
@@ -142,19 +159,20 @@ class Server:
         """One request with one answer, for a caller who may try again; see `answer` for what is raised."""
         limit: dict[str, Any] = {} if timeout is None else {"timeout": timeout}
         with self._faults(body or {}):
-            return dict(self._client._request(dict, method, path, json=body, **limit))
+            answer = self._client.request(method, path, json=body, **limit)
+            if answer.is_error:
+                raise ServerError(answer.text, answer.status_code)
+            return _object(answer)
 
     def failed(self, error: Exception) -> BackendError:
-        """A fault that ends the run, with its mend."""
+        """A fault that ends the run, with its fix."""
         if isinstance(error, Unreachable):
             return self.gone(str(error))
-        mend = next((mend for said, mend in MENDS.items() if said in str(error)), "look at the server's log")
-        return BackendError(f"the Ollama server at {self.url}: {error}", fix=mend)
+        fix = next((fix for said, fix in FIXES.items() if said in str(error)), "look at the server's log")
+        return BackendError(f"the Ollama server at {self.url}: {error}", fix=fix)
 
     def answer(self, path: str, body: dict[str, Any]) -> Reply:
         """Stream an answer to its end.
-
-        The official client's own methods lack `truncate` and `shift`, and cut lines at characters that a text may hold.
 
         Raises:
             Transient, Refused: see there.
@@ -170,9 +188,9 @@ class Server:
         return reply.finished()
 
     def _stream(self, path: str, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        with self._client._client.stream("POST", path, json={**body, "stream": True}) as answer:
+        with self._client.stream("POST", path, json={**body, "stream": True}) as answer:
             if answer.is_error:
-                raise ollama.ResponseError(answer.read().decode(errors="replace"), answer.status_code)
+                raise ServerError(answer.read().decode(errors="replace"), answer.status_code)
             rest = b""
             for chunk in answer.iter_bytes():
                 *lines, rest = (rest + chunk).split(b"\n")
@@ -184,26 +202,27 @@ class Server:
         """The error of a server that does not answer."""
         return BackendError(
             f"no Ollama server answers at {self.url} ({message})",
-            fix="start it with `ollama serve`, or set OLLAMA_HOST to where it runs; a run goes on with --resume",
+            fix="write http:// in place of https://, or nothing before the host"
+            if "SSL" in message
+            else "start it with `ollama serve`, or set OLLAMA_HOST to where it runs; a run is resumed with --resume",
         )
 
     @contextmanager
     def _faults(self, body: dict[str, Any]) -> Iterator[None]:
         try:
             yield
-        except ollama.ResponseError as error:
+        except ServerError as error:
             raise self._meaning(error, body) from None
-        except (ConnectionError, httpx.ConnectError, httpx.ConnectTimeout) as error:
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise Unreachable("server", str(error).partition(".")[0]) from None
         except httpx.TimeoutException:
             raise Transient("timeout", "no answer in time") from None
         except (httpx.TransportError, json.JSONDecodeError) as error:
             raise Transient("server", f"the answer broke off: {error}"[:300]) from None
 
-    def _meaning(self, error: ollama.ResponseError, body: dict[str, Any]) -> Exception:
-        # The client decodes an error that is JSON inside JSON, as that of a prompt that does not fit.
-        message = error.error if isinstance(error.error, str) else json.dumps(error.error)
-        if error.status_code == 404 and body.get("model"):
+    def _meaning(self, error: ServerError, body: dict[str, Any]) -> Exception:
+        message = str(error)
+        if error.status == 404 and body.get("model") and "model" in message:
             return UnknownModel(
                 f"the Ollama server at {self.url} has no model {body['model']}", fix=f"ollama pull {body['model']}"
             )
@@ -211,7 +230,10 @@ class Server:
             return Looped(message)
         if too_long := _too_long(message):
             return too_long
-        if error.status_code == 400:
+        message = sentence(message)
+        if error.status in (404, 405):
+            return Refused(NOT_OLLAMA)
+        if error.status == 400:
             return Refused(message)
         if re.search(r"option \"\w+\" must be of type", message):
             return Refused(message)
@@ -224,3 +246,66 @@ def _too_long(message: str) -> PromptTooLong | None:
     if len(counts) == 2:
         return PromptTooLong(f"the prompt has {counts['n_prompt_tokens']} tokens, the context {counts['n_ctx']}")
     return PromptTooLong(message) if "longer than the context length" in message else None
+
+
+def sentence(message: str) -> str:
+    """What a server says, out of the JSON in which its runner wraps it.
+
+    >>> sentence('{"error":{"code":400,"message":"Field \'x\': too large","type":"invalid_request_error"}}')
+    "Field 'x': too large"
+    """
+    try:
+        inner = json.loads(message)
+    except json.JSONDecodeError:
+        return message
+    while isinstance(inner, dict) and ("error" in inner or "message" in inner):
+        inner = inner.get("error", inner.get("message"))
+    return inner if isinstance(inner, str) else message
+
+
+def _object(answer: httpx.Response) -> dict[str, Any]:
+    """A reply's JSON object.
+
+    Raises:
+        Refused: something else answers at the address.
+    """
+    try:
+        data = answer.json()
+    except json.JSONDecodeError:
+        data = None
+    if not isinstance(data, dict):
+        raise Refused(NOT_OLLAMA)
+    return data
+
+
+def address(host: str | None) -> str:
+    """A server's address from what a user wrote, in the forms that Ollama itself takes.
+
+    >>> address("127.0.0.1"), address(":8080"), address(" https://gpu.example/ollama/ ")
+    ('http://127.0.0.1:11434', 'http://127.0.0.1:8080', 'https://gpu.example:443/ollama')
+
+    Raises:
+        BackendError: it is no address.
+    """
+    given = (os.environ.get("OLLAMA_HOST", "") if host is None else host).strip().strip("\"'")
+    scheme, mark, rest = given.partition("://") if "://" in given else ("http", "", given)
+    try:
+        parts = urlsplit(f"//{rest}")
+        name, port = parts.hostname or "127.0.0.1", parts.port
+    except ValueError as error:
+        raise _no_address(given, str(error).replace("0-65535", "1-65535")) from None
+    if scheme.lower() not in ("http", "https"):
+        raise _no_address(given, f"{scheme} is not http or https")
+    if port == 0 or not re.fullmatch(r"[\w.:%-]+", name):
+        raise _no_address(given, f"{name!r} is no host" if port != 0 else "Port out of range 1-65535")
+    default = {"http": 80, "https": 443}[scheme.lower()] if mark else DEFAULT_PORT
+    with suppress(ValueError):
+        name = f"[{name}]" if ipaddress.ip_address(name).version == 6 else name
+    return f"{scheme.lower()}://{name}:{port or default}{parts.path.rstrip('/')}"
+
+
+def _no_address(given: str, why: str) -> BackendError:
+    return BackendError(
+        f"the Ollama server's address {given!r} cannot be used: {why}",
+        fix="set OLLAMA_HOST (or -M host=) to HOST:PORT, such as 127.0.0.1:11434",
+    )

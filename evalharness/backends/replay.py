@@ -85,7 +85,7 @@ class ReplayBackend:
         """Nothing is known of what the completions' maker saw."""
         return [RenderedPrompt() for _ in prompts]
 
-    def settle(self, prompts: Sequence[RawPrompt | ChatPrompt], config: GenerationConfig) -> GenerationConfig:
+    def resolve_config(self, prompts: Sequence[RawPrompt | ChatPrompt], config: GenerationConfig) -> GenerationConfig:
         """Nothing has to be fixed."""
         return config
 

@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import click
+
+from evalharness.errors import EvalHarnessError
 from evalharness.machine.inventory import find_runs, local_models
 from evalharness.scorers import SCORERS, metrics_of
 from evalharness.store import RunStore
@@ -22,7 +25,11 @@ def suites() -> Rows:
 
 def models() -> Rows:
     """Models on this machine, with the variant that their names suggest."""
-    return [model.model_dump() for model in local_models()]
+    return [model.model_dump() for model in local_models(_not_looked_at)]
+
+
+def _not_looked_at(error: EvalHarnessError) -> None:
+    click.echo(f"not listed: {error.problem}; {error.fix}", err=True)
 
 
 def scorers() -> Rows:

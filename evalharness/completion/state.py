@@ -2,6 +2,7 @@
 
 Exactly one state holds. Where several signs are there, the first of this order decides:
 
+0. `loop`: the server aborted the generation because it went in circles.
 1. `empty`: nothing but whitespace, signs or markup (or nothing but thinking, which the reader does not see). A sign
    that runs on and on is a loop.
 2. `echo`: the prompt again, once or twice, and next to nothing else.
@@ -50,6 +51,8 @@ class State:
 def state_of(sample: Sample, completion: Completion) -> State:
     """Read the state of `completion`, given what `sample` asks."""
     text = without_thoughts(fold(completion.text))
+    if completion.finish_reason == "loop_abort":
+        return _aborted(sample, completion, text)
     if not text.text.strip():
         thought = bool(fold(completion.text).text.strip())
         return State("empty", "nothing but thinking" if thought else "no text at all", (), text, 0)
@@ -67,6 +70,13 @@ def state_of(sample: Sample, completion: Completion) -> State:
         return State("cut", "the token limit ended it", (), text, answer_end)
     reason = "continues the text, as asked" if sample.kind == "continuation" else "answers"
     return State("answer", reason, (), text, answer_end)
+
+
+def _aborted(sample: Sample, completion: Completion, text: FoldedText) -> State:
+    """A generation that was aborted for going in circles is a loop, whatever else is seen in it."""
+    whole = Sign(0, len(text.text), "generation was aborted because it went in circles")
+    sign = _loop(completion, text, request_of(sample), 0) or whole
+    return _state("loop", sign, text, sign.start)
 
 
 def _has_words(text: str) -> bool:
@@ -109,8 +119,6 @@ def _loop(completion: Completion, text: FoldedText, request: Request, copies: in
         repetition_asked=request.asks_for_repetition,
     )
     loop = find_loop(text, ending, request.words)
-    if loop is None and completion.finish_reason == "loop_abort":
-        return Sign(0, len(text.text), "generation was aborted because it went in circles")
     return Sign(loop.start, loop.end, loop.reason) if loop else None
 
 

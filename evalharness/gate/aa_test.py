@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from evalharness.backends import backend_class
 from evalharness.compare.pairing import Side, pair_runs
 from evalharness.compare.values import Values, grouped, tabulate
 from evalharness.config import RunConfig
@@ -24,8 +25,6 @@ from evalharness.statistics import Z95, Floats
 from evalharness.store import Run
 
 AGAIN = "again"
-VARIED = {"hf": ("batch_size", (8, 16)), "demo": ("batch_size", (8, 16)), "ollama": ("concurrency", (4, 2))}
-"""What is changed for the second generation, and two values of which one is not the configured one."""
 Noise = dict[tuple[str, str | None], float]
 """By metric and category; None is all categories together."""
 
@@ -60,11 +59,6 @@ def measure(run: Run, config: RunConfig) -> AATest:
 def against_itself(config: RunConfig) -> RunConfig:
     """The baseline twice, the second time in other batches, with two replicates where it is drawn at random."""
     [baseline] = [one for one in config.checkpoints if one.name == config.baseline]
-    if baseline.backend not in VARIED:
-        raise ConfigError(
-            f"{baseline.model} is a replayed file: it repeats, whatever the model does",
-            fix="test the checkpoint that it was made with",
-        )
     return config.model_copy(
         update={
             "checkpoints": (baseline, _varied(baseline)),
@@ -77,7 +71,13 @@ def against_itself(config: RunConfig) -> RunConfig:
 
 
 def _varied(checkpoint: Checkpoint) -> Checkpoint:
-    option, values = VARIED[checkpoint.backend]
+    varied = getattr(backend_class(checkpoint), "varied", None)
+    if varied is None:
+        raise ConfigError(
+            f"{checkpoint.model} is a replayed file: it repeats, whatever the model does",
+            fix="test the checkpoint that it was made with",
+        )
+    option, values = varied
     other = next(value for value in values if value != checkpoint.options.get(option))
     return checkpoint.model_copy(update={"name": AGAIN, "options": {**checkpoint.options, option: other}})
 

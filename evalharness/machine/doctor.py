@@ -3,7 +3,7 @@
 import os
 import platform
 import shutil
-from contextlib import suppress
+from contextlib import closing, suppress
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -108,20 +108,18 @@ def _hub() -> Check:
 
 
 def _ollama() -> list[Check]:
-    """The client, the server, its models, and whether a loaded one lies beside the GPU."""
-    if find_spec("ollama") is None:
-        found = "the Python client is not installed"
+    """The client, the server, its models, and whether a loaded one is partly off the GPU."""
+    if find_spec("httpx") is None:
+        found = "httpx is not installed"
         return [Check(name="Ollama", status="note", found=found, fix="pip install 'evalharness[ollama]'")]
     from evalharness.backends.ollama_wire import Server
 
-    server = Server(None, timeout=5.0)
     try:
-        version = server.ask("GET", "/api/version")["version"]
-        tags, running = server.ask("GET", "/api/tags")["models"], server.ask("GET", "/api/ps")["models"]
+        with closing(Server(None, timeout=5.0)) as server:
+            version = server.ask("GET", "/api/version")["version"]
+            tags, running = server.ask("GET", "/api/tags")["models"], server.ask("GET", "/api/ps")["models"]
     except BackendError as error:
         return [Check(name="Ollama", status="note", found=error.problem, fix=error.fix)]
-    finally:
-        server.close()
     there = Check(name="Ollama", status="ok", found=f"{version} at {server.url}")
     memory = _free_memory() if server.is_local else None
     return [there, _pulled(tags, memory), *(_offload(one) for one in running)]
@@ -142,6 +140,6 @@ def _offload(running: dict[str, Any]) -> Check:
     share = running["size_vram"] / max(running["size"], 1)
     name, found = f"loaded {running['name']}", f"{share:.0%} on the GPU, context {running.get('context_length', '?')}"
     if 0 < share < 1:
-        fix = "a part lies beside the GPU and slows it down: close other programs, or take a smaller quantization"
+        fix = "a part runs on the CPU and slows it down: close other programs, or take a smaller quantization"
         return Check(name=name, status="note", found=found, fix=fix)
     return Check(name=name, status="ok", found=found)

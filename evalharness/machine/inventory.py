@@ -1,11 +1,13 @@
 """What is on this machine: bundled, cached and pulled models, likely base and instruct pairs, and runs."""
 
 import re
+from collections.abc import Callable
+from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evalharness.errors import BackendError
+from evalharness.errors import BackendError, EvalHarnessError
 from evalharness.prompting import BARE_TEMPLATE, BASE_NAME, INSTRUCT_NAME, guess_variant
 from evalharness.records import Record, Variant
 
@@ -25,13 +27,19 @@ class LocalModel(Record):
     context_length: int | None = None
     template: str | None = None
     """`own`, or `none`, where an Ollama server would use one of the server's; None where it was not looked at."""
+    system_prompt: bool | None = None
+    """Whether its Modelfile sets one; None where it was not looked at."""
     digest: str | None = None
     """The first 12 hex digits of an Ollama model's manifest, as `ollama list` shows them."""
 
 
-def local_models() -> list[LocalModel]:
-    """What an Ollama server has pulled, what the Hugging Face cache holds, and the bundled checkpoints."""
-    return [*_pulled(), *_cached(), *_bundled()]
+def local_models(report: Callable[[EvalHarnessError], None] = lambda _: None) -> list[LocalModel]:
+    """What an Ollama server has pulled, what the Hugging Face cache holds, and the bundled checkpoints.
+
+    Args:
+        report: gets the reason where a place cannot be looked at.
+    """
+    return [*_pulled(report), *_cached(), *_bundled()]
 
 
 def likely_pairs(models: list[LocalModel]) -> list[tuple[LocalModel, LocalModel]]:
@@ -70,19 +78,19 @@ def _cached() -> list[LocalModel]:
     ]
 
 
-def _pulled() -> list[LocalModel]:
-    if find_spec("ollama") is None:
+def _pulled(report: Callable[[EvalHarnessError], None]) -> list[LocalModel]:
+    if find_spec("httpx") is None:
         return []
     from evalharness.backends.ollama_wire import Server
 
-    server = Server(None, timeout=5.0)
     try:
-        tags = server.ask("GET", "/api/tags").get("models", [])
-        return [_from_server(tag, _show(server, tag["name"])) for tag in sorted(tags, key=lambda tag: str(tag["name"]))]
-    except BackendError:
+        with closing(Server(None, timeout=5.0)) as server:
+            tags = server.ask("GET", "/api/tags").get("models", [])
+            found = [_from_server(tag, _show(server, tag["name"])) for tag in tags]
+    except BackendError as error:
+        report(error)
         return []
-    finally:
-        server.close()
+    return sorted(found, key=lambda model: model.model)
 
 
 def _show(server: "Server", name: str) -> dict[str, Any]:
@@ -109,6 +117,7 @@ def _from_server(tag: dict[str, Any], shown: dict[str, Any]) -> LocalModel:
         quantization=tag["details"].get("quantization_level"),
         context_length=info.get(f"{info.get('general.architecture')}.context_length"),
         template="none" if bare else "own",
+        system_prompt=bool(shown.get("system")),
         digest=tag["digest"][:12],
     )
 
@@ -183,7 +192,9 @@ def config_text(path: Path) -> str:
 
 
 def _first_of_each(models: list[LocalModel]) -> tuple[LocalModel, LocalModel] | None:
-    found = [next((one for one in models if one.variant == variant), None) for variant in ("base", "instruct")]
+    """A model without a system prompt of its own goes first: the prompt would change one side alone."""
+    plain = sorted(models, key=lambda model: model.system_prompt is True)
+    found = [next((one for one in plain if one.variant == variant), None) for variant in ("base", "instruct")]
     return (found[0], found[1]) if found[0] and found[1] else None
 
 

@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import combinations
 
 from evalharness.prompting import TURN_ENDS, lacks_template
 from evalharness.records import (
     GenerationRequest,
     LintFinding,
+    Modelfile,
     RawPrompt,
     RenderedPrompt,
     ResolvedCheckpoint,
@@ -72,18 +74,34 @@ def lint_pair(resolved: Sequence[ResolvedCheckpoint]) -> list[LintFinding]:
                 fix="pull both with the same quantization: a part of the difference may be its loss, not the tuning",
             )
         )
-    digests = {one.identity.weights_digest for one in resolved}
-    if len(digests) < len(resolved):
-        found.append(
-            LintFinding(
-                code="same-weights",
-                level="note",
-                checkpoint=None,
-                message="two of the checkpoints are the same weights",
-                fix="nothing, where that is meant: the comparison then shows the prompt format alone",
-            )
-        )
+    for one, other in combinations(resolved, 2):
+        if one.identity.weights_digest == other.identity.weights_digest:
+            found.append(_same_weights(one, other))
     return found
+
+
+def _same_weights(one: ResolvedCheckpoint, other: ResolvedCheckpoint) -> LintFinding:
+    left, right = _beside_the_weights(one), _beside_the_weights(other)
+    differs = [name for name in left if left[name] != right[name]]
+    shown = f"what {' and '.join(differs)} change{'s' if len(differs) == 1 else ''}" if differs else "chance alone"
+    return LintFinding(
+        code="same-weights",
+        level="note",
+        checkpoint=None,
+        message=f"{one.name} and {other.name} are the same weights: their comparison shows {shown}",
+        fix="name another model if that is not what you want to compare",
+    )
+
+
+def _beside_the_weights(resolved: ResolvedCheckpoint) -> dict[str, object]:
+    modelfile = resolved.modelfile or Modelfile(template="")
+    return {
+        "the adapter": resolved.identity.adapter_digest,
+        "the prompt format": resolved.checkpoint.prompt_format,
+        "the Modelfile's system prompt": modelfile.system,
+        "the Modelfile's template": modelfile.template,
+        "the Modelfile's messages": modelfile.messages,
+    }
 
 
 def _lint_variant(resolved: ResolvedCheckpoint) -> Iterator[LintFinding]:

@@ -1,10 +1,11 @@
-"""A server process that behaves like the recorded Ollama 0.32.15, its faults included; `running_server` starts one.
+"""A server in a thread that answers as the recorded Ollama 0.32.15 does, with its faults.
 
-Different on purpose: what the real server ignores without a word is refused (`strict`), completions are words chosen by
-a hash of weights and prompt, and faults come when asked for. In a prompt, `[loop]` gives one token without end,
-`[empty]` nothing, `[words N]` N tokens and then the end.
+What it says of its models, and its errors, are the recordings' (`tests/ollama_recordings.jsonl`); its completions are
+words chosen by a hash of weights and prompt. In a prompt, `[loop]` gives one token without end, `[empty]` nothing and
+`[words N]` N tokens. What the real server ignores without a word is refused here (`strict`).
 """
 
-from ollama_server.running import running_server
+from ollama_server.models import RECORDINGS
+from ollama_server.running import RunningServer, running_server
 
-__all__ = ["running_server"]
+__all__ = ["RECORDINGS", "RunningServer", "running_server"]

@@ -110,7 +110,7 @@ class Judge:
         if not pairs:
             return []
         prompts = [[self._prompt(pair, order) for pair in pairs] for order in ORDERS]
-        config = self.backend.settle([one for order in prompts for one in order], self.generation)
+        config = self.backend.resolve_config([one for order in prompts for one in order], self.generation)
         first, second = (self._requests(pairs, order, config) for order in prompts)
         return list(zip(first, second, strict=True))
 
