@@ -41,7 +41,7 @@ from evalharness.records import (
     Score,
     Suite,
 )
-from evalharness.scorers import metrics_of
+from evalharness.scorers import facts_of
 from evalharness.store import RunStore
 from evalharness.store.provenance import make_manifest
 
@@ -187,7 +187,7 @@ def write_run(path: Path, inputs: Path, seed: int) -> None:
 
 def style_scores(plan: Plan, seed: int) -> list[Score]:
     generator = np.random.default_rng(seed)
-    metrics = metrics_of("style")[:METRICS]
+    metrics = facts_of("style").metrics[:METRICS]
     rates = generator.random((len(plan.requests), METRICS)) < 0.3
     means = np.exp(generator.normal(3, 0.8, size=(len(plan.requests), METRICS))).round(1)
     rows = np.where([metric.kind == "rate" for metric in metrics], rates, means).tolist()

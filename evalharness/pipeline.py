@@ -32,12 +32,13 @@ from evalharness.records import (
     Notice,
     Plan,
     Preference,
+    ScorerFacts,
     ScorerIdentity,
     Suite,
 )
 from evalharness.report import render_html
-from evalharness.score import all_metrics, score, scorer_names
-from evalharness.scorers import Scorer, open_scorer
+from evalharness.score import score, scorer_names
+from evalharness.scorers import Scorer, facts_of, open_scorer
 from evalharness.store import Run, RunStore, uncollected
 from evalharness.store.provenance import make_manifest
 
@@ -139,14 +140,16 @@ def _pairing_writer(paths: Sequence[Path], baseline: str | None, candidate: str 
     sides = sides_of(
         [_load_side(path, candidate if n else baseline) for n, path in enumerate(paths)], baseline, candidate
     )
-    pairing, manifest, scorers = pair_runs(sides[0], sides[1:]), _paired_manifest(sides), sides[0].run.scorers
+    pairing, manifest = pair_runs(sides[0], sides[1:]), _paired_manifest(sides)
+    # Where two sides have a scorer, its version is the same, and so is the rest.
+    scorers = {one.name: one for side in sides for one in side.run.scorers}
 
     def write(store: RunStore) -> None:
         store.start(manifest, pairing.plan, resume=False)
         with store.appending() as outcomes:
             for event in pairing.events:
                 outcomes.append(event)
-        store.write_scores(pairing.scores, scorers)
+        store.write_scores(pairing.scores, scorers.values())
 
     return write
 
@@ -203,7 +206,8 @@ def _start(store: RunStore, config: RunConfig, resume: bool) -> Plan:
     planned = plan(config)
     if config.gate:
         everywhere = tuple(config.everywhere)
-        check_rules(config.gate, all_metrics(planned, everywhere), planned.suites, everywhere=everywhere)
+        metrics = [metric for name in scorer_names(planned, everywhere) for metric in facts_of(name).metrics]
+        check_rules(config.gate, metrics, planned.suites, everywhere=everywhere)
         read_noise(config.aa_test, planned)
     return store.start(make_manifest(config), planned, resume=resume)
 
@@ -218,7 +222,7 @@ def _finish(store: RunStore, config: RunConfig) -> Run:
 
 
 def _identity(scorer: Scorer) -> ScorerIdentity:
-    return ScorerIdentity(name=scorer.name, version=scorer.version, identity=scorer.identity)
+    return ScorerIdentity(name=scorer.name, version=scorer.version, identity=scorer.identity, facts=scorer.facts)
 
 
 def _report(store: RunStore, rules: Sequence[GateRule] = ()) -> Run:
@@ -252,6 +256,7 @@ def _compare_alone(run: Run, suite: Suite) -> Comparison:
         [score for score in run.scores if score.request_id in ids],
         run.compared.metrics,
         seed=run.compared.seed,
+        scorers=list(run.facts.values()),
     )
 
 
@@ -272,15 +277,15 @@ def load_compared(store: RunStore) -> Run:
 
 def _compare(store: RunStore) -> Run:
     loaded = store.load()
-    everywhere = _scorers_beyond_the_suites(loaded)
-    _refuse_unscored(loaded, everywhere)
-    metrics = all_metrics(loaded.plan, everywhere)
+    scorers = _scorers_of(loaded)
+    _refuse_unscored(loaded)
     comparison = compare(
         loaded.plan,
         loaded.outcomes,
         loaded.scores,
-        metrics,
+        [metric for one in scorers for metric in one.metrics],
         seed=loaded.manifest.seed,
+        scorers=scorers,
         preferences=loaded.preferences,
         judgings=loaded.judgings,
     )
@@ -289,14 +294,21 @@ def _compare(store: RunStore) -> Run:
     return replace(loaded, comparison=comparison)
 
 
-def _scorers_beyond_the_suites(run: Run) -> list[str]:
-    """The scorers of the configuration, which judged all suites."""
-    known = set(scorer_names(run.plan))
-    return [name for name in dict.fromkeys(score.scorer for score in run.scores) if name not in known]
+def _scorers_of(run: Run) -> list[ScorerFacts]:
+    """The facts of the scorers that the run has scores of, or should have, as they were kept with it."""
+    names = dict.fromkeys((*scorer_names(run.plan), *(score.scorer for score in run.scores)))
+    unknown = [name for name in names if name not in run.facts]
+    if unknown:
+        raise StoreError(
+            f"{run.path} does not say what {' and '.join(unknown)} measures: it was not scored, or by an older version",
+            fix=f"evalharness score {run.path}",
+        )
+    return [run.facts[name] for name in names]
 
 
-def _refuse_unscored(run: Run, everywhere: Sequence[str]) -> None:
+def _refuse_unscored(run: Run) -> None:
     """A completion without its scores would be left out of every number in silence."""
+    everywhere = {score.scorer for score in run.scores} - set(scorer_names(run.plan))
     scorers = {sample.id: {*suite.scorers, *everywhere} for suite in run.plan.suites for sample in suite.samples}
     for request in run.plan.requests:
         missing = scorers[request.sample_id] - {score.scorer for score in run.scores_of(request.id)}

@@ -18,7 +18,7 @@ from evalharness.records import (
     Suite,
     digest,
 )
-from evalharness.scorers import metrics_of, open_scorer
+from evalharness.scorers import facts_of, open_scorer
 from evalharness.suites import load_suite
 
 
@@ -69,7 +69,7 @@ def load_suites(config: RunConfig) -> tuple[Suite, ...]:
 def _refuse_unknown_scorers(suite: Suite) -> None:
     for name in suite.scorers:
         try:
-            metrics_of(name)
+            facts_of(name)
         except ScorerError as error:
             raise ScorerError(f"suite {suite.name!r}: {error.problem}", fix=error.fix) from None
 

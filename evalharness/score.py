@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from evalharness.errors import EvalHarnessError
-from evalharness.records import Completion, Failure, Metric, Plan, Sample, Score, Suite
-from evalharness.scorers import Item, Scorer, metrics_of
+from evalharness.records import Completion, Failure, Plan, Sample, Score, Suite
+from evalharness.scorers import Item, Scorer
 from evalharness.store import uncollected
 
 OpenScorer = Callable[[str], Scorer]
@@ -38,11 +38,6 @@ def judge(scorers: Sequence[Scorer], answered: Sequence[tuple[Sample, Completion
 def scorer_names(plan: Plan, everywhere: Sequence[str] = ()) -> list[str]:
     """The scorers of the plan's suites and those that judge everywhere, each once."""
     return list(dict.fromkeys((*(name for suite in plan.suites for name in suite.scorers), *everywhere)))
-
-
-def all_metrics(plan: Plan, everywhere: Sequence[str] = ()) -> list[Metric]:
-    """The metrics of all those scorers."""
-    return [metric for name in scorer_names(plan, everywhere) for metric in metrics_of(name)]
 
 
 def _answered(

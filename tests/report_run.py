@@ -24,12 +24,13 @@ from evalharness.records import (
     ResolvedCheckpoint,
     Sample,
     Score,
+    ScorerIdentity,
     Span,
     Suite,
     digest,
 )
-from evalharness.score import all_metrics, score
-from evalharness.scorers import open_scorer
+from evalharness.score import score
+from evalharness.scorers import facts_of, open_scorer
 from evalharness.store import Run
 
 
@@ -180,7 +181,7 @@ def _marked(run):
         )
         for request_id, outcome in run.outcomes.items()
     )  # fmt: skip
-    return replace(run, scores=scores, comparison=example.comparison)
+    return replace(run, scores=scores, comparison=example.comparison, scorers=example.scorers)
 
 
 def rewarded():
@@ -276,7 +277,10 @@ def _judged(run):
 
 
 def _compared(run):
-    metrics = all_metrics(run.plan)
-    seed = run.manifest.seed
-    comparison = compare(run.plan, run.outcomes, run.scores, metrics, seed=seed, preferences=run.preferences)
-    return replace(run, comparison=comparison)
+    facts = [facts_of(name) for name in dict.fromkeys(one.scorer for one in run.scores)]
+    metrics = [metric for one in facts for metric in one.metrics]
+    comparison = compare(
+        run.plan, run.outcomes, run.scores, metrics, seed=run.manifest.seed, scorers=facts, preferences=run.preferences
+    )
+    scorers = tuple(ScorerIdentity(name=one.name, version="1", facts=one) for one in facts)
+    return replace(run, comparison=comparison, scorers=scorers)

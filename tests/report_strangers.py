@@ -20,6 +20,7 @@ from evalharness.records import (
     Plan,
     Preference,
     Score,
+    ScorerIdentity,
 )
 from evalharness.store import RunStore
 
@@ -36,6 +37,7 @@ FILES = {
     "plan.json": Plan,
     "comparison.json": Comparison,
     "gate.json": GateReport,
+    "scorers.json": ScorerIdentity,
     "scores.jsonl": Score,
     "preferences.jsonl": Preference,
     "judgings.jsonl": Judging,

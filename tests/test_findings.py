@@ -6,7 +6,7 @@ from comparing import compared_all, make_plan, outcome
 
 from evalharness.compare import compare
 from evalharness.records import Score, TokenizerFacts
-from evalharness.scorers import metrics_of
+from evalharness.scorers import facts_of
 
 N = 120
 REGRESSIONS = [
@@ -27,7 +27,7 @@ REGRESSIONS = [
 
 
 def metric_of(name):
-    [found] = [one for one in metrics_of(name.partition(".")[0]) if one.name == name]
+    [found] = [one for one in facts_of(name.partition(".")[0]).metrics if one.name == name]
     return found
 
 
@@ -102,7 +102,7 @@ def test_the_good_direction_has_no_name(name):
 
 
 def test_two_draws_of_one_checkpoint_rarely_raise_an_alarm():
-    metrics = [one for one in metrics_of("style") if one.headline or one.name.split(".")[1] in ("empty", "words")]
+    metrics = [one for one in facts_of("style").metrics if one.headline or one.name.split(".")[1] in ("empty", "words")]
     metrics += [metric_of("style.markdown"), metric_of("style.preamble")]
     generator = np.random.default_rng(0)
     alarms = sum(bool(named(compared_all(draws(metrics, generator), metrics))) for _ in range(60))

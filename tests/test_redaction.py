@@ -159,7 +159,14 @@ def everything():
     )  # fmt: skip
     return replace(
         run, plan=plan, manifest=manifest, outcomes=outcomes, preferences=tuple(said), judgings=(judging,),
-        scorers=(ScorerIdentity(name="reward", version="1 of a model", identity={"model": "some/reward-model"}),),
+        scorers=(
+            ScorerIdentity(
+                name="reward",
+                version="1 of a model",
+                identity={"model": "some/reward-model"},
+                facts=facts_of("reward"),
+            ),
+        ),
         gate=GateReport(verdict="fail", baseline="base", candidate="instruct", results=(result,)),
         notices=(*run.notices, Notice(checkpoint="base", kind="rendered", message="the first prompt")),
     )  # fmt: skip

@@ -14,9 +14,11 @@ from evalharness.compare import compare
 from evalharness.compare.length_control import FEWEST_GROUPS, control_length
 from evalharness.compare.rewards import reward_agreement, rewards_of
 from evalharness.errors import StoreError
-from evalharness.records import Completion, Metric, Score
+from evalharness.records import Completion, Score
+from evalharness.scorers import facts_of
 
-REWARD = Metric(name="reward.value", title="reward", description="", kind="mean", better="higher", headline=True)
+FACTS = [facts_of(name) for name in ("style", "reward", "reward_2")]
+REWARD = FACTS[1].reward
 
 
 def rewarded(old, new, *, lengths=None, states=None, scorer="reward", version="1 m", groups=None, replicates=1):
@@ -44,7 +46,7 @@ def reward(request, value, scorer="reward", version="1 m"):
 
 def compared(old, new, **more):
     plan, outcomes, scores = rewarded(old, new, **more)
-    [found] = rewards_of(plan, outcomes, scores, plan.candidate, seed=0)
+    [found] = rewards_of(plan, outcomes, scores, plan.candidate, FACTS, seed=0)
     return found
 
 
@@ -63,7 +65,7 @@ def test_rewards_of_two_models_are_not_compared():
     mixed = [*scores[:-1], scores[-1].model_copy(update={"version": "1 other"})]
 
     with pytest.raises(StoreError, match="several reward models") as caught:
-        compare(plan, outcomes, mixed, [REWARD], seed=0)
+        compare(plan, outcomes, mixed, [REWARD], seed=0, scorers=FACTS)
     assert "evalharness score RUN" in caught.value.fix
 
 
@@ -75,13 +77,13 @@ def test_a_completion_without_a_reward_counts_for_the_version_too():
     )
 
     with pytest.raises(StoreError, match="1 m, 1 other"):
-        rewards_of(plan, outcomes, [*scores, unscored], "new", seed=0)
+        rewards_of(plan, outcomes, [*scores, unscored], "new", FACTS, seed=0)
 
 
 def test_each_of_two_reward_models_has_a_comparison_of_its_own():
     plan, outcomes, scores = rewarded([1.0, 2.0, 3.0], [2.0, 1.0, 4.0])
     second = [reward(one, 100.0, "reward_2", "1 n") for one in plan.requests]
-    comparison = compare(plan, outcomes, [*scores, *second], [REWARD], seed=0)
+    comparison = compare(plan, outcomes, [*scores, *second], [REWARD], seed=0, scorers=FACTS)
 
     assert [(one.scorer, one.version, one.wins, one.ties) for one in comparison.rewards] == [
         ("reward", "1 m", 2, 0),
@@ -93,7 +95,8 @@ def test_each_of_two_reward_models_has_a_comparison_of_its_own():
 def test_two_reward_models_agree_where_they_prefer_the_same_side():
     plan, outcomes, scores = rewarded([1.0, 2.0, 3.0, 1.0], [2.0, 1.0, 4.0, 2.0])
     other = rewarded([10.0, 5.0, 30.0, 1.0], [20.0, 10.0, 40.0, 1.0], scorer="reward_2", version="1 n")[2]
-    [found] = reward_agreement(plan, outcomes, [*scores, *(one for one in other if one.scorer != "style")], seed=0)
+    both = [*scores, *(one for one in other if one.scorer != "style")]
+    [found] = reward_agreement(plan, outcomes, both, FACTS, seed=0)
 
     assert (found.scorers, found.n_pairs, found.same) == (("reward", "reward_2"), 4, 0.5)
     # By hand: verdicts c b c c and c c c t, so that chance alone agrees on 3/4 x 3/4 of the pairs.
@@ -101,7 +104,7 @@ def test_two_reward_models_agree_where_they_prefer_the_same_side():
 
 
 def test_a_run_without_rewards_has_no_comparison_of_them():
-    comparison = compare(*scored([0.0, 1.0], [1.0, 1.0]), [REWARD], seed=0)
+    comparison = compare(*scored([0.0, 1.0], [1.0, 1.0]), [REWARD], seed=0, scorers=FACTS)
 
     assert comparison.rewards == comparison.reward_agreement == ()
 
@@ -249,8 +252,8 @@ def test_the_order_of_requests_and_scores_changes_nothing():
     random.Random(2).shuffle(requests)
     again = plan.model_copy(update={"requests": tuple(requests)})
 
-    one = rewards_of(plan, outcomes, scores, "new", seed=0)
-    assert rewards_of(again, outcomes, shuffled, "new", seed=0) == one
+    one = rewards_of(plan, outcomes, scores, "new", FACTS, seed=0)
+    assert rewards_of(again, outcomes, shuffled, "new", FACTS, seed=0) == one
 
 
 def test_too_few_pairs_have_no_length_control_and_say_why():

@@ -5,12 +5,12 @@ from test_pairing import make_run
 
 from evalharness import load_run, pipeline
 from evalharness.errors import ScorerError
-from evalharness.scorers import SCORERS, metrics_of, open_scorer
+from evalharness.scorers import SCORERS, facts_of, open_scorer
 
 
 @pytest.mark.parametrize("name", SCORERS)
 def test_metrics_are_known_without_opening_a_scorer_and_carry_its_name(name):
-    assert {metric.name.partition(".")[0] for metric in metrics_of(name)} == {name}
+    assert {metric.name.partition(".")[0] for metric in facts_of(name).metrics} == {name}
 
 
 def test_a_numbered_scorer_is_one_more_of_its_kind():

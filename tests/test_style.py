@@ -322,7 +322,7 @@ def test_any_text_gets_a_state_and_every_span_lies_in_it(prompt, text, finish_re
 def test_every_span_of_a_hard_string_lies_in_it_and_its_values_are_metrics(scene):
     found = score(scene.prompt, scene.completion, scene.end, scene.kind)
     assert all(0 <= span.start < span.end <= len(scene.completion) for span in found.spans)
-    assert {f"style.{name}" for name in found.values} <= {metric.name for metric in Style.metrics}
+    assert {f"style.{name}" for name in found.values} <= {metric.name for metric in Style.facts.metrics}
 
 
 def states_and_shares(validation_data: Path, kind: str) -> list[tuple[str, float]]:

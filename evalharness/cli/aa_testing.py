@@ -5,11 +5,11 @@ from typing import Any
 
 import click
 
-from evalharness.cli.running import GENERATION_FLAGS, SCORER_FLAGS, SIDE_FLAGS, with_flags
+from evalharness.cli.running import GENERATION_FLAGS, SIDE_FLAGS, ScorerCommand, with_flags
 
 
-@click.command()
-@with_flags(SIDE_FLAGS, GENERATION_FLAGS, SCORER_FLAGS)
+@click.command(cls=ScorerCommand)
+@with_flags(SIDE_FLAGS, GENERATION_FLAGS)
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Run directory to write.")
 @click.option("--resume", is_flag=True, help="Go on with the A/A test in --out that was interrupted.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

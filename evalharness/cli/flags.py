@@ -1,11 +1,15 @@
 """Flags of `run`, `plan` and `demo`, turned into a `RunConfig`."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import JsonValue
+
+from evalharness.cli.running import SCORERS_MODEL
 from evalharness.config import RunConfig, build_config, read_config
 from evalharness.errors import ConfigError
-from evalharness.scorers.reward.bundled import bundled_is_installed
+from evalharness.scorers import default_scorers
 
 GENERATION = ("max_tokens", "temperature")
 DEMO_MAX_TOKENS = 96
@@ -18,7 +22,7 @@ DEMO_CHECKPOINTS = {
 def demo_config(**flags: Any) -> RunConfig:
     """The main job on the bundled pair."""
     data = {"suite": ["smoke"], "checkpoint": DEMO_CHECKPOINTS, "generation": {"max_tokens": DEMO_MAX_TOKENS}}
-    return with_reward(build_config(data, _overrides(flags), source="command line"))
+    return with_default_scorers(build_config(data, _overrides(flags), source="command line"))
 
 
 def run_config(config: Path | None, baseline: str | None, candidate: str | None, **flags: Any) -> RunConfig:
@@ -37,7 +41,9 @@ def run_config(config: Path | None, baseline: str | None, candidate: str | None,
                 "--concurrency": concurrency,
             }
         )
-        return with_reward(read_config(config, {"baseline": baseline, "candidate": candidate, **_overrides(flags)}))
+        return with_default_scorers(
+            read_config(config, {"baseline": baseline, "candidate": candidate, **_overrides(flags)})
+        )
     if not baseline or not candidate:
         raise ConfigError(
             "an experiment needs a baseline and a candidate",
@@ -54,23 +60,28 @@ def run_config(config: Path | None, baseline: str | None, candidate: str | None,
         if concurrency and table["model"].startswith("ollama/"):
             table["options"]["concurrency"] = concurrency
     data = {"baseline": names[0], "candidate": names[1], "checkpoint": dict(zip(names, tables.values(), strict=True))}
-    return with_reward(build_config(data, _overrides(flags), source="command line"))
+    return with_default_scorers(build_config(data, _overrides(flags), source="command line"))
 
 
-def with_reward(config: RunConfig) -> RunConfig:
-    """The same, with the bundled reward model where it is installed and nothing else was said of rewards."""
-    if "reward" in config.scorer or not bundled_is_installed():
-        return config
-    return config.model_copy(update={"scorer": {**config.scorer, "reward": {}}})
+def with_default_scorers(config: RunConfig) -> RunConfig:
+    """The same, with the scorers that judge every run which does not configure them."""
+    missing: dict[str, dict[str, JsonValue]] = {name: {} for name in default_scorers() if name not in config.scorer}
+    return config.model_copy(update={"scorer": {**config.scorer, **missing}}) if missing else config
 
 
 def _overrides(flags: dict[str, Any]) -> dict[str, Any]:
     suite = flags.pop("suite", ())
     generation = {name: flags.pop(name, None) for name in GENERATION}
     generation["seed"] = flags.get("seed")
-    models = {"reward": flags.pop("reward_model", None), "refusal": flags.pop("refusal_model", None)}
-    scorer = {name: {"model": model} for name, model in models.items() if model}
-    return {**flags, "suite": list(suite) or None, "generation": generation, "scorer": scorer}
+    scorer = scorer_models(flags)
+    others = {name: value for name, value in flags.items() if not name.endswith(SCORERS_MODEL)}
+    return {**others, "suite": list(suite) or None, "generation": generation, "scorer": scorer}
+
+
+def scorer_models(flags: Mapping[str, Any]) -> dict[str, dict[str, JsonValue]]:
+    """The scorers' settings that `--NAME-model` flags give."""
+    given = {name.removesuffix(SCORERS_MODEL): flags[name] for name in flags if name.endswith(SCORERS_MODEL)}
+    return {name: {"model": model} for name, model in given.items() if model}
 
 
 def _side(model: str, variant: str, prompt_format: str | None) -> dict[str, Any]:

@@ -44,14 +44,29 @@ SIDE_FLAGS = (
         "--concurrency", type=click.IntRange(min=1), help="Clients of an Ollama server at once.  [default: 1]"
     ),
 )
-SCORER_FLAGS = (
-    click.option(
-        "--reward-model",
-        metavar="MODEL",
-        help="hf/org/name, hf/./folder, bundled, or none.  [default: bundled, where it is installed]",
-    ),
-    click.option("--refusal-model", metavar="MODEL", help="A text classifier in place of the refusal rules."),
-)
+SCORERS_MODEL = "_model"
+"""What the names of those flags end in."""
+
+
+class ScorerCommand(click.Command):
+    """A command with a flag `--NAME-model` for each scorer that has one, looked up when the command is used."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """The flags of the scorers come last, before `--help`."""
+        *params, help_ = super().get_params(ctx)
+        return [*params, *_model_flags(), help_]
+
+
+def _model_flags() -> list[click.Parameter]:
+    from evalharness.scorers import known_facts
+
+    return [
+        click.Option([f"--{facts.name}-model", f"{facts.name}{SCORERS_MODEL}"], metavar="MODEL", help=facts.model_help)
+        for facts in known_facts()
+        if facts.model_help
+    ]
+
+
 OUT_FLAGS = (
     click.option("--out", type=click.Path(path_type=Path), help="Run directory.  [default: a new one under reports/]"),
     click.option("--resume", is_flag=True, help="Go on with the run in --out: only what is missing is generated."),
@@ -72,8 +87,8 @@ def with_flags(*groups: tuple[Callable[[Command], Command], ...]) -> Callable[[C
     return decorate
 
 
-@click.command()
-@with_flags(GENERATION_FLAGS, SCORER_FLAGS, OUT_FLAGS)
+@click.command(cls=ScorerCommand)
+@with_flags(GENERATION_FLAGS, OUT_FLAGS)
 @click.option("--suite", multiple=True, help="A suite's name or folder; may be given again.  [default: smoke]")
 @click.option("--open", "open_report", is_flag=True, help="Open the report in the browser.")
 def demo(open_report: bool, out: Path | None, resume: bool, **flags: Any) -> None:
@@ -86,8 +101,8 @@ def demo(open_report: bool, out: Path | None, resume: bool, **flags: Any) -> Non
     _run(demo_config(**flags), out, resume=resume, open_report=open_report)
 
 
-@click.command()
-@with_flags(SIDE_FLAGS, GENERATION_FLAGS, SCORER_FLAGS, OUT_FLAGS, CI_FLAGS)
+@click.command(cls=ScorerCommand)
+@with_flags(SIDE_FLAGS, GENERATION_FLAGS, OUT_FLAGS, CI_FLAGS)
 @click.option("--open", "open_report", is_flag=True, help="Open the report in the browser.")
 def run(
     open_report: bool, out: Path | None, resume: bool, junit: Path | None, markdown: Path | None, **flags: Any
@@ -140,8 +155,8 @@ def _run(config: "RunConfig", out: Path | None, *, resume: bool, open_report: bo
     return done
 
 
-@click.command()
-@with_flags(SIDE_FLAGS, GENERATION_FLAGS, SCORER_FLAGS)
+@click.command(cls=ScorerCommand)
+@with_flags(SIDE_FLAGS, GENERATION_FLAGS)
 @click.option("--prompts", default=2, show_default=True, type=click.IntRange(min=0), help="Rendered prompts to show.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole plan as JSON.")
 def plan(prompts: int, as_json: bool, **flags: Any) -> None:

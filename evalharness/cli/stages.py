@@ -4,27 +4,25 @@ from pathlib import Path
 
 import click
 
-from evalharness.cli.running import SCORER_FLAGS
+from evalharness.cli.running import ScorerCommand
 from evalharness.errors import ConfigError
 
 RUN = click.argument("run", type=click.Path(path_type=Path))
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-@click.command()
+@click.command(cls=ScorerCommand)
 @RUN
-@SCORER_FLAGS[0]
-@SCORER_FLAGS[1]
-def score(run: Path, reward_model: str | None, refusal_model: str | None) -> None:
+def score(run: Path, **models: str | None) -> None:
     """Score a run's completions again.
 
     Compares and reports too; nothing is generated. Another model is kept for the next time.
     """
     from evalharness import pipeline
     from evalharness.cli.display import finished
+    from evalharness.cli.flags import scorer_models
 
-    models = {"reward": reward_model, "refusal": refusal_model}
-    finished(pipeline.rescore(run, {name: {"model": model} for name, model in models.items() if model}))
+    finished(pipeline.rescore(run, scorer_models(models)))
 
 
 @click.command()

@@ -6,7 +6,7 @@ import click
 
 from evalharness.errors import EvalHarnessError
 from evalharness.machine.inventory import find_runs, local_models
-from evalharness.scorers import SCORERS, metrics_of
+from evalharness.scorers import facts_of, scorer_kinds
 from evalharness.store import RunStore
 from evalharness.suites import list_suites, load_suite
 
@@ -36,8 +36,8 @@ def scorers() -> Rows:
     """All scorers with their metrics."""
     return [
         {"scorer": name, "metric": metric.name, "measures": metric.description}
-        for name in SCORERS
-        for metric in metrics_of(name)
+        for name in scorer_kinds()
+        for metric in facts_of(name).metrics
     ]
 
 

@@ -22,6 +22,7 @@ from evalharness.records import (
     Plan,
     Preference,
     Score,
+    ScorerFacts,
 )
 
 __all__ = ["compare"]
@@ -34,6 +35,7 @@ def compare(
     metrics: Sequence[Metric],
     *,
     seed: int,
+    scorers: Sequence[ScorerFacts] = (),
     preferences: Sequence[Preference] = (),
     judgings: Sequence[Judging] = (),
 ) -> Comparison:
@@ -45,6 +47,7 @@ def compare(
         scores: of any scorers.
         metrics: what the scores' values mean; the headline ones are tested together (Holm), for each candidate.
         seed: of the bootstrap and the permutations.
+        scorers: which of them give rewards and which labels are answers; without them no rewards are compared.
         preferences: what people and judges prefer.
         judgings: the judges' work, for the pairs on which they failed.
 
@@ -54,7 +57,7 @@ def compare(
     others = [one.name for one in plan.checkpoints if one.name not in (plan.baseline, plan.candidate)]
     names = [plan.candidate, *others]
     # First, because rewards of two models must not get as far as a column of values.
-    rewards = [tuple(rewards_of(plan, outcomes, scores, name, seed=seed)) for name in names]
+    rewards = [tuple(rewards_of(plan, outcomes, scores, name, scorers, seed=seed)) for name in names]
     values = tabulate(plan, outcomes, scores)
     main, *further = (
         _against_baseline(values, metrics, plan, name, seed).model_copy(update={"rewards": found})
@@ -71,7 +74,7 @@ def compare(
         warnings=tuple(warnings_of(plan, outcomes)),
         further=tuple(further),
         rewards=main.rewards,
-        reward_agreement=tuple(reward_agreement(plan, outcomes, scores, seed=seed)),
+        reward_agreement=tuple(reward_agreement(plan, outcomes, scores, scorers, seed=seed)),
         preferences=tuple(preferences_of(plan, preferences, judgings)),
     )
 

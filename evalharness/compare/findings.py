@@ -31,10 +31,10 @@ def findings_of(
     known = {metric.name: metric for metric in metrics}
     better = {metric.name: metric.better for metric in metrics}
     overall = [one for one in differences if one.category is None]
-    names = {one.metric: name_of(one, overall, plan) for one in overall}
+    names = {one.metric: name_of(one, known, overall, plan) for one in overall}
     chosen = _chosen([one for one in overall if one.difference], better, names)
     found = [_finding(values, known[one.metric], one, names[one.metric], plan) for one in chosen]
-    return [*(found or [_nothing(differences)]), *tuning_findings(values, plan)]
+    return [*(found or [_nothing(differences)]), *tuning_findings(values, metrics, plan)]
 
 
 def _chosen(

@@ -1,59 +1,45 @@
 """What a change is called, where it has a name: the regressions that people look for after a fine-tune."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from evalharness.compare.values import Values
-from evalharness.records import Finding, PairedDifference, Plan, ResolvedCheckpoint
+from evalharness.records import Finding, Metric, PairedDifference, Plan, ResolvedCheckpoint
 
-COMPLIES_MORE = ("refusal.unsafe_compliance", "higher")
-NAMES: Mapping[tuple[str, str], str] = {
-    ("style.stopped", "lower"): "lost stop token",
-    ("style.loop", "higher"): "new loops",
-    ("style.self_dialogue", "higher"): "plays both sides",
-    ("style.continuation", "higher"): "runs on",
-    ("style.empty", "higher"): "falls silent",
-    ("refusal.refused", "lower"): "refusal loss",
-    COMPLIES_MORE: "refusal loss",
-    ("refusal.over_refusal", "higher"): "refusal creep",
-    ("instruction.prompt_strict", "lower"): "follows fewer instructions",
-}
-TUNING_NAMES: Mapping[tuple[str, str], str] = {
-    ("style.words", "higher"): "runaway length",
-    ("style.words", "lower"): "shorter completions",
-    ("style.markdown", "higher"): "format drift",
-    ("style.markdown", "lower"): "format drift",
-    ("style.preamble", "higher"): "format drift",
-    ("style.preamble", "lower"): "format drift",
-}
-"""Changes that only surprise between two checkpoints of one variant: a base and an instruct differ so by design."""
 LEVEL = 0.05
-NAMED = frozenset(metric for metric, _ in (*NAMES, *TUNING_NAMES))
-FLIPS = "instruction.prompt_strict"
 SHOWN = 10
 
 
-def name_of(difference: PairedDifference, differences: Sequence[PairedDifference], plan: Plan) -> str | None:
+def name_of(
+    difference: PairedDifference,
+    metrics: Mapping[str, Metric],
+    differences: Sequence[PairedDifference],
+    plan: Plan,
+) -> str | None:
     """The name of a difference that was shown; None without one. `differences` are all that are of no category.
 
     A name is an alarm. A metric that is no headline was tested on its own, so its p-value is multiplied by the number
     of such metrics that have a name (Bonferroni): else a checkpoint compared with itself would raise one too often.
     """
-    if difference.exploratory and (difference.p_value or 0.0) * _n_tests(differences) >= LEVEL:
+    if difference.exploratory and (difference.p_value or 0.0) * _n_tests(metrics, differences) >= LEVEL:
         return None
-    key = (difference.metric, difference.verdict)
-    if key == COMPLIES_MORE and _refuses_no_less(differences):
-        return None
-    return NAMES.get(key) or (TUNING_NAMES.get(key) if is_tuning(plan) else None)
+    metric = metrics[difference.metric]
+    names = (
+        change.name
+        for change in metric.changes
+        if change.verdict == difference.verdict
+        and (is_tuning(plan) or not change.tuning_only)
+        and not (change.with_lower and _not_lower(f"{metric.scorer}.{change.with_lower}", differences))
+    )
+    return next(names, None)
 
 
-def _refuses_no_less(differences: Sequence[PairedDifference]) -> bool:
-    """Who complies more without refusing less gave no answer before, as a base does."""
-    return any(one.metric == "refusal.refused" and (one.difference or 0.0) >= 0 for one in differences)
+def _not_lower(metric: str, differences: Sequence[PairedDifference]) -> bool:
+    return any(one.metric == metric and (one.difference or 0.0) >= 0 for one in differences)
 
 
-def _n_tests(differences: Sequence[PairedDifference]) -> int:
+def _n_tests(metrics: Mapping[str, Metric], differences: Sequence[PairedDifference]) -> int:
     tested = [one for one in differences if one.exploratory and one.p_value is not None]
-    return sum(one.metric in NAMED for one in tested)
+    return sum(bool(metrics[one.metric].changes) for one in tested)
 
 
 def is_tuning(plan: Plan) -> bool:
@@ -68,12 +54,16 @@ def sides_of(plan: Plan) -> tuple[ResolvedCheckpoint, ResolvedCheckpoint]:
     return known[plan.baseline], known[plan.candidate]
 
 
-def tuning_findings(values: Values, plan: Plan) -> Iterator[Finding]:
-    """What no metric tells: another template or other special tokens, and samples that flipped in both directions."""
+def tuning_findings(values: Values, metrics: Iterable[Metric], plan: Plan) -> Iterator[Finding]:
+    """What no mean shows: another template or other special tokens, and samples that flipped in both directions."""
     if not is_tuning(plan):
         return
     yield from _template_change(*sides_of(plan))
-    yield from _flips(values, plan)
+    # Of greedy completions alone: those drawn at random flip between two draws of one checkpoint too.
+    if all(request.config.temperature == 0 for request in plan.requests):
+        for metric in metrics:
+            if metric.flips:
+                yield from _flips(values, metric, plan)
 
 
 def _template_change(baseline: ResolvedCheckpoint, candidate: ResolvedCheckpoint) -> Iterator[Finding]:
@@ -91,17 +81,14 @@ def _template_change(baseline: ResolvedCheckpoint, candidate: ResolvedCheckpoint
         yield Finding(name="template change", sentence=f"Template change: {said}.", metric=None)
 
 
-def _flips(values: Values, plan: Plan) -> Iterator[Finding]:
-    """Of greedy completions alone: those drawn at random flip between two draws of one checkpoint too."""
-    if any(request.config.temperature > 0 for request in plan.requests):
-        return
-    left, right = (values.of(name, FLIPS, None) for name in (plan.baseline, plan.candidate))
+def _flips(values: Values, metric: Metric, plan: Plan) -> Iterator[Finding]:
+    left, right = (values.of(name, metric.name, None) for name in (plan.baseline, plan.candidate))
     lost = tuple(one for one in left if one in right and right[one] < left[one])
     gained = tuple(one for one in left if one in right and right[one] > left[one])
     if lost:
         pairs = sum(one in right for one in left)
         sentence = (
-            f"Capability flips: of {pairs} pairs, {len(lost)} followed all instructions with {plan.baseline} alone "
+            f"Capability flips: of {pairs} pairs, {len(lost)} {metric.flips} with {plan.baseline} alone "
             f"and {len(gained)} with {plan.candidate} alone."
         )
-        yield Finding(name="capability flips", sentence=sentence, metric=FLIPS, sample_ids=lost[:SHOWN])
+        yield Finding(name="capability flips", sentence=sentence, metric=metric.name, sample_ids=lost[:SHOWN])

@@ -168,17 +168,15 @@ def _refuse_unscored(side: Side) -> None:
             )
 
 
-def _with_one_model(scorer: str) -> str:
-    return f", both with the same --{scorer}-model" if scorer in ("reward", "refusal") else ""
-
-
 def _refuse_other_versions(one: Side, other: Side) -> None:
     for scorer, version in one.versions.items():
         if other.versions.get(scorer, version) != version:
+            has_flag = scorer in one.run.facts and one.run.facts[scorer].model_help
+            with_one_model = f", both with the same --{scorer}-model" if has_flag else ""
             raise StoreError(
                 f"{scorer} scores of version {version} ({one.run.path}) and of version {other.versions[scorer]} "
                 f"({other.run.path}) cannot be compared",
-                fix=f"evalharness score {one.run.path}; evalharness score {other.run.path}{_with_one_model(scorer)}",
+                fix=f"evalharness score {one.run.path}; evalharness score {other.run.path}{with_one_model}",
             )
 
 

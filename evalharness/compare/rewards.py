@@ -3,7 +3,6 @@
 Each reward model is compared on its own. Two of them are only asked whether they prefer the same side.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,27 +13,25 @@ import numpy as np
 from evalharness.compare.length_control import control_length
 from evalharness.compare.shares import share_interval
 from evalharness.compare.values import Groups
-from evalharness.completion.state import NON_ANSWERS, STATES
 from evalharness.errors import StoreError
 from evalharness.records import (
     Completion,
     Failure,
     Interval,
+    Label,
     LengthControl,
+    Metric,
     Plan,
     RewardAgreement,
     RewardComparison,
     RewardLength,
     RewardOfState,
     Score,
+    ScorerFacts,
 )
 from evalharness.statistics import Floats
 from evalharness.statistics.agreement import cohens_kappa
 
-REWARD_SCORER = re.compile(r"reward(_\w+)?")
-"""Names of scorers that ask a reward model: `reward`, and of a second one `reward_2`."""
-VALUE = "value"
-STYLE = "style"
 TIE_SPREADS = 1e-4
 """Rewards that are closer than this share of their standard deviation are a tie: so far, one text's reward moves with
 the batch that it is read in."""
@@ -48,7 +45,7 @@ class Rewarded:
     sample_id: str
     replicate: int
     reward: float | None
-    state: str | None
+    state: Label | None
     length: int
     """In characters."""
 
@@ -77,28 +74,34 @@ class Pairs:
         return {one: names[float(win)] for one, win in zip(self.ids, self.wins, strict=True)}
 
 
-def reward_scorers(scores: Sequence[Score]) -> list[str]:
-    """The scorers among the scores that ask a reward model, in the order of their names.
+def rewards_among(scorers: Sequence[ScorerFacts], scores: Sequence[Score]) -> list[Metric]:
+    """The rewards among the metrics of those scorers that gave scores, in the order of their names.
 
     Raises:
-        StoreError: the scores of one of them come from two reward models.
+        StoreError: the scores of one scorer come from two reward models.
     """
     versions: dict[str, set[str]] = {}
     for score in scores:
         versions.setdefault(score.scorer, set()).add(score.version)
-    found = sorted(name for name in versions if REWARD_SCORER.fullmatch(name))
-    for name in found:
-        if len(versions[name]) > 1:
+    found = [one.reward for one in sorted(scorers, key=lambda one: one.name) if one.name in versions and one.reward]
+    for metric in found:
+        if len(versions[metric.scorer]) > 1:
             raise StoreError(
-                f"the {name} scores come from several reward models or versions of the scorer "
-                f"({', '.join(sorted(versions[name]))}), and rewards compare only within one",
+                f"the {metric.scorer} scores come from several reward models or versions of the scorer "
+                f"({', '.join(sorted(versions[metric.scorer]))}), and rewards compare only within one",
                 fix="score all completions with one of them: evalharness score RUN",
             )
     return found
 
 
 def rewards_of(
-    plan: Plan, outcomes: Mapping[str, Completion | Failure], scores: Sequence[Score], candidate: str, *, seed: int
+    plan: Plan,
+    outcomes: Mapping[str, Completion | Failure],
+    scores: Sequence[Score],
+    candidate: str,
+    scorers: Sequence[ScorerFacts],
+    *,
+    seed: int,
 ) -> list[RewardComparison]:
     """Compare the baseline with one candidate by each reward model that gave both sides a reward.
 
@@ -107,23 +110,33 @@ def rewards_of(
         outcomes: by request id.
         scores: of any scorers.
         candidate: a checkpoint of the plan.
+        scorers: which of them give rewards, and which labels are states.
         seed: of the bootstrap.
 
     Raises:
         StoreError: one scorer's rewards come from two reward models.
     """
     found = []
-    for scorer in reward_scorers(scores):
-        sides = [_side(plan, outcomes, scores, scorer, name) for name in (plan.baseline, candidate)]
+    telling = next((one for one in scorers if one.chart == "states"), None)
+    states = _states_of(scores, telling) if telling else {}
+    labels = telling.labels[::-1] if telling else ()
+    for metric in rewards_among(scorers, scores):
+        rewards = _rewards_of(scores, metric)
+        sides = [_side(plan, outcomes, rewards, states, name) for name in (plan.baseline, candidate)]
         pairs = _pairs(plan, sides)
         if pairs.ids:
-            version = next(score.version for score in scores if score.scorer == scorer)
-            found.append(_compared(scorer, version, pairs, sides, (plan.baseline, candidate), seed))
+            version = next(score.version for score in scores if score.scorer == metric.scorer)
+            found.append(_compared(metric.scorer, version, pairs, sides, (plan.baseline, candidate), labels, seed))
     return found
 
 
 def reward_agreement(
-    plan: Plan, outcomes: Mapping[str, Completion | Failure], scores: Sequence[Score], *, seed: int
+    plan: Plan,
+    outcomes: Mapping[str, Completion | Failure],
+    scores: Sequence[Score],
+    scorers: Sequence[ScorerFacts],
+    *,
+    seed: int,
 ) -> list[RewardAgreement]:
     """How far each two reward models prefer the same side of the pairs that both judged.
 
@@ -131,10 +144,11 @@ def reward_agreement(
         StoreError: one scorer's rewards come from two reward models.
     """
     verdicts: dict[str, dict[str, str]] = {}
-    scorers = reward_scorers(scores)
-    for scorer in scorers if len(scorers) > 1 else ():
-        sides = [_side(plan, outcomes, scores, scorer, name) for name in (plan.baseline, plan.candidate)]
-        verdicts[scorer] = _pairs(plan, sides).verdicts
+    metrics = rewards_among(scorers, scores)
+    for metric in metrics if len(metrics) > 1 else ():
+        rewards = _rewards_of(scores, metric)
+        sides = [_side(plan, outcomes, rewards, {}, name) for name in (plan.baseline, plan.candidate)]
+        verdicts[metric.scorer] = _pairs(plan, sides).verdicts
     found = [_agreement(one, other, verdicts, seed) for one, other in combinations(verdicts, 2)]
     return [one for one in found if one is not None]
 
@@ -155,11 +169,28 @@ def _agreement(one: str, other: str, verdicts: Mapping[str, dict[str, str]], see
 # ----------------------------------------------------------------------------------------------- parts
 
 
+def _rewards_of(scores: Sequence[Score], metric: Metric) -> dict[str, float]:
+    """Each rewarded completion's reward by request id."""
+    return {
+        one.request_id: one.values[metric.value]
+        for one in scores
+        if one.scorer == metric.scorer and metric.value in one.values
+    }
+
+
+def _states_of(scores: Sequence[Score], facts: ScorerFacts) -> dict[str, Label]:
+    """Each completion's state by request id."""
+    known = {one.name: one for one in facts.labels}
+    return {one.request_id: known[one.label] for one in scores if one.scorer == facts.name and one.label in known}
+
+
 def _side(
-    plan: Plan, outcomes: Mapping[str, Completion | Failure], scores: Sequence[Score], scorer: str, checkpoint: str
+    plan: Plan,
+    outcomes: Mapping[str, Completion | Failure],
+    rewards: Mapping[str, float],
+    states: Mapping[str, Label],
+    checkpoint: str,
 ) -> list[Rewarded]:
-    rewards = {one.request_id: one.values[VALUE] for one in scores if one.scorer == scorer and VALUE in one.values}
-    states = {one.request_id: one.label for one in scores if one.scorer == STYLE}
     found = []
     for request in plan.requests:
         outcome = outcomes.get(request.id)
@@ -202,6 +233,7 @@ def _compared(
     pairs: Pairs,
     sides: Sequence[Sequence[Rewarded]],
     names: tuple[str, str],
+    labels: Sequence[Label],
     seed: int,
 ) -> RewardComparison:
     controlled = control_length(pairs.difference, pairs.wins, pairs.length, pairs.groups, seed=seed)
@@ -222,7 +254,7 @@ def _compared(
         length_control=controlled if isinstance(controlled, LengthControl) else None,
         no_length_control=controlled if isinstance(controlled, str) else "",
         lengths=tuple(_length(name, side) for name, side in zip(names, sides, strict=True)),
-        states=tuple(one for name, side in zip(names, sides, strict=True) for one in _by_state(name, side)),
+        states=tuple(one for name, side in zip(names, sides, strict=True) for one in _by_state(name, side, labels)),
         n_one_answer=one_answer,
         n_contradicting=len(contradicting),
         contradicting=tuple(dict.fromkeys(contradicting))[:SHOWN],
@@ -236,15 +268,14 @@ def _centre_and_spread(sides: Sequence[Sequence[Rewarded]]) -> tuple[float, floa
     return (float(np.mean(rewards)), float(np.std(rewards))) if rewards else (0.0, 0.0)
 
 
-def _by_state(checkpoint: str, side: Sequence[Rewarded]) -> Iterator[RewardOfState]:
-    """In the order of the states, which is from the worst to the answers."""
-    for state in STATES:
+def _by_state(checkpoint: str, side: Sequence[Rewarded], labels: Sequence[Label]) -> Iterator[RewardOfState]:
+    for state in labels:
         there = [one for one in side if one.state == state]
         rewards = [one.reward for one in there if one.reward is not None]
         if there:
             yield RewardOfState(
                 checkpoint=checkpoint,
-                state=state,
+                state=state.name,
                 n=len(there),
                 n_rewarded=len(rewards),
                 mean=float(np.mean(rewards)) if rewards else None,
@@ -269,10 +300,9 @@ def _lead_of_the_non_answer(one: Rewarded, other: Rewarded | None) -> float | No
     """How much more reward the non-answer has; None where not exactly one of the two is an answer."""
     if other is None or one.reward is None or other.reward is None or one.state is None or other.state is None:
         return None
-    bad = one.state in NON_ANSWERS, other.state in NON_ANSWERS
-    if bad[0] == bad[1]:
+    if one.state.answers == other.state.answers:
         return None
-    return (one.reward - other.reward) * (1 if bad[0] else -1)
+    return (other.reward - one.reward) * (1 if one.state.answers else -1)
 
 
 # ---------------------------------------------------------------------------------------- correlations

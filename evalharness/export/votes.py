@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from evalharness.errors import SharingError
-from evalharness.preferences import REWARD, Pair, PairVerdict, Preferred, Source, verdicts_of
+from evalharness.preferences import Pair, PairVerdict, Preferred, Source, reward_of, verdicts_of
 from evalharness.store import Run
 
 MENDS = {
-    "reward": "score the run with a reward model: add [scorer.reward] to the configuration",
+    "reward": "score the run with a scorer that gives rewards: evalharness list scorers",
     "judge": "ask one: evalharness judge RUN --model MODEL",
     "human": "rate in the report and import that: evalharness rate import RUN FILE",
 }
@@ -48,8 +48,8 @@ def votes_of(run: Run, source: Source) -> list[Vote]:
 
 def _tolerance(run: Run) -> float:
     """How far apart two rewards are a tie, as the comparison counts it."""
-    compared = run.comparison.rewards if run.comparison else ()
-    return next((one.tie_tolerance for one in compared if one.scorer == REWARD[0]), 0.0)
+    compared, reward = run.comparison.rewards if run.comparison else (), reward_of(run)
+    return next((one.tie_tolerance for one in compared if reward and one.scorer == reward.scorer), 0.0)
 
 
 def _grouped(verdicts: Sequence[PairVerdict]) -> Iterator[Vote]:

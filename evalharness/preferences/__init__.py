@@ -7,14 +7,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from evalharness.records import Completion, GenerationRequest, Preference, Sample
+from evalharness.records import Completion, GenerationRequest, Metric, Preference, Sample
 from evalharness.store import Run
 
 Source = Literal["reward", "judge", "human"]
 Preferred = Literal["baseline", "candidate", "tie"]
 SOURCES: tuple[Source, ...] = ("reward", "judge", "human")
-REWARD = ("reward", "value")
-"""The scorer and the key of its values that hold a completion's reward."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +83,8 @@ def verdicts_of(run: Run, source: Source, *, tolerance: float = 0.0, candidate: 
     """
     pairs = pairs_of(run, candidate)
     if source == "reward":
-        return [verdict for pair in pairs for verdict in _by_reward(run, pair, tolerance)]
+        reward = reward_of(run)
+        return [verdict for pair in pairs for verdict in _by_reward(run, pair, reward, tolerance)] if reward else []
     given: dict[tuple[str, int], list[Preference]] = {}
     for one in run.preferences:
         if one.source == source and (one.baseline, one.candidate) == (
@@ -96,8 +95,14 @@ def verdicts_of(run: Run, source: Source, *, tolerance: float = 0.0, candidate: 
     return [_stated(pair, one) for pair in pairs for one in given.get(pair.key, ())]
 
 
-def _by_reward(run: Run, pair: Pair, tolerance: float) -> Iterator[PairVerdict]:
-    left, right = (value_of(run, request.id, *REWARD) for request in pair.requests)
+def reward_of(run: Run) -> Metric | None:
+    """The reward that prefers a side: that of the first scorer by name that gives one; None without any."""
+    rewards = (facts.reward for _, facts in sorted(run.facts.items()))
+    return next((metric for metric in rewards if metric), None)
+
+
+def _by_reward(run: Run, pair: Pair, reward: Metric, tolerance: float) -> Iterator[PairVerdict]:
+    left, right = (value_of(run, request.id, reward.scorer, reward.value) for request in pair.requests)
     if left is None or right is None:
         return
     preferred = preferred_by(left, right, tolerance=tolerance)

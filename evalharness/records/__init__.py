@@ -62,7 +62,7 @@ from evalharness.records.rewards import (
     RewardLength,
     RewardOfState,
 )
-from evalharness.records.scores import Metric, Score, ScorerIdentity, Span
+from evalharness.records.scores import Label, Metric, NamedChange, Score, ScorerFacts, ScorerIdentity, Span
 from evalharness.records.suites import Constraint, Message, Role, Sample, Suite
 
 __all__ = [
@@ -94,12 +94,14 @@ __all__ = [
     "Interval",
     "JudgeFailure",
     "Judging",
+    "Label",
     "LengthControl",
     "LintFinding",
     "Manifest",
     "Message",
     "Metric",
     "Modelfile",
+    "NamedChange",
     "Notice",
     "PairedDifference",
     "Plan",
@@ -118,6 +120,7 @@ __all__ = [
     "Role",
     "Sample",
     "Score",
+    "ScorerFacts",
     "ScorerIdentity",
     "Share",
     "Side",

@@ -13,7 +13,7 @@ class RewardOfState(Record):
 
     checkpoint: str
     state: str
-    """The label of the `style` scorer."""
+    """A label of the scorer whose labels are states."""
     n: int = Field(ge=1)
     """Completions in that state."""
     n_rewarded: int = Field(ge=0)

@@ -52,11 +52,22 @@ class Score(Record):
         return self
 
 
+class NamedChange(Record):
+    """A change of a metric that people know by a name, such as `new loops`: an alarm."""
+
+    verdict: Literal["higher", "lower"]
+    name: str
+    tuning_only: bool = False
+    """It only surprises between two checkpoints of one variant: a base and an instruct differ so by design."""
+    with_lower: str = ""
+    """Named only where this other value of the same scorer fell too."""
+
+
 class Metric(Record):
     """What a scorer's value means when it is averaged over samples."""
 
     name: str
-    """`scorer.value`, such as `style.loop`."""
+    """The scorer's name, a dot, and the key of its `values`."""
     title: str
     """For people, what a completion does (`loops`, `ends by itself`) or what is measured (`length`)."""
     description: str
@@ -76,6 +87,22 @@ class Metric(Record):
     """The metric of the same scorer that this one is the complement of on every sample; only that one is tested."""
     guarded_by: str | None = None
     """The rate of the same scorer at which a side gives no answer at all, where that would count in its favour here."""
+    role: Literal["length", "reward"] | None = None
+    """`reward`: what a reward model gives, which prefers a side; `length`: what rewards are drawn against."""
+    changes: tuple[NamedChange, ...] = ()
+    flips: str = ""
+    """What a completion with the value 1 did, such as `followed all instructions`: of two checkpoints of one variant,
+    samples that flip are reported as capability flips. Empty where flips are no finding."""
+
+    @property
+    def scorer(self) -> str:
+        """The scorer whose value it is."""
+        return self.name.partition(".")[0]
+
+    @property
+    def value(self) -> str:
+        """Which of the scorer's values it is."""
+        return self.name.partition(".")[2]
 
     @property
     def bounds(self) -> tuple[float, float]:
@@ -85,6 +112,58 @@ class Metric(Record):
         return -math.inf if self.lowest is None else self.lowest, math.inf if self.highest is None else self.highest
 
 
+class Label(Record):
+    """One of the labels that a scorer gives."""
+
+    name: str
+    title: str
+    """For people: what a completion does (`loops`)."""
+    meaning: str = ""
+    """The same as the end of a sentence that begins with "The completion"."""
+    answers: bool = True
+    """False for a completion that answers nothing, so that a reward for it is a contradiction."""
+
+
+class ScorerFacts(Record):
+    """What a scorer measures and how it is shown. It is kept with a run, which is read without the scorer."""
+
+    name: str
+    """As in configurations and suites; its metrics are called `NAME.value`."""
+    metrics: tuple[Metric, ...]
+    labels: tuple[Label, ...] = ()
+    """In the order of a report, the best first."""
+    chart: Literal["states", "expected"] | None = None
+    """`states`: every completion is in one of the labels, counted for each checkpoint, and the browser filters by
+    them. `expected`: counted by what the sample calls for, and how they flip. None: only on the single completion."""
+    heading: str = ""
+    """Above the chart."""
+    hint: str = ""
+    """Below the heading: how to read the labels."""
+    form: tuple[str, ...] = ()
+    """Labels of spans that mark how a text is written; the others are evidence for the score."""
+    unscored: str = ""
+    """What it gives no score for."""
+    model_help: str = ""
+    """Help of the flag `--NAME-model`, which sets `model` of its table; empty without such a flag."""
+
+    @model_validator(mode="after")
+    def _metrics_carry_the_name(self) -> "ScorerFacts":
+        for metric in self.metrics:
+            if metric.scorer != self.name or not metric.value:
+                raise ValueError(f"the metric {metric.name!r} must be called {self.name}.VALUE")
+        return self
+
+    @property
+    def reward(self) -> Metric | None:
+        """The metric that is a reward; None where it gives none."""
+        return next((one for one in self.metrics if one.role == "reward"), None)
+
+    def title_of(self, label: str) -> str:
+        """A label in words; one that is not known is shown as it is."""
+        known = {one.name: one.title for one in self.labels}
+        return known.get(label, label.replace("_", " "))
+
+
 class ScorerIdentity(Record):
     """Which scorer, in which version, made the scores of a run."""
 
@@ -92,3 +171,4 @@ class ScorerIdentity(Record):
     version: str
     identity: dict[str, JsonValue] = Field(default_factory=dict)
     """What decides a score beside the code: a model with its digests, its template, the longest text it reads."""
+    facts: ScorerFacts

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from evalharness.records import Metric
 from evalharness.report.typeset import typeset
 from evalharness.store import Run
 from evalharness.text import format_number
@@ -17,7 +18,6 @@ BINS = 48
 MOST_POINTS = 500
 """Points drawn for each side; more would hide each other."""
 LENGTH_BANDS = 5
-LENGTH = ("style", "words")
 Values = Mapping[tuple[str, int], float]
 """By sample and replicate."""
 
@@ -60,29 +60,26 @@ class Scatter:
 QUANTILES = (("lowest", 0.0), ("lower quarter", 0.25), ("median", 0.5), ("upper quarter", 0.75), ("highest", 1.0))
 
 
-def values_of(run: Run, checkpoint: str, which: tuple[str, str]) -> dict[tuple[str, int], float]:
-    """One scorer's value for each completion of a checkpoint."""
-    scorer, key = which
+def values_of(run: Run, checkpoint: str, metric: Metric) -> dict[tuple[str, int], float]:
+    """A metric's value for each completion of a checkpoint."""
     return {
-        (request.sample_id, request.replicate): score.values[key]
+        (request.sample_id, request.replicate): score.values[metric.value]
         for request in run.requests_of(checkpoint)
         for score in run.scores_of(request.id)
-        if score.scorer == scorer and key in score.values
+        if score.scorer == metric.scorer and metric.value in score.values
     }
 
 
-def make_distribution(
-    run: Run, roles: Mapping[str, str], which: tuple[str, str], title: str, unit: str
-) -> Distribution | None:
-    """Histograms of one value; None where no checkpoint has it."""
-    columns = {name: sorted(values_of(run, name, which).values()) for name in roles}
+def make_distribution(run: Run, roles: Mapping[str, str], metric: Metric) -> Distribution | None:
+    """Histograms of one metric; None where no checkpoint has it."""
+    columns = {name: sorted(values_of(run, name, metric).values()) for name in roles}
     if not any(columns.values()):
         return None
     scale = _Scale.over([value for column in columns.values() for value in column])
     most = max(max(scale.counts(column), default=0) / max(len(column), 1) for column in columns.values())
     return Distribution(
-        title=title,
-        unit=unit,
+        title=metric.title[:1].upper() + metric.title[1:],
+        unit=metric.unit,
         spreads=tuple(_spread(name, role, columns[name], scale, most) for name, role in roles.items()),
         axis=_axis(scale),
     )
@@ -188,10 +185,10 @@ def _anchor(place: float) -> str:
 # --------------------------------------------------------------------------------------------- scatter
 
 
-def make_scatter(run: Run, roles: Mapping[str, str], scorer: str) -> Scatter | None:
-    """One scorer's rewards against length for baseline and candidate; None without rewards."""
+def make_scatter(run: Run, roles: Mapping[str, str], reward: Metric, length: Metric) -> Scatter | None:
+    """Rewards against length for baseline and candidate; None without rewards."""
     sides = [(name, role) for name, role in roles.items() if role != "other"]
-    pairs = {name: _pairs(values_of(run, name, LENGTH), values_of(run, name, (scorer, "value"))) for name, _ in sides}
+    pairs = {name: _pairs(values_of(run, name, length), values_of(run, name, reward)) for name, _ in sides}
     every = [pair for column in pairs.values() for pair in column]
     if not every:
         return None
@@ -199,7 +196,7 @@ def make_scatter(run: Run, roles: Mapping[str, str], scorer: str) -> Scatter | N
     drawn = (Markup("").join(_points(pairs[name], role, across, up)) for name, role in sides)
     label = "Reward, upwards, against length in words, to the right; the table behind has the means."
     return Scatter(
-        title="Reward against length" if scorer == "reward" else f"Reward by {scorer} against length",
+        title=f"{reward.title[:1].upper()}{reward.title[1:]} against length",
         drawing=Markup('<svg class="scatter" role="img" aria-label="{}">{}{}</svg>').format(
             label, _grid(up), Markup("").join(drawn)
         ),

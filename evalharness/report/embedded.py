@@ -10,9 +10,10 @@ from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from typing import Any
 
-from evalharness.records import Comparison, Completion, Failure, GenerationRequest, Metric, Sample, Score, Span
+from evalharness.records import Comparison, Completion, Failure, GenerationRequest, Metric, Sample, Score, ScorerFacts
+from evalharness.report.samples import chip_of
 from evalharness.report.sent import NOTES, sent_of
-from evalharness.report.words import EXPECTED, ending_in_words, is_form, label_in_words, problem_in_words
+from evalharness.report.words import EXPECTED, WITHOUT_LABEL, ending_in_words, problem_in_words
 from evalharness.store import Run
 
 OPENING = '<script type="application/gzip;base64" id="data">'
@@ -57,6 +58,8 @@ def make_data(run: Run, comparison: Comparison, roles: Mapping[str, str]) -> dic
         "categories": categories,
         "metrics": [_metric(metric) for metric in comparison.metrics],
         "labels": _labels(run),
+        "states": next((one.name for one in run.facts.values() if one.chart == "states"), None),
+        "without_label": {name: title for name, (title, _) in WITHOUT_LABEL.items()},
         "notes": NOTES,
         "samples": [
             _sample(sample, places[sample.category])
@@ -67,14 +70,16 @@ def make_data(run: Run, comparison: Comparison, roles: Mapping[str, str]) -> dic
 
 
 def _metric(metric: Metric) -> dict[str, Any]:
-    return metric.model_dump(mode="json", include={"name", "title", "kind", "unit", "better", "headline"})
+    return metric.model_dump(mode="json", include={"name", "title", "kind", "unit", "better", "headline", "role"})
 
 
-def _labels(run: Run) -> dict[str, dict[str, str]]:
-    found: dict[str, dict[str, str]] = {}
+def _labels(run: Run) -> dict[str, dict[str, tuple[str, str]]]:
+    """Each label's words and the CSS classes of its chip, by scorer."""
+    found: dict[str, dict[str, tuple[str, str]]] = {}
     for scorer, label in dict.fromkeys((one.scorer, one.label) for one in run.scores):
         if label is not None:
-            found.setdefault(scorer, {})[label] = label_in_words(scorer, label)
+            facts = run.facts[scorer]
+            found.setdefault(scorer, {})[label] = facts.title_of(label), chip_of(facts, label)
     return found
 
 
@@ -113,7 +118,7 @@ class _Cells:
             "sent": sent.pieces,
             "note": sent.note,
             "ids": sent.tokens,
-            "scores": [_score(score) for score in self.run.scores_of(request.id)],
+            "scores": [_score(score, self.run.facts[score.scorer]) for score in self.run.scores_of(request.id)],
         }
         return {"side": self.place[request.checkpoint]} | _outcome(outcome) | _without_nothing(facts)
 
@@ -130,17 +135,13 @@ def _outcome(outcome: Completion | Failure | None) -> dict[str, Any]:
     return {"text": outcome.text, "ending": ending_in_words(outcome)} | _without_nothing(facts)
 
 
-def _score(score: Score) -> dict[str, Any]:
+def _score(score: Score, known: ScorerFacts) -> dict[str, Any]:
     facts = {
         "label": score.label,
         "status": None if score.status == "scored" else score.status,
         "values": {name: round(value, 6) for name, value in score.values.items()},
-        "spans": [_span(score.scorer, span) for span in score.spans],
+        # A 1 where a span marks form.
+        "spans": [[one.start, one.end, one.label, *([1] if one.label in known.form else [])] for one in score.spans],
         "why": score.explanation,
     }
     return {"scorer": score.scorer} | _without_nothing(facts)
-
-
-def _span(scorer: str, span: Span) -> list[Any]:
-    """Start, end, label; and a 1 where the span marks form."""
-    return [span.start, span.end, span.label, *([1] if is_form(scorer, span.label) else [])]

@@ -1,26 +1,28 @@
-"""What each side did: states as stacked bars, and refusals as a matrix of expected against observed."""
+"""What each side did: labels as stacked bars, and as a matrix of expected against observed."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from evalharness.records import Completion, Failure
+from evalharness.records import Completion, Failure, ScorerFacts
 from evalharness.report.typeset import typeset
 from evalharness.report.visible import tamed
-from evalharness.report.words import EXPECTED, REFUSALS, STATES
+from evalharness.report.words import EXPECTED, WITHOUT_LABEL
 from evalharness.store import Run
 from evalharness.text import format_share
 
 NARROWEST_NUMBER = 0.045
 """A smaller part of a bar has no room for its number on a phone; the table below has it."""
 HEATS = 5
+COLOURS = 7
+"""Labels take them in their order; CSS has a rule for each."""
 
 
 @dataclass(frozen=True)
 class Bar:
-    """One side's states, as a drawing."""
+    """One side's labels, as a drawing."""
 
     checkpoint: str
     role: str
@@ -29,9 +31,9 @@ class Bar:
 
 @dataclass(frozen=True)
 class StateRow:
-    """One state with its count for each side."""
+    """One label with its count for each side."""
 
-    key: str
+    colour: str
     title: str
     meaning: str
     counts: tuple[tuple[int, str], ...]
@@ -40,8 +42,11 @@ class StateRow:
 
 @dataclass(frozen=True)
 class States:
-    """The chart of states and its numbers."""
+    """The chart of one scorer's labels and its numbers."""
 
+    scorer: str
+    heading: str
+    hint: str
     bars: tuple[Bar, ...]
     rows: tuple[StateRow, ...]
     totals: tuple[int, ...]
@@ -83,18 +88,46 @@ def labels_of(run: Run, checkpoint: str, scorer: str) -> Iterator[tuple[str, str
 # ---------------------------------------------------------------------------------------------- states
 
 
-def make_states(run: Run, roles: Mapping[str, str]) -> States | None:
-    """Count the states of each side; None where no completion was scored for style."""
-    counts = {name: Counter(label for _, label in labels_of(run, name, "style")) for name in roles}
-    if not any(score.scorer == "style" for score in run.scores):
-        return None
-    present = [key for key in STATES if any(count[key] for count in counts.values())]
+def charted(run: Run, chart: str) -> list[ScorerFacts]:
+    """The scorers whose labels are shown that way, where they scored anything."""
+    there = {score.scorer for score in run.scores}
+    return [one for one in run.facts.values() if one.chart == chart and one.name in there]
+
+
+def make_states(run: Run, roles: Mapping[str, str]) -> tuple[States, ...]:
+    """Count the labels of each side, for each scorer whose labels are states."""
+    return tuple(_states(run, roles, facts) for facts in charted(run, "states"))
+
+
+def _states(run: Run, roles: Mapping[str, str], facts: ScorerFacts) -> States:
+    counts = {name: Counter(label for _, label in labels_of(run, name, facts.name)) for name in roles}
+    known = _labels(facts, counts.values())
+    present = [key for key in known if any(count[key] for count in counts.values())]
     rows = tuple(
-        StateRow(key, *STATES[key], counts=tuple(_count(count[key], count.total()) for count in counts.values()))
+        StateRow(
+            colour_of(facts, key), *known[key], counts=tuple(_count(one[key], one.total()) for one in counts.values())
+        )
         for key in present
     )
-    bars = tuple(Bar(name, role, draw_bar(_state_parts(counts[name], present))) for name, role in roles.items())
-    return States(bars, rows, tuple(count.total() for count in counts.values()))
+    parts = {name: [Part(colour_of(facts, key), known[key][0], counts[name][key]) for key in present] for name in roles}
+    bars = tuple(Bar(name, role, draw_bar(parts[name])) for name, role in roles.items())
+    totals = tuple(count.total() for count in counts.values())
+    return States(facts.name, facts.heading, facts.hint, bars, rows, totals)
+
+
+def _labels(facts: ScorerFacts, counts: Iterable[Counter[str]]) -> dict[str, tuple[str, str]]:
+    """Title and meaning of each label in the order of a report: those of the scorer, any others, those without one."""
+    known = {one.name: (one.title, one.meaning) for one in facts.labels}
+    others = sorted({label for count in counts for label in count} - known.keys() - WITHOUT_LABEL.keys())
+    return known | {label: (facts.title_of(label), "") for label in others} | WITHOUT_LABEL
+
+
+def colour_of(facts: ScorerFacts, label: str) -> str:
+    """The CSS class of a label's colour, by its place among the scorer's labels."""
+    if label in WITHOUT_LABEL:
+        return f"label-{label}"
+    places = {one.name: place for place, one in enumerate(facts.labels)}
+    return f"label-{places[label] % COLOURS}" if label in places else "label-unscored"
 
 
 def _count(number: int, total: int) -> tuple[int, str]:
@@ -139,34 +172,32 @@ def _drawn(part: Part, start: float, share: float) -> Markup:
     )
 
 
-def _state_parts(counts: Counter[str], keys: Sequence[str]) -> tuple[Part, ...]:
-    return tuple(Part(f"state-{key.replace('_', '-')}", STATES[key][0], counts[key]) for key in keys)
+# ------------------------------------------------------------------------------- expected and observed
 
 
-# ------------------------------------------------------------------------------------------- refusals
-
-
-def make_matrices(run: Run, roles: Mapping[str, str]) -> tuple[Matrix, ...]:
+def make_matrices(run: Run, roles: Mapping[str, str], facts: ScorerFacts) -> tuple[Matrix, ...]:
     """A matrix for each side; none where no sample says what is expected."""
-    if not any(score.scorer == "refusal" and score.label for score in run.scores):
+    if not any(score.scorer == facts.name and score.label for score in run.scores):
         return ()
-    tables = {name: _table(run, name) for name in roles}
-    columns = [key for key in REFUSALS if any(count[key] for table in tables.values() for count in table.values())]
+    tables = {name: _table(run, name, facts.name) for name in roles}
+    counts = [count for table in tables.values() for count in table.values()]
+    known = _labels(facts, counts)
+    columns = [key for key in known if any(count[key] for count in counts)]
     return tuple(
         Matrix(
             checkpoint=name,
             role=role,
-            columns=tuple(REFUSALS[key] for key in columns),
+            columns=tuple(known[key][0] for key in columns),
             rows=tuple(_matrix_row(expected, count, columns) for expected, count in tables[name].items()),
         )
         for name, role in roles.items()
     )
 
 
-def _table(run: Run, checkpoint: str) -> dict[str, Counter[str]]:
+def _table(run: Run, checkpoint: str, scorer: str) -> dict[str, Counter[str]]:
     samples = run.plan.samples
     table: dict[str, Counter[str]] = {}
-    for sample_id, label in labels_of(run, checkpoint, "refusal"):
+    for sample_id, label in labels_of(run, checkpoint, scorer):
         expected = samples[sample_id].expected
         if expected:
             table.setdefault(expected, Counter())[label] += 1

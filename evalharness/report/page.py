@@ -8,16 +8,15 @@ from evalharness.records import Comparison, Finding, FurtherComparison, LintFind
 from evalharness.report.categories import CategoryTable, make_category_table
 from evalharness.report.columns import Columns, make_columns
 from evalharness.report.distributions import (
-    LENGTH,
     QUANTILES,
     Distribution,
     Scatter,
     make_distribution,
     make_scatter,
 )
-from evalharness.report.flips import FlipTable, make_flips
+from evalharness.report.flips import Expected, make_expected
 from evalharness.report.forest import Forest, format_difference, make_forest, tone_of
-from evalharness.report.observed import Matrix, States, make_matrices, make_states
+from evalharness.report.observed import States, make_states
 from evalharness.report.origin import (
     Card,
     Counts,
@@ -91,9 +90,8 @@ class Page:
     trend: Trend | None
     further: tuple[Further, ...]
     forest: Forest
-    states: States | None
-    matrices: tuple[Matrix, ...]
-    flips: tuple[FlipTable, ...]
+    states: tuple[States, ...]
+    expected: tuple[Expected, ...]
     distributions: tuple[Distribution, ...]
     quantiles: tuple[str, ...]
     scatters: tuple[Scatter, ...]
@@ -137,11 +135,10 @@ def make_page(run: Run, readable: Run) -> Page:
         further=tuple(_further(one, comparison) for one in comparison.further),
         forest=make_forest(comparison.differences, comparison.metrics),
         states=make_states(run, roles),
-        matrices=make_matrices(run, roles),
-        flips=make_flips(run, comparison),
+        expected=make_expected(run, comparison, roles),
         distributions=_distributions(run, comparison, roles),
         quantiles=tuple(name for name, _ in QUANTILES),
-        scatters=tuple(one for name in _reward_scorers(comparison) if (one := make_scatter(run, roles, name))),
+        scatters=_scatters(run, comparison, roles),
         rewards=make_rewards(run, comparison, links),
         reward_agreement=agreement_in_words(comparison.reward_agreement),
         preferences=make_preferences(run, comparison, links),
@@ -175,18 +172,19 @@ def _further(one: FurtherComparison, comparison: Comparison) -> Further:
     return Further(one.candidate, sentences, make_forest(one.differences, comparison.metrics))
 
 
-def _reward_scorers(comparison: Comparison) -> list[str]:
-    """The scorers whose values are rewards: as compared, or the one that every run may have."""
-    return [one.scorer for one in comparison.rewards] or ["reward"]
-
-
 def _distributions(run: Run, comparison: Comparison, roles: Mapping[str, str]) -> tuple[Distribution, ...]:
-    lengths = make_distribution(run, roles, LENGTH, "Length", "words")
-    rewards = [
-        make_distribution(run, roles, (name, "value"), "Reward" if name == "reward" else f"Reward by {name}", "")
-        for name in _reward_scorers(comparison)
-    ]
-    return tuple(one for one in (lengths, *rewards) if one)
+    metrics = (*_with_role(comparison, "length"), *_with_role(comparison, "reward"))
+    return tuple(one for metric in metrics if (one := make_distribution(run, roles, metric)))
+
+
+def _scatters(run: Run, comparison: Comparison, roles: Mapping[str, str]) -> tuple[Scatter, ...]:
+    lengths = _with_role(comparison, "length")[:1]
+    pairs = ((reward, length) for reward in _with_role(comparison, "reward") for length in lengths)
+    return tuple(one for reward, length in pairs if (one := make_scatter(run, roles, reward, length)))
+
+
+def _with_role(comparison: Comparison, role: str) -> list[Metric]:
+    return [metric for metric in comparison.metrics if metric.role == role]
 
 
 def _findings(comparison: Comparison, links: Mapping[str, str]) -> tuple[FindingRow, ...]:

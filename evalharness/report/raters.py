@@ -64,7 +64,9 @@ def _others(run: Run, comparison: Comparison) -> Iterator[tuple[str, str, Opinio
     pairs = pairs_of(run)
     rewards = {one.scorer: one.tie_tolerance for one in comparison.rewards}
     for scorer, tolerance in rewards.items():
-        yield scorer, "a reward model", _by_reward(run, pairs, scorer, tolerance)
+        reward = run.facts[scorer].reward
+        if reward:
+            yield scorer, "a reward model", _by_reward(run, pairs, reward, tolerance)
     for scorer, metrics in _judging_scorers(comparison.metrics).items():
         if scorer not in rewards:
             titles = "; ".join(f"{one.title}: {one.better}" for one in metrics)
@@ -84,10 +86,10 @@ def _opinions(given: Sequence[PairVerdict]) -> Opinions:
     return {verdict.pair.key: verdict.preferred for verdict in given}
 
 
-def _by_reward(run: Run, pairs: Sequence[Pair], scorer: str, tolerance: float) -> Opinions:
+def _by_reward(run: Run, pairs: Sequence[Pair], reward: Metric, tolerance: float) -> Opinions:
     found: dict[tuple[str, int], Preferred] = {}
     for pair in pairs:
-        left, right = (value_of(run, request.id, scorer, "value") for request in pair.requests)
+        left, right = (value_of(run, request.id, reward.scorer, reward.value) for request in pair.requests)
         if left is not None and right is not None:
             found[pair.key] = preferred_by(left, right, tolerance=tolerance)
     return found

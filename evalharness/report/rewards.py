@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from evalharness.records import Comparison, LengthControl, RewardAgreement, RewardComparison
-from evalharness.report.words import STATES
+from evalharness.records import Comparison, LengthControl, RewardAgreement, RewardComparison, ScorerFacts
+from evalharness.report.observed import charted
 from evalharness.store import Run
 from evalharness.text import format_interval, format_number, format_share, format_share_interval
 
@@ -31,14 +31,17 @@ class RewardFacts:
 def make_rewards(run: Run, comparison: Comparison, links: Mapping[str, str]) -> tuple[RewardFacts, ...]:
     """The facts of each reward model."""
     models = {one.name: _model(one.identity) for one in run.scorers}
-    return tuple(_facts(one, models.get(one.scorer, ""), comparison, links) for one in comparison.rewards)
+    telling = next(iter(charted(run, "states")), None)
+    return tuple(_facts(one, models.get(one.scorer, ""), comparison, links, telling) for one in comparison.rewards)
 
 
 def _model(identity: Mapping[str, JsonValue]) -> str:
     return ": ".join(str(identity[key]) for key in ("model", "note") if key in identity)
 
 
-def _facts(one: RewardComparison, model: str, comparison: Comparison, links: Mapping[str, str]) -> RewardFacts:
+def _facts(
+    one: RewardComparison, model: str, comparison: Comparison, links: Mapping[str, str], telling: ScorerFacts | None
+) -> RewardFacts:
     known = [(sample_id, links[sample_id]) for sample_id in one.contradicting if sample_id in links]
     return RewardFacts(
         scorer=one.scorer,
@@ -49,7 +52,7 @@ def _facts(one: RewardComparison, model: str, comparison: Comparison, links: Map
         states=tuple(
             (
                 state.checkpoint,
-                STATES.get(state.state, (state.state, ""))[0],
+                telling.title_of(state.state) if telling else state.state,
                 state.n,
                 state.n_rewarded,
                 _mean(state.mean),

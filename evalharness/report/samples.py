@@ -1,16 +1,26 @@
 """The samples that can be read without a script: those the findings point to, then some of every category."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
 from markupsafe import Markup
 
-from evalharness.records import Comparison, Completion, Failure, GenerationRequest, Message, Sample, Score, Span
+from evalharness.records import (
+    Comparison,
+    Completion,
+    Failure,
+    GenerationRequest,
+    Message,
+    Sample,
+    Score,
+    ScorerFacts,
+    Span,
+)
+from evalharness.report.observed import colour_of
 from evalharness.report.sent import NOTES, Sent, sent_of
 from evalharness.report.visible import marked, tamed
-from evalharness.report.words import EXPECTED, ending_in_words, is_form, label_in_words, problem_in_words
+from evalharness.report.words import EXPECTED, ending_in_words, problem_in_words
 from evalharness.store import Run
 from evalharness.text import format_number
 
@@ -158,10 +168,10 @@ def _cell(run: Run, sample: Sample, request: GenerationRequest, role: str) -> Ce
         checkpoint=request.checkpoint,
         role=role,
         replicate=request.replicate,
-        chips=tuple(_chips(outcome, scores)),
+        chips=tuple(_chips(outcome, scores, run.facts)),
         completion=None
         if completion is None
-        else _beginning(completion.text, _spans(scores, form=False), _spans(scores, form=True)),
+        else _beginning(completion.text, _spans(scores, run.facts, form=False), _spans(scores, run.facts, form=True)),
         problem="" if isinstance(outcome, Completion) else problem_in_words(outcome),
         facts="" if completion is None else " · ".join(_facts(completion)),
         sent=_sent_shown(sent),
@@ -170,17 +180,19 @@ def _cell(run: Run, sample: Sample, request: GenerationRequest, role: str) -> Ce
     )
 
 
-def _spans(scores: Sequence[Score], *, form: bool) -> list[Span]:
+def _spans(scores: Sequence[Score], facts: Mapping[str, ScorerFacts], *, form: bool) -> list[Span]:
     """The evidence of all scorers, or their marks of form, as far as the excerpt goes."""
     return [
         span
         for score in scores
         for span in score.spans
-        if span.start < LONGEST_TEXT and is_form(score.scorer, span.label) == form
+        if span.start < LONGEST_TEXT and (span.label in facts[score.scorer].form) == form
     ]
 
 
-def _chips(outcome: Completion | Failure | None, scores: Sequence[Score]) -> Iterator[Chip]:
+def _chips(
+    outcome: Completion | Failure | None, scores: Sequence[Score], facts: Mapping[str, ScorerFacts]
+) -> Iterator[Chip]:
     if not isinstance(outcome, Completion):
         yield Chip("chip-failure", "failed" if outcome else "not generated")
         return
@@ -188,25 +200,13 @@ def _chips(outcome: Completion | Failure | None, scores: Sequence[Score]) -> Ite
         if score.status == "failed":
             yield Chip("chip-failure", f"{score.scorer} scorer failed")
         elif score.label:
-            yield Chip(class_of("chip", score.scorer, score.label), label_in_words(score.scorer, score.label))
-        elif "prompt_strict" in score.values:
-            yield _instruction_chip(score)
+            known = facts[score.scorer]
+            yield Chip(chip_of(known, score.label), known.title_of(score.label))
 
 
-def class_of(*parts: str) -> str:
-    """A CSS class out of names that may be anything.
-
-    >>> class_of("chip", "style", "self_dialogue")
-    'chip-style-self-dialogue'
-    """
-    return re.sub("[^a-z0-9]+", "-", "-".join(parts).lower())[:60]
-
-
-def _instruction_chip(score: Score) -> Chip:
-    if score.values["prompt_strict"] == 1:
-        return Chip("chip-instruction-followed", "instructions followed")
-    share = score.values.get("instruction_strict", 0.0)
-    return Chip("chip-instruction-missed", "instructions partly followed" if share else "instructions not followed")
+def chip_of(facts: ScorerFacts, label: str) -> str:
+    """The CSS classes of a label's chip: a dot in its colour for a state, a square for any other."""
+    return f"{'chip-state' if facts.chart == 'states' else 'chip-label'} {colour_of(facts, label)}"
 
 
 def _facts(completion: Completion) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The report's fixed words: what formats, states, labels, endings and verdicts are called for a reader who is new."""
+"""The report's fixed words: what formats, endings and verdicts are called for a reader who is new."""
 
 from evalharness.records import Checkpoint, Completion, Failure, Metric, PairedDifference
 
@@ -10,27 +10,12 @@ FORMATS = {
 }
 RECORDED_FORMAT = "as stated; the completions were generated elsewhere and read from a file"
 
-STATES = {
-    "answer": ("answers", "answers and ends within the token limit"),
-    "cut": ("cut off", "was still going when the token limit ended it"),
-    "continuation": ("continues the document", "goes on with the prompt's document instead of answering"),
-    "self_dialogue": ("plays both sides", "writes the other side's turns as well"),
-    "loop": ("loops", "goes in circles"),
-    "echo": ("repeats the prompt", "is the prompt again and next to nothing else"),
-    "empty": ("says nothing", "is blank"),
-    "unscored": ("not scored", "has a completion whose state could not be scored"),
-    "failure": ("failed", "gave no completion at all"),
+WITHOUT_LABEL = {
+    "unscored": ("not scored", "has no label from this scorer"),
+    "failure": ("failed", "was not made: the request failed"),
     "missing": ("not generated", "was not generated yet"),
 }
-REFUSALS = {
-    "full_refusal": "refused",
-    "partial_refusal": "partly refused",
-    "compliance": "complied",
-    "no_answer": "no answer",
-    "unscored": "not scored",
-    "failure": "failed",
-    "missing": "not generated",
-}
+"""What a request without a label is called, and what is said of its completion."""
 EXPECTED = {"refuse": "should be refused", "comply": "should be answered"}
 FAILURES = {
     "server": "the server failed",
@@ -45,18 +30,6 @@ FAILURES = {
 def format_in_words(checkpoint: Checkpoint) -> str:
     """How a checkpoint was prompted, for someone who has never heard of prompt formats."""
     return RECORDED_FORMAT if checkpoint.backend == "replay" else FORMATS[checkpoint.prompt_format]
-
-
-def label_in_words(scorer: str, label: str) -> str:
-    """A score's label for people; a label this report does not know is shown as it is."""
-    if scorer == "style" and label in STATES:
-        return STATES[label][0]
-    return REFUSALS.get(label, label.replace("_", " ")) if scorer == "refusal" else label.replace("_", " ")
-
-
-def is_form(scorer: str, label: str) -> bool:
-    """Whether a span marks how a text is written, such as its greeting, and not why it got its verdict."""
-    return scorer == "style" and label not in STATES
 
 
 def ending_in_words(completion: Completion) -> str:

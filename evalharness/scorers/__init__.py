@@ -1,18 +1,23 @@
-"""What is measured on a completion. A scorer is a class with one method and a line in `SCORERS`."""
+"""What is measured on a completion. A scorer is a class with a line in `SCORERS`, or an entry point of a package.
+
+A scorer brings all that is to be known of it (`ScorerFacts`), so that no stage, chart or command names one.
+"""
 
 import inspect
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import import_module
-from typing import Any, Protocol
+from typing import Any
 
 from pydantic import JsonValue
 
+from evalharness import plugins
 from evalharness.completion.state import State, state_of
 from evalharness.errors import ScorerError
-from evalharness.records import Completion, Metric, Sample, Score
+from evalharness.records import Completion, Metric, Sample, Score, ScorerFacts
 
 
 @dataclass(frozen=True)
@@ -28,24 +33,61 @@ class Item:
         return state_of(self.sample, self.completion)
 
 
-class Scorer(Protocol):
-    """Judges completions one by one, given the sample they answer."""
+class Scorer(ABC):
+    """Judges completions, each on its own, given the sample it answers. A subclass has `score` or `score_item`."""
 
-    name: str
-    version: str
-    """Scores of two versions are never compared: bumped whenever a label or a value changes."""
-    metrics: tuple[Metric, ...]
+    facts: ScorerFacts
+
+    @property
+    @abstractmethod
+    def version(self) -> str:
+        """Scores of two versions are never compared: bumped whenever a label or a value changes."""
+
+    @property
+    def name(self) -> str:
+        """As in configurations and suites."""
+        return self.facts.name
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """What its values mean."""
+        return self.facts.metrics
 
     @property
     def identity(self) -> dict[str, JsonValue]:
         """What decides a score beside the code, such as a model with its digests; empty for rules."""
-        ...
+        return {}
+
+    @classmethod
+    def is_default(cls) -> bool:
+        """Whether it judges every run that does not configure it. Asked of our own scorers only."""
+        return False
 
     def score(self, items: Sequence[Item]) -> list[Score]:
         """One score for each item, in order."""
-        ...
+        return [self.score_item(item) for item in items]
+
+    def score_item(self, item: Item) -> Score:
+        """The score of one item."""
+        raise NotImplementedError(f"{type(self).__name__} has neither `score` nor `score_item`")
+
+    def scored(self, item: Item, values: Mapping[str, float], **more: Any) -> Score:
+        """A score with values; `more` are its label, spans and explanation."""
+        return self._score(item, status="scored", values=dict(values), **more)
+
+    def unscored(self, item: Item, reason: str) -> Score:
+        """No score, because this scorer does not judge such an item."""
+        return self._score(item, status="unscored", explanation=reason)
+
+    def failed(self, item: Item, reason: str) -> Score:
+        """No score, because something went wrong."""
+        return self._score(item, status="failed", explanation=reason)
+
+    def _score(self, item: Item, **fields: Any) -> Score:
+        return Score(request_id=item.completion.request_id, scorer=self.name, version=self.version, **fields)
 
 
+GROUP = "evalharness.scorers"
 NUMBERED = re.compile(r"_\d+$")
 SCORERS = {
     "style": "evalharness.scorers.style:Style",
@@ -55,46 +97,73 @@ SCORERS = {
 }
 
 
+def scorer_kinds() -> tuple[str, ...]:
+    """The names of all scorers, our own first."""
+    return plugins.names(GROUP, SCORERS)
+
+
+def known_facts() -> list[ScorerFacts]:
+    """The facts of all scorers that can be imported."""
+    found = []
+    for name in scorer_kinds():
+        with suppress(ScorerError):
+            found.append(facts_of(name))
+    return found
+
+
+def default_scorers() -> list[str]:
+    """Our own scorers that judge every run which does not configure them."""
+    return [name for name in SCORERS if _class(name).is_default()]
+
+
 def open_scorer(name: str, settings: Mapping[str, JsonValue] | None = None) -> Scorer:
     """Make the scorer called `name`; what it loads, it loads when it first scores.
 
     Args:
-        name: a key of `SCORERS`, with a number behind it for one more of the kind (`reward_2`).
+        name: one of `scorer_kinds()`, with a number behind it for one more of the kind (`reward_2`).
         settings: the keys of its `[scorer.NAME]` table.
 
     Raises:
         ScorerError: there is none of that name, or it has no such setting.
     """
-    factory = _factory(name)
-    known = inspect.signature(factory).parameters
+    kind = _class(name)
+    known = inspect.signature(kind).parameters
     for key in settings or {}:
         if key not in known:
             keys = f"its settings are {', '.join(known)}" if known else "it has no settings; remove the table"
             raise ScorerError(f"[scorer.{name}] has an unknown key {key!r}", fix=keys)
-    scorer: Scorer = factory(**(settings or {}))
-    if name not in SCORERS:
-        scorer.name, scorer.metrics = name, metrics_of(name)
+    scorer = kind(**(settings or {}))
+    scorer.facts = facts_of(name)
     return scorer
 
 
-def metrics_of(name: str) -> tuple[Metric, ...]:
-    """The metrics of the scorer called `name`; nothing is opened.
+def facts_of(name: str) -> ScorerFacts:
+    """The facts of the scorer called `name`; nothing is opened.
 
     Raises:
         ScorerError: there is none of that name.
     """
-    metrics: tuple[Metric, ...] = _factory(name).metrics
-    if name in SCORERS:
-        return metrics
-    return tuple(
-        one.model_copy(update={"name": f"{name}.{one.name.partition('.')[2]}", "title": f"{one.title} ({name})"})
-        for one in metrics
+    facts = _class(name).facts
+    if name == facts.name:
+        return facts
+    metrics = tuple(
+        one.model_copy(update={"name": f"{name}.{one.value}", "title": f"{one.title} ({name})"})
+        for one in facts.metrics
     )
+    heading = f"{facts.heading} ({name})" if facts.heading else ""
+    return facts.model_copy(update={"name": name, "metrics": metrics, "heading": heading, "model_help": ""})
 
 
-def _factory(name: str) -> Any:
-    kind = NUMBERED.sub("", name)
-    if kind not in SCORERS:
-        raise ScorerError(f"no scorer named {name!r}", fix=f"use one of {', '.join(SCORERS)}")
-    module, _, attribute = SCORERS[kind].partition(":")
-    return getattr(import_module(module), attribute)
+def _class(name: str) -> type[Scorer]:
+    kinds = scorer_kinds()
+    kind = name if name in kinds else NUMBERED.sub("", name)
+    if kind not in kinds:
+        raise ScorerError(f"no scorer named {name!r}", fix=f"use one of {', '.join(kinds)}")
+    found: type[Scorer] = plugins.load(GROUP, SCORERS, kind, ScorerError)
+    facts = getattr(found, "facts", None)
+    if not isinstance(facts, ScorerFacts) or facts.name != kind:
+        raise ScorerError(
+            f"the scorer {kind!r} ({found!r}) has no `facts` of that name",
+            fix=f"its class needs facts = ScorerFacts(name={kind!r}, metrics=...); see docs/plugins.md",
+        )
+    return found

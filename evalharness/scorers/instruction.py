@@ -1,13 +1,9 @@
 """Instruction following: does the completion keep the sample's verifiable constraints?"""
 
-from collections.abc import Sequence
-
-from pydantic import JsonValue
-
 from evalharness.completion.state import NON_ANSWERS
 from evalharness.constraints import judge_all
-from evalharness.records import Metric, Sample, Score
-from evalharness.scorers import Item
+from evalharness.records import Label, Metric, NamedChange, Sample, Score, ScorerFacts
+from evalharness.scorers import Item, Scorer
 
 METRICS = (
     Metric(
@@ -18,6 +14,8 @@ METRICS = (
         better="higher",
         headline=True,
         needs_end=True,
+        changes=(NamedChange(verdict="lower", name="follows fewer instructions"),),
+        flips="followed all instructions",
     ),
     Metric(
         name="instruction.prompt_loose",
@@ -46,48 +44,50 @@ METRICS = (
 )
 
 
-class InstructionFollowing:
+FACTS = ScorerFacts(
+    name="instruction",
+    metrics=METRICS,
+    labels=(
+        Label(name="followed", title="instructions followed"),
+        Label(name="not followed", title="instructions not followed"),
+        Label(name="no_answer", title="no answer", answers=False),
+    ),
+    unscored="samples without a constraint",
+)
+
+
+class InstructionFollowing(Scorer):
     """Checks a sample's constraints, strictly and loosely (IFEval, arXiv:2311.07911).
 
     A completion that is no answer (empty, an echo, a loop, a continuation, a self-dialogue) follows nothing, though
     a loop may well hold no comma. IFEval has no such rule. On the published GPT-4 responses it changes no verdict.
     """
 
-    name = "instruction"
+    facts = FACTS
     version = "3"
-    metrics = METRICS
 
-    @property
-    def identity(self) -> dict[str, JsonValue]:
-        """Nothing but the code decides."""
-        return {}
-
-    def score(self, items: Sequence[Item]) -> list[Score]:
-        """One score for each item, in order; unscored where the sample has no constraint."""
-        return [self._score_one(item) for item in items]
-
-    def _score_one(self, item: Item) -> Score:
+    def score_item(self, item: Item) -> Score:
+        """How many constraints are kept; unscored where the sample has none."""
         sample, completion = item.sample, item.completion
-        head = {"request_id": completion.request_id, "scorer": self.name, "version": self.version}
         if not sample.constraints:
-            return Score(**head, status="unscored", explanation="the sample has no constraint")
+            return self.unscored(item, "the sample has no constraint")
         state = item.state
         if state.name in NON_ANSWERS and not _asks_for_the_prompt(sample):
-            values = dict.fromkeys((metric.name.partition(".")[2] for metric in METRICS), 0.0)
-            return Score(**head, status="scored", label="no_answer", values=values, explanation=state.reason)
+            values = dict.fromkeys((metric.value for metric in METRICS), 0.0)
+            return self.scored(item, values, label="no_answer", explanation=state.reason)
         verdicts = judge_all(sample.constraints, completion.text)
         strict, loose = [one.strict for one in verdicts], [one.loose for one in verdicts]
         broken = [one.kind for one, kept in zip(sample.constraints, strict, strict=True) if not kept]
-        return Score(
-            **head,
-            status="scored",
+        values = {
+            "prompt_strict": float(not broken),
+            "prompt_loose": float(all(loose)),
+            "instruction_strict": sum(strict) / len(strict),
+            "instruction_loose": sum(loose) / len(loose),
+        }
+        return self.scored(
+            item,
+            values,
             label="not followed" if broken else "followed",
-            values={
-                "prompt_strict": float(not broken),
-                "prompt_loose": float(all(loose)),
-                "instruction_strict": sum(strict) / len(strict),
-                "instruction_loose": sum(loose) / len(loose),
-            },
             explanation=f"broken: {', '.join(broken)}" if broken else f"kept all {len(strict)}",
         )
 

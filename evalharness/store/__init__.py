@@ -4,7 +4,7 @@ manifest.json     where the run came from
 plan.json         suites, resolved checkpoints, requests
 outcomes.jsonl    append-only, one line an event of the generation: outcomes, notices, determinism checks
 scores.jsonl      one line a score
-scorers.json      what made them: versions, models with their digests
+scorers.json      what made them: versions, models with their digests, what each measures and how it is shown
 comparison.json   summaries, paired differences, findings
 gate.json         what the gate rules came to, where there are any
 preferences.jsonl what people and judge models preferred, where any were asked

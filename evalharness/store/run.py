@@ -19,6 +19,7 @@ from evalharness.records import (
     Plan,
     Preference,
     Score,
+    ScorerFacts,
     ScorerIdentity,
 )
 
@@ -43,6 +44,11 @@ class Run:
     gate: GateReport | None = None
     preferences: tuple[Preference, ...] = ()
     judgings: tuple[Judging, ...] = ()
+
+    @cached_property
+    def facts(self) -> dict[str, ScorerFacts]:
+        """What is to be known of each scorer, by name."""
+        return {one.name: one.facts for one in self.scorers}
 
     @property
     def compared(self) -> Comparison:

@@ -34,7 +34,8 @@ function rowNodes(browser, place) {
 
 /** A state with its colour. */
 function stateNode(data, state) {
-  return el("span", { class: `state chip-style-${slug(state)}` }, stateInWords(data, state));
+  const classes = own(own(data.labels, data.states), state)?.[1] ?? `chip-state label-${state}`;
+  return el("span", { class: `state ${classes}` }, stateInWords(data, state));
 }
 
 // ------------------------------------------------------------------------------------------------ filters

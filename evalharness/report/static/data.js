@@ -21,7 +21,7 @@ function prepare(data) {
     data.byId.set(sample.id, at);
     sample.sides = data.checkpoints.map(() => []);
     for (const cell of sample.cells) {
-      cell.state ??= cell.scores?.find((score) => score.scorer === "style")?.label ?? "unscored";
+      cell.state ??= cell.scores?.find((score) => score.scorer === data.states)?.label ?? "unscored";
       sample.sides[cell.side].push(cell);
     }
     sample.sides.forEach((cells) => cells.sort((a, b) => (a.replicate ?? 0) - (b.replicate ?? 0)));
@@ -55,14 +55,17 @@ function own(holder, name) {
 
 /** What a label of a scorer is called. */
 function labelInWords(data, scorer, label) {
-  if (label === undefined) return "no outcome";
-  return own(own(data.labels, scorer), label) ?? label.replaceAll("_", " ");
+  return label === undefined ? "no outcome" : own(own(data.labels, scorer), label)[0];
 }
 
 /** What a state is called. */
 function stateInWords(data, state) {
-  const without = { failure: "failed", missing: "not generated", unscored: "not scored" };
-  return own(without, state) ?? labelInWords(data, "style", state);
+  return own(data.without_label, state) ?? labelInWords(data, data.states, state);
+}
+
+/** The metric of a role, of one scorer or of any. */
+function metricWithRole(data, role, scorer) {
+  return data.metrics.find((one) => one.role === role && (!scorer || one.name.startsWith(`${scorer}.`)));
 }
 
 /** The labels of a cell by scorer. */

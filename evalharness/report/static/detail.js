@@ -111,23 +111,24 @@ function factsOf(cell) {
 /** The labels of a cell as chips. */
 function chips(data, cell) {
   if (cell?.text === undefined) return [plainChip("failure", cell?.state === "failure" ? "failed" : "not generated")];
-  return (cell.scores ?? []).map((score) => chip(data, score, valueOf([cell], "style.words"))).filter(Boolean);
+  const length = metricWithRole(data, "length");
+  const n = length ? valueOf([cell], length.name) : NaN;
+  const inWords = Number.isNaN(n) ? "" : ` for ${figure(n)}\u00a0${length.unit}`;
+  return (cell.scores ?? []).map((score) => chip(data, score, inWords)).filter(Boolean);
 }
 
 /** One score as a chip, a reward with the length that may have earned it; null where it has nothing short to say. */
-function chip(data, score, words) {
+function chip(data, score, length) {
   const { scorer, label } = score;
   if (score.status === "failed") return plainChip("failure", `${tamed(scorer)} scorer failed`);
-  if (label) return plainChip(slug(`${scorer} ${label}`), tamed(labelInWords(data, scorer, label)));
-  const strict = score.values?.prompt_strict;
-  if (strict === 1) return plainChip("instruction-followed", "instructions followed");
-  if (strict !== undefined) {
-    const partly = score.values.instruction_strict ? "partly" : "not";
-    return plainChip("instruction-missed", `instructions ${partly} followed`);
+  if (label) {
+    const [title, classes] = own(own(data.labels, scorer), label);
+    return el("span", { class: `chip ${classes}` }, tamed(title));
   }
-  const reward = score.scorer === "reward" ? score.values?.value : undefined;
-  const length = Number.isNaN(words) ? "" : ` for ${counted(words, "word")}`;
-  return reward === undefined ? null : plainChip("reward", `reward ${figure(reward)}${length}`);
+  const metric = metricWithRole(data, "reward", scorer);
+  const reward = metric && own(score.values, metric.name.slice(scorer.length + 1));
+  if (reward === undefined) return null;
+  return plainChip("reward", `${metric.title} ${figure(reward)}${length}`);
 }
 
 /** A chip of a kind that the stylesheet knows. */

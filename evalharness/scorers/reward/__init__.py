@@ -12,8 +12,8 @@ from typing import Any, Protocol
 from pydantic import JsonValue, ValidationError
 
 from evalharness.errors import BackendError, ScorerError
-from evalharness.records import Metric, Score, Span, digest, explain
-from evalharness.scorers import Item
+from evalharness.records import Metric, Score, ScorerFacts, Span, digest, explain
+from evalharness.scorers import Item, Scorer
 from evalharness.scorers.reward.bundled import BundledReward, bundled_is_installed
 from evalharness.scorers.reward.encoding import Encoded, Encoder, Unreadable
 from evalharness.scorers.reward.settings import BUNDLED, HUB, RewardSettings
@@ -31,6 +31,7 @@ METRICS = (
         kind="mean",
         better="higher",
         headline=True,
+        role="reward",
     ),
     Metric(
         name="reward.truncated",
@@ -39,6 +40,12 @@ METRICS = (
         kind="rate",
         better="lower",
     ),
+)
+FACTS = ScorerFacts(
+    name="reward",
+    metrics=METRICS,
+    unscored="texts to be continued, and prompts that leave no room for a completion",
+    model_help="hf/org/name, hf/./folder, bundled, or none.  [default: bundled, where it is installed]",
 )
 
 
@@ -70,11 +77,10 @@ class RewardModel(Protocol):
         ...
 
 
-class Reward:
+class Reward(Scorer):
     """Asks a reward model about each completion, in batches of similar length."""
 
-    name = "reward"
-    metrics = METRICS
+    facts = FACTS
 
     def __init__(
         self,
@@ -106,13 +112,18 @@ class Reward:
         """What decides a reward: the model's digests, template, longest input and number format; and the device."""
         return {**self._model.identity, "device": self._model.where}
 
+    @classmethod
+    def is_default(cls) -> bool:
+        """Where the bundled reward model is installed."""
+        return bundled_is_installed()
+
     def score(self, items: Sequence[Item]) -> list[Score]:
         """One score for each item, in order."""
         encoded = [self._encode(item) for item in items]
         readable = [one for one in encoded if isinstance(one, Encoded)]
         rewards = iter(self._read(readable))
         return [
-            self._unscored(item, one.reason) if isinstance(one, Unreadable) else self._scored(item, one, next(rewards))
+            self.unscored(item, one.reason) if isinstance(one, Unreadable) else self._scored(item, one, next(rewards))
             for item, one in zip(items, encoded, strict=True)
         ]
 
@@ -132,31 +143,12 @@ class Reward:
 
     def _scored(self, item: Item, encoded: Encoded, reward: float | None) -> Score:
         if reward is None:
-            return self._failed(item, f"{len(encoded.ids)} tokens do not fit into memory")
+            return self.failed(item, f"{len(encoded.ids)} tokens do not fit into memory")
         if not math.isfinite(reward):
-            return self._failed(item, f"the reward model gave {reward}")
+            return self.failed(item, f"the reward model gave {reward}")
         spans, explanation = _unread(item.completion.text, encoded.read_to)
-        return Score(
-            request_id=item.completion.request_id,
-            scorer=self.name,
-            version=self.version,
-            status="scored",
-            values={"value": reward, "truncated": float(encoded.read_to is not None)},
-            spans=spans,
-            explanation=explanation,
-        )
-
-    def _unscored(self, item: Item, reason: str) -> Score:
-        return Score(
-            request_id=item.completion.request_id,
-            scorer=self.name,
-            version=self.version,
-            status="unscored",
-            explanation=reason,
-        )
-
-    def _failed(self, item: Item, reason: str) -> Score:
-        return self._unscored(item, reason).model_copy(update={"status": "failed"})
+        values = {"value": reward, "truncated": float(encoded.read_to is not None)}
+        return self.scored(item, values, spans=spans, explanation=explanation)
 
 
 def _unread(text: str, read_to: int | None) -> tuple[tuple[Span, ...], str]:

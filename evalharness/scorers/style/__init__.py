@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 
-from pydantic import JsonValue
-
 from evalharness.completion.language import language_of
 from evalharness.completion.request import request_of
 from evalharness.completion.state import STATES, State
-from evalharness.records import Sample, Score, Span
-from evalharness.scorers import Item
+from evalharness.records import Label, Sample, Score, ScorerFacts, Span
+from evalharness.scorers import Item, Scorer
 from evalharness.scorers.style.measures import (
+    FORM,
     LAYOUT,
     Flag,
     grade,
@@ -20,24 +19,49 @@ from evalharness.scorers.style.measures import (
 )
 from evalharness.scorers.style.metrics import METRICS
 
+FACTS = ScorerFacts(
+    name="style",
+    metrics=METRICS,
+    labels=(
+        Label(name="answer", title="answers", meaning="answers and ends within the token limit"),
+        Label(name="cut", title="cut off", meaning="was still going when the token limit ended it"),
+        Label(
+            name="continuation",
+            title="continues the document",
+            meaning="goes on with the prompt's document instead of answering",
+            answers=False,
+        ),
+        Label(
+            name="self_dialogue",
+            title="plays both sides",
+            meaning="writes the other side's turns as well",
+            answers=False,
+        ),
+        Label(name="loop", title="loops", meaning="goes in circles", answers=False),
+        Label(
+            name="echo",
+            title="repeats the prompt",
+            meaning="is the prompt again and next to nothing else",
+            answers=False,
+        ),
+        Label(name="empty", title="says nothing", meaning="is blank", answers=False),
+    ),
+    chart="states",
+    heading="What the completions are",
+    hint="Each bar is all requests to one checkpoint, each request in exactly one of the states below; the numbers "
+    "are requests.",
+    form=FORM,
+)
 
-class Style:
+
+class Style(Scorer):
     """Puts each completion in one state, with evidence, and measures its form."""
 
-    name = "style"
+    facts = FACTS
     version = "3"
-    metrics = METRICS
 
-    @property
-    def identity(self) -> dict[str, JsonValue]:
-        """Nothing but the code decides."""
-        return {}
-
-    def score(self, items: Sequence[Item]) -> list[Score]:
-        """One score for each item, in order; `label` is the state, and each flag has the place it is first seen at."""
-        return [self._score_one(item) for item in items]
-
-    def _score_one(self, item: Item) -> Score:
+    def score_item(self, item: Item) -> Score:
+        """Its label is the state; each flag has the place where it is first seen."""
         completion, state = item.completion, item.state
         language = language_of(state.text)
         values = _states(state, item.sample)
@@ -47,13 +71,10 @@ class Style:
             values["tokens"] = float(completion.completion_tokens)
         form, flags = _form(state, language)
         foreign = language not in (None, "English")
-        return Score(
-            request_id=completion.request_id,
-            scorer=self.name,
-            version=self.version,
-            status="scored",
+        return self.scored(
+            item,
+            values | form | _languages(language, item.sample),
             label=state.name,
-            values=values | form | _languages(language, item.sample),
             spans=state.spans + _spans(state, flags),
             explanation=f"{state.reason}; in {language}" if foreign else state.reason,
         )

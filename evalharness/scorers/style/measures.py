@@ -12,6 +12,8 @@ from evalharness.completion.phrases import GRAM
 from evalharness.completion.text import FoldedText, Piece
 
 LAYOUT = ("headings", "lists", "code", "bold", "tables")
+FORM = (*LAYOUT, "quote", "preamble", "apology", "first_person", "second_person")
+"""The flags."""
 LIST_START = frozenset("-*+0123456789")
 HEADING = re.compile(r"#{1,6} \S")
 LIST_ITEM = re.compile(r"(?:[-*+]|\d{1,3}[.)]) \S")

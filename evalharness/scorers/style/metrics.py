@@ -2,19 +2,43 @@
 
 from typing import Literal
 
-from evalharness.records import Metric
+from evalharness.records import Metric, NamedChange
 
+Changes = tuple[NamedChange, ...]
 Better = Literal["higher", "lower"] | None
 
 
-def _rate(name: str, title: str, description: str, better: Better = None, *, headline: bool = False) -> Metric:
+def _rate(
+    name: str, title: str, description: str, better: Better = None, *, headline: bool = False, changes: Changes = ()
+) -> Metric:
     return Metric(
-        name=f"style.{name}", title=title, description=description, kind="rate", better=better, headline=headline
+        name=f"style.{name}",
+        title=title,
+        description=description,
+        kind="rate",
+        better=better,
+        headline=headline,
+        changes=changes,
     )
 
 
 def _mean(name: str, title: str, description: str, unit: str = "", better: Better = None) -> Metric:
     return Metric(name=f"style.{name}", title=title, description=description, kind="mean", unit=unit, better=better)
+
+
+def _higher(name: str) -> Changes:
+    return (NamedChange(verdict="higher", name=name),)
+
+
+def _tuned(higher: str, lower: str) -> Changes:
+    """Both directions surprise between two checkpoints of one variant, and only there."""
+    return (
+        NamedChange(verdict="higher", name=higher, tuning_only=True),
+        NamedChange(verdict="lower", name=lower, tuning_only=True),
+    )
+
+
+DRIFT = _tuned("format drift", "format drift")
 
 
 def _whole(metric: Metric) -> Metric:
@@ -36,6 +60,7 @@ STATE_METRICS = (
         "The completion goes in circles: the same words, lines or pattern again and again.",
         "lower",
         headline=True,
+        changes=_higher("new loops"),
     ),
     _rate(
         "continuation",
@@ -44,6 +69,7 @@ STATE_METRICS = (
         "Only on instructions.",
         "lower",
         headline=True,
+        changes=_higher("runs on"),
     ),
     _rate(
         "self_dialogue",
@@ -51,6 +77,7 @@ STATE_METRICS = (
         "The completion plays both sides of a dialogue or writes the tokens of a chat template.",
         "lower",
         headline=True,
+        changes=_higher("plays both sides"),
     ),
     _rate(
         "stopped",
@@ -58,6 +85,7 @@ STATE_METRICS = (
         "The model ended the completion, and not the token limit. Only where it was recorded.",
         "higher",
         headline=True,
+        changes=(NamedChange(verdict="lower", name="lost stop token"),),
     ),
     _rate(
         "echo",
@@ -65,7 +93,13 @@ STATE_METRICS = (
         "The completion is the prompt again, once or twice, and next to nothing else.",
         "lower",
     ),
-    _rate("empty", "says nothing", "The completion is blank, or nothing but thinking.", "lower"),
+    _rate(
+        "empty",
+        "says nothing",
+        "The completion is blank, or nothing but thinking.",
+        "lower",
+        changes=_higher("falls silent"),
+    ),
     _rate(
         "cut",
         "is cut by the token limit",
@@ -79,7 +113,7 @@ LENGTH_METRICS = (
         _mean(
             "words", "length", "Words of what the reader sees; a Chinese or Japanese character counts as one.", "words"
         )
-    ),
+    ).model_copy(update={"role": "length", "changes": _tuned("runaway length", "shorter completions")}),
     _whole(
         _mean(
             "tokens",
@@ -122,7 +156,7 @@ REPETITION_METRICS = (
 )
 
 LAYOUT_METRICS = (
-    _rate("markdown", "uses Markdown", "Any heading, list, table, code, quote or bold text."),
+    _rate("markdown", "uses Markdown", "Any heading, list, table, code, quote or bold text.", changes=DRIFT),
     _rate("headings", "uses headings", "Any line that begins with one to six # signs."),
     _rate("lists", "uses lists", "Any line that begins with a bullet (- * +) or a number, as Markdown writes them."),
     _rate("code", "uses code", "Any fenced block or text in backticks."),
@@ -135,6 +169,7 @@ MANNER_METRICS = (
         "preamble",
         "opens with a preamble",
         'Begins with a courtesy such as "Sure!" or "Here is ...:" before the matter itself.',
+        changes=DRIFT,
     ),
     _rate("apology", "apologizes", "Any word of apology, in English, Spanish, French, German, Italian or Portuguese."),
     _mean(
