@@ -15,6 +15,7 @@ LAYERS = {
     "parsing": 0,
     "statistics": 0,
     "records": 1,
+    "plugins": 1,
     "text": 2,
     "constraints": 2,
     "completion": 2,

@@ -36,6 +36,7 @@ from evalharness.records import (
     TokenLogprob,
 )
 from evalharness.report import render_html, unpack
+from evalharness.scorers import facts_of
 from evalharness.sharing.redaction import PROFILES, find_leaks, own_words, read_profiles, redact
 from evalharness.sharing.redaction.fields import text_fields
 from evalharness.sharing.redaction.quotes import CUT, Quotes
@@ -99,7 +100,10 @@ KEPT = {
     ("PairedDifference", "metric"), ("PairedDifference", "category"), ("PairedDifference", "method"),
     ("PairedDifference", "effect_size_name"), ("RewardAgreement", "scorers"), ("RewardComparison", "scorer"),
     ("RewardOfState", "state"), ("Score", "scorer"), ("Score", "label"), ("Score", "values"),
-    ("ScorerIdentity", "name"),
+    ("ScorerIdentity", "name"), ("ScorerFacts", "name"), ("ScorerFacts", "heading"), ("ScorerFacts", "hint"),
+    ("ScorerFacts", "form"), ("ScorerFacts", "unscored"), ("ScorerFacts", "model_help"), ("Label", "name"),
+    ("Label", "title"), ("Label", "meaning"), ("NamedChange", "name"), ("NamedChange", "with_lower"),
+    ("Metric", "flips"),
     ("Span", "label"),
     ("Summary", "metric"), ("Summary", "category"),
     # The conditions, without which no number can be judged.

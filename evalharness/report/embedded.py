@@ -78,7 +78,7 @@ def _labels(run: Run) -> dict[str, dict[str, tuple[str, str]]]:
     found: dict[str, dict[str, tuple[str, str]]] = {}
     for scorer, label in dict.fromkeys((one.scorer, one.label) for one in run.scores):
         if label is not None:
-            facts = run.facts[scorer]
+            facts = run.facts_of(scorer)
             found.setdefault(scorer, {})[label] = facts.title_of(label), chip_of(facts, label)
     return found
 
@@ -118,7 +118,7 @@ class _Cells:
             "sent": sent.pieces,
             "note": sent.note,
             "ids": sent.tokens,
-            "scores": [_score(score, self.run.facts[score.scorer]) for score in self.run.scores_of(request.id)],
+            "scores": [_score(score, self.run.facts_of(score.scorer)) for score in self.run.scores_of(request.id)],
         }
         return {"side": self.place[request.checkpoint]} | _outcome(outcome) | _without_nothing(facts)
 

@@ -64,7 +64,7 @@ def _others(run: Run, comparison: Comparison) -> Iterator[tuple[str, str, Opinio
     pairs = pairs_of(run)
     rewards = {one.scorer: one.tie_tolerance for one in comparison.rewards}
     for scorer, tolerance in rewards.items():
-        reward = run.facts[scorer].reward
+        reward = run.facts_of(scorer).reward
         if reward:
             yield scorer, "a reward model", _by_reward(run, pairs, reward, tolerance)
     for scorer, metrics in _judging_scorers(comparison.metrics).items():

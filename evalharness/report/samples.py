@@ -1,6 +1,6 @@
 """The samples that can be read without a script: those the findings point to, then some of every category."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -168,10 +168,12 @@ def _cell(run: Run, sample: Sample, request: GenerationRequest, role: str) -> Ce
         checkpoint=request.checkpoint,
         role=role,
         replicate=request.replicate,
-        chips=tuple(_chips(outcome, scores, run.facts)),
+        chips=tuple(_chips(outcome, scores, run.facts_of)),
         completion=None
         if completion is None
-        else _beginning(completion.text, _spans(scores, run.facts, form=False), _spans(scores, run.facts, form=True)),
+        else _beginning(
+            completion.text, _spans(scores, run.facts_of, form=False), _spans(scores, run.facts_of, form=True)
+        ),
         problem="" if isinstance(outcome, Completion) else problem_in_words(outcome),
         facts="" if completion is None else " · ".join(_facts(completion)),
         sent=_sent_shown(sent),
@@ -180,18 +182,18 @@ def _cell(run: Run, sample: Sample, request: GenerationRequest, role: str) -> Ce
     )
 
 
-def _spans(scores: Sequence[Score], facts: Mapping[str, ScorerFacts], *, form: bool) -> list[Span]:
+def _spans(scores: Sequence[Score], facts_of: Callable[[str], ScorerFacts], *, form: bool) -> list[Span]:
     """The evidence of all scorers, or their marks of form, as far as the excerpt goes."""
     return [
         span
         for score in scores
         for span in score.spans
-        if span.start < LONGEST_TEXT and (span.label in facts[score.scorer].form) == form
+        if span.start < LONGEST_TEXT and (span.label in facts_of(score.scorer).form) == form
     ]
 
 
 def _chips(
-    outcome: Completion | Failure | None, scores: Sequence[Score], facts: Mapping[str, ScorerFacts]
+    outcome: Completion | Failure | None, scores: Sequence[Score], facts_of: Callable[[str], ScorerFacts]
 ) -> Iterator[Chip]:
     if not isinstance(outcome, Completion):
         yield Chip("chip-failure", "failed" if outcome else "not generated")
@@ -200,7 +202,7 @@ def _chips(
         if score.status == "failed":
             yield Chip("chip-failure", f"{score.scorer} scorer failed")
         elif score.label:
-            known = facts[score.scorer]
+            known = facts_of(score.scorer)
             yield Chip(chip_of(known, score.label), known.title_of(score.label))
 
 

@@ -50,6 +50,10 @@ class Run:
         """What is to be known of each scorer, by name."""
         return {one.name: one.facts for one in self.scorers}
 
+    def facts_of(self, scorer: str) -> ScorerFacts:
+        """The facts of one scorer; none but its name where the run does not say more."""
+        return self.facts.get(scorer) or ScorerFacts(name=scorer, metrics=())
+
     @property
     def compared(self) -> Comparison:
         """The comparison.
