@@ -146,12 +146,18 @@ def facts_of(name: str) -> ScorerFacts:
     facts = _class(name).facts
     if name == facts.name:
         return facts
-    metrics = tuple(
-        one.model_copy(update={"name": f"{name}.{one.value}", "title": f"{one.title} ({name})"})
-        for one in facts.metrics
-    )
+    metrics = tuple(_renamed(one, name) for one in facts.metrics)
     heading = f"{facts.heading} ({name})" if facts.heading else ""
     return facts.model_copy(update={"name": name, "metrics": metrics, "heading": heading, "model_help": ""})
+
+
+def _renamed(metric: Metric, scorer: str) -> Metric:
+    """The same metric of one more scorer of the kind."""
+    others = {"mirror_of": metric.mirror_of, "guarded_by": metric.guarded_by}
+    named = {field: f"{scorer}.{other.partition('.')[2]}" for field, other in others.items() if other}
+    return metric.model_copy(
+        update={"name": f"{scorer}.{metric.value}", "title": f"{metric.title} ({scorer})", **named}
+    )
 
 
 def _class(name: str) -> type[Scorer]:
