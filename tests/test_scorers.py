@@ -1,10 +1,12 @@
 """How scorers are opened, named and identified, and that a run keeps what made its scores."""
 
+import json
+
 import pytest
 from test_pairing import make_run
 
 from evalharness import load_run, pipeline
-from evalharness.errors import ScorerError
+from evalharness.errors import ScorerError, StoreError
 from evalharness.scorers import SCORERS, facts_of, open_scorer
 
 
@@ -62,3 +64,22 @@ def test_a_scorer_that_is_changed_is_kept_for_the_next_scoring(tmp_path):
     assert {one.name for one in again.scorers} == {"style", "instruction"}
     pipeline.rescore(path, {"instruction": {"model": "none"}})
     assert {one.name for one in pipeline.rescore(path).scorers} == {"style"}
+
+
+def test_a_run_that_does_not_say_what_its_scorers_measure_is_scored_again_first(tmp_path):
+    path = make_run(tmp_path, "one")
+    [made] = json.loads((path / "scorers.json").read_text())
+    for stale in ([], [{key: value for key, value in made.items() if key != "facts"}]):
+        (path / "scorers.json").write_text(json.dumps(stale))
+        with pytest.raises(StoreError) as caught:
+            pipeline.recompare(path)
+        assert f"evalharness score {path}" in caught.value.fix
+        assert pipeline.rescore(path).facts["style"] == facts_of("style")
+
+
+def test_a_run_is_compared_and_drawn_by_the_facts_that_it_keeps(tmp_path):
+    path = make_run(tmp_path, "one")
+    kept = (path / "scorers.json").read_text()
+    (path / "scorers.json").write_text(kept.replace("What the completions are", "What they were when it was scored"))
+    pipeline.recompare(path)
+    assert "What they were when it was scored" in pipeline.redraw(path).read_text()
