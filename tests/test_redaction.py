@@ -103,7 +103,7 @@ KEPT = {
     ("ScorerIdentity", "name"), ("ScorerFacts", "name"), ("ScorerFacts", "heading"), ("ScorerFacts", "hint"),
     ("ScorerFacts", "form"), ("ScorerFacts", "unscored"), ("ScorerFacts", "model_help"), ("Label", "name"),
     ("Label", "title"), ("Label", "meaning"), ("NamedChange", "name"), ("NamedChange", "with_lower"),
-    ("Metric", "flips"),
+    ("Metric", "flips"), ("Metric", "mirror_of"), ("Metric", "guarded_by"),
     ("Span", "label"),
     ("Summary", "metric"), ("Summary", "category"),
     # The conditions, without which no number can be judged.

@@ -83,7 +83,10 @@ FIELDS: Mapping[str, Mapping[str, Kind]] = {
         "model_help": "plain",
     },
     "ScorerIdentity": {"name": "plain", "version": "version", "identity": "options"},
-    "Metric": {"name": "plain", "title": "plain", "description": "plain", "unit": "plain", "flips": "plain"},
+    "Metric": {
+        "name": "plain", "title": "plain", "description": "plain", "unit": "plain", "flips": "plain",
+        "mirror_of": "plain", "guarded_by": "plain",
+    },
     "Interval": {},
     "Summary": {"metric": "plain", "checkpoint": "checkpoint", "category": "plain"},
     "PairedDifference": {"metric": "plain", "category": "plain", "method": "plain", "effect_size_name": "plain"},
