@@ -81,9 +81,9 @@ GGUF_NAMES = {
 }
 
 
-def save_gguf(path, *, seed=0, without=""):
+def save_gguf(path, *, seed=0, without="", template=CHATML):
     """Save the same checkpoint as one GGUF file, in float32, as llama.cpp's converter does; or without a tensor."""
-    tokenizer = make_tokenizer()
+    tokenizer = make_tokenizer(template=template)
     model = make_model(len(tokenizer), seed)
     writer = GGUFWriter(path, "llama")
     writer.add_file_type(LlamaFileType.ALL_F32)

@@ -24,6 +24,7 @@ from evalharness.records import (
     Failure,
     GenerationConfig,
     GenerationRequest,
+    Message,
     Notice,
     RawPrompt,
     Record,
@@ -42,6 +43,7 @@ from evalharness.weights.devices import (
     free_memory,
     is_out_of_memory,
 )
+from evalharness.weights.templates import ChatTemplate, TemplateFailed
 
 ATTENTIONS = ("sdpa", "eager", "flash_attention_2")
 """Not a Hub repository, which transformers would take too: its code would be executed."""
@@ -200,18 +202,29 @@ class HfBackend:
             case RawPrompt(text=text):
                 return RenderedPrompt(text=text, token_ids=tuple(self.tokenizer(text)["input_ids"]))
             case ChatPrompt(messages=messages):
-                text = self._apply_template([message.model_dump() for message in messages])
+                text = self._apply_template(messages)
                 # With special tokens added once more, a BOS that the template wrote would stand there twice.
                 ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
                 return RenderedPrompt(text=text, token_ids=tuple(ids))
 
-    def _apply_template(self, messages: list[dict[str, str]]) -> str:
-        if self.tokenizer.chat_template is None:
+    def _apply_template(self, messages: Sequence[Message]) -> str:
+        if self.template is None:
             raise PromptFormatError(
                 f"checkpoint {self.checkpoint.name!r} has no chat template", fix='set prompt_format = "raw" or "icl"'
             )
-        text: str = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-        return text
+        try:
+            return self._renderer.render(messages, reply=True)
+        except TemplateFailed as error:
+            system = any(message.role == "system" for message in messages) and "system" in str(error).lower()
+            rest = "use a suite without system turns" if system else "correct the template"
+            raise PromptFormatError(
+                f"checkpoint {self.checkpoint.name!r}: the chat template in {self.source.template_file} fails: {error}",
+                fix=f'{rest}, or set prompt_format = "raw" or "icl"',
+            ) from None
+
+    @cached_property
+    def _renderer(self) -> ChatTemplate:
+        return ChatTemplate(self.tokenizer)
 
     # ------------------------------------------------------------------------------------- generate
 

@@ -53,6 +53,13 @@ class Source:
         """Digest over what the tokenizer is read from."""
         return self.weights_digest if self.gguf_file else files.tokenizer_digest(self.folder)
 
+    @property
+    def template_file(self) -> str:
+        """Where a chat template is read from, for messages."""
+        names = ("chat_template.jinja", "tokenizer_config.json")
+        there = [self.folder / name for name in names if (self.folder / name).exists()]
+        return self.name if self.name.endswith(".gguf") or not there else str(there[0])
+
 
 @contextmanager
 def reading(name: object) -> Iterator[None]:

@@ -5,10 +5,9 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal, Protocol
 
-from jinja2 import TemplateError
-
 from evalharness.errors import ScorerError
 from evalharness.records import Message
+from evalharness.weights.templates import ChatTemplate, TemplateFailed
 
 Kind = Literal["chat", "pair"]
 STAND_IN = "\ue000"
@@ -57,6 +56,7 @@ class ChatEncoder:
     def __init__(self, tokenizer: Any, max_length: int) -> None:
         self.tokenizer = tokenizer
         self.max_length = max_length
+        self._template = ChatTemplate(tokenizer)
         # The frame around the completion is the same for all completions of a prompt.
         self._frame = lru_cache(256)(lambda messages: self._render(messages, STAND_IN))
 
@@ -64,7 +64,7 @@ class ChatEncoder:
         """The tokens of the rendered chat; its special tokens are those that the template writes."""
         try:
             rendered, frame = self._render(messages, text), self._frame(tuple(messages))
-        except TemplateError as error:
+        except TemplateFailed as error:
             return Unreadable(f"the chat template of the reward model refuses the prompt: {error}")
         start, end = _place(rendered, frame)
         tokens = self.tokenizer(rendered, add_special_tokens=False, **QUIETLY)
@@ -79,10 +79,7 @@ class ChatEncoder:
         return _fit(whole, [shift + begin for begin, _ in offsets], self.max_length)
 
     def _render(self, messages: Sequence[Message], text: str) -> str:
-        turns = [message.model_dump() for message in messages]
-        turns.append({"role": "assistant", "content": text})
-        rendered: str = self.tokenizer.apply_chat_template(turns, tokenize=False)
-        return rendered
+        return self._template.render([*messages, Message(role="assistant", content=text)], reply=False)
 
 
 class PairEncoder:
