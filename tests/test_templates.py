@@ -34,7 +34,8 @@ def template(text):
     [
         CHATML,
         "{{ bos_token }}{{ messages | tojson }}{{ eos_token }}",
-        "{%- set ns = namespace(n=0) %}{% for m in messages %}{% set ns.n = ns.n + 1 %}{{ ns.n }}{{ m['content'] | trim }}"
+        "{%- set ns = namespace(n=0) %}{% for m in messages %}{% set ns.n = ns.n + 1 %}{{ ns.n }}"
+        "{{ m['content'] | trim }}"
         "{% if loop.last %}{% continue %}{% endif %}, {% generation %}x{% endgeneration %}{% endfor %}",
         "{% if add_generation_prompt %}{{ 'reply' }}{% endif %}{{ tools }}{{ messages | length }}",
     ],
@@ -62,7 +63,7 @@ def test_a_template_gives_what_the_library_gives(text, reply):
             "{% set ns = namespace(t='x' * 1000) %}{% for i in range(99) %}{% set ns.t = ns.t + ns.t %}{% endfor %}",
             "MiB",
         ),
-        ("{{ 'x' * 10 ** 8 }}", "characters"),
+        ("{{ 'x' * 2 * 10 ** 7 }}", "characters"),
         ("{" * 20_000, "."),
         ("{{ " + "(" * 5_000 + "1" + ")" * 5_000 + " }}", "RecursionError|ended the process|Error"),
     ],
@@ -80,7 +81,7 @@ def test_a_template_that_does_not_end_is_stopped_and_not_tried_again(monkeypatch
     for _ in range(50):
         with pytest.raises(TemplateFailed, match=r"does not end within 0\.5 seconds"):
             endless.render(CHAT, reply=True)
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 20
     assert template(CHATML).render(CHAT, reply=True)
 
 
