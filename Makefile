@@ -54,6 +54,7 @@ bench: $(VENV)/ready ## Run the benchmarks and print their ratios
 
 validate: $(VENV)/ready ## Measure the scorers against people, on DATA (default ../shared/data)
 	$(BIN)/python benchmarks/validate_scorers.py --data $(DATA)
+	$(BIN)/python benchmarks/gold.py
 
 clean: ## Remove the virtual environment and caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

@@ -1,7 +1,8 @@
 """Makes the gold set of completions: generates them, prints sheets to be labelled by reading, merges the readings.
 
     python benchmarks/gold_set.py generate RAW                  # completions of the bundled checkpoints, unlabelled
-    python benchmarks/gold_set.py sheet RAW --seed 1 --out DIR  # what a reader sees, shuffled, in sheets
+    python benchmarks/gold_set.py take RAW RUN SUITE            # completions of a finished run of the bundled pair
+    python benchmarks/gold_set.py sheet RAW SEED FOLDER         # what a reader sees, shuffled, in sheets
     python benchmarks/gold_set.py merge RAW FIRST SECOND FINAL  # readings into tests/gold/completions.jsonl
 
 No scorer is imported here: the labels must not know what a scorer says. A reading is a file of lines
@@ -12,14 +13,15 @@ import argparse
 import json
 import random
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from evalharness.backends import open_backend
 from evalharness.prompting import build_prompt
-from evalharness.records import Checkpoint, Completion, GenerationConfig, GenerationRequest, Message, Sample
+from evalharness.records import Checkpoint, Completion, GenerationConfig, GenerationRequest, Message, Sample, digest
+from evalharness.store import RunStore
 from evalharness.suites import load_suite
 
 GOLD = Path(__file__).parent.parent / "tests" / "gold" / "completions.jsonl"
@@ -91,51 +93,67 @@ def groups_in_turn(suite: str, samples: Sequence[Sample]) -> list[str]:
     return [group for group in chain(*zip_longest(*by_category.values())) if group]
 
 
-def halves(samples: Sequence[tuple[str, Sample]]) -> dict[str, str]:
-    """The half of each group: groups are shuffled within their suite and dealt in turn."""
-    groups: dict[str, list[str]] = defaultdict(list)
-    for suite, sample in samples:
-        if sample.group not in groups[suite]:
-            groups[suite].append(sample.group)
-    for suite, names in groups.items():
-        random.Random(f"{SEED} half {suite}").shuffle(names)
-    dealt = chain(*groups.values())
-    return {group: ("work", "held_out")[number % 2] for number, group in enumerate(dealt)}
+def half_of(group: str) -> str:
+    """By the group alone, so that a prompt and its pair are in one half and rows that are added later change none."""
+    return "work" if random.Random(f"{SEED} half {group}").random() < 0.5 else "held_out"
 
 
 # ---------------------------------------------------------------------------------------- completions
 
 
 def generate(raw: Path) -> None:
-    """Write the rows of each source when they are there; a source that the file has is not generated again."""
+    """Add what the file lacks, and write it after each source."""
     samples = drawn_samples()
-    half = halves(samples)
     rows = read(raw) if raw.exists() else []
-    for number, source in enumerate(SOURCES, start=1):
-        if source.name not in {row["source"] for row in rows}:
-            made = rows_of(source, samples)
-            rows += [
-                {"id": f"gold-{number}{place:03}", "half": half[row["sample"]["group"]]} | row
-                for place, row in enumerate(made, start=1)
-            ]
-            write(raw, rows)
+    for source in SOURCES:
+        known = {row["id"] for row in rows}
+        asked = [(suite, sample) for suite, sample in samples if takes(source, suite, sample)]
+        rows += rows_of(source, [each for each in asked if identity(source, each[1]) not in known])
+        write(raw, rows)
     print(f"{len(rows)} completions of {len(samples)} prompts in {raw}")
 
 
+def take(raw: Path, run: Path, suite: str) -> None:
+    """Add the completions of a finished run of the bundled pair, where the file has none of that source and sample."""
+    rows = read(raw) if raw.exists() else []
+    store = RunStore(run)
+    plan, outcomes = store.read_plan(), store.read_outcomes()
+    samples = {sample.id: sample for each in plan.suites if each.name == suite for sample in each.samples}
+    sources = {"base": Source("demo/base", "raw", 0.0), "instruct": Source("demo/instruct", "chat", 0.0)}
+    known = {row["id"] for row in rows}
+    for request in plan.requests:
+        completion = outcomes[request.id]
+        row = row_of(sources[request.checkpoint], suite, samples[request.sample_id], completion)
+        rows += [] if row["id"] in known else [row]
+    write(raw, rows)
+    print(f"{len(rows)} completions in {raw}")
+
+
 def rows_of(source: Source, samples: Sequence[tuple[str, Sample]]) -> Iterator[dict[str, Any]]:
-    asked = [(suite, with_system(sample, source.system)) for suite, sample in samples if takes(source, suite, sample)]
-    completions = complete(source, [sample for _, sample in asked])
+    asked = [(suite, with_system(sample, source.system)) for suite, sample in samples]
+    completions = complete(source, [sample for _, sample in asked]) if asked else []
     for (suite, sample), completion in zip(asked, completions, strict=True):
-        yield {
-            "source": source.name,
-            "model": source.model,
-            "prompt_format": source.prompt_format,
-            "temperature": source.temperature,
-            "suite": suite,
-            "sample": sample.model_dump(mode="json", exclude_defaults=True),
-            "completion": completion.text,
-            "finish_reason": completion.finish_reason,
-        }
+        yield row_of(source, suite, sample, completion)
+
+
+def row_of(source: Source, suite: str, sample: Sample, completion: Completion) -> dict[str, Any]:
+    return {
+        "id": identity(source, sample),
+        "half": half_of(sample.group),
+        "source": source.name,
+        "model": source.model,
+        "prompt_format": source.prompt_format,
+        "temperature": source.temperature,
+        "suite": suite,
+        "sample": sample.model_dump(mode="json", exclude_defaults=True),
+        "completion": completion.text,
+        "finish_reason": completion.finish_reason,
+    }
+
+
+def identity(source: Source, sample: Sample) -> str:
+    """An id that does not show the source to a reader."""
+    return "g" + digest([source.name, sample.id]).removeprefix("sha256:")[:6]
 
 
 def takes(source: Source, suite: str, sample: Sample) -> bool:
@@ -192,17 +210,16 @@ def sheet(raw: Path, seed: int, out: Path) -> None:
 
 
 def shown(row: dict[str, Any]) -> str:
-    asked = "\n".join(
-        f"{turn['role']}: {turn['content']}" for turn in row["sample"]["messages"] if turn["role"] != "system"
-    )
+    turns = [turn for turn in row["sample"]["messages"] if turn["content"] != CAUTIOUS]
+    asked = "\n".join(f"{turn['role']}: {turn['content']}" for turn in turns)
     kind = ", a text to continue" if row["sample"].get("kind") == "continuation" else ""
     return f"### {row['id']} ({row['finish_reason']}{kind})\n{asked}\n---\n{row['completion']}\n"
 
 
 def merge(raw: Path, first: Path, second: Path, final: Path) -> None:
-    """Write the gold set: both readings, and a final label where they differ."""
+    """Add labelled rows to the gold set: both readings, and a final label where they differ."""
     one, other, settled = reading(first), reading(second), reading(final)
-    rows = []
+    rows = {row["id"]: row for row in read(GOLD)} if GOLD.exists() else {}
     for row in read(raw):
         labels = {"first": one[row["id"]], "second": other[row["id"]]}
         agreed = labels["first"] == labels["second"]
@@ -210,8 +227,8 @@ def merge(raw: Path, first: Path, second: Path, final: Path) -> None:
         if last is None:
             raise SystemExit(f"{row['id']}: the readings differ and {final} does not settle it")
         if last:
-            rows.append(row | labels | {"final": last})
-    write(GOLD, rows)
+            rows[row["id"]] = row | labels | {"final": last}
+    write(GOLD, [rows[identity] for identity in sorted(rows)])
     print(f"{len(rows)} rows in {GOLD}")
 
 
@@ -242,18 +259,23 @@ def write(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
 
 
+ARGUMENTS: dict[str, dict[str, Callable[[str], Any]]] = {
+    "generate": {"raw": Path},
+    "take": {"raw": Path, "run": Path, "suite": str},
+    "sheet": {"raw": Path, "seed": int, "out": Path},
+    "merge": {"raw": Path, "first": Path, "second": Path, "final": Path},
+}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, paths in {"generate": (), "sheet": (), "merge": ("first", "second", "final")}.items():
+    for name, arguments in ARGUMENTS.items():
         command = commands.add_parser(name)
-        for path in ("raw", *paths):
-            command.add_argument(path, type=Path)
-        if name == "sheet":
-            command.add_argument("--seed", type=int, required=True)
-            command.add_argument("--out", type=Path, required=True)
+        for argument, kind in arguments.items():
+            command.add_argument(argument, type=kind)
     given = vars(parser.parse_args())
-    {"generate": generate, "sheet": sheet, "merge": merge}[given.pop("command")](**given)
+    {"generate": generate, "take": take, "sheet": sheet, "merge": merge}[given.pop("command")](**given)
 
 
 if __name__ == "__main__":
