@@ -7,6 +7,7 @@ import json
 import os
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from conditions import conditions
@@ -23,14 +24,15 @@ TEXTS = {
 }
 
 
-def write_inputs(folder: Path) -> dict[str, object]:
-    """A suite of `SAMPLES` samples, made of the core suite's again and again, and a completion for each and side."""
+def write_inputs(
+    folder: Path, n: int = SAMPLES, scorers: Sequence[str] = ("style", "refusal", "instruction")
+) -> dict[str, object]:
+    """A suite of `n` samples, made of the core suite's again and again, and a completion for each and side."""
     core = load_suite("core").samples
-    samples = [core[number % len(core)] for number in range(SAMPLES)]
+    samples = [core[number % len(core)] for number in range(n)]
     (folder / "suite").mkdir()
     (folder / "suite" / "suite.toml").write_text(
-        'name = "thousand"\nversion = "1"\nlicense = "Apache-2.0"\nsource = "core"\n'
-        'scorers = ["style", "refusal", "instruction"]\n'
+        f'name = "thousand"\nversion = "1"\nlicense = "Apache-2.0"\nsource = "core"\nscorers = {json.dumps(scorers)}\n'
     )
     lines = []
     for number, sample in enumerate(samples):

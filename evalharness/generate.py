@@ -1,6 +1,6 @@
 """Every request becomes one outcome, a completion or a failure, written as soon as it is there."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Protocol
 
@@ -88,12 +88,12 @@ def generate(
     """
     recovered = store.recover()
     outcomes = store.read_outcomes()
-    checked = {one.checkpoint for one in store.read_events() if isinstance(one, DeterminismCheck)}
+    checked = {one.checkpoint for one in outcomes.determinism}
     with store.appending() as out:
         if recovered:
             message = "the last line was torn when the run was stopped; it was cut off and its request generated again"
             out.append(Notice(checkpoint=plan.baseline, kind="recovered", message=message))
-        turns = [Turn(resolved, plan, outcomes, out, progress or NoProgress()) for resolved in plan.checkpoints]
+        turns = [Turn(resolved, plan, store, outcomes, out, progress or NoProgress()) for resolved in plan.checkpoints]
         # The first one's own requests are its trial, so that it is not loaded twice.
         for turn in turns[1:]:
             turn.try_out(open_backend)
@@ -108,14 +108,16 @@ class Turn:
         self,
         resolved: ResolvedCheckpoint,
         plan: Plan,
-        outcomes: dict[str, Completion | Failure],
+        store: RunStore,
+        outcomes: Mapping[str, Completion | Failure],
         out: Appender,
         progress: Progress,
     ) -> None:
         self.resolved = resolved
         self.requests = [request for request in plan.requests if request.checkpoint == resolved.name]
         self.missing = [request for request in self.requests if _is_missing(outcomes.get(request.id))]
-        self.outcomes = outcomes
+        self.has_completion = any(isinstance(outcomes.get(request.id), Completion) for request in self.requests)
+        self.store = store
         self.out = out
         self.progress = progress
         self.batch = "the conditions of the run"
@@ -166,7 +168,7 @@ class Turn:
         if isinstance(event, Notice):
             self.batch = event.message if event.kind == "batch" else self.batch
             return
-        self.outcomes[event.request_id] = event
+        self.has_completion |= isinstance(event, Completion)
         self._stop_where_all_is_refused(event)
         self.progress.advance(tokens=(event.completion_tokens or 0) if isinstance(event, Completion) else 0)
 
@@ -177,15 +179,16 @@ class Turn:
         few = min(REFUSED_ALIKE, len(self.requests))
         if len(self.refused) != few or len(set(self.refused)) > 1:
             return
-        if not any(isinstance(self.outcomes.get(request.id), Completion) for request in self.requests):
+        if not self.has_completion:
             problem = f"{self.resolved.name}: the first {few} requests failed with the same words: {event.message}"
             raise BackendError(problem, fix=RESUME)
 
     def _check(self, backend: Backend, count: int) -> None:
         """Record how many of `count` completions change when they are generated alone; nothing where none is there."""
-        answered = [request for request in self.requests if isinstance(self.outcomes.get(request.id), Completion)]
+        outcomes = self.store.read_outcomes()
+        answered = [request for request in self.requests if isinstance(outcomes.get(request.id), Completion)]
         chosen = _spread(answered, count)
-        compared = [(request, self._differs_alone(backend, request)) for request in chosen]
+        compared = [(request, _differs_alone(backend, request, outcomes[request.id])) for request in chosen]
         made = [(request.sample_id, differs) for request, differs in compared if differs is not None]
         changed = tuple(dict.fromkeys(sample for sample, differs in made if differs))
         if made:
@@ -193,11 +196,11 @@ class Turn:
                 DeterminismCheck(checkpoint=self.resolved.name, n=len(made), changed=changed, batch=self.batch)
             )
 
-    def _differs_alone(self, backend: Backend, request: GenerationRequest) -> bool | None:
-        """None where there is no second completion to compare with."""
-        again = [event for event in outcomes_of(backend, [request]) if isinstance(event, Completion)]
-        first = self.outcomes[request.id]
-        return again[0].text != first.text if again and isinstance(first, Completion) else None
+
+def _differs_alone(backend: Backend, request: GenerationRequest, first: Completion | Failure) -> bool | None:
+    """None where there is no second completion to compare with."""
+    again = [event for event in outcomes_of(backend, [request]) if isinstance(event, Completion)]
+    return again[0].text != first.text if again and isinstance(first, Completion) else None
 
 
 def first_token(backend: Backend, resolved: ResolvedCheckpoint, config: GenerationConfig) -> Completion | Failure:

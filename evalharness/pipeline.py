@@ -6,6 +6,7 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -65,7 +66,7 @@ def run(config: RunConfig, *, out: Path | None = None, resume: bool = False, pro
         generate(
             planned, store, open_backend, check_determinism=config.check_determinism, progress=progress or NoProgress()
         )
-        return _finish(store, config)
+        return _finish(store, config, planned)
 
 
 def run_aa_test(config: RunConfig, *, out: Path, resume: bool = False, progress: Progress | None = None) -> AATest:
@@ -107,7 +108,8 @@ def rescore(path: Path, scorer: Mapping[str, dict[str, JsonValue]] | None = None
     store = RunStore(path)
     with store.lock():
         config = resume_config(path)
-        return _finish(store, config.model_copy(update={"scorer": {**config.scorer, **(scorer or {})}}))
+        config = config.model_copy(update={"scorer": {**config.scorer, **(scorer or {})}})
+        return _finish(store, config, store.read_plan())
 
 
 @uncollected()
@@ -132,7 +134,7 @@ def compare_runs(
         store.refuse_existing(resume=False)
         write(store)
         del write
-        return _report(store, resume_config(store.path).gate)
+        return _report(store, store.read_plan(), resume_config(store.path).gate)
 
 
 def _pairing_writer(paths: Sequence[Path], baseline: str | None, candidate: str | None) -> Callable[[RunStore], None]:
@@ -188,12 +190,18 @@ def regate(path: Path, config: Path | None = None) -> Run:
         return _gate(store, loaded, rules, str(config or path / "manifest.json"))
 
 
-def redraw(path: Path) -> Path:
-    """Write a run's report again and return its path."""
+def redraw(path: Path, *, all_samples: bool = False) -> Run:
+    """Write a run's report again.
+
+    Args:
+        path: the run directory.
+        all_samples: put all samples into the file, however many there are.
+    """
     store = RunStore(path)
     with store.lock():
         loaded = load_compared(store)
-        return store.write_report(render_html(loaded))
+        store.write_report(render_html(loaded, readable=loaded if all_samples else None))
+        return loaded
 
 
 def load_run(path: str | Path) -> Run:
@@ -212,21 +220,21 @@ def _start(store: RunStore, config: RunConfig, resume: bool) -> Plan:
     return store.start(make_manifest(config), planned, resume=resume)
 
 
-def _finish(store: RunStore, config: RunConfig) -> Run:
-    planned, everywhere = store.read_plan(), tuple(config.everywhere)
+def _finish(store: RunStore, config: RunConfig, planned: Plan) -> Run:
+    everywhere = tuple(config.everywhere)
     scorers = {name: open_scorer(name, config.scorer.get(name)) for name in scorer_names(planned, everywhere)}
     scores = score(planned, store.read_outcomes(), scorers.__getitem__, everywhere)
     store.write_scores(scores, [_identity(scorer) for scorer in scorers.values()])
     store.keep_scorers(config.scorer)
-    return _report(store, config.gate)
+    return _report(store, planned, config.gate)
 
 
 def _identity(scorer: Scorer) -> ScorerIdentity:
     return ScorerIdentity(name=scorer.name, version=scorer.version, identity=scorer.identity, facts=scorer.facts)
 
 
-def _report(store: RunStore, rules: Sequence[GateRule] = ()) -> Run:
-    loaded = _compare(store)
+def _report(store: RunStore, planned: Plan, rules: Sequence[GateRule] = ()) -> Run:
+    loaded = _compare(store, planned)
     try:
         loaded = _gate(store, loaded, rules) if rules else loaded
     finally:
@@ -238,7 +246,7 @@ def _report(store: RunStore, rules: Sequence[GateRule] = ()) -> Run:
 def _gate(store: RunStore, run: Run, rules: Sequence[GateRule], source: str = "") -> Run:
     named = {rule.suite for rule in rules}
     by_suite = {suite.name: _compare_alone(run, suite) for suite in run.plan.suites if suite.name in named}
-    versions = {score.scorer: score.version for score in run.scores}
+    versions = {name: found[-1] for name, found in run.observations.versions.items()}
     noise = read_noise(RunConfig.model_validate(run.manifest.config).aa_test, run.plan, versions)
     report = check_gate(rules, run, by_suite=by_suite, noise=noise, source=source)
     store.write_gate(report)
@@ -249,11 +257,9 @@ def _compare_alone(run: Run, suite: Suite) -> Comparison:
     """The comparison as it would be without the other suites."""
     samples = {sample.id for sample in suite.samples}
     requests = tuple(request for request in run.plan.requests if request.sample_id in samples)
-    ids = {request.id for request in requests}
     return compare(
         run.plan.model_copy(update={"suites": (suite,), "requests": requests}),
-        {one: outcome for one, outcome in run.outcomes.items() if one in ids},
-        [score for score in run.scores if score.request_id in ids],
+        run.observations.only(suite.name),
         run.compared.metrics,
         seed=run.compared.seed,
         scorers=list(run.facts.values()),
@@ -275,14 +281,13 @@ def load_compared(store: RunStore) -> Run:
     return run
 
 
-def _compare(store: RunStore) -> Run:
-    loaded = store.load()
+def _compare(store: RunStore, planned: Plan | None = None) -> Run:
+    loaded = store.load(planned)
     scorers = _scorers_of(loaded)
     _refuse_unscored(loaded)
     comparison = compare(
         loaded.plan,
-        loaded.outcomes,
-        loaded.scores,
+        loaded.observations,
         [metric for one in scorers for metric in one.metrics],
         seed=loaded.manifest.seed,
         scorers=scorers,
@@ -296,7 +301,7 @@ def _compare(store: RunStore) -> Run:
 
 def _scorers_of(run: Run) -> list[ScorerFacts]:
     """The facts of the scorers that the run has scores of, or should have, as they were kept with it."""
-    names = dict.fromkeys((*scorer_names(run.plan), *(score.scorer for score in run.scores)))
+    names = dict.fromkeys((*scorer_names(run.plan), *run.observations.versions))
     unknown = [name for name in names if name not in run.facts]
     if unknown:
         raise StoreError(
@@ -308,14 +313,11 @@ def _scorers_of(run: Run) -> list[ScorerFacts]:
 
 def _refuse_unscored(run: Run) -> None:
     """A completion without its scores would be left out of every number in silence."""
-    everywhere = {score.scorer for score in run.scores} - set(scorer_names(run.plan))
-    scorers = {sample.id: {*suite.scorers, *everywhere} for suite in run.plan.suites for sample in suite.samples}
-    for request in run.plan.requests:
-        missing = scorers[request.sample_id] - {score.scorer for score in run.scores_of(request.id)}
-        if missing and isinstance(run.outcomes.get(request.id), Completion):
+    table = run.observations
+    for checkpoint, scorer in product(table.checkpoints, table.applies):
+        for sample_id in table.ids(table.unjudged(checkpoint, scorer))[:1]:
             raise StoreError(
-                f"{run.path} has no {', '.join(sorted(missing))} score of sample {request.sample_id!r}",
-                fix=f"evalharness score {run.path}",
+                f"{run.path} has no {scorer} score of sample {sample_id!r}", fix=f"evalharness score {run.path}"
             )
 
 

@@ -17,6 +17,7 @@ from evalharness.records import (
     Sample,
     Suite,
     digest,
+    slim,
 )
 from evalharness.scorers import facts_of, open_scorer
 from evalharness.suites import load_suite
@@ -35,11 +36,11 @@ def make_plan(config: RunConfig, open_backend: Callable[[Checkpoint], Backend]) 
     sides = [_plan_side(checkpoint, samples, config, open_backend(checkpoint)) for checkpoint in config.checkpoints]
     resolved = [side[0] for side in sides]
     return Plan(
-        suites=suites,
+        suites=tuple(map(slim, suites)),
         checkpoints=tuple(resolved),
         baseline=config.baseline,
         candidate=config.candidate,
-        requests=tuple(request for side in sides for request in side[1]),
+        requests=tuple(slim(request) for side in sides for request in side[1]),
         lint=(*lint_pair(resolved), *(finding for side in sides for finding in side[2])),
         estimates=tuple(_estimate(side[0], side[1]) for side in sides),
     )

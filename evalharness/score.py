@@ -1,6 +1,7 @@
 """Every completion is judged by its suite's scorers; failures are never scored."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 
 from evalharness.errors import EvalHarnessError
 from evalharness.records import Completion, Failure, Plan, Sample, Score, Suite
@@ -22,10 +23,10 @@ def score(
     """
     scorers = {name: open_scorer(name) for name in scorer_names(plan, everywhere)}
     for suite in plan.suites:
-        answered = list(_answered(plan, suite, outcomes))
+        answered = _answered(plan, suite, outcomes)
         named = [scorers[name] for name in dict.fromkeys((*suite.scorers, *everywhere))]
-        for start in range(0, len(answered), AT_ONCE):
-            yield from judge(named, answered[start : start + AT_ONCE])
+        while part := list(islice(answered, AT_ONCE)):
+            yield from judge(named, part)
 
 
 @uncollected()
@@ -45,9 +46,10 @@ def _answered(
 ) -> Iterator[tuple[Sample, Completion]]:
     samples = {sample.id: sample for sample in suite.samples}
     for request in plan.requests:
-        outcome = outcomes.get(request.id)
-        if request.sample_id in samples and isinstance(outcome, Completion):
-            yield samples[request.sample_id], outcome
+        if request.sample_id in samples:
+            outcome = outcomes.get(request.id)
+            if isinstance(outcome, Completion):
+                yield samples[request.sample_id], outcome
 
 
 def _scored(scorer: Scorer, items: Sequence[Item]) -> list[Score]:

@@ -1,6 +1,7 @@
 """Builds small comparisons out of real records: who said what is given, everything else is filled in."""
 
 from evalharness.compare import compare
+from evalharness.observations import observe
 from evalharness.records import (
     Checkpoint,
     CheckpointIdentity,
@@ -79,12 +80,17 @@ def reordered(plan, outcomes, scores, random_):
     return plan.model_copy(update={"suites": (suite,), "requests": tuple(requests)}), outcomes, scores
 
 
+def compare_records(plan, outcomes, scores, metrics, *, seed=0, **more):
+    """Compare what a run would hold."""
+    return compare(plan, observe(plan, outcomes, scores), metrics, seed=seed, **more)
+
+
 def compared(old, new, *, metric=RATE, groups=None, categories=None, replicates=1, metrics=None, seed=0):
     """Compare two lists of values of one metric, replicate after replicate; None is a failure."""
     plan, outcomes, scores = scored(
         old, new, metric=metric, groups=groups, categories=categories, replicates=replicates
     )
-    return compare(plan, outcomes, scores, metrics or [metric], seed=seed)
+    return compare(plan, observe(plan, outcomes, scores), metrics or [metric], seed=seed)
 
 
 def compared_all(values, metrics):
@@ -101,4 +107,4 @@ def compared_all(values, metrics):
         )
         for number, request in enumerate(plan.requests)
     ]
-    return compare(plan, outcomes, scores, metrics, seed=0)
+    return compare(plan, observe(plan, outcomes, scores), metrics, seed=0)

@@ -7,6 +7,7 @@ from report_run import MANIFEST
 
 from evalharness.compare import compare
 from evalharness.gate import check_gate
+from evalharness.observations import observe
 from evalharness.records import GateRule, Score
 from evalharness.store import Run
 
@@ -29,7 +30,7 @@ def make_run(old, new, *, metric=RATE, groups=None, categories=None, replicates=
     values = dict(zip([request.id for request in plan.requests], [*old, *new], strict=True))
     outcomes = {request.id: _outcome(request, values[request.id], cut) for request in plan.requests}
     scores = tuple(_score(one, value, metric) for one, value in values.items() if value is not None)
-    comparison = compare(plan, outcomes, scores, [metric], seed=0)
+    comparison = compare(plan, observe(plan, outcomes, scores), [metric], seed=0)
     return Run(Path("reports/r"), MANIFEST, plan, outcomes, (), (), scores, comparison)
 
 

@@ -280,7 +280,7 @@ def _compared(run):
     facts = [facts_of(name) for name in dict.fromkeys(one.scorer for one in run.scores)]
     metrics = [metric for one in facts for metric in one.metrics]
     comparison = compare(
-        run.plan, run.outcomes, run.scores, metrics, seed=run.manifest.seed, scorers=facts, preferences=run.preferences
+        run.plan, run.observations, metrics, seed=run.manifest.seed, scorers=facts, preferences=run.preferences
     )
     scorers = tuple(ScorerIdentity(name=one.name, version="1", facts=one) for one in facts)
     return replace(run, comparison=comparison, scorers=scorers)

@@ -83,7 +83,9 @@ def test_the_noise_is_196_standard_errors_around_zero_or_what_was_seen(drawn):
     for request in run.requests_of("before"):
         [score] = run.scores_of(request.id)
         (other if request.replicate else first)[request.sample_id] = score.values["style.words".partition(".")[2]]
-    batches = paired(run.values_of("before", "style.words"), run.values_of("again", "style.words"))
+    batches = paired(
+        run.observations.of_samples("before", "style.words"), run.observations.of_samples("again", "style.words")
+    )
     seeds = paired(first, other)
     expected = max(max(1.959964 * np.sqrt((d**2).sum()) / d.size, abs(d.mean())) for d in (batches, seeds))
     assert found.noise["style.words"] == pytest.approx(expected)

@@ -65,6 +65,7 @@ def test_a_run_prints_findings_and_the_report_and_keeps_progress_off_stdout(fold
     assert {path.name for path in (folder / "r").iterdir()} >= {
         "manifest.json",
         "plan.json",
+        "requests.jsonl",
         "outcomes.jsonl",
         "scores.jsonl",
         "comparison.json",

@@ -3,11 +3,12 @@
 import random
 
 import pytest
-from comparing import MEAN, RATE, compared, compared_all, make_plan, outcome, reordered, scored
+from comparing import MEAN, RATE, compare_records, compared, compared_all, make_plan, outcome, reordered, scored
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evalharness.compare import compare
+from evalharness.observations import observe
 from evalharness.records import Metric, Score
 
 
@@ -113,7 +114,7 @@ def test_the_headline_metrics_share_one_holm_adjustment():
         )
         for request in plan.requests
     ]
-    rows = compare(plan, outcomes, scores, metrics, seed=0).differences
+    rows = compare(plan, observe(plan, outcomes, scores), metrics, seed=0).differences
     raw = {one.metric: one.p_value for one in rows if one.category is None}
     adjusted = {one.metric: one.p_adjusted for one in rows if one.category is None}
     assert adjusted["s.m4"] == pytest.approx(5 * raw["s.m4"])
@@ -139,7 +140,7 @@ def test_a_comparison_of_a_checkpoint_with_itself_is_quiet():
             for request in plan.requests
         ]
         metrics = [RATE.model_copy(update={"name": f"s.{name}"}) for name in names]
-        rows = compare(plan, {}, scores, metrics, seed=0).differences
+        rows = compare(plan, observe(plan, {}, scores), metrics, seed=0).differences
         called += any(one.verdict in ("higher", "lower") and one.category is None for one in rows)
     assert called <= 6
 
@@ -214,7 +215,7 @@ def test_at_most_two_findings_come_from_one_scorer():
         )
         for request in plan.requests
     ]
-    assert len(compare(plan, {}, scores, metrics, seed=0).findings) == 2
+    assert len(compare(plan, observe(plan, {}, scores), metrics, seed=0).findings) == 2
 
 
 def test_a_cut_completion_is_counted_beside_the_metric_and_said():
@@ -223,7 +224,7 @@ def test_a_cut_completion_is_counted_beside_the_metric_and_said():
     scores = [
         Score(request_id=one.id, scorer="s", version="1", status="scored", values={"hit": 1.0}) for one in plan.requests
     ]
-    comparison = compare(plan, outcomes, scores, [RATE], seed=0)
+    comparison = compare(plan, observe(plan, outcomes, scores), [RATE], seed=0)
     assert overall(comparison).n_truncated == 2
     assert "old: 2 of 2 completions (100 %) were cut by the token limit" in comparison.warnings
 
@@ -235,7 +236,7 @@ def test_what_a_scorer_could_not_score_is_counted():
         Score(request_id=one.id, scorer="s", version="1", status="failed", explanation="crashed")
         for one in plan.requests
     ]
-    assert summary(compare(plan, outcomes, scores, [RATE], seed=0), "old").n_unscored == 2
+    assert summary(compare(plan, observe(plan, outcomes, scores), [RATE], seed=0), "old").n_unscored == 2
 
 
 # ---------------------------------------------------------------------------------------- properties
@@ -293,8 +294,8 @@ def test_swapping_the_sides_flips_every_sign_and_changes_nothing_else(case):
 def test_shuffling_samples_requests_and_scores_changes_no_number(case, random_):
     which, old, new, groups = case
     plan, outcomes, scores = scored(old, new, metric=which, groups=groups)
-    first = compare(plan, outcomes, scores, [which], seed=0)
-    again = compare(*reordered(plan, outcomes, scores, random_), [which], seed=0)
+    first = compare(plan, observe(plan, outcomes, scores), [which], seed=0)
+    again = compare_records(*reordered(plan, outcomes, scores, random_), [which], seed=0)
     assert again.differences == first.differences
     assert again.summaries == first.summaries
 
@@ -361,7 +362,7 @@ def test_every_other_checkpoint_is_compared_with_the_baseline_on_its_own():
         Score(request_id=one.id, scorer="s", version="1", status="scored", values={"hit": hits[one.checkpoint]})
         for one in plan.requests
     ]
-    found = compare(plan, {one.id: outcome(one, 1.0) for one in plan.requests}, scores, [RATE], seed=0)
+    found = compare(plan, observe(plan, {one.id: outcome(one, 1.0) for one in plan.requests}, scores), [RATE], seed=0)
     assert found.differences[0].difference == 0
     [further] = found.further
     assert (further.candidate, further.differences[0].difference, further.differences[0].verdict) == (

@@ -5,6 +5,7 @@ import pytest
 from comparing import compared_all, make_plan, outcome
 
 from evalharness.compare import compare
+from evalharness.observations import observe
 from evalharness.records import Score, TokenizerFacts
 from evalharness.scorers import facts_of
 
@@ -159,7 +160,7 @@ def compared_sides(old=None, new=None, *, variants=("base", "base"), templates=(
     scores = [
         Score(request_id=one, scorer="style", version="2", status="scored", values={"stopped": 1.0}) for one in outcomes
     ]
-    return named(compare(plan, outcomes, scores, [metric_of("style.stopped")], seed=0))
+    return named(compare(plan, observe(plan, outcomes, scores), [metric_of("style.stopped")], seed=0))
 
 
 def test_another_end_token_is_named_with_both():
@@ -207,4 +208,4 @@ def test_completions_drawn_at_random_flip_by_themselves():
         Score(request_id=one.id, scorer="instruction", version="2", status="scored", values={"prompt_strict": n % 2})
         for n, one in enumerate([*drawn[:N], *reversed(drawn[N:])])
     ]
-    assert not named(compare(plan, outcomes, scores, [metric], seed=0))
+    assert not named(compare(plan, observe(plan, outcomes, scores), [metric], seed=0))

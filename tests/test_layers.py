@@ -22,6 +22,7 @@ LAYERS = {
     "suites": 3,
     "config": 3,
     "prompting": 3,
+    "observations": 3,
     "store": 4,
     "weights": 3,
     "backends": 4,

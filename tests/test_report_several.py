@@ -105,7 +105,7 @@ def test_a_scorer_prefers_the_side_that_does_better_by_its_own_rates():
     for metric in run.comparison.metrics:
         if metric.name.startswith("style.") and metric.headline and metric.kind == "rate" and metric.better:
             sign = 1 if metric.better == "higher" else -1
-            left, right = (run.values_of(side, metric.name) for side in ("base", "instruct"))
+            left, right = (run.observations.of_samples(side, metric.name) for side in ("base", "instruct"))
             for sample in set(left) & set(right):
                 better[sample] = better.get(sample, 0) + sign * (right[sample] - left[sample])
     said = {one.sample_id: one.preferred for one in run.preferences if one.rater == "ann"}

@@ -5,7 +5,7 @@ from statistics import NormalDist
 
 import numpy as np
 import pytest
-from comparing import make_plan, scored
+from comparing import compare_records, make_plan, scored
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
@@ -14,6 +14,7 @@ from evalharness.compare import compare
 from evalharness.compare.length_control import FEWEST_GROUPS, control_length
 from evalharness.compare.rewards import reward_agreement, rewards_of
 from evalharness.errors import StoreError
+from evalharness.observations import observe
 from evalharness.records import Completion, Score
 from evalharness.scorers import facts_of
 
@@ -46,7 +47,7 @@ def reward(request, value, scorer="reward", version="1 m"):
 
 def compared(old, new, **more):
     plan, outcomes, scores = rewarded(old, new, **more)
-    [found] = rewards_of(plan, outcomes, scores, plan.candidate, FACTS, seed=0)
+    [found] = rewards_of(observe(plan, outcomes, scores), plan.baseline, plan.candidate, FACTS, seed=0)
     return found
 
 
@@ -65,7 +66,7 @@ def test_rewards_of_two_models_are_not_compared():
     mixed = [*scores[:-1], scores[-1].model_copy(update={"version": "1 other"})]
 
     with pytest.raises(StoreError, match="several reward models") as caught:
-        compare(plan, outcomes, mixed, [REWARD], seed=0, scorers=FACTS)
+        compare(plan, observe(plan, outcomes, mixed), [REWARD], seed=0, scorers=FACTS)
     assert "evalharness score RUN" in caught.value.fix
 
 
@@ -77,13 +78,13 @@ def test_a_completion_without_a_reward_counts_for_the_version_too():
     )
 
     with pytest.raises(StoreError, match="1 m, 1 other"):
-        rewards_of(plan, outcomes, [*scores, unscored], "new", FACTS, seed=0)
+        rewards_of(observe(plan, outcomes, [*scores, unscored]), "old", "new", FACTS, seed=0)
 
 
 def test_each_of_two_reward_models_has_a_comparison_of_its_own():
     plan, outcomes, scores = rewarded([1.0, 2.0, 3.0], [2.0, 1.0, 4.0])
     second = [reward(one, 100.0, "reward_2", "1 n") for one in plan.requests]
-    comparison = compare(plan, outcomes, [*scores, *second], [REWARD], seed=0, scorers=FACTS)
+    comparison = compare(plan, observe(plan, outcomes, [*scores, *second]), [REWARD], seed=0, scorers=FACTS)
 
     assert [(one.scorer, one.version, one.wins, one.ties) for one in comparison.rewards] == [
         ("reward", "1 m", 2, 0),
@@ -96,7 +97,7 @@ def test_two_reward_models_agree_where_they_prefer_the_same_side():
     plan, outcomes, scores = rewarded([1.0, 2.0, 3.0, 1.0], [2.0, 1.0, 4.0, 2.0])
     other = rewarded([10.0, 5.0, 30.0, 1.0], [20.0, 10.0, 40.0, 1.0], scorer="reward_2", version="1 n")[2]
     both = [*scores, *(one for one in other if one.scorer != "style")]
-    [found] = reward_agreement(plan, outcomes, both, FACTS, seed=0)
+    [found] = reward_agreement(observe(plan, outcomes, both), "old", "new", FACTS, seed=0)
 
     assert (found.scorers, found.n_pairs, found.same) == (("reward", "reward_2"), 4, 0.5)
     # By hand: verdicts c b c c and c c c t, so that chance alone agrees on 3/4 x 3/4 of the pairs.
@@ -104,7 +105,7 @@ def test_two_reward_models_agree_where_they_prefer_the_same_side():
 
 
 def test_a_run_without_rewards_has_no_comparison_of_them():
-    comparison = compare(*scored([0.0, 1.0], [1.0, 1.0]), [REWARD], seed=0, scorers=FACTS)
+    comparison = compare_records(*scored([0.0, 1.0], [1.0, 1.0]), [REWARD], scorers=FACTS)
 
     assert comparison.rewards == comparison.reward_agreement == ()
 
@@ -252,8 +253,8 @@ def test_the_order_of_requests_and_scores_changes_nothing():
     random.Random(2).shuffle(requests)
     again = plan.model_copy(update={"requests": tuple(requests)})
 
-    one = rewards_of(plan, outcomes, scores, "new", FACTS, seed=0)
-    assert rewards_of(again, outcomes, shuffled, "new", FACTS, seed=0) == one
+    one = rewards_of(observe(plan, outcomes, scores), "old", "new", FACTS, seed=0)
+    assert rewards_of(observe(again, outcomes, shuffled), "old", "new", FACTS, seed=0) == one
 
 
 def test_too_few_pairs_have_no_length_control_and_say_why():

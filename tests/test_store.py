@@ -76,7 +76,7 @@ def test_no_space_stops_the_run_with_whole_lines_and_the_rest_comes_with_resume(
     cwd = run.parent
     plan_only = cwd / "full"
     plan_only.mkdir()
-    for name in ("manifest.json", "plan.json"):
+    for name in ("manifest.json", "plan.json", "requests.jsonl"):
         (plan_only / name).write_bytes((run / name).read_bytes())
     command = [EVALHARNESS, "run", *SIDES, "--out", "full", "--resume"]
     stopped = subprocess.run(command, cwd=cwd, preexec_fn=limit_file_size, capture_output=True, text=True)

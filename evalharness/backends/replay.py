@@ -6,7 +6,9 @@ A line holds `text`, and `sample_id` or `prompt` (the sample's own text, without
 
 import difflib
 import hashlib
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Sequence
+from itertools import count
 from pathlib import Path
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
@@ -54,7 +56,8 @@ class ReplayLine(Record):
         )
 
 
-Numbered = tuple[int, ReplayLine]
+Place = tuple[int, int, int]
+"""A line's number, where it starts in the file, and its length in bytes."""
 
 
 class ReplayBackend:
@@ -71,8 +74,9 @@ class ReplayBackend:
 
     def resolve(self) -> ResolvedCheckpoint:
         """The file's sha256 is the identity. A wrong line is found here, before anything is generated."""
-        self._answers()
-        weights = "sha256:" + hashlib.sha256(self._content()).hexdigest()
+        content = self._content()
+        self._places(content)
+        weights = "sha256:" + hashlib.sha256(content).hexdigest()
         name = self.checkpoint.model_name
         identity = CheckpointIdentity(backend="replay", model=name, weights_digest=weights)
         return ResolvedCheckpoint(
@@ -91,40 +95,48 @@ class ReplayBackend:
 
     def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[Completion | Failure | Notice]:
         """One outcome for each request, in order."""
-        answers = self._answers()
+        content = self._content()
+        places = self._places(content)
         for request in requests:
-            yield self._answer(request, answers)
+            yield self._answer(request, content, places)
 
     def close(self) -> None:
         """Nothing is held."""
 
-    def _answer(self, request: GenerationRequest, answers: dict[Key, Numbered]) -> Completion | Failure:
+    def _answer(self, request: GenerationRequest, content: bytes, places: dict[Key, Place]) -> Completion | Failure:
         keys = (("sample", request.sample_id), ("prompt", plain_text(request.prompt)))
-        found = [answers[*key, request.replicate] for key in keys if (*key, request.replicate) in answers]
-        if len(found) == 2 and found[0][1].text != found[1][1].text:
+        found = [places[*key, request.replicate] for key in keys if (*key, request.replicate) in places]
+        lines = [self._parse(content[start : start + size], number) for number, start, size in found]
+        if len(lines) == 2 and lines[0].text != lines[1].text:
             raise self._twice(found[0][0], found[1][0], request.sample_id)
-        if not found:
+        if not lines:
             message = f"{self.path} has no completion for sample {request.sample_id}"
             return Failure(request_id=request.id, kind="missing", message=message)
-        line = found[0][1]
+        line = lines[0]
         return Completion(request_id=request.id, text=line.text, finish_reason=line.finish_reason)
 
-    def _answers(self) -> dict[Key, Numbered]:
-        answers: dict[Key, Numbered] = {}
-        for number, text in enumerate(self._content().decode("utf-8-sig").split("\n"), start=1):
-            if not text.strip():
-                continue
-            line = self._parse(text, number)
-            if line.key in answers:
-                raise self._twice(answers[line.key][0], number, line.sample_id or line.prompt)
-            answers[line.key] = number, line
-        return answers
+    def _places(self, content: bytes) -> dict[Key, Place]:
+        """Where each answer is; the texts themselves would take several times the memory of the file."""
+        places: dict[Key, Place] = {}
+        start = len(BOM_UTF8) if content.startswith(BOM_UTF8) else 0
+        for number in count(1):
+            end = content.find(b"\n", start)
+            text = content[start : end if end >= 0 else len(content)]
+            if text.strip():
+                line = self._parse(text, number)
+                if line.key in places:
+                    raise self._twice(places[line.key][0], number, line.sample_id or line.prompt)
+                places[line.key] = number, start, len(text)
+            if end < 0:
+                break
+            start = end + 1
+        return places
 
     def _twice(self, first: int, second: int, answered: str | None) -> BackendError:
         message = f"{self.path}: lines {first} and {second} both answer {answered!r}"
         return BackendError(message, fix="keep one of the two lines")
 
-    def _parse(self, text: str, number: int) -> ReplayLine:
+    def _parse(self, text: bytes, number: int) -> ReplayLine:
         try:
             line = LINES.validate_json(text)
         except ValidationError as error:

@@ -57,6 +57,8 @@ def table(rows: Sequence[dict[str, object]]) -> str:
 
 def finished(run: Run, *, open_report: bool = False) -> None:
     """The end of a run: the most telling findings, what to beware of, and where the report is."""
+    from evalharness.report.excerpt import excerpt_in_words
+
     report = run.path / "report.html"
     comparison = run.comparison
     if comparison is not None:
@@ -66,6 +68,8 @@ def finished(run: Run, *, open_report: bool = False) -> None:
             click.echo(f"{len(comparison.findings) - SHOWN_FINDINGS} more in the report")
         for warning in comparison.warnings:
             click.echo(f"Warning: {warning}", err=True)
+    if note := excerpt_in_words(run):
+        click.echo(note, err=True)
     click.echo(f"Report: {report}")
     if open_report:
         click.launch(str(report))

@@ -1,5 +1,6 @@
 """`score`, `compare`, `report` and `show`: later stages again, on a finished run."""
 
+import sys
 from pathlib import Path
 
 import click
@@ -74,22 +75,33 @@ def _refuse_with_one_run(options: dict[str, object]) -> None:
     help="Take out harmful, completions, prompts or identity; several with commas.",
 )
 @click.option("--samples", type=click.IntRange(min=1), metavar="N", help="Show N samples of all categories alone.")
-def report(run: Path, open_report: bool, out: Path | None, profiles: str | None, samples: int | None) -> None:
+@click.option("--all-samples", is_flag=True, help="Show all samples, also where there are more than 2,000.")
+def report(
+    run: Path, open_report: bool, out: Path | None, profiles: str | None, samples: int | None, all_samples: bool
+) -> None:
     """Write the HTML report of a run again.
 
-    With --out it goes to another file, whole, redacted or as an excerpt. Numbers are of all samples always. A redacted
-    file is searched afterwards for what was taken out of it.
+    With --out it goes to another file, whole, redacted or as an excerpt. Of more than 2,000 samples, 2,000 are
+    shown. Numbers are of all samples always. A redacted file is searched afterwards for what was taken out of it.
     """
-    path = _shared(run, out, profiles, samples) if out or profiles is not None or samples else _redrawn(run)
+    if samples and all_samples:
+        raise ConfigError("--samples and --all-samples exclude each other", fix="leave one of them out")
+    elsewhere = out or profiles is not None or samples
+    samples = sys.maxsize if all_samples else samples
+    path = _shared(run, out, profiles, samples) if elsewhere else _redrawn(run, all_samples=all_samples)
     click.echo(path)
     if open_report:
         click.launch(str(path))
 
 
-def _redrawn(run: Path) -> Path:
+def _redrawn(run: Path, *, all_samples: bool) -> Path:
     from evalharness import pipeline
+    from evalharness.report.excerpt import excerpt_in_words
 
-    return pipeline.redraw(run)
+    drawn = pipeline.redraw(run, all_samples=all_samples)
+    if not all_samples and (note := excerpt_in_words(drawn)):
+        click.echo(note, err=True)
+    return run / "report.html"
 
 
 def _shared(run: Path, out: Path | None, profiles: str | None, samples: int | None) -> Path:

@@ -4,24 +4,21 @@ The sample is the unit: replicates are averaged first, and samples of one group 
 counted and never enter a number.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from evalharness.compare.differences import differences_of
 from evalharness.compare.findings import findings_of, warnings_of
 from evalharness.compare.preferences import preferences_of
 from evalharness.compare.rewards import reward_agreement, rewards_of
 from evalharness.compare.summaries import summaries_of
-from evalharness.compare.values import Values, tabulate
+from evalharness.observations import Observations
 from evalharness.records import (
     Comparison,
-    Completion,
-    Failure,
     FurtherComparison,
     Judging,
     Metric,
     Plan,
     Preference,
-    Score,
     ScorerFacts,
 )
 
@@ -30,8 +27,7 @@ __all__ = ["compare"]
 
 def compare(
     plan: Plan,
-    outcomes: Mapping[str, Completion | Failure],
-    scores: Sequence[Score],
+    table: Observations,
     metrics: Sequence[Metric],
     *,
     seed: int,
@@ -42,9 +38,8 @@ def compare(
     """Sum up each checkpoint, and compare the candidate and any other checkpoint with the baseline.
 
     Args:
-        plan: names the two sides, the samples and the requests.
-        outcomes: by request id.
-        scores: of any scorers.
+        plan: names the two sides.
+        table: what was measured of the plan's requests.
         metrics: what the scores' values mean; the headline ones are tested together (Holm), for each candidate.
         seed: of the bootstrap and the permutations.
         scorers: which of them give rewards and which labels are answers; without them no rewards are compared.
@@ -57,10 +52,9 @@ def compare(
     others = [one.name for one in plan.checkpoints if one.name not in (plan.baseline, plan.candidate)]
     names = [plan.candidate, *others]
     # First, because rewards of two models must not get as far as a column of values.
-    rewards = [tuple(rewards_of(plan, outcomes, scores, name, scorers, seed=seed)) for name in names]
-    values = tabulate(plan, outcomes, scores)
+    rewards = [tuple(rewards_of(table, plan.baseline, name, scorers, seed=seed)) for name in names]
     main, *further = (
-        _against_baseline(values, metrics, plan, name, seed).model_copy(update={"rewards": found})
+        _against_baseline(table, metrics, plan, name, seed).model_copy(update={"rewards": found})
         for name, found in zip(names, rewards, strict=True)
     )
     return Comparison(
@@ -68,20 +62,20 @@ def compare(
         candidate=plan.candidate,
         seed=seed,
         metrics=tuple(metrics),
-        summaries=tuple(summaries_of(values, metrics, seed=seed)),
+        summaries=tuple(summaries_of(table, metrics, seed=seed)),
         differences=main.differences,
         findings=main.findings,
-        warnings=tuple(warnings_of(plan, outcomes)),
+        warnings=tuple(warnings_of(plan, table)),
         further=tuple(further),
         rewards=main.rewards,
-        reward_agreement=tuple(reward_agreement(plan, outcomes, scores, scorers, seed=seed)),
+        reward_agreement=tuple(reward_agreement(table, plan.baseline, plan.candidate, scorers, seed=seed)),
         preferences=tuple(preferences_of(plan, preferences, judgings)),
     )
 
 
 def _against_baseline(
-    values: Values, metrics: Sequence[Metric], plan: Plan, candidate: str, seed: int
+    table: Observations, metrics: Sequence[Metric], plan: Plan, candidate: str, seed: int
 ) -> FurtherComparison:
-    differences = differences_of(values, metrics, plan.baseline, candidate, seed=seed)
-    findings = findings_of(values, metrics, differences, plan.model_copy(update={"candidate": candidate}))
+    differences = differences_of(table, metrics, plan.baseline, candidate, seed=seed)
+    findings = findings_of(table, metrics, differences, plan.model_copy(update={"candidate": candidate}))
     return FurtherComparison(candidate=candidate, differences=tuple(differences), findings=tuple(findings))

@@ -7,7 +7,8 @@ from functools import cached_property
 
 import numpy as np
 
-from evalharness.compare.values import RESAMPLES, Groups, Mask, Values, by_group, grouped
+from evalharness.compare.groups import RESAMPLES, Groups, by_group, grouped
+from evalharness.observations import Mask, Observations
 from evalharness.records import DifferenceVerdict, Interval, Metric, PairedDifference
 from evalharness.statistics import Floats, cohens_g, holm, mcnemar, resample, sign_flips, smallest_p, tango
 from evalharness.statistics.power import (
@@ -88,7 +89,7 @@ class Pairs:
 
 
 def differences_of(
-    values: Values, metrics: Sequence[Metric], baseline: str, candidate: str, *, seed: int
+    table: Observations, metrics: Sequence[Metric], baseline: str, candidate: str, *, seed: int
 ) -> list[PairedDifference]:
     """Overall rows for every metric, then category rows where there is a pair.
 
@@ -96,12 +97,12 @@ def differences_of(
     """
     tested = [
         pairs
-        for category in values.categories
-        for pairs in _tested(_pairs(values, metrics, baseline, candidate, category), seed)
+        for category in table.categories
+        for pairs in _tested(_pairs(table, metrics, baseline, candidate, category), seed)
     ]
     family = [one for one in tested if _is_headline(one) and one.p_value is not None]
     adjusted = dict(zip(map(id, family), holm([one.p_value or 0.0 for one in family]), strict=True))
-    truncated = values.mask(values.truncated[baseline] | values.truncated[candidate])
+    truncated = table.truncated(baseline) | table.truncated(candidate)
     return [_row(one, adjusted.get(id(one)), len(family), truncated) for one in tested]
 
 
@@ -110,14 +111,14 @@ def _is_headline(pairs: Pairs) -> bool:
 
 
 def _pairs(
-    values: Values, metrics: Sequence[Metric], baseline: str, candidate: str, category: str | None
+    table: Observations, metrics: Sequence[Metric], baseline: str, candidate: str, category: str | None
 ) -> list[Pairs]:
     found = []
     for metric in metrics:
-        left, right = values.column(baseline, metric.name), values.column(candidate, metric.name)
-        there = values.in_category(category) & ~np.isnan(left) & ~np.isnan(right)
+        left, right = table.column(baseline, metric.name), table.column(candidate, metric.name)
+        there = table.in_category(category) & ~np.isnan(left) & ~np.isnan(right)
         if category is None or there.any():
-            found.append(Pairs(metric, category, there, left[there], right[there], values.groups[there]))
+            found.append(Pairs(metric, category, there, left[there], right[there], table.groups[there]))
     return found
 
 

@@ -4,9 +4,11 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
+import numpy as np
+
 from evalharness.compare.names import name_of, tuning_findings
-from evalharness.compare.values import Values
-from evalharness.records import Completion, Failure, Finding, Metric, PairedDifference, Plan
+from evalharness.observations import Observations
+from evalharness.records import Finding, Metric, PairedDifference, Plan
 from evalharness.text import (
     format_interval,
     format_number,
@@ -22,7 +24,7 @@ SHOWN_SAMPLES = 5
 
 
 def findings_of(
-    values: Values,
+    table: Observations,
     metrics: Sequence[Metric],
     differences: Sequence[PairedDifference],
     plan: Plan,
@@ -33,8 +35,8 @@ def findings_of(
     overall = [one for one in differences if one.category is None]
     names = {one.metric: name_of(one, known, overall, plan) for one in overall}
     chosen = _chosen([one for one in overall if one.difference], better, names)
-    found = [_finding(values, known[one.metric], one, names[one.metric], plan) for one in chosen]
-    return [*(found or [_nothing(differences)]), *tuning_findings(values, metrics, plan)]
+    found = [_finding(table, known[one.metric], one, names[one.metric], plan) for one in chosen]
+    return [*(found or [_nothing(differences)]), *tuning_findings(table, metrics, plan)]
 
 
 def _chosen(
@@ -71,11 +73,13 @@ def _rank(one: PairedDifference, better: str | None) -> tuple[bool, bool, bool, 
     return one.exploratory, not _shown(one), not worse, p_value, -abs(one.difference or 0.0)
 
 
-def _finding(values: Values, metric: Metric, difference: PairedDifference, name: str | None, plan: Plan) -> Finding:
+def _finding(
+    table: Observations, metric: Metric, difference: PairedDifference, name: str | None, plan: Plan
+) -> Finding:
     says = _says_rate if metric.kind == "rate" else _says_mean
     title = f"{name[:1].upper()}{name[1:]}: " if name else ""
     sentence = f"{title}{says(metric, difference, plan)} {_says_verdict(difference)}"
-    return Finding(name=name, sentence=sentence, metric=metric.name, sample_ids=_evidence(values, metric.name, plan))
+    return Finding(name=name, sentence=sentence, metric=metric.name, sample_ids=_evidence(table, metric.name, plan))
 
 
 def _says_rate(metric: Metric, one: PairedDifference, plan: Plan) -> str:
@@ -112,12 +116,11 @@ def _says_verdict(one: PairedDifference) -> str:
             return f"No difference shown with {one.n_pairs} pairs{more}."
 
 
-def _evidence(values: Values, metric: str, plan: Plan) -> tuple[str, ...]:
+def _evidence(table: Observations, metric: str, plan: Plan) -> tuple[str, ...]:
     """The samples on which the two sides differ most."""
-    left, right = values.of(plan.baseline, metric, None), values.of(plan.candidate, metric, None)
-    differ = {sample: abs(right[sample] - left[sample]) for sample in left if sample in right}
-    ranked = sorted((sample for sample in differ if differ[sample]), key=lambda sample: -differ[sample])
-    return tuple(ranked[:SHOWN_SAMPLES])
+    difference = np.abs(table.column(plan.candidate, metric) - table.column(plan.baseline, metric))[table.suite_order]
+    ranked = np.argsort(-np.nan_to_num(difference), kind="stable")[:SHOWN_SAMPLES]
+    return tuple(table.sample_ids[table.suite_order[place]] for place in ranked if difference[place] > 0)
 
 
 def _nothing(differences: Sequence[PairedDifference]) -> Finding:
@@ -130,26 +133,24 @@ def _nothing(differences: Sequence[PairedDifference]) -> Finding:
 # -------------------------------------------------------------------------------------------- warnings
 
 
-def warnings_of(plan: Plan, outcomes: Mapping[str, Completion | Failure]) -> Iterator[str]:
+def warnings_of(plan: Plan, table: Observations) -> Iterator[str]:
     """What a reader must know before believing a number."""
     for checkpoint in plan.checkpoints:
-        ended = [outcomes.get(request.id) for request in plan.requests if request.checkpoint == checkpoint.name]
-        yield from _warnings_of(checkpoint.name, ended)
+        yield from _warnings_of(checkpoint.name, table)
     for finding in plan.lint:
         if finding.level != "note":
             yield f"{finding.checkpoint or 'comparison'}: {finding.message} [{finding.code}]"
 
 
-def _warnings_of(name: str, ended: Sequence[Completion | Failure | None]) -> Iterator[str]:
-    failures = Counter(one.kind for one in ended if isinstance(one, Failure))
-    if failures:
-        kinds = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in failures.items())
-        yield f"{name}: {failures.total()} of {len(ended)} requests failed ({kinds}) and are in no number"
-    if missing := sum(one is None for one in ended):
-        yield f"{name}: {missing} of {len(ended)} requests were not generated yet"
-    completions = [one for one in ended if isinstance(one, Completion)]
-    if cut := sum(one.finish_reason == "length" for one in completions):
-        share = format_share(cut / len(completions))
-        yield f"{name}: {cut} of {len(completions)} completions ({share}) were cut by the token limit"
-    if unknown := sum(one.finish_reason is None for one in completions):
-        yield f"{name}: how {unknown} of {len(completions)} completions ended was not recorded"
+def _warnings_of(name: str, table: Observations) -> Iterator[str]:
+    counts = table.counts(name)
+    if counts.failed:
+        kinds = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in counts.failures.items())
+        yield f"{name}: {counts.failed} of {counts.asked} requests failed ({kinds}) and are in no number"
+    if counts.not_generated:
+        yield f"{name}: {counts.not_generated} of {counts.asked} requests were not generated yet"
+    if cut := counts.ends["length"]:
+        share = format_share(cut / counts.completed)
+        yield f"{name}: {cut} of {counts.completed} completions ({share}) were cut by the token limit"
+    if unknown := counts.completed - counts.ends.total():
+        yield f"{name}: how {unknown} of {counts.completed} completions ended was not recorded"

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from evalharness.compare.values import RESAMPLES, Groups, by_group
+from evalharness.compare.groups import RESAMPLES, Groups, by_group
 from evalharness.records import Interval, LengthControl
 from evalharness.statistics import Floats, resample, t_quantile
 

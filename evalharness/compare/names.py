@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from evalharness.compare.values import Values
+import numpy as np
+
+from evalharness.observations import Observations
 from evalharness.records import Finding, Metric, PairedDifference, Plan, ResolvedCheckpoint
 
 LEVEL = 0.05
@@ -54,7 +56,7 @@ def sides_of(plan: Plan) -> tuple[ResolvedCheckpoint, ResolvedCheckpoint]:
     return known[plan.baseline], known[plan.candidate]
 
 
-def tuning_findings(values: Values, metrics: Iterable[Metric], plan: Plan) -> Iterator[Finding]:
+def tuning_findings(table: Observations, metrics: Iterable[Metric], plan: Plan) -> Iterator[Finding]:
     """What no mean shows: another template or other special tokens, and samples that flipped in both directions."""
     if not is_tuning(plan):
         return
@@ -63,7 +65,7 @@ def tuning_findings(values: Values, metrics: Iterable[Metric], plan: Plan) -> It
     if all(request.config.temperature == 0 for request in plan.requests):
         for metric in metrics:
             if metric.flips:
-                yield from _flips(values, metric, plan)
+                yield from _flips(table, metric, plan)
 
 
 def _template_change(baseline: ResolvedCheckpoint, candidate: ResolvedCheckpoint) -> Iterator[Finding]:
@@ -81,12 +83,11 @@ def _template_change(baseline: ResolvedCheckpoint, candidate: ResolvedCheckpoint
         yield Finding(name="template change", sentence=f"Template change: {said}.", metric=None)
 
 
-def _flips(values: Values, metric: Metric, plan: Plan) -> Iterator[Finding]:
-    left, right = (values.of(name, metric.name, None) for name in (plan.baseline, plan.candidate))
-    lost = tuple(one for one in left if one in right and right[one] < left[one])
-    gained = tuple(one for one in left if one in right and right[one] > left[one])
+def _flips(table: Observations, metric: Metric, plan: Plan) -> Iterator[Finding]:
+    difference = table.column(plan.candidate, metric.name) - table.column(plan.baseline, metric.name)
+    lost, gained = table.ids(difference < 0), table.ids(difference > 0)
     if lost:
-        pairs = sum(one in right for one in left)
+        pairs = int((~np.isnan(difference)).sum())
         sentence = (
             f"Capability flips: of {pairs} pairs, {len(lost)} {metric.flips} with {plan.baseline} alone "
             f"and {len(gained)} with {plan.candidate} alone."

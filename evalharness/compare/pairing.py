@@ -5,11 +5,14 @@ lint, and refused where a comparison would be false: another generation, or scor
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+import numpy as np
+
 from evalharness.errors import StoreError
+from evalharness.observations import NO_SCORE
 from evalharness.prompting.lint import lint_pair
 from evalharness.records import (
     Completion,
@@ -58,8 +61,9 @@ class Side:
     @cached_property
     def versions(self) -> dict[str, str]:
         """The scorers that judged it, with their versions."""
-        scores = [score for request in self.requests for score in self.run.scores_of(request.id)]
-        return {score.scorer: score.version for score in scores}
+        table = self.run.observations
+        judged = {name for name in table.versions if (table.scored(self.checkpoint, name) != NO_SCORE).any()}
+        return {name: found[-1] for name, found in table.versions.items() if name in judged}
 
     @cached_property
     def new_ids(self) -> dict[str, str]:
@@ -72,20 +76,15 @@ class Pairing:
     """What a run directory holds beside its manifest."""
 
     plan: Plan
-    events: tuple[Event, ...]
-    scores: tuple[Score, ...]
+    events: Iterable[Event]
+    """To be read once, as `scores`."""
+    scores: Iterable[Score]
 
 
 def narrowed(run: Run, checkpoint: str) -> Run:
-    """A run without the requests, outcomes and scores of its other checkpoints, which nothing here asks for."""
+    """A run without the requests to its other checkpoints, which nothing here asks for."""
     requests = tuple(one for one in run.plan.requests if one.checkpoint == checkpoint)
-    ids = {one.id for one in requests}
-    return replace(
-        run,
-        plan=run.plan.model_copy(update={"requests": requests}),
-        outcomes={one: outcome for one, outcome in run.outcomes.items() if one in ids},
-        scores=tuple(score for score in run.scores if score.request_id in ids),
-    )
+    return replace(run, plan=run.plan.model_copy(update={"requests": requests}), _observed=[])
 
 
 def sides_of(runs: Sequence[Run], baseline: str | None, candidate: str | None) -> list[Side]:
@@ -135,8 +134,8 @@ def pair_runs(baseline: Side, candidates: Sequence[Side]) -> Pairing:
     scorers = {name for name in baseline.versions if all(name in side.versions for side in candidates)}
     return Pairing(
         plan,
-        events=tuple(event for side in sides for event in _events(side, shared)),
-        scores=tuple(score for side in sides for score in _scores(side, shared, scorers)),
+        events=(event for side in sides for event in _events(side, shared)),
+        scores=(score for side in sides for score in _scores(side, shared, scorers)),
     )
 
 
@@ -160,12 +159,15 @@ def _what_matters(config: GenerationConfig) -> dict[str, object]:
 
 def _refuse_unscored(side: Side) -> None:
     """Said of the run that lacks them, and before anything is written."""
-    for request in side.requests:
-        if isinstance(side.run.outcomes.get(request.id), Completion) and not side.run.scores_of(request.id):
-            raise StoreError(
-                f"{side.run.path} has no score of sample {request.sample_id!r}: it was stopped before it was scored",
-                fix=f"evalharness run --out {side.run.path} --resume",
-            )
+    table = side.run.observations
+    unscored = table.completed(side.checkpoint)
+    for scorer in table.versions:
+        unscored = unscored & (table.scored(side.checkpoint, scorer) == NO_SCORE)
+    for sample_id in table.ids(np.array(unscored.any(axis=0)))[:1]:
+        raise StoreError(
+            f"{side.run.path} has no score of sample {sample_id!r}: it was stopped before it was scored",
+            fix=f"evalharness run --out {side.run.path} --resume",
+        )
 
 
 def _refuse_other_versions(one: Side, other: Side) -> None:

@@ -3,6 +3,7 @@
 Each reward model is compared on its own. Two of them are only asked whether they prefer the same side.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,23 +11,20 @@ from itertools import combinations
 
 import numpy as np
 
+from evalharness.compare.groups import Groups
 from evalharness.compare.length_control import control_length
 from evalharness.compare.shares import share_interval
-from evalharness.compare.values import Groups
 from evalharness.errors import StoreError
+from evalharness.observations import Observations
 from evalharness.records import (
-    Completion,
-    Failure,
     Interval,
     Label,
     LengthControl,
     Metric,
-    Plan,
     RewardAgreement,
     RewardComparison,
     RewardLength,
     RewardOfState,
-    Score,
     ScorerFacts,
 )
 from evalharness.statistics import Floats
@@ -74,15 +72,13 @@ class Pairs:
         return {one: names[float(win)] for one, win in zip(self.ids, self.wins, strict=True)}
 
 
-def rewards_among(scorers: Sequence[ScorerFacts], scores: Sequence[Score]) -> list[Metric]:
+def rewards_among(scorers: Sequence[ScorerFacts], table: Observations) -> list[Metric]:
     """The rewards among the metrics of those scorers that gave scores, in the order of their names.
 
     Raises:
         StoreError: the scores of one scorer come from two reward models.
     """
-    versions: dict[str, set[str]] = {}
-    for score in scores:
-        versions.setdefault(score.scorer, set()).add(score.version)
+    versions = table.versions
     found = [one.reward for one in sorted(scorers, key=lambda one: one.name) if one.name in versions and one.reward]
     for metric in found:
         if len(versions[metric.scorer]) > 1:
@@ -95,21 +91,14 @@ def rewards_among(scorers: Sequence[ScorerFacts], scores: Sequence[Score]) -> li
 
 
 def rewards_of(
-    plan: Plan,
-    outcomes: Mapping[str, Completion | Failure],
-    scores: Sequence[Score],
-    candidate: str,
-    scorers: Sequence[ScorerFacts],
-    *,
-    seed: int,
+    table: Observations, baseline: str, candidate: str, scorers: Sequence[ScorerFacts], *, seed: int
 ) -> list[RewardComparison]:
     """Compare the baseline with one candidate by each reward model that gave both sides a reward.
 
     Args:
-        plan: names the baseline, the samples and the requests.
-        outcomes: by request id.
-        scores: of any scorers.
-        candidate: a checkpoint of the plan.
+        table: what was measured.
+        baseline: a checkpoint.
+        candidate: another.
         scorers: which of them give rewards, and which labels are states.
         seed: of the bootstrap.
 
@@ -118,25 +107,18 @@ def rewards_of(
     """
     found = []
     telling = next((one for one in scorers if one.chart == "states"), None)
-    states = _states_of(scores, telling) if telling else {}
     labels = telling.labels[::-1] if telling else ()
-    for metric in rewards_among(scorers, scores):
-        rewards = _rewards_of(scores, metric)
-        sides = [_side(plan, outcomes, rewards, states, name) for name in (plan.baseline, candidate)]
-        pairs = _pairs(plan, sides)
+    for metric in rewards_among(scorers, table):
+        sides = [_side(table, metric, telling, name) for name in (baseline, candidate)]
+        pairs = _pairs(table, sides)
         if pairs.ids:
-            version = next(score.version for score in scores if score.scorer == metric.scorer)
-            found.append(_compared(metric.scorer, version, pairs, sides, (plan.baseline, candidate), labels, seed))
+            version = table.versions[metric.scorer][0]
+            found.append(_compared(metric.scorer, version, pairs, sides, (baseline, candidate), labels, seed))
     return found
 
 
 def reward_agreement(
-    plan: Plan,
-    outcomes: Mapping[str, Completion | Failure],
-    scores: Sequence[Score],
-    scorers: Sequence[ScorerFacts],
-    *,
-    seed: int,
+    table: Observations, baseline: str, candidate: str, scorers: Sequence[ScorerFacts], *, seed: int
 ) -> list[RewardAgreement]:
     """How far each two reward models prefer the same side of the pairs that both judged.
 
@@ -144,11 +126,10 @@ def reward_agreement(
         StoreError: one scorer's rewards come from two reward models.
     """
     verdicts: dict[str, dict[str, str]] = {}
-    metrics = rewards_among(scorers, scores)
+    metrics = rewards_among(scorers, table)
     for metric in metrics if len(metrics) > 1 else ():
-        rewards = _rewards_of(scores, metric)
-        sides = [_side(plan, outcomes, rewards, {}, name) for name in (plan.baseline, plan.candidate)]
-        verdicts[metric.scorer] = _pairs(plan, sides).verdicts
+        sides = [_side(table, metric, None, name) for name in (baseline, candidate)]
+        verdicts[metric.scorer] = _pairs(table, sides).verdicts
     found = [_agreement(one, other, verdicts, seed) for one, other in combinations(verdicts, 2)]
     return [one for one in found if one is not None]
 
@@ -169,50 +150,33 @@ def _agreement(one: str, other: str, verdicts: Mapping[str, dict[str, str]], see
 # ----------------------------------------------------------------------------------------------- parts
 
 
-def _rewards_of(scores: Sequence[Score], metric: Metric) -> dict[str, float]:
-    """Each rewarded completion's reward by request id."""
-    return {
-        one.request_id: one.values[metric.value]
-        for one in scores
-        if one.scorer == metric.scorer and metric.value in one.values
-    }
+def _side(table: Observations, metric: Metric, telling: ScorerFacts | None, checkpoint: str) -> list[Rewarded]:
+    """The completions of a checkpoint, sample by sample, with the states that the `telling` scorer names."""
+    place, rewards = table.place[checkpoint], table.cells(checkpoint, metric.name)
+    known = {one.name: one for one in telling.labels} if telling else {}
+    states = table.labels.get(telling.name) if telling else None
+    return [
+        Rewarded(
+            table.sample_ids[sample],
+            replicate,
+            None if math.isnan(reward := float(rewards[replicate, sample])) else reward,
+            known.get(states.of(place, replicate, sample) or "") if states else None,
+            int(table.lengths[place, replicate, sample]),
+        )
+        for sample, replicate in np.argwhere(table.completed(checkpoint).T).tolist()
+    ]
 
 
-def _states_of(scores: Sequence[Score], facts: ScorerFacts) -> dict[str, Label]:
-    """Each completion's state by request id."""
-    known = {one.name: one for one in facts.labels}
-    return {one.request_id: known[one.label] for one in scores if one.scorer == facts.name and one.label in known}
-
-
-def _side(
-    plan: Plan,
-    outcomes: Mapping[str, Completion | Failure],
-    rewards: Mapping[str, float],
-    states: Mapping[str, Label],
-    checkpoint: str,
-) -> list[Rewarded]:
-    found = []
-    for request in plan.requests:
-        outcome = outcomes.get(request.id)
-        if request.checkpoint == checkpoint and isinstance(outcome, Completion):
-            reward, state = rewards.get(request.id), states.get(request.id)
-            found.append(Rewarded(request.sample_id, request.replicate, reward, state, len(outcome.text)))
-    # Not in the order of the requests, which would show in the last digit of a mean.
-    return sorted(found, key=lambda one: (one.sample_id, one.replicate))
-
-
-def _pairs(plan: Plan, sides: Sequence[Sequence[Rewarded]]) -> Pairs:
+def _pairs(table: Observations, sides: Sequence[Sequence[Rewarded]]) -> Pairs:
     left, right = (_by_sample(side) for side in sides)
     ids = tuple(sorted(left.keys() & right.keys()))
-    group_of = {sample.id: sample.group for suite in plan.suites for sample in suite.samples}
-    numbers = {name: number for number, name in enumerate(sorted(set(group_of.values())))}
     both = np.array([[*left[one], *right[one]] for one in ids]).reshape(-1, 4)
     _, spread = _centre_and_spread(sides)
     return Pairs(
         ids,
         both[:, 2] - both[:, 0],
         both[:, 3] - both[:, 1],
-        np.array([numbers[group_of[one]] for one in ids], dtype=np.int64),
+        table.groups[[table.position[one] for one in ids]],
         TIE_SPREADS * spread,
     )
 
@@ -223,8 +187,10 @@ def _by_sample(side: Sequence[Rewarded]) -> dict[str, tuple[float, float]]:
     for one in side:
         if one.reward is not None:
             found.setdefault(one.sample_id, []).append((one.reward, one.length))
-    means = {sample: np.mean(known, axis=0) for sample, known in found.items()}
-    return {sample: (float(mean[0]), float(mean[1])) for sample, mean in means.items()}
+    return {
+        sample: (math.fsum(reward for reward, _ in known) / len(known), sum(size for _, size in known) / len(known))
+        for sample, known in found.items()
+    }
 
 
 def _compared(

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from evalharness.compare.values import Groups, grouped
+from evalharness.compare.groups import Groups, grouped
 from evalharness.records import Interval
 from evalharness.statistics import Floats, effective_size, wilson
 

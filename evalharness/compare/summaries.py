@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evalharness.compare.values import RESAMPLES, Groups, Mask, Values, by_group, grouped
+from evalharness.compare.groups import RESAMPLES, Groups, by_group, grouped
+from evalharness.observations import Mask, Observations
 from evalharness.records import Interval, Metric, Summary
 from evalharness.statistics import Floats, effective_size, resample, wilson
 
@@ -26,27 +27,29 @@ class Column:
         return self.metric.kind == "mean" and np.unique(self.groups).size > 1 and bool(np.ptp(self.numbers) > 0)
 
 
-def summaries_of(values: Values, metrics: Sequence[Metric], *, seed: int) -> list[Summary]:
+def summaries_of(table: Observations, metrics: Sequence[Metric], *, seed: int) -> list[Summary]:
     """Overall rows for every metric and checkpoint; category rows where there is a value."""
     return [
         summary
-        for checkpoint in values.by_metric
-        for category in values.categories
-        for summary in _rows(values, metrics, checkpoint, category, seed)
+        for checkpoint in table.checkpoints
+        for category in table.categories
+        for summary in _rows(table, metrics, checkpoint, category, seed)
     ]
 
 
-def _rows(values: Values, metrics: Sequence[Metric], checkpoint: str, category: str | None, seed: int) -> list[Summary]:
-    columns = [_column(values, metric, checkpoint, category) for metric in metrics]
+def _rows(
+    table: Observations, metrics: Sequence[Metric], checkpoint: str, category: str | None, seed: int
+) -> list[Summary]:
+    columns = [_column(table, metric, checkpoint, category) for metric in metrics]
     columns = [one for one in columns if one.numbers.size or category is None]
     intervals = _resampled([one for one in columns if one.is_resampled], seed)
-    return [_row(values, one, checkpoint, category, intervals.get(one.metric.name) or _exact(one)) for one in columns]
+    return [_row(table, one, checkpoint, category, intervals.get(one.metric.name) or _exact(one)) for one in columns]
 
 
-def _column(values: Values, metric: Metric, checkpoint: str, category: str | None) -> Column:
-    numbers = values.column(checkpoint, metric.name)
-    there = values.in_category(category) & ~np.isnan(numbers)
-    return Column(metric, there, numbers[there], values.groups[there])
+def _column(table: Observations, metric: Metric, checkpoint: str, category: str | None) -> Column:
+    numbers = table.column(checkpoint, metric.name)
+    there = table.in_category(category) & ~np.isnan(numbers)
+    return Column(metric, there, numbers[there], table.groups[there])
 
 
 def _exact(column: Column) -> Interval | None:
@@ -72,16 +75,18 @@ def _resampled(columns: Sequence[Column], seed: int) -> dict[str, Interval]:
     }
 
 
-def _row(values: Values, column: Column, checkpoint: str, category: str | None, interval: Interval | None) -> Summary:
-    inside, scorer = values.in_category(category), column.metric.name.partition(".")[0]
+def _row(
+    table: Observations, column: Column, checkpoint: str, category: str | None, interval: Interval | None
+) -> Summary:
+    inside, scorer = table.in_category(category), column.metric.name.partition(".")[0]
     return Summary(
         metric=column.metric.name,
         checkpoint=checkpoint,
         category=category,
         n=column.numbers.size,
-        n_unscored=int((values.mask(values.unscored[checkpoint].get(scorer, set())) & inside).sum()),
-        n_failures=int((values.mask(values.failed[checkpoint]) & inside).sum()),
-        n_truncated=int((values.mask(values.truncated[checkpoint]) & column.there).sum()),
+        n_unscored=int((table.unscored(checkpoint, scorer) & inside).sum()),
+        n_failures=int((table.failed(checkpoint) & inside).sum()),
+        n_truncated=int((table.truncated(checkpoint) & column.there).sum()),
         mean=float(column.numbers.mean()) if column.numbers.size else None,
         interval=interval,
     )

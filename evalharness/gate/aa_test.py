@@ -16,10 +16,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from evalharness.backends import backend_class
+from evalharness.compare.groups import grouped
 from evalharness.compare.pairing import Side, pair_runs
-from evalharness.compare.values import Values, grouped, tabulate
 from evalharness.config import RunConfig
 from evalharness.errors import ConfigError, StoreError
+from evalharness.observations import Observations, observe
 from evalharness.records import AATest, Checkpoint, Completion, DeterminismClass, Metric
 from evalharness.statistics import Z95, Floats
 from evalharness.store import Run
@@ -85,31 +86,31 @@ def _varied(checkpoint: Checkpoint) -> Checkpoint:
 def _noise(run: Run) -> Noise:
     """The largest of what was found between batches and between seeds."""
     noise: Noise = {}
-    for values, baseline, candidate in _twice(run):
-        for key, size in _sizes(values, run.compared.metrics, baseline, candidate):
+    for table, baseline, candidate in _twice(run):
+        for key, size in _sizes(table, run.compared.metrics, baseline, candidate):
             noise[key] = max(size, noise.get(key, 0.0))
     return noise
 
 
-def _twice(run: Run) -> Iterator[tuple[Values, str, str]]:
+def _twice(run: Run) -> Iterator[tuple[Observations, str, str]]:
     """The two sorts of batches; then the first replicate, which has a seed of its own, against each other one."""
     first, again = run.plan.baseline, run.plan.candidate
-    yield tabulate(run.plan, run.outcomes, run.scores), first, again
+    yield run.observations, first, again
     for replicate in range(1, 1 + max(request.replicate for request in run.plan.requests)):
         paired = pair_runs(Side(run, first, "first seed", 0), [Side(run, first, "other seed", replicate)])
         outcomes = {one.request_id: one for one in paired.events if isinstance(one, Completion)}
-        yield tabulate(paired.plan, outcomes, paired.scores), "first seed", "other seed"
+        yield observe(paired.plan, outcomes, paired.scores), "first seed", "other seed"
 
 
 def _sizes(
-    values: Values, metrics: Sequence[Metric], baseline: str, candidate: str
+    table: Observations, metrics: Sequence[Metric], baseline: str, candidate: str
 ) -> Iterator[tuple[tuple[str, str | None], float]]:
     for metric in metrics:
-        difference = values.column(candidate, metric.name) - values.column(baseline, metric.name)
-        for category in values.categories:
-            there = values.in_category(category) & ~np.isnan(difference)
+        difference = table.column(candidate, metric.name) - table.column(baseline, metric.name)
+        for category in table.categories:
+            there = table.in_category(category) & ~np.isnan(difference)
             if there.any():
-                yield (metric.name, category), _size(grouped(difference[there], values.groups[there])[0], there.sum())
+                yield (metric.name, category), _size(grouped(difference[there], table.groups[there])[0], there.sum())
 
 
 def _size(sums: Floats, n: int) -> float:

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
+import numpy as np
+
+from evalharness.observations import CRASHED, FAILED, NOT_ASKED, NOT_GENERATED, Mask
 from evalharness.records import (
     Comparison,
-    Completion,
     GateRule,
     GateSample,
     Interval,
@@ -116,10 +118,10 @@ class _Scope:
 
     def __init__(self, rule: GateRule, metric: Metric, run: Run) -> None:
         self.rule, self.metric, self.run = rule, metric, run
-        self.samples = _samples(rule, run)
+        self.samples, self.table = _samples(rule, run), run.observations
         self.sides = (run.plan.baseline, run.plan.candidate)
         self.baseline, self.candidate = (
-            {one: value for one, value in run.values_of(side, metric.name).items() if one in self.samples}
+            {one: value for one, value in self.table.of_samples(side, metric.name).items() if one in self.samples}
             for side in self.sides
         )
         self.judged = self.sides if rule.kind == "no_regression" else self.sides[1:]
@@ -152,22 +154,22 @@ class _Scope:
         )
 
     def _counts(self, side: str) -> "_Counts":
-        counts = _Counts({}, {}, {}, set())
-        scorer, _, name = self.metric.name.partition(".")
-        requests = [one for one in self.run.requests_of(side) if one.sample_id in self.samples]
-        replicates = 1 + max((one.replicate for one in requests), default=0)
-        for request in requests:
-            outcome, sample = self.run.outcomes.get(request.id), request.sample_id
-            scores = [one for one in self.run.scores_of(request.id) if one.scorer == scorer]
-            if not isinstance(outcome, Completion):
-                _add(counts.failed, sample, 1 / replicates)
-                continue
-            if not any(name in one.values for one in scores):
-                _add(counts.unscored, sample, 1 / replicates)
-            if outcome.finish_reason == "length":
-                _add(counts.truncated, sample, 1 / replicates)
-            counts.crashed.update(sample for one in scores if one.status == "failed")
-        return counts
+        table, name = self.table, self.metric.name
+        here = np.array([one in self.samples for one in table.sample_ids], dtype=np.bool_)
+        state, completed = table.state[table.place[side]], table.completed(side)
+        replicates = max(int((state != NOT_ASKED)[:, here].any(axis=1).sum()), 1)
+        crashed = (table.scored(side, name.partition(".")[0]) == CRASHED).any(axis=0)
+
+        def shares(lost: Mask) -> BySample:
+            counts = lost.sum(axis=0) / replicates
+            return {table.sample_ids[place]: float(counts[place]) for place in np.flatnonzero((counts > 0) & here)}
+
+        return _Counts(
+            failed=shares((state == NOT_GENERATED) | (state == FAILED)),
+            unscored=shares(completed & np.isnan(table.cells(side, name))),
+            truncated=shares(table.cut(side)),
+            crashed={table.sample_ids[place] for place in np.flatnonzero(crashed & here)},
+        )
 
 
 @dataclass(frozen=True)

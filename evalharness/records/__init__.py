@@ -44,7 +44,7 @@ from evalharness.records.outcomes import (
 )
 from evalharness.records.plan import Estimate, LintFinding, Manifest, Plan
 from evalharness.records.preferences import JudgeFailure, Judging, Preference, Side
-from evalharness.records.record import Record, digest, explain
+from evalharness.records.record import Record, digest, explain, slim
 from evalharness.records.requests import (
     SHOWN_TOKEN_IDS,
     ChatPrompt,
@@ -133,4 +133,5 @@ __all__ = [
     "digest",
     "explain",
     "overall_verdict",
+    "slim",
 ]

@@ -41,7 +41,8 @@ class Plan(Record):
     checkpoints: tuple[ResolvedCheckpoint, ...]
     baseline: str
     candidate: str
-    requests: tuple[GenerationRequest, ...]
+    requests: tuple[GenerationRequest, ...] = ()
+    """In a run directory they have a file of their own."""
     lint: tuple[LintFinding, ...] = ()
     estimates: tuple[Estimate, ...] = ()
 

@@ -2,9 +2,11 @@
 
 import hashlib
 import json
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+
+AnyRecord = TypeVar("AnyRecord", bound=BaseModel)
 
 
 def digest(value: Any) -> str:
@@ -23,6 +25,23 @@ def explain(error: ValidationError) -> str:
     field = ".".join(str(part) for part in first["loc"])
     message = first["msg"].removeprefix("Value error, ")
     return f"{field}: {message}" if field else message
+
+
+def slim(record: AnyRecord) -> AnyRecord:
+    """The same record; it and what is in it share with others the set of names that pydantic keeps of what was given.
+
+    Of a small record that set is half of its memory.
+    """
+    given = record.__pydantic_fields_set__
+    object.__setattr__(record, "__pydantic_fields_set__", SETS.setdefault(frozenset(given), given))
+    for value in record.__dict__.values():
+        for inner in value if isinstance(value, tuple) else (value,):
+            if isinstance(inner, BaseModel):
+                slim(inner)
+    return record
+
+
+SETS: dict[frozenset[str], set[str]] = {}
 
 
 class Record(BaseModel):

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from evalharness.report.assets import read_assets
 from evalharness.report.embedded import OPENING, make_data, pack, unpack
+from evalharness.report.excerpt import readable_part
 from evalharness.report.origin import roles_of
 from evalharness.report.page import comparison_of, make_page
 from evalharness.report.typeset import typeset
@@ -24,19 +25,19 @@ def render_html(run: Run, *, readable: Run | None = None) -> str:
 
     Args:
         run: what every number and chart is of.
-        readable: the same run with the samples that are to be read alone; all of them by default.
+        readable: the same run with the samples that are to be read alone; at most `MOST_READABLE` by default.
 
     Raises:
         StoreError: the run has not been compared yet.
     """
-    comparison = comparison_of(run)
-    data = pack(make_data(readable or run, comparison, roles_of(run, comparison)))
+    comparison, readable = comparison_of(run), readable or readable_part(run)
+    data = pack(make_data(readable, comparison, roles_of(run, comparison)))
     assets = read_assets()
     return (
         _environment()
         .get_template("report.html.j2")
         .render(
-            page=make_page(run, readable or run),
+            page=make_page(run, readable),
             style=Markup(assets.style),
             script=Markup(assets.script),
             policy=assets.policy,

@@ -8,14 +8,22 @@ from evalharness import pipeline
 from evalharness.errors import SharingError
 from evalharness.preferences.ratings import Merged, merge, read_ratings
 from evalharness.report import render_html
-from evalharness.sharing.excerpt import narrowed, stratified
+from evalharness.report.excerpt import narrowed, stratified
 from evalharness.sharing.redaction import Profile, Redacted, find_leaks, own_words, redact
 from evalharness.sharing.redaction.names import machine_names
 from evalharness.store import Run, RunStore
 
 RUN_FILES = frozenset(
     (
-        *("manifest.json", "plan.json", "outcomes.jsonl", "scores.jsonl", "scorers.json", "comparison.json"),
+        *(
+            "manifest.json",
+            "plan.json",
+            "requests.jsonl",
+            "outcomes.jsonl",
+            "scores.jsonl",
+            "scorers.json",
+            "comparison.json",
+        ),
         *("gate.json", "preferences.jsonl", "judgings.jsonl", "aa_test.json", "report.html"),
     )
 )
@@ -52,7 +60,7 @@ def share(path: Path, out: Path, *, profiles: Sequence[Profile] = (), samples: i
         path: the run directory; nothing in it is changed.
         out: the new file.
         profiles: what is taken out.
-        samples: how many are shown at most; all by default. The numbers are of all samples always.
+        samples: how many are shown at most; `MOST_READABLE` by default. The numbers are of all samples always.
 
     Returns:
         A warning where the file is large, else nothing.
@@ -85,10 +93,10 @@ def refuse_run_files(out: Path) -> None:
 
 
 def _rendered(run: Run, samples: int | None) -> str:
-    if samples is None or samples >= len(run.plan.samples):
+    if samples is None:
         return render_html(run)
     chosen = stratified(run, samples)
-    announced = _announced(run, len(chosen))
+    announced = _announced(run, len(chosen)) if len(chosen) < len(run.plan.samples) else run
     return render_html(announced, readable=narrowed(announced, chosen))
 
 

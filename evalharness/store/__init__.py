@@ -1,7 +1,8 @@
 """The run directory: its layout, atomic writes, append and resume. Nobody else opens run files.
 
 manifest.json     where the run came from
-plan.json         suites, resolved checkpoints, requests
+plan.json         suites, resolved checkpoints
+requests.jsonl    one line a request, with its rendered prompt
 outcomes.jsonl    append-only, one line an event of the generation: outcomes, notices, determinism checks
 scores.jsonl      one line a score
 scorers.json      what made them: versions, models with their digests, what each measures and how it is shown
@@ -14,8 +15,7 @@ report.html       all of it, for people
 """
 
 import errno
-import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -30,7 +30,9 @@ from evalharness.records import (
     DeterminismCheck,
     Failure,
     GateReport,
+    GenerationConfig,
     GenerationEvent,
+    GenerationRequest,
     Judging,
     Manifest,
     Notice,
@@ -40,17 +42,19 @@ from evalharness.records import (
     Score,
     ScorerIdentity,
     explain,
+    slim,
 )
 from evalharness.store import files, lock
 from evalharness.store.appending import Appender
 from evalharness.store.collection import uncollected
 from evalharness.store.conditions import what_differs
+from evalharness.store.lines import Lines, StoredOutcomes, StoredScores
 from evalharness.store.run import Run
 
 __all__ = ["FORMAT_VERSION", "RETRIED", "Appender", "Run", "RunStore", "uncollected"]
 
-FORMAT_VERSION = 1
-# 1: the first format.
+FORMAT_VERSION = 2
+# 1: the first format; 2: requests have a file of their own.
 
 EVENTS: TypeAdapter[Completion | Failure | Notice | DeterminismCheck] = TypeAdapter(GenerationEvent)
 RETRIED = frozenset({"server", "timeout", "out_of_memory", "error"})
@@ -117,11 +121,13 @@ class RunStore:
         """
         if not self._holds("plan.json"):
             self._write("manifest.json", manifest.model_dump_json(indent=2))
-            self._write("plan.json", plan.model_dump_json())
+            self._write_lines("requests.jsonl", plan.requests)
+            self._write("plan.json", plan.model_dump_json(exclude={"requests"}))
             return plan
         self.refuse_existing(resume=resume)
-        self._check_same(self.read_plan(), plan)
-        return self.read_plan()
+        stored = self.read_plan()
+        self._check_same(stored, plan)
+        return stored
 
     def refuse_existing(self, *, resume: bool) -> None:
         """Raise StoreError where a run is here already and must not, or cannot, be gone on with."""
@@ -168,10 +174,11 @@ class RunStore:
         Raises:
             StoreError: a line other than the last is not an event.
         """
-        if not self._holds("outcomes.jsonl"):
-            return []
-        lines = self._read_bytes("outcomes.jsonl").split(b"\n")[:-1]
-        return [self._event(line, number) for number, line in enumerate(lines, start=1)]
+        with self._reading("outcomes.jsonl"):
+            return [event for _, event in self._events()]
+
+    def _events(self) -> Lines[Completion | Failure | Notice | DeterminismCheck]:
+        return Lines(self.path / "outcomes.jsonl", self._event, growing=True)
 
     def _event(self, line: bytes, number: int) -> Completion | Failure | Notice | DeterminismCheck:
         try:
@@ -182,9 +189,14 @@ class RunStore:
                 fix="delete that line and go on with --resume: its request is generated again",
             ) from None
 
-    def read_outcomes(self) -> dict[str, Completion | Failure]:
-        """Outcomes by request id; where a failed request was tried again, the later outcome."""
-        return {one.request_id: one for one in self.read_events() if isinstance(one, Completion | Failure)}
+    def read_outcomes(self) -> StoredOutcomes:
+        """Outcomes by request id; where a failed request was tried again, the later outcome.
+
+        Raises:
+            StoreError: a line other than the last is not an event.
+        """
+        with self._reading("outcomes.jsonl"):
+            return StoredOutcomes(self._events())
 
     # ------------------------------------------------------------------------------------ whole files
 
@@ -214,21 +226,47 @@ class RunStore:
             config = {**manifest.config, "scorer": settings}
             self._write("manifest.json", manifest.model_copy(update={"config": config}).model_dump_json(indent=2))
 
+    @uncollected()
     def read_plan(self) -> Plan:
-        """Read the plan."""
-        return self._parse(Plan, "plan.json")
+        """Read the plan with its requests.
+
+        Raises:
+            StoreError: one of its files is missing or not valid, or a request is of no sample or checkpoint of it.
+        """
+        plan = slim(self._parse(Plan, "plan.json"))
+        if plan.requests:  # Format 1 has them there.
+            return plan
+        with self._reading("requests.jsonl"):
+            return plan.model_copy(update={"requests": tuple(self._requests(plan))})
+
+    def _requests(self, plan: Plan) -> Iterator[GenerationRequest]:
+        """Requests are many: what they have in common, their settings above all, is held once."""
+        samples, checkpoints = {name: name for name in plan.samples}, {one.name: one.name for one in plan.checkpoints}
+        configs: dict[GenerationConfig, GenerationConfig] = {}
+        parse = self._line_parser(GenerationRequest, "requests.jsonl")
+        for _, request in Lines(self.path / "requests.jsonl", parse, needed=True):
+            sample, checkpoint = samples.get(request.sample_id), checkpoints.get(request.checkpoint)
+            if sample is None or checkpoint is None:
+                what = f"checkpoint {request.checkpoint!r}" if checkpoint is None else f"sample {request.sample_id!r}"
+                raise StoreError(
+                    f"{self.path / 'requests.jsonl'} names {what}, which the plan does not have",
+                    fix="restore the file, or run again",
+                )
+            config = configs.setdefault(request.config, request.config)
+            yield slim(request.model_copy(update={"sample_id": sample, "checkpoint": checkpoint, "config": config}))
 
     def write_scores(self, scores: Iterable[Score], scorers: Iterable[ScorerIdentity] = ()) -> None:
         """Replace all scores; a comparison of the old ones and its gate go with them."""
         with self._writing():
             for name in ("comparison.json", "gate.json"):
                 files.remove(self.path / name)
-        self._write("scores.jsonl", "".join(score.model_dump_json() + "\n" for score in scores))
+        self._write_lines("scores.jsonl", scores)
         self._write("scorers.json", SCORERS.dump_json(tuple(scorers), indent=2).decode())
 
-    def read_scores(self) -> tuple[Score, ...]:
+    def read_scores(self) -> StoredScores:
         """Read all scores; none where the run was not scored yet."""
-        return self._parse_lines(Score, "scores.jsonl")
+        with self._reading("scores.jsonl"):
+            return StoredScores(Lines(self.path / "scores.jsonl", self._line_parser(Score, "scores.jsonl")))
 
     def read_scorers(self) -> tuple[ScorerIdentity, ...]:
         """What made the scores; nothing where an earlier version made them."""
@@ -242,8 +280,7 @@ class RunStore:
     def evidence_digest(self) -> str:
         """Digest over the files of outcomes and scores: what a comparison is made from."""
         paths = [self.path / name for name in ("outcomes.jsonl", "scores.jsonl")]
-        content = b"\0".join(files.read_bytes(path) for path in paths if files.exists(path))
-        return "sha256:" + hashlib.sha256(content).hexdigest()
+        return files.digest(*(path for path in paths if files.exists(path)))
 
     def write_comparison(self, comparison: Comparison) -> None:
         """Replace the comparison."""
@@ -263,7 +300,7 @@ class RunStore:
 
     def write_preferences(self, preferences: Iterable[Preference]) -> None:
         """Replace all preferences."""
-        self._write("preferences.jsonl", "".join(one.model_dump_json() + "\n" for one in preferences))
+        self._write_lines("preferences.jsonl", preferences)
 
     def read_preferences(self) -> tuple[Preference, ...]:
         """Read what people and judges preferred; nothing where nobody was asked."""
@@ -271,7 +308,7 @@ class RunStore:
 
     def write_judgings(self, judgings: Iterable[Judging]) -> None:
         """Replace what is known of the judges that were asked."""
-        self._write("judgings.jsonl", "".join(one.model_dump_json() + "\n" for one in judgings))
+        self._write_lines("judgings.jsonl", judgings)
 
     def read_judgings(self) -> tuple[Judging, ...]:
         """Read what is known of the judges that were asked; nothing where none was."""
@@ -294,17 +331,20 @@ class RunStore:
         self._write("report.html", html)
         return self.path / "report.html"
 
-    @uncollected()
-    def load(self) -> Run:
-        """Read the whole run."""
-        manifest, events = self.read_manifest(), self.read_events()
+    def load(self, plan: Plan | None = None) -> Run:
+        """Read the run; its texts and scores stay on the disk until they are asked for.
+
+        Args:
+            plan: its plan, where that was read before.
+        """
+        manifest, outcomes = self.read_manifest(), self.read_outcomes()
         return Run(
             path=self.path,
             manifest=manifest,
-            plan=self.read_plan(),
-            outcomes={one.request_id: one for one in events if isinstance(one, Completion | Failure)},
-            notices=tuple(one for one in events if isinstance(one, Notice)),
-            determinism=tuple(one for one in events if isinstance(one, DeterminismCheck)),
+            plan=plan or self.read_plan(),
+            outcomes=outcomes,
+            notices=outcomes.notices,
+            determinism=outcomes.determinism,
             scores=self.read_scores(),
             scorers=self.read_scorers(),
             comparison=self.read_comparison(),
@@ -320,6 +360,10 @@ class RunStore:
         with self._writing(), files.replacing(self.path) as new:
             new.write(name, [text.encode()])
 
+    def _write_lines(self, name: str, records: Iterable[Record]) -> None:
+        with self._writing(), files.replacing(self.path) as new:
+            new.write(name, (record.model_dump_json().encode() + b"\n" for record in records))
+
     def _read(self, name: str) -> str:
         try:
             return self._read_bytes(name).decode()
@@ -327,8 +371,13 @@ class RunStore:
             raise StoreError(f"{self.path / name} cannot be read: {error}", fix="check the file") from None
 
     def _read_bytes(self, name: str) -> bytes:
-        try:
+        with self._reading(name):
             return files.read_bytes(self.path / name)
+
+    @contextmanager
+    def _reading(self, name: str) -> Iterator[None]:
+        try:
+            yield
         except (FileNotFoundError, NotADirectoryError):
             raise StoreError(
                 f"{self.path} is not a run directory: it has no {name}", fix="`evalharness list runs` names the runs"
@@ -344,14 +393,19 @@ class RunStore:
 
     def _parse_lines(self, record: type[AnyRecord], name: str) -> tuple[AnyRecord, ...]:
         """A record a line; nothing where there is no such file yet."""
-        if not self._holds(name):
-            return ()
-        try:
-            return tuple(record.model_validate_json(line) for line in self._read(name).split("\n") if line)
-        except ValidationError as error:
-            raise self._not_valid(name, error) from None
+        with self._reading(name):
+            return tuple(one for _, one in Lines(self.path / name, self._line_parser(record, name)))
+
+    def _line_parser(self, record: type[AnyRecord], name: str) -> Callable[[bytes, int], AnyRecord]:
+        def parse(line: bytes, number: int) -> AnyRecord:
+            try:
+                return record.model_validate_json(line)
+            except ValidationError as error:
+                raise self._not_valid(f"{name}:{number}" if number else name, error) from None
+
+        return parse
 
     def _not_valid(self, name: str, error: ValidationError) -> StoreError:
-        derived = name in ("scores.jsonl", "scorers.json", "comparison.json", "gate.json")
+        derived = name.partition(":")[0] in ("scores.jsonl", "scorers.json", "comparison.json", "gate.json")
         fix = f"write it again: evalharness score {self.path}" if derived else "restore the file, or run again"
         return StoreError(f"{self.path / name} is not valid: {explain(error)}", fix=fix)

@@ -68,12 +68,14 @@ def read_bytes(path: Path) -> bytes:
         return handle.read()
 
 
-def digest(path: Path) -> str:
-    """Sha256 of a file, as `sha256:` and 64 hex digits; of nothing where there is no such file."""
+def digest(*paths: Path) -> str:
+    """Sha256 of files joined by a zero byte, as `sha256:` and 64 hex digits; one that is not there is empty."""
     found = hashlib.sha256()
-    with suppress(FileNotFoundError), open_to_read(path) as handle:
-        while block := handle.read(BLOCK):
-            found.update(block)
+    for number, path in enumerate(paths):
+        found.update(b"\0" if number else b"")
+        with suppress(FileNotFoundError), open_to_read(path) as handle:
+            while block := handle.read(BLOCK):
+                found.update(block)
     return f"sha256:{found.hexdigest()}"
 
 

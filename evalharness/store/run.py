@@ -1,9 +1,10 @@
-"""A run directory, read."""
+"""A run directory, read: small parts in memory, texts and scores when they are asked for."""
 
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from evalharness.errors import StoreError
 from evalharness.records import (
@@ -22,9 +23,12 @@ from evalharness.records import (
     ScorerFacts,
     ScorerIdentity,
 )
+from evalharness.store.lines import StoredScores
 
 if TYPE_CHECKING:
     import pandas
+
+    from evalharness.observations import Observations
 
 
 @dataclass(frozen=True)
@@ -34,16 +38,18 @@ class Run:
     path: Path
     manifest: Manifest
     plan: Plan
-    outcomes: dict[str, Completion | Failure]
+    outcomes: Mapping[str, Completion | Failure]
     """By request id."""
     notices: tuple[Notice, ...]
     determinism: tuple[DeterminismCheck, ...]
-    scores: tuple[Score, ...]
+    scores: Collection[Score]
     comparison: Comparison | None
     scorers: tuple[ScorerIdentity, ...] = ()
     gate: GateReport | None = None
     preferences: tuple[Preference, ...] = ()
     judgings: tuple[Judging, ...] = ()
+    _observed: list[Any] = field(default_factory=list, repr=False, compare=False)
+    """What the table was made of, and the table; shared by copies (`dataclasses.replace`)."""
 
     @cached_property
     def facts(self) -> dict[str, ScorerFacts]:
@@ -71,17 +77,20 @@ class Run:
 
     def scores_of(self, request_id: str) -> list[Score]:
         """All scores of one request's completion."""
+        if isinstance(self.scores, StoredScores):
+            return self.scores.of(request_id)
         return self._scores_by_request.get(request_id, [])
 
-    def values_of(self, checkpoint: str, metric: str) -> dict[str, float]:
-        """One metric of one checkpoint by sample id, averaged over replicates; only samples that have a value."""
-        scorer, _, name = metric.partition(".")
-        found: dict[str, list[float]] = {}
-        for request in self.requests_of(checkpoint):
-            for score in self.scores_of(request.id):
-                if score.scorer == scorer and name in score.values:
-                    found.setdefault(request.sample_id, []).append(score.values[name])
-        return {sample: sum(numbers) / len(numbers) for sample, numbers in found.items()}
+    @property
+    def observations(self) -> "Observations":
+        """The one table of all outcomes and scores; made once, also for copies that differ in other things."""
+        from evalharness.observations import observe
+
+        made_of = (self.plan, self.outcomes, self.scores)
+        if not self._observed or any(one is not other for one, other in zip(self._observed[0], made_of, strict=True)):
+            self._observed[:] = [made_of, observe(*made_of)]
+        table: Observations = self._observed[1]
+        return table
 
     @cached_property
     def _scores_by_request(self) -> dict[str, list[Score]]:
@@ -92,21 +101,4 @@ class Run:
 
     def scores_frame(self) -> "pandas.DataFrame":
         """One row a value: checkpoint, sample_id, category, replicate, metric, value, label."""
-        import pandas
-
-        samples = self.plan.samples
-        rows = [
-            {
-                "checkpoint": request.checkpoint,
-                "sample_id": request.sample_id,
-                "category": samples[request.sample_id].category,
-                "replicate": request.replicate,
-                "metric": f"{score.scorer}.{name}",
-                "value": value,
-                "label": score.label,
-            }
-            for request in self.plan.requests
-            for score in self.scores_of(request.id)
-            for name, value in score.values.items()
-        ]
-        return pandas.DataFrame(rows)
+        return self.observations.frame()

@@ -133,9 +133,9 @@ def redact(run: Run, profiles: Sequence[Profile], *, also: Iterable[str] = ()) -
 
 def _erased(run: Run, eraser: Eraser) -> Run:
     """Each field of the run in its order, so that a completion is known to be changed before its scores come."""
-    parts = {
-        one.name: eraser.inside(run.__dict__[one.name], None) for one in dataclasses.fields(run) if one.name != "path"
-    }
+    whole = dataclasses.replace(run, outcomes=dict(run.outcomes), scores=tuple(run.scores))
+    names = [one.name for one in dataclasses.fields(run) if one.name not in ("path", "_observed")]
+    parts = {name: eraser.inside(whole.__dict__[name], None) for name in names}
     return Run(path=eraser.path(run.path), **parts)
 
 

@@ -3,8 +3,12 @@
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
-from evalharness.preferences import pairs_of
+import numpy as np
+
 from evalharness.store import Run
+
+MOST_READABLE = 2_000
+"""Samples whose texts a report holds by default; a browser is slow with many more, and a mail server refuses them."""
 
 
 def stratified(run: Run, count: int) -> tuple[str, ...]:
@@ -25,6 +29,24 @@ def stratified(run: Run, count: int) -> tuple[str, ...]:
     return tuple(sample_id for sample_id in run.plan.samples if sample_id in chosen)
 
 
+def readable_part(run: Run) -> Run:
+    """The run, or an excerpt of `MOST_READABLE` samples where it has more."""
+    if len(run.plan.samples) <= MOST_READABLE:
+        return run
+    return narrowed(run, set(stratified(run, MOST_READABLE)))
+
+
+def excerpt_in_words(run: Run) -> str:
+    """That a report is an excerpt, and how to get all samples; empty where it holds all of them."""
+    count = len(run.plan.samples)
+    if count <= MOST_READABLE:
+        return ""
+    return (
+        f"The report shows {MOST_READABLE:,} of {count:,} samples; all numbers are over all samples. "
+        f"All in one file: evalharness report {run.path} --all-samples"
+    )
+
+
 def narrowed(run: Run, sample_ids: Collection[str]) -> Run:
     """The run with some of its samples alone; what was computed from all of them stays as it is."""
     suites = (
@@ -35,21 +57,23 @@ def narrowed(run: Run, sample_ids: Collection[str]) -> Run:
     plan = run.plan.model_copy(
         update={"suites": tuple(suite for suite in suites if suite.samples), "requests": tuple(requests)}
     )
-    return replace(run, plan=plan)
+    return replace(run, plan=plan, _observed=[])
 
 
 RANKS = ("evidence", "flipped")
 
 
 def _ranks(run: Run) -> Mapping[str, int]:
-    flipped = {
-        pair.sample.id
-        for pair in pairs_of(run)
-        if _labels(run, pair.requests[0].id) != _labels(run, pair.requests[1].id)
-    }
     evidence = {one for finding in (run.comparison.findings if run.comparison else ()) for one in finding.sample_ids}
-    return dict.fromkeys(flipped, RANKS.index("flipped")) | dict.fromkeys(evidence, RANKS.index("evidence"))
+    return dict.fromkeys(_flipped(run), RANKS.index("flipped")) | dict.fromkeys(evidence, RANKS.index("evidence"))
 
 
-def _labels(run: Run, request_id: str) -> dict[str, str | None]:
-    return {score.scorer: score.label for score in run.scores_of(request_id)}
+def _flipped(run: Run) -> tuple[str, ...]:
+    """Samples of which both sides have a completion, and some scorer another label for each."""
+    table, sides = run.observations, (run.plan.baseline, run.plan.candidate)
+    both = table.completed(sides[0]) & table.completed(sides[1])
+    differ = np.zeros_like(both)
+    for labels in table.labels.values():
+        left, right = (labels.codes[table.place[side]] for side in sides)
+        differ |= left != right
+    return table.ids(np.array((both & differ).any(axis=0)))

@@ -1,0 +1,30 @@
+"""Numbers summed by group, the unit that is resampled."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evalharness.statistics import Floats
+
+RESAMPLES = 2_000
+Groups = NDArray[np.int64]
+
+
+def grouped(numbers: Floats, groups: Groups) -> tuple[Floats, Floats]:
+    """Sum and count of the numbers in each group that has any, in the groups' order."""
+    counts = np.bincount(groups).astype(np.float64)
+    used = counts > 0
+    return np.bincount(groups, weights=numbers)[used].astype(np.float64), counts[used]
+
+
+def by_group(columns: Sequence[tuple[Floats, Groups]]) -> tuple[Floats, Floats]:
+    """Sums and counts of each column's numbers in each group, as two arrays (n_groups, n_columns).
+
+    Only groups that some column has are there.
+    """
+    n_groups = max(int(groups.max()) + 1 for _, groups in columns)
+    sums = np.stack([np.bincount(groups, weights=numbers, minlength=n_groups) for numbers, groups in columns], axis=1)
+    counts = np.stack([np.bincount(groups, minlength=n_groups) for _, groups in columns], axis=1).astype(np.float64)
+    used = counts.any(axis=1)
+    return sums[used].astype(np.float64), counts[used]

@@ -1,0 +1,107 @@
+"""Outcomes and scores of a run, read from its files when they are asked for.
+
+Memory holds where each line starts, and no record: a run of a million completions is no larger there than its index.
+What was read stays as it was when the run was loaded, also where the file is replaced meanwhile.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from operator import eq
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from evalharness.records import Completion, DeterminismCheck, Failure, Notice, Record, Score
+from evalharness.store import files
+
+AnyRecord = TypeVar("AnyRecord", bound=Record)
+Parse = Callable[[bytes, int], AnyRecord]
+"""Makes a record of a line; the number is the line's, for messages, and 0 where it is not known."""
+
+
+class Lines(Generic[AnyRecord]):
+    """A JSON Lines file, open for as long as something may be read from it."""
+
+    def __init__(self, path: Path, parse: Parse[AnyRecord], *, growing: bool = False, needed: bool = False) -> None:
+        self._parse, self._growing = parse, growing
+        self._handle = files.open_to_read(path) if needed or files.exists(path) else None
+
+    def __iter__(self) -> Iterator[tuple[int, AnyRecord]]:
+        """Each record with where its line starts; of a growing file, a last line without an end is left out."""
+        start, number = 0, 0
+        while self._handle:
+            self._handle.seek(start)
+            line = self._handle.readline()
+            if not line or (self._growing and not line.endswith(b"\n")):
+                return
+            number += 1
+            if line != b"\n":
+                yield start, self._parse(line, number)
+            start += len(line)
+
+    def at(self, start: int) -> AnyRecord:
+        """The record whose line starts there."""
+        if self._handle is None:
+            raise KeyError(start)
+        self._handle.seek(start)
+        return self._parse(self._handle.readline(), 0)
+
+    def __del__(self) -> None:
+        if getattr(self, "_handle", None):
+            self._handle.close()  # type: ignore[union-attr]
+
+
+class StoredOutcomes(Mapping[str, Completion | Failure]):
+    """Outcomes by request id; where a request was tried again, the later outcome."""
+
+    def __init__(self, lines: Lines[Completion | Failure | Notice | DeterminismCheck]) -> None:
+        self._lines = lines
+        self._starts: dict[str, int] = {}
+        notices, checks = [], []
+        for start, event in lines:
+            match event:
+                case Completion() | Failure():
+                    self._starts[event.request_id] = start
+                case Notice():
+                    notices.append(event)
+                case DeterminismCheck():
+                    checks.append(event)
+        self.notices, self.determinism = tuple(notices), tuple(checks)
+
+    def __getitem__(self, request_id: str) -> Completion | Failure:
+        outcome = self._lines.at(self._starts[request_id])
+        assert isinstance(outcome, Completion | Failure)
+        return outcome
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._starts)
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def __contains__(self, request_id: object) -> bool:
+        return request_id in self._starts
+
+
+class StoredScores(Collection[Score]):
+    """All scores of a run, and those of each request."""
+
+    def __init__(self, lines: Lines[Score]) -> None:
+        self._lines = lines
+        self._starts: dict[str, tuple[int, ...]] = {}
+        for start, score in lines:
+            self._starts[score.request_id] = (*self._starts.get(score.request_id, ()), start)
+
+    def of(self, request_id: str) -> list[Score]:
+        """The scores of one request's completion."""
+        return [self._lines.at(start) for start in self._starts.get(request_id, ())]
+
+    def __iter__(self) -> Iterator[Score]:
+        return (score for _, score in self._lines)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._starts.values()))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Collection) and len(self) == len(other) and all(map(eq, self, other))
+
+    def __contains__(self, score: object) -> bool:
+        return isinstance(score, Score) and score in self.of(score.request_id)

@@ -1,0 +1,121 @@
+"""The one table: where a value is missing it says why, and it is the same in whatever order records come."""
+
+import math
+import random
+
+import pytest
+from comparing import make_plan, outcome, reordered, scored
+
+from evalharness.observations import observe
+from evalharness.records import Score
+
+METRIC = "s.hit"
+
+
+def score_of(request, status="scored", **values):
+    why = {} if status == "scored" else {"explanation": "no"}
+    return Score(request_id=request.id, scorer="s", version="1", status=status, label="l", values=values, **why)
+
+
+def table_of_each_case():
+    """Six samples, the baseline's with one case each: a value, and every way to have none."""
+    plan = make_plan([f"g{n}" for n in range(6)], categories=["a"] * 4 + ["b"] * 2)
+    value, inapplicable, unscored, crashed, failed, missing, *others = plan.requests
+    outcomes = {one.id: outcome(one, 1.0) for one in plan.requests if one is not missing}
+    outcomes[failed.id] = outcome(failed, None)
+    scores = [
+        score_of(value, hit=1.0, other=1.0),
+        score_of(inapplicable, other=1.0),
+        score_of(unscored, "unscored"),
+        score_of(crashed, "failed"),
+        *(score_of(one, hit=0.0) for one in others),
+    ]
+    return observe(plan, outcomes, scores)
+
+
+def test_every_missing_value_has_its_reason():
+    table = table_of_each_case()
+    assert table.missing("old", METRIC) == {"not generated": 1, "failed": 1, "unscored": 2, "not applicable": 1}
+    assert table.missing("old", METRIC, "b") == {"not generated": 1, "failed": 1, "unscored": 0, "not applicable": 0}
+    assert not any(table.missing("new", METRIC).values())
+
+
+def test_values_and_missing_values_are_all_requests():
+    table = table_of_each_case()
+    for checkpoint in table.checkpoints:
+        there = int((~_isnan(table.cells(checkpoint, METRIC))).sum())
+        assert there + sum(table.missing(checkpoint, METRIC).values()) == table.counts(checkpoint).asked == 6
+
+
+def _isnan(cells):
+    import numpy as np
+
+    return np.isnan(cells)
+
+
+def test_a_completion_without_a_score_is_unscored_where_its_suite_asks_for_one_and_not_applicable_elsewhere():
+    plan = make_plan(["g"])
+    table = observe(plan, {one.id: outcome(one, 1.0) for one in plan.requests}, ())
+    assert table.missing("old", METRIC)["unscored"] == 1
+    suite = plan.suites[0].model_copy(update={"scorers": ("another",)})
+    other = suite.model_copy(update={"name": "u", "scorers": ("s",), "samples": (_renamed(suite.samples[0]),)})
+    both = plan.model_copy(update={"suites": (suite, other)})
+    table = observe(both, {one.id: outcome(one, 1.0) for one in plan.requests}, ())
+    assert table.missing("old", METRIC)["not applicable"] == 1
+
+
+def _renamed(sample):
+    return sample.model_copy(update={"id": "u0"})
+
+
+def test_replicates_are_summed_exactly_so_their_order_cannot_show():
+    values = [1e16, 1.0, -1e16, 0.1]
+    plan, outcomes, scores = scored(values, values, replicates=4)
+    expected = math.fsum(values) / 4
+    assert observe(plan, outcomes, scores).of_samples("old", METRIC) == {"s0": expected}
+
+
+def test_the_order_of_records_does_not_show():
+    plan, outcomes, scores = scored([1.0, 0.0, None, 1.0], [0.0, 0.0, 1.0, None])
+    table, again = observe(plan, outcomes, scores), observe(*reordered(plan, outcomes, scores, random.Random(1)))
+    assert table.sample_ids == again.sample_ids
+    for checkpoint in table.checkpoints:
+        assert table.of_samples(checkpoint, METRIC) == again.of_samples(checkpoint, METRIC)
+        assert table.missing(checkpoint, METRIC) == again.missing(checkpoint, METRIC)
+
+
+def test_one_suite_alone_is_as_if_the_other_had_not_been_run():
+    plan = make_plan(["g0", "g1", "g2"], categories=["a", "b", "a"])
+    suite = plan.suites[0]
+    parts = tuple(suite.model_copy(update={"name": one.id, "samples": (one,)}) for one in suite.samples)
+    outcomes = {one.id: outcome(one, 1.0) for one in plan.requests}
+    scores = [score_of(one, hit=float(number)) for number, one in enumerate(plan.requests)]
+    alone = observe(plan.model_copy(update={"suites": parts}), outcomes, scores).only("s1")
+    assert alone.sample_ids == ("s1",)
+    assert alone.categories == [None, "b"]
+    assert alone.of_samples("old", METRIC) == {"s1": 1.0}
+    assert alone.of_samples("new", METRIC) == {"s1": 4.0}
+
+
+def test_a_frame_has_a_row_for_each_value():
+    frame = table_of_each_case().frame()
+    assert list(frame.columns) == ["checkpoint", "sample_id", "category", "replicate", "metric", "value", "label"]
+    old = frame[frame.checkpoint == "old"]
+    assert list(old[["sample_id", "metric", "value"]].itertuples(index=False, name=None)) == [
+        ("s0", "s.hit", 1.0),
+        ("s0", "s.other", 1.0),
+        ("s1", "s.other", 1.0),
+    ]
+    assert set(frame.label) == {"l"}
+
+
+def test_a_large_table_holds_no_object_for_each_value():
+    table = table_of_each_case()
+    assert table.values[METRIC].nbytes == 8 * table.state.size
+    assert table.labels["s"].codes.nbytes == 4 * table.state.size
+
+
+@pytest.mark.parametrize("name", ["old", "new"])
+def test_labels_are_counted(name):
+    counts = table_of_each_case().labels["s"].counted(table_of_each_case().place[name])
+    assert counts == {"l": 4 if name == "old" else 6}
