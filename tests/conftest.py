@@ -17,6 +17,9 @@ def pytest_addoption(parser):
     group.addoption("--run-ollama", action="store_true", help="ask the server at OLLAMA_HOST too")
     group.addoption("--ollama-base", default="gemma3-base", help="a base model that it has pulled")
     group.addoption("--ollama-instruct", default="smollm2", help="an instruct model that it has pulled")
+    parser.getgroup("damaged files").addoption(
+        "--fuzz", type=int, default=240, metavar="N", help="damage N files in all (default 240)"
+    )
 
 
 @pytest.fixture(autouse=True)
