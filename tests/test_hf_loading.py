@@ -499,6 +499,7 @@ def test_a_wrong_value_is_an_error_and_no_traceback_or_is_not_used(sound, folder
         text = answer(folder)
     except EvalHarnessError as error:
         assert str(folder) in error.problem
+        assert name.partition(".")[0].removesuffix("_config") in error.problem
         assert error.fix
     else:
         assert text == answer(sound)

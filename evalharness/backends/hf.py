@@ -183,9 +183,10 @@ class HfBackend:
         known = set(vocabulary.values())
         listed = configured if isinstance(configured, list) else [configured]
         if strange := [one for one in listed if one is not None and (type(one) is not int or one not in known)]:
+            file = "generation_config.json" if "eos_token_id" in settings else "config.json"
             raise BackendError(
-                f"{self.source.name}: eos_token_id is {strange[0]!r}, which is no token of its tokenizer",
-                fix="correct it in generation_config.json and config.json",
+                f"{file} of {self.source.name}: eos_token_id is {strange[0]!r}, which is no token of its tokenizer",
+                fix="correct that field, or fetch the checkpoint again",
             )
         ids = {*listed, self.tokenizer.eos_token_id}
         ids |= {vocabulary[end] for end in TURN_ENDS if end in template and end in vocabulary}

@@ -54,6 +54,11 @@ class Source:
         return self.weights_digest if self.gguf_file else files.tokenizer_digest(self.folder)
 
     @property
+    def settings_name(self) -> str:
+        """Where the configuration is read from, for messages."""
+        return self.name if self.gguf_file else f"config.json of {self.name}"
+
+    @property
     def template_file(self) -> str:
         """Where a chat template is read from, for messages."""
         names = ("chat_template.jinja", "tokenizer_config.json")
@@ -276,7 +281,7 @@ def load_settings(source: Source, *, trust_remote_code: bool) -> Any:
     Raises:
         UnsafeCheckpoint: the checkpoint brings its own modelling code.
     """
-    with reading(source.name):
+    with reading(source.settings_name):
         if source.gguf_file is None and not trust_remote_code:
             _refuse_custom_code(source.folder)
         return AutoConfig.from_pretrained(
@@ -288,7 +293,7 @@ def load_generation_settings(source: Source) -> dict[str, Any]:
     """What `generation_config.json` says; empty where there is none."""
     if source.gguf_file or not (source.folder / "generation_config.json").exists():
         return {}
-    with reading(source.name):
+    with reading(f"generation_config.json of {source.name}"):
         return dict(GenerationConfig.from_pretrained(source.folder).to_diff_dict())
 
 
@@ -306,7 +311,7 @@ def count_parameters(source: Source, settings: Any, *, trust_remote_code: bool) 
     """How many parameters a model of this configuration has, without allocating them."""
     if source.gguf_file is None:
         _refuse_more_parts(source)
-    with reading(source.name):
+    with reading(source.settings_name):
         parameters = _parameters(settings, trust_remote_code=trust_remote_code)
     if source.gguf_file is None:
         stored = sum(path.stat().st_size for path in files.weight_files(source.folder))
