@@ -1,11 +1,11 @@
-"""Where completions come from. A backend serves one checkpoint; a new one is a class and a line in `BACKENDS`."""
+"""Where completions come from. A backend serves one checkpoint; it is a class in `BACKENDS`, or an entry point."""
 
 from collections.abc import Iterator, Sequence
-from importlib import import_module
 from typing import Protocol, TypeVar
 
 from pydantic import ValidationError
 
+from evalharness import plugins
 from evalharness.errors import BackendError, ConfigError, MissingExtra
 from evalharness.records import (
     ChatPrompt,
@@ -61,6 +61,7 @@ class Backend(Protocol):
         ...
 
 
+GROUP = "evalharness.backends"
 BACKENDS = {
     "hf": "evalharness.backends.hf:HfBackend",
     "demo": "evalharness.backends.demo:DemoBackend",
@@ -72,6 +73,11 @@ INSTALL = {
     "ollama": ("pip install 'evalharness[ollama]'",),
     "demo": bundled.INSTALL,
 }
+
+
+def backend_names() -> tuple[str, ...]:
+    """The names of all backends, our own first."""
+    return plugins.names(GROUP, BACKENDS)
 
 
 def open_backend(checkpoint: Checkpoint) -> Backend:
@@ -86,14 +92,13 @@ def backend_class(checkpoint: Checkpoint) -> type[Backend]:
         BackendError: the prefix is not a known backend.
         MissingExtra: what the backend needs is not installed.
     """
-    if checkpoint.backend not in BACKENDS or not checkpoint.model_name:
+    if checkpoint.backend not in backend_names() or not checkpoint.model_name:
         raise BackendError(
             f"checkpoint {checkpoint.name!r}: {checkpoint.model!r} does not name a backend and a model",
-            fix=f"write it as BACKEND/MODEL with a backend of {', '.join(BACKENDS)}, such as hf/org/name",
+            fix=f"write it as BACKEND/MODEL with a backend of {', '.join(backend_names())}, such as hf/org/name",
         )
-    module, _, name = BACKENDS[checkpoint.backend].partition(":")
     try:
-        found: type[Backend] = getattr(import_module(module), name)
+        found: type[Backend] = plugins.load(GROUP, BACKENDS, checkpoint.backend, BackendError)
     except ModuleNotFoundError as error:
         raise MissingExtra(
             f"checkpoint {checkpoint.name!r} needs {error.name}, which is not installed",

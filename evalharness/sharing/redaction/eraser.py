@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from evalharness.backends import BACKENDS
+from evalharness.backends import backend_names
 from evalharness.records import (
     Checkpoint,
     Completion,
@@ -236,7 +236,7 @@ class Eraser:
 
     def _model(self, one: Checkpoint) -> str:
         """The model's neutral name behind its backend; a run of a stranger may name a backend that there is not."""
-        if one.backend not in BACKENDS or not one.model_name:
+        if one.backend not in backend_names() or not one.model_name:
             return self.names.exact("model", one.model)
         return f"{one.backend}/{self.names.exact('model', one.model_name)}"
 
