@@ -106,7 +106,7 @@ def test_the_summary_begins_with_the_verdict_and_names_every_rule(three):
 def test_names_of_strangers_become_no_markup_in_markdown(name):
     report, run = hostile(name)
     text = markdown(report, run.comparison)
-    tags = {"code", "/code", "details", "/details", "summary", "/summary"}
+    tags = {"code", "/code", "details", "/details", "summary", "/summary", "!-- evalharness gate --"}
     assert set(re.findall(r"<([^>]*)>", text)) <= tags
     assert not re.search(r"[`\[\]@\\]|https?:|www\.", text)
     rows = [line for line in text.splitlines() if line.startswith("|")]

@@ -14,6 +14,7 @@ from evalharness.records import Completion
 from evalharness.report import render_html, unpack
 from evalharness.sharing.redaction import redact
 from evalharness.store import RunStore
+from evalharness.store.outputs import RUN_FILES
 
 
 def written(run, path):
@@ -107,16 +108,14 @@ def test_redaction_needs_a_file_of_its_own(directory):
     assert "--out FILE" in result.exception.fix
 
 
-def test_a_file_that_still_says_too_much_is_deleted(directory, tmp_path):
-    out, run = tmp_path / "out.html", pipeline.load_run(directory)
+def test_a_report_that_still_says_too_much_is_refused_before_it_is_a_file(directory):
+    run = pipeline.load_run(directory)
     redacted = redact(run, ("completions",))
-    out.write_text(render_html(redacted.run))
-    sharing.delete_if_leaking(out, redacted)
-    with out.open("a") as page:
-        page.write(next(one.text for one in run.outcomes.values() if isinstance(one, Completion)))
-    with pytest.raises(SharingError, match="was deleted"):
-        sharing.delete_if_leaking(out, redacted)
-    assert not out.exists()
+    page = render_html(redacted.run)
+    sharing.refuse_leaks(page.encode(), redacted)
+    leaking = page + next(one.text for one in run.outcomes.values() if isinstance(one, Completion))
+    with pytest.raises(SharingError, match="was not written"):
+        sharing.refuse_leaks(leaking.encode(), redacted)
 
 
 def test_an_excerpt_shows_some_of_every_category_and_all_numbers(directory, tmp_path):
@@ -145,7 +144,8 @@ def test_a_report_to_pass_on_leaves_the_run_as_it_was(directory, tmp_path):
 
 def test_a_place_that_cannot_be_written_is_named(directory, tmp_path):
     with pytest.raises(SharingError, match="--out"):
-        sharing.share(directory, tmp_path / "no folder" / "out.html")
+        (tmp_path / "a file").touch()
+        sharing.share(directory, tmp_path / "a file" / "out.html")
 
 
 # ------------------------------------------------------------------------------------------------ exports
@@ -168,7 +168,7 @@ def test_training_pairs_are_written_with_what_was_left_out(tmp_path):
 # ------------------------------------------------------------------------------- files of the run itself
 
 
-@pytest.mark.parametrize("name", sorted(sharing.RUN_FILES))
+@pytest.mark.parametrize("name", sorted(RUN_FILES))
 @pytest.mark.parametrize("words", [("report", "--redact", "harmful"), ("export", "--format", "jsonl")], ids=" ".join)
 def test_no_file_of_a_run_is_written_over(directory, name, words):
     before = {one.name: one.read_bytes() for one in directory.iterdir()}
@@ -182,7 +182,7 @@ def test_no_file_of_a_run_is_written_over(directory, name, words):
 def test_all_files_that_a_run_writes_are_known_as_its_own(tmp_path):
     path = written(make_run(), tmp_path / "run")
     sharing.import_ratings(path, ratings(path, "candidate"))
-    assert {one.name for one in path.iterdir() if not one.name.startswith(".")} <= sharing.RUN_FILES
+    assert {one.name for one in path.iterdir() if not one.name.startswith(".")} <= RUN_FILES
 
 
 def test_a_file_of_that_name_outside_a_run_may_be_written(directory, tmp_path):

@@ -1,5 +1,6 @@
 """The command line. A command parses, calls one function of the pipeline and prints; the program is not here."""
 
+import errno
 import logging
 import os
 import sys
@@ -9,6 +10,7 @@ import click
 
 from evalharness.errors import EvalHarnessError
 
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 COMMANDS = {
     "demo": "evalharness.cli.running:demo",
     "run": "evalharness.cli.running:run",
@@ -67,5 +69,22 @@ def main() -> None:
     try:
         cli()
     except EvalHarnessError as error:
-        click.echo(f"Error: {error.problem}\n  Fix: {error.fix}", err=True)
-        sys.exit(2)
+        _refuse(error.problem, error.fix)
+    except OSError as error:
+        if error.filename is None and error.errno not in NO_ROOM:
+            raise
+        _refuse_file(error)
+
+
+def _refuse_file(error: OSError) -> None:
+    """A file, or stdout, that the system refuses; the user is the one who can change that."""
+    if error.filename is None:
+        # What is left in the buffer of stdout would be refused once more when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    name = str(error.filename or "the output")
+    _refuse(f"{name[:200]} cannot be used: {error.strerror}", "free some space, or name another file")
+
+
+def _refuse(problem: str, fix: str) -> None:
+    click.echo(f"Error: {problem}\n  Fix: {fix}", err=True)
+    sys.exit(2)

@@ -1,33 +1,80 @@
 """`gate`: the verdict on a finished run, for people and for CI."""
 
 import os
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from evalharness.errors import ConfigError, StoreError
+from evalharness.errors import StoreError
 
 if TYPE_CHECKING:
-    from evalharness.records import GateReport
+    from evalharness.records import Comparison, GateReport
     from evalharness.store import Run
 
+Command = TypeVar("Command", bound=Callable[..., Any])
 EXIT_CODES = {"pass": 0, "fail": 3, "undecided": 4}
-OUTPUT = click.Path(dir_okay=False, writable=True, path_type=Path)
+OUTPUT = click.Path(dir_okay=False, writable=True, allow_dash=True, path_type=Path)
 """Checked before a run begins, so that no hours end in a file that cannot be written."""
-CI_FLAGS = (
+FLAGS = (
     click.option("--junit", type=OUTPUT, metavar="FILE", help="Write JUnit XML, a case a rule."),
     click.option("--markdown", type=OUTPUT, metavar="FILE", help="Write the verdict as Markdown."),
+    click.option("--force", is_flag=True, help="Let --junit and --markdown replace files of another origin."),
 )
+
+
+def with_ci_flags(command: Command) -> Command:
+    """Add the flags that name the fields of `CiFiles`."""
+    for flag in reversed(FLAGS):
+        command = flag(command)
+    return command
+
+
+@dataclass(frozen=True)
+class CiFiles:
+    """Which files a CI system is to read."""
+
+    junit: Path | None = None
+    markdown: Path | None = None
+    force: bool = False
+
+    @property
+    def fill_stdout(self) -> bool:
+        """Whether stdout is one of them, so that the text for people goes to stderr."""
+        from evalharness.store.outputs import is_stdout
+
+        return any(path is not None and is_stdout(path) for path in (self.junit, self.markdown))
+
+    def check(self, run: Path | None) -> None:
+        """Refuse what cannot be written before the work begins; `run` may still be to be made."""
+        from evalharness.store.outputs import check_output
+
+        for path, flag in ((self.junit, "--junit"), (self.markdown, "--markdown")):
+            if path is not None:
+                check_output(path, flag, force=self.force, run=run)
+
+    def write(self, report: "GateReport", comparison: "Comparison") -> None:
+        """Write them, and add to the summary of a GitHub job."""
+        from evalharness.gate import ci
+        from evalharness.store.outputs import append_output, write_output
+
+        summary = ci.markdown(report, comparison).encode()
+        if self.junit is not None:
+            write_output(self.junit, ci.junit(report).encode(), "--junit", force=self.force)
+        if self.markdown is not None:
+            write_output(self.markdown, summary, "--markdown", force=self.force)
+        if os.environ.get("GITHUB_STEP_SUMMARY"):
+            append_output(Path(os.environ["GITHUB_STEP_SUMMARY"]), summary, "GITHUB_STEP_SUMMARY")
 
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--config", type=click.Path(path_type=Path), help="TOML file with the rules; the run's own by default.")
-@CI_FLAGS[0]
-@CI_FLAGS[1]
+@with_ci_flags
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def gate(run: Path, config: Path | None, junit: Path | None, markdown: Path | None, as_json: bool) -> None:
+def gate(run: Path, config: Path | None, as_json: bool, **ci_files: Any) -> None:
     """Check a finished run against its gate rules.
 
     Exit codes: 0 all rules pass, 3 a rule failed, 4 none failed but one is undecided. On GitHub the verdict is added
@@ -35,15 +82,16 @@ def gate(run: Path, config: Path | None, junit: Path | None, markdown: Path | No
     """
     from evalharness import pipeline
 
-    judged = pipeline.regate(run, config)
-    click.get_current_context().exit(report_gate(judged, junit=junit, markdown=markdown, as_json=as_json))
+    wanted = CiFiles(**ci_files)
+    wanted.check(run)
+    click.get_current_context().exit(report_gate(pipeline.regate(run, config), wanted, as_json=as_json))
 
 
-def report_gate(run: "Run", *, junit: Path | None = None, markdown: Path | None = None, as_json: bool = False) -> int:
+def report_gate(run: "Run", wanted: CiFiles, *, as_json: bool = False) -> int:
     """Print a run's gate, write what CI reads, and return the exit code.
 
     Raises:
-        ConfigError: a file cannot be written.
+        SharingError: a file cannot be written.
         StoreError: there is no gate, and a checkpoint completed nothing at all.
     """
     from evalharness.gate import ci
@@ -54,18 +102,12 @@ def report_gate(run: "Run", *, junit: Path | None = None, markdown: Path | None 
         return 0
     on_github = os.environ.get("GITHUB_ACTIONS") == "true"
     text = report.model_dump_json(indent=2) if as_json else _text(report)
-    click.echo(ci.inert(text) if on_github and not as_json else text)
+    click.echo(ci.inert(text) if on_github and not as_json else text, err=wanted.fill_stdout)
     if on_github:
         for line in ci.annotations(report):
             # GitHub reads both streams; JSON on stdout stays JSON.
-            click.echo(line, err=as_json)
-    summary = ci.markdown(report, run.compared)
-    if junit is not None:
-        _write(junit, ci.junit(report), "--junit")
-    if markdown is not None:
-        _write(markdown, summary, "--markdown")
-    if os.environ.get("GITHUB_STEP_SUMMARY"):
-        _write(Path(os.environ["GITHUB_STEP_SUMMARY"]), summary, "GITHUB_STEP_SUMMARY", append=True)
+            click.echo(line, err=as_json or wanted.fill_stdout)
+    wanted.write(report, run.compared)
     return EXIT_CODES[report.verdict]
 
 
@@ -78,15 +120,6 @@ def _refuse_silence(run: "Run") -> None:
                 f"{checkpoint.name} completed none of {len(requests):,} requests, so nothing was compared",
                 fix=f"see why in {run.path / 'report.html'}; what may pass is tried again with --resume",
             )
-
-
-def _write(path: Path, text: str, flag: str, *, append: bool = False) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a" if append else "w", encoding="utf-8") as handle:
-            handle.write(text)
-    except OSError as error:
-        raise ConfigError(f"{flag}: {path} cannot be written: {error.strerror}", fix="give another place") from None
 
 
 def _text(report: "GateReport") -> str:

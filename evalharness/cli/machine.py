@@ -6,8 +6,6 @@ from pathlib import Path
 
 import click
 
-from evalharness.errors import ConfigError
-
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -35,14 +33,12 @@ def init(out: Path, force: bool) -> None:
     It names a pair of base and instruct checkpoints found on this machine.
     """
     from evalharness.machine.inventory import config_text
+    from evalharness.store.outputs import check_output, is_stdout, write_output
 
-    if out.exists() and not force:
-        raise ConfigError(f"{out} exists already", fix="give another name with --out, or overwrite it with --force")
-    try:
-        out.write_text(config_text(out), encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{out} cannot be written: {error.strerror}", fix="give another place with --out") from None
-    click.echo(f"wrote {out}; look at it, then: evalharness plan {out}")
+    check_output(out, "--out", force=force)
+    write_output(out, config_text(out).encode(), "--out", force=force)
+    if not is_stdout(out):
+        click.echo(f"wrote {out}; look at it, then: evalharness plan {out}")
 
 
 @click.command()

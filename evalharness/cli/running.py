@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from evalharness.cli.gating import CI_FLAGS, report_gate
+from evalharness.cli.gating import FLAGS as CI_FLAGS
+from evalharness.cli.gating import CiFiles, report_gate
 
 if TYPE_CHECKING:
     from evalharness.config import RunConfig
@@ -105,7 +106,13 @@ def demo(open_report: bool, out: Path | None, resume: bool, **flags: Any) -> Non
 @with_flags(SIDE_FLAGS, GENERATION_FLAGS, OUT_FLAGS, CI_FLAGS)
 @click.option("--open", "open_report", is_flag=True, help="Open the report in the browser.")
 def run(
-    open_report: bool, out: Path | None, resume: bool, junit: Path | None, markdown: Path | None, **flags: Any
+    open_report: bool,
+    out: Path | None,
+    resume: bool,
+    junit: Path | None,
+    markdown: Path | None,
+    force: bool,
+    **flags: Any,
 ) -> None:
     """Run an experiment: generate, score, compare, check the gate and report.
 
@@ -125,9 +132,11 @@ def run(
             f"--resume with --out alone takes the run's own configuration, and would ignore {', '.join(given)}",
             fix="leave that out, or give the whole command again",
         )
+    wanted = CiFiles(junit, markdown, force)
+    wanted.check(out)
     config = pipeline.resume_config(out) if out and goes_on else run_config(**flags)
     done = _run(config, out, resume=resume, open_report=open_report)
-    click.get_current_context().exit(report_gate(done, junit=junit, markdown=markdown))
+    click.get_current_context().exit(report_gate(done, wanted))
 
 
 class Interrupted(click.ClickException):

@@ -9,7 +9,7 @@ import click
 from evalharness.errors import SharingError
 
 if TYPE_CHECKING:
-    from evalharness.export import Exported, Format
+    from evalharness.export import Format
 
 RUN = click.argument("run", type=click.Path(path_type=Path))
 FORMATS = ("csv", "parquet", "jsonl", "markdown", "trl", "llm-comparator")
@@ -18,7 +18,10 @@ FORMATS = ("csv", "parquet", "jsonl", "markdown", "trl", "llm-comparator")
 @click.command()
 @RUN
 @click.option("--format", "name", required=True, type=click.Choice(FORMATS), help="What to write.")
-@click.option("--out", type=click.Path(path_type=Path), help="File, or an existing folder.  [default: stdout]")
+@click.option(
+    "--out", type=click.Path(allow_dash=True, path_type=Path), help="File, or an existing folder.  [default: stdout]"
+)
+@click.option("--force", is_flag=True, help="Let --out replace a file of another origin.")
 @click.option(
     "--table",
     type=click.Choice(("completions", "scores", "differences")),
@@ -35,46 +38,37 @@ FORMATS = ("csv", "parquet", "jsonl", "markdown", "trl", "llm-comparator")
 @click.option("--min-margin", type=click.FloatRange(min=0), default=0.0, help="trl: leave out preferences by less.")
 @click.option("--with-cut", is_flag=True, help="trl: keep pairs with a completion cut by the token limit.")
 @click.option("--with-continuations", is_flag=True, help="trl: keep pairs of continuations of a plain text.")
-def export(run: Path, name: str, out: Path | None, conversational: bool, **chosen: Any) -> None:
+def export(run: Path, name: str, out: Path | None, force: bool, conversational: bool, **chosen: Any) -> None:
     """Write a run in another tool's format.
 
     csv, parquet and jsonl hold one table; markdown a summary; trl preference pairs to train on; llm-comparator a file
     for that viewer.
     """
-    from evalharness import pipeline, sharing
+    from evalharness import pipeline
     from evalharness.export import FORMATS as KNOWN
     from evalharness.export import Choices
     from evalharness.export import export as export_run
+    from evalharness.store.outputs import check_output, is_stdout, write_output
 
+    place = _place(out, run, KNOWN[name], chosen["table"], name)
+    check_output(place, "--out", force=force)
     loaded = pipeline.load_run(run)
     exported = export_run(loaded, name, Choices(plain=not conversational, **chosen))
-    place = _place(out, run, KNOWN[name], chosen["table"], name)
-    if place is not None:
-        sharing.refuse_run_files(place)
     if exported.note:
         click.echo(exported.note, err=True)
-    _put(exported, place)
+    write_output(place, exported.content, "--out", force=force)
+    if not is_stdout(place):
+        click.echo(place)
 
 
-def _place(out: Path | None, run: Path, known: "Format", table: str, name: str) -> Path | None:
-    """The file to write; None for stdout."""
+def _place(out: Path | None, run: Path, known: "Format", table: str, name: str) -> Path:
+    """The file to write; `-` for stdout."""
     if out is None:
         if not known.is_text and sys.stdout.isatty():
             raise SharingError(f"{name} is no text for a terminal", fix=f"add --out run.{known.suffix}")
-        return None
+        return Path("-")
     what = table if "table" in known.choices else name
     return out / f"{run.resolve().name}-{what}.{known.suffix}" if out.is_dir() else out
-
-
-def _put(exported: "Exported", place: Path | None) -> None:
-    if place is None:
-        sys.stdout.buffer.write(exported.content)
-        return
-    try:
-        place.write_bytes(exported.content)
-    except OSError as error:
-        raise SharingError(f"--out: {place} cannot be written: {error.strerror}", fix="give another place") from None
-    click.echo(place)
 
 
 @click.group()

@@ -68,6 +68,7 @@ def _refuse_with_one_run(options: dict[str, object]) -> None:
 @RUN
 @click.option("--open", "open_report", is_flag=True, help="Open the report in the browser.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write it there, to pass on; the run keeps its own.")
+@click.option("--force", is_flag=True, help="Let --out replace a file of another origin.")
 @click.option(
     "--redact",
     "profiles",
@@ -77,19 +78,27 @@ def _refuse_with_one_run(options: dict[str, object]) -> None:
 @click.option("--samples", type=click.IntRange(min=1), metavar="N", help="Show N samples of all categories alone.")
 @click.option("--all-samples", is_flag=True, help="Show all samples, also where there are more than 2,000.")
 def report(
-    run: Path, open_report: bool, out: Path | None, profiles: str | None, samples: int | None, all_samples: bool
+    run: Path,
+    open_report: bool,
+    out: Path | None,
+    force: bool,
+    profiles: str | None,
+    samples: int | None,
+    all_samples: bool,
 ) -> None:
     """Write the HTML report of a run again.
 
     With --out it goes to another file, whole, redacted or as an excerpt. Of more than 2,000 samples, 2,000 are
     shown. Numbers are of all samples always. A redacted file is searched afterwards for what was taken out of it.
     """
+    from evalharness.store.outputs import is_stdout
+
     if samples and all_samples:
         raise ConfigError("--samples and --all-samples exclude each other", fix="leave one of them out")
     elsewhere = out or profiles is not None or samples
     samples = sys.maxsize if all_samples else samples
-    path = _shared(run, out, profiles, samples) if elsewhere else _redrawn(run, all_samples=all_samples)
-    click.echo(path)
+    path = _shared(run, out, profiles, samples, force=force) if elsewhere else _redrawn(run, all_samples=all_samples)
+    click.echo(path, err=is_stdout(path))
     if open_report:
         click.launch(str(path))
 
@@ -104,14 +113,15 @@ def _redrawn(run: Path, *, all_samples: bool) -> Path:
     return run / "report.html"
 
 
-def _shared(run: Path, out: Path | None, profiles: str | None, samples: int | None) -> Path:
+def _shared(run: Path, out: Path | None, profiles: str | None, samples: int | None, *, force: bool) -> Path:
     from evalharness import sharing
     from evalharness.sharing.redaction import read_profiles
 
     if out is None:
         flag = "--redact" if profiles is not None else "--samples"
         raise ConfigError(f"{flag} does not change the run's own report", fix="add --out FILE: the report to pass on")
-    warning = sharing.share(run, out, profiles=read_profiles(profiles) if profiles is not None else (), samples=samples)
+    chosen = read_profiles(profiles) if profiles is not None else ()
+    warning = sharing.share(run, out, profiles=chosen, samples=samples, force=force)
     if warning:
         click.echo(f"Warning: {warning}", err=True)
     return out

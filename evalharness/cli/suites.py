@@ -41,8 +41,10 @@ def import_(
     Do-Not-Answer, or a plain table with a column of prompts. The format is told by the columns. One wrong row, and
     nothing is written.
     """
+    from evalharness.store.outputs import refuse_run_file
     from evalharness.suites.importing import Imported, Wishes, import_suite
 
+    refuse_run_file(out or Path(name or ""), "--out")
     wishes = Wishes(out, name, format_name, _columns(columns), license_name, source, force)
     imported: Imported = import_suite(file, wishes)
     from evalharness.suites.importing.formats import FORMATS

@@ -45,6 +45,8 @@ def _head(run: Run, compared: Comparison) -> Iterator[str]:
     suites = ", ".join(f"{escaped(suite.name)} {escaped(suite.version)}" for suite in run.plan.suites)
     yield f"# {escaped(compared.candidate)} against {escaped(compared.baseline)}"
     yield ""
+    yield "<!-- evalharness export -->"
+    yield ""
     yield f"{len(run.plan.samples):,} samples of {suites}, {escaped(run.manifest.created[:10])}."
     yield ""
 

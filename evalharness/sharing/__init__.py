@@ -12,22 +12,8 @@ from evalharness.report.excerpt import narrowed, stratified
 from evalharness.sharing.redaction import Profile, Redacted, find_leaks, own_words, redact
 from evalharness.sharing.redaction.names import machine_names
 from evalharness.store import Run, RunStore
+from evalharness.store.outputs import check_output, write_output
 
-RUN_FILES = frozenset(
-    (
-        *(
-            "manifest.json",
-            "plan.json",
-            "requests.jsonl",
-            "outcomes.jsonl",
-            "scores.jsonl",
-            "scorers.json",
-            "comparison.json",
-        ),
-        *("gate.json", "preferences.jsonl", "judgings.jsonl", "aa_test.json", "report.html"),
-    )
-)
-"""What a run directory consists of."""
 LARGE = 20_000_000
 """Bytes; mail servers and browsers on phones give up at about this size."""
 
@@ -53,7 +39,9 @@ def import_ratings(path: Path, file: Path, rater: str | None = None) -> Merged:
     return merged
 
 
-def share(path: Path, out: Path, *, profiles: Sequence[Profile] = (), samples: int | None = None) -> str:
+def share(
+    path: Path, out: Path, *, profiles: Sequence[Profile] = (), samples: int | None = None, force: bool = False
+) -> str:
     """Write a report to pass on, redacted by profiles and with an excerpt of the samples, and check it.
 
     Args:
@@ -61,35 +49,23 @@ def share(path: Path, out: Path, *, profiles: Sequence[Profile] = (), samples: i
         out: the new file.
         profiles: what is taken out.
         samples: how many are shown at most; `MOST_READABLE` by default. The numbers are of all samples always.
+        force: replace also a file that evalharness did not write.
 
     Returns:
         A warning where the file is large, else nothing.
 
     Raises:
-        SharingError: the file is one of a run or cannot be written; or it still held what was to be taken out, and was
-            deleted again.
+        SharingError: the file is one of a run, somebody else's, or cannot be written; or it would still hold what was
+            to be taken out.
     """
-    refuse_run_files(out)
+    check_output(out, "--out", force=force)
     redacted = redact(
         pipeline.load_compared(RunStore(path)), profiles, also=machine_names() if "identity" in profiles else ()
     )
     content = _rendered(redacted.run, samples).encode("utf-8", "backslashreplace")
-    _write(out, content)
-    delete_if_leaking(out, redacted)
-    return _too_large(out) if len(content) > LARGE else ""
-
-
-def refuse_run_files(out: Path) -> None:
-    """Refuse to write over what a run directory consists of, which nothing could bring back.
-
-    Raises:
-        SharingError: the file is one of a run.
-    """
-    place = out.resolve()
-    if place.name in RUN_FILES and (place.parent / "manifest.json").exists():
-        raise SharingError(
-            f"--out: {out} is a file of the run {place.parent.name} itself", fix="give the path of a new file"
-        )
+    refuse_leaks(content, redacted)
+    write_output(out, content, "--out", force=force)
+    return _too_large(out, len(content)) if len(content) > LARGE else ""
 
 
 def _rendered(run: Run, samples: int | None) -> str:
@@ -109,32 +85,21 @@ def _announced(run: Run, count: int) -> Run:
     return replace(run, comparison=run.compared.model_copy(update={"warnings": warnings}))
 
 
-def _write(out: Path, content: bytes) -> None:
-    try:
-        out.write_bytes(content)
-    except OSError as error:
-        raise SharingError(
-            f"--out: {out} cannot be written: {error.strerror}", fix="give the path of a new file"
-        ) from None
-
-
-def delete_if_leaking(out: Path, redacted: Redacted) -> None:
-    """Check the file as it lies on the disk; one that says too much does not stay there.
+def refuse_leaks(content: bytes, redacted: Redacted) -> None:
+    """Check what would be written; what says too much never becomes a file.
 
     Raises:
-        SharingError: it held text that was to be removed.
+        SharingError: it holds text that was to be removed.
     """
-    if not redacted.removed:
-        return
-    leaks = find_leaks(out.read_bytes(), redacted.removed, [*redacted.kept, own_words()])
+    leaks = find_leaks(content, redacted.removed, [*redacted.kept, own_words()]) if redacted.removed else []
     if leaks:
-        out.unlink()
         raise SharingError(
-            f"{out} still held text that was to be removed ({leaks[0]}), and was deleted",
+            f"the report still held text that was to be removed ({leaks[0]}), and was not written",
             fix="add a further profile, such as completions,prompts, and report this: it should not happen",
         )
 
 
-def _too_large(out: Path) -> str:
-    size = out.stat().st_size / 1e6
-    return f"{out} has {size:.0f} MB, which is much to mail or to open on a phone: --samples 500 writes an excerpt"
+def _too_large(out: Path, size: int) -> str:
+    return (
+        f"{out} has {size / 1e6:.0f} MB, which is much to mail or to open on a phone: --samples 500 writes an excerpt"
+    )

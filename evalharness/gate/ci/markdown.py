@@ -42,6 +42,8 @@ def _head(report: GateReport) -> Iterator[str]:
     sentence = SENTENCE[report.verdict].format(candidate=code(report.candidate), count=rules)
     yield f"## {sentence}"
     yield ""
+    yield "<!-- evalharness gate -->"
+    yield ""
     yield f"Candidate {code(report.candidate)} against baseline {code(report.baseline)}."
     yield ""
 

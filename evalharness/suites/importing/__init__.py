@@ -94,8 +94,10 @@ def _slug(text: str) -> str:
 
 
 def _check_name(name: str, path: Path) -> None:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
-        raise ConfigError(f"{name!r} cannot be the name of a suite", fix="use letters, digits, '.', '_' and '-'")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
+        raise ConfigError(
+            f"{name!r} cannot be the name of a suite", fix="use up to 100 letters, digits, '.', '_' and '-'"
+        )
     if name in {folder.name for folder in list_suites()}:
         raise ConfigError(f"a suite {name!r} ships with evalharness", fix=f"--name my-{name}, for {path.name}")
 

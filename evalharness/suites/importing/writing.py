@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-import shutil
+import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -82,19 +82,25 @@ def write_suite(folder: Path, text: SuiteText, *, force: bool) -> Suite:
     Raises:
         SuiteError: the folder is there and `force` is not set, it holds other files, or it cannot be written.
     """
-    _check_place(folder, force)
-    beside = folder.parent / f".{folder.name}.{os.getpid()}.new"
     try:
-        beside.mkdir(parents=True)
-        (beside / HEAD).write_text(text.head, encoding="utf-8", newline="\n")
-        (beside / SAMPLES).write_text(text.samples, encoding="utf-8", newline="\n")
-        load_suite(beside)
-        _move(beside, folder)
+        _check_place(folder, force)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".suite-", dir=folder.parent) as parent:
+            _write(Path(parent) / "new", text)
+            load_suite(Path(parent) / "new")
+            _move(Path(parent) / "new", folder, Path(parent) / "old")
     except OSError as error:
         raise SuiteError(f"{folder} cannot be written: {error.strerror}", fix="give another place with --out") from None
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
     return load_suite(folder)
+
+
+def _write(folder: Path, text: SuiteText) -> None:
+    folder.mkdir()
+    for name, content in ((HEAD, text.head), (SAMPLES, text.samples)):
+        with (folder / name).open("w", encoding="utf-8", newline="\n") as handle:
+            handle.write(content)
+            handle.flush()
+            os.fsync(handle.fileno())
 
 
 def _check_place(folder: Path, force: bool) -> None:
@@ -113,15 +119,13 @@ def _check_place(folder: Path, force: bool) -> None:
         )
 
 
-def _move(beside: Path, folder: Path) -> None:
+def _move(new: Path, folder: Path, old: Path) -> None:
     """Put the new folder into its place; an old one is kept aside until then."""
-    old = folder.parent / f".{folder.name}.{os.getpid()}.old"
     if folder.exists():
         folder.rename(old)
     try:
-        beside.rename(folder)
+        new.rename(folder)
     finally:
         # Also where Ctrl-C comes between the two.
         if old.exists() and not folder.exists():
             old.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
