@@ -15,18 +15,22 @@ from evalharness.backends import Backend, open_backend
 from evalharness.compare import compare
 from evalharness.compare.pairing import Side, narrowed, pair_runs, sides_of
 from evalharness.config import RunConfig, read_rules
-from evalharness.errors import ConfigError, StoreError
+from evalharness.errors import ConfigError, EvalHarnessError, StoreError
 from evalharness.gate import check_gate, check_rules, read_noise
 from evalharness.gate.aa_test import against_itself, measure
-from evalharness.generate import NoProgress, Progress, generate, outcomes_of
+from evalharness.generate import NoProgress, Progress, first_token, generate, outcomes_of
+from evalharness.machine.doctor import Check
 from evalharness.plan import make_plan
 from evalharness.preferences.judge import Judge, JudgeSettings, judging_of, kept_preferences, open_judge, pairs_to_judge
+from evalharness.prompting import settle_format
 from evalharness.records import (
     AATest,
+    Checkpoint,
     Comparison,
     Completion,
     Failure,
     GateRule,
+    GenerationConfig,
     GenerationRequest,
     JudgeFailure,
     Manifest,
@@ -94,8 +98,35 @@ def resume_config(out: Path) -> RunConfig:
 
 
 def plan(config: RunConfig) -> Plan:
-    """What would run, without generating anything."""
-    return make_plan(config, open_backend)
+    """What would run, without generating anything.
+
+    Raises:
+        ConfigError: a gate rule cannot be judged on such a run.
+        EvalHarnessError: as for a run.
+    """
+    planned = make_plan(config, open_backend)
+    if config.gate:
+        everywhere = tuple(config.everywhere)
+        metrics = [metric for name in scorer_names(planned, everywhere) for metric in facts_of(name).metrics]
+        check_rules(config.gate, metrics, planned.suites, everywhere=everywhere)
+        read_noise(config.aa_test, planned)
+    return planned
+
+
+def try_models(checkpoints: Sequence[Checkpoint], generation: GenerationConfig) -> Iterator[Check]:
+    """Ask each checkpoint for one token, as a run with this generation would."""
+    for checkpoint in checkpoints:
+        name = f"one token of {checkpoint.model}"
+        try:
+            with closing(open_backend(checkpoint)) as backend:
+                answer = first_token(backend, settle_format(backend.resolve()), generation)
+        except EvalHarnessError as error:
+            yield Check(name=name, status="missing", found=error.problem, fix=error.fix)
+            continue
+        if isinstance(answer, Failure):
+            yield Check(name=name, status="missing", found=answer.message, fix="correct what it names")
+        else:
+            yield Check(name=name, status="ok", found=f"{answer.seconds or 0:.1f} s")
 
 
 def rescore(path: Path, scorer: Mapping[str, dict[str, JsonValue]] | None = None) -> Run:
@@ -212,11 +243,6 @@ def load_run(path: str | Path) -> Run:
 def _start(store: RunStore, config: RunConfig, resume: bool) -> Plan:
     store.refuse_existing(resume=resume)
     planned = plan(config)
-    if config.gate:
-        everywhere = tuple(config.everywhere)
-        metrics = [metric for name in scorer_names(planned, everywhere) for metric in facts_of(name).metrics]
-        check_rules(config.gate, metrics, planned.suites, everywhere=everywhere)
-        read_noise(config.aa_test, planned)
     return store.start(make_manifest(config), planned, resume=resume)
 
 

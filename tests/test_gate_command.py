@@ -164,6 +164,7 @@ def test_a_misspelt_metric_is_found_before_anything_is_generated(folder):
     assert "there is no metric 'style.lop'" in problem
     assert fix == "write 'style.loop'"
     assert not (folder / "r").exists()
+    assert refused("plan", "e.toml", cwd=folder) == (problem, fix)
 
 
 def test_a_run_without_rules_and_a_comparison_of_other_scores_are_refused(folder):

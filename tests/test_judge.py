@@ -12,7 +12,7 @@ from evalharness import pipeline
 from evalharness.cli import cli
 from evalharness.compare.preferences import preferences_of
 from evalharness.config import read_config
-from evalharness.errors import ConfigError, PromptFormatError, UnknownModel
+from evalharness.errors import BackendError, ConfigError, PromptFormatError, UnknownModel
 from evalharness.preferences.judge import JUDGE_PROMPT_VERSION, JudgeSettings, judge_prompt_text
 from evalharness.preferences.judge.prompt import judge_prompt, read_verdict
 from evalharness.records import Message, Preference
@@ -40,6 +40,56 @@ def prompt_of(request, first, second, **more):
 
 
 # ------------------------------------------------------------------------------------------- verdicts
+
+SAID = {
+    "A is better.": "A",
+    "A is better than B.": "A",
+    "B is better than A": "B",
+    "Answer B is better.": "B",
+    "**Answer A** is clearly better than answer B.": "A",
+    "The better answer is B.": "B",
+    "The best response is A": "A",
+    "Verdict: A": "A",
+    "My choice is B.": "B",
+    "I prefer A over B.": "A",
+    "A is the better answer, because it is correct.": "A",
+    "A is better. It is shorter.": "A",
+    "Neither is better.": "C",
+    "Neither answer is better.": "C",
+    "Answer A is better than": "A",
+    "A is not better than B": None,
+    "A isn't better than B.": None,
+    "A is better than B? No.": None,
+    "A is better than B in style, but B is correct.": None,
+    "A is better than A.": None,
+    "A is better. Actually, B is better.": None,
+    "A is better if you like poems.": None,
+    "A is no better than B.": None,
+    "A would be better.": None,
+    "B is worse than A.": None,
+    "I do not prefer A.": None,
+    "A better answer would name the river.": None,
+    "A or B is better.": None,
+    "Both are good.": None,
+    "The request asks whether A is better.": None,
+    "A is better.\nB is better.": None,
+    "A is better than B, not really": None,
+    "A is better than nothing, so B it is": None,
+}
+
+
+@pytest.mark.parametrize(("answer", "verdict"), SAID.items())
+def test_a_verdict_in_a_sentence_is_read_where_it_can_mean_nothing_else(answer, verdict):
+    assert read_verdict(answer) == verdict
+
+
+def test_a_judge_that_gives_no_verdict_at_all_ends_with_2(run, server):
+    server.set(models=[{"name": "judge", "like": "smollm2", "says": NEVER}])
+    command = ["judge", str(run.path), "--model", "ollama/judge", "-M", f"host={server.url}"]
+    result = CliRunner().invoke(cli, command)
+    assert isinstance(result.exception, BackendError)
+    assert "gave no verdict on any of 3 pairs" in result.exception.problem
+    assert "3 failed" in result.stdout
 
 
 def test_a_verdict_that_both_orders_give_is_a_preference(run, server):
@@ -255,7 +305,6 @@ def test_a_judge_that_is_one_of_the_two_sides_is_named_in_a_note(tmp_path, serve
         ("B\nIt is shorter.", "B"),
         ("A\nB", None),
         ("Answer A", None),
-        ("A is better", None),
         ("AB", None),
         ("D", None),
         ("b", None),

@@ -344,6 +344,35 @@ def test_doctor_looks_at_the_server_and_where_its_models_lie(server, open_model,
     )
 
 
+def test_doctor_asks_each_named_model_for_one_token(server, tmp_path):
+    server.set(models=[{"name": "broken", "like": "smollm2", "parameters": [["num_keep", -9]]}])
+    env = {"OLLAMA_HOST": server.url}
+    models = ("--model", "ollama/smollm2", "--model", "ollama/broken", "--model", "ollama/none")
+    checks = {
+        one["name"]: one for one in json.loads(call("doctor", *models, "--json", cwd=tmp_path, env=env, code=2).stdout)
+    }
+    assert checks["one token of ollama/smollm2"]["status"] == "ok"
+    assert checks["one token of ollama/broken"]["found"].startswith("Field 'n_keep': Value must be between -1 <= value")
+    assert checks["one token of ollama/none"]["fix"] == "ollama pull none"
+    (tmp_path / "e.toml").write_text(
+        "".join(
+            f'[checkpoint.{side}]\nmodel = "ollama/{model}"\nvariant = "{side}"\nprompt_format = "raw"\n'
+            for side, model in (("base", "gemma3-base"), ("instruct", "smollm2"))
+        )
+    )
+    assert "one token of ollama/gemma3-base" in call("doctor", "e.toml", cwd=tmp_path, env=env).stdout
+
+
+def test_a_check_of_determinism_prints_what_it_found_and_the_plan_what_it_cannot_know(server, tmp_path):
+    env = {"OLLAMA_HOST": server.url}
+    flags = ("--limit", "2", "--check-determinism", "2", "--context-length", "512", "--out", "r")
+    result = call("run", *SIDES, *flags, cwd=tmp_path, env=env)
+    assert "base: 0 of 2 completions changed when generated again, each alone" in result.stdout
+    assert {num_ctx for _, num_ctx in server.loads()} == {512}
+    plan = call("plan", *SIDES, cwd=tmp_path, env=env).stdout
+    assert "not known: Ollama does not say" in plan
+
+
 def test_doctor_says_how_to_start_a_server_that_is_not_there(server, tmp_path):
     server.kill()
     checks = json.loads(call("doctor", "--json", cwd=tmp_path, env={"OLLAMA_HOST": server.url}).stdout)

@@ -120,7 +120,8 @@ def test_a_late_loop_is_found_and_its_place_is_shown():
 
 
 def test_an_aborted_generation_is_a_loop():
-    assert score(POEM, "The trees are green.", "loop_abort").label == "loop"
+    for text in ("The trees are green.", POEM, f"{POEM} {POEM}", "\n" * 31, "", "..."):
+        assert score(POEM, text, "loop_abort").label == "loop"
 
 
 def test_repetition_that_was_asked_for_is_an_answer():

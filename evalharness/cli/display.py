@@ -70,6 +70,9 @@ def finished(run: Run, *, open_report: bool = False) -> None:
             click.echo(f"Warning: {warning}", err=True)
     if note := excerpt_in_words(run):
         click.echo(note, err=True)
+    for check in run.determinism:
+        changed = f"{len(check.changed)} of {check.n} completions changed"
+        click.echo(f"{check.checkpoint}: {changed} when generated again, each alone")
     click.echo(f"Report: {report}")
     if open_report:
         click.launch(str(report))
@@ -118,7 +121,9 @@ def plan_text(plan: Plan, prompts: int) -> str:
     for resolved in plan.checkpoints:
         requests = [request for request in plan.requests if request.checkpoint == resolved.name]
         parts += [_checkpoint_text(resolved), *(_prompt_panel(request) for request in requests[:prompts])]
-    return rendered(*parts, *_lint_lines(plan), _estimate_table(plan))
+    served = [one.name for one in plan.checkpoints if one.modelfile]
+    unknown = f"not known: Ollama does not say before it answers ({', '.join(served)})"
+    return rendered(*parts, *_lint_lines(plan), _estimate_table(plan), *([unknown] if served else []))
 
 
 def _checkpoint_text(resolved: ResolvedCheckpoint) -> Text:
@@ -171,8 +176,8 @@ def _estimate_table(plan: Plan) -> Table:
     for name in ("checkpoint", "requests", "prompt tokens", "completion tokens at most", "memory at most"):
         drawn.add_column(name, justify="left" if name == "checkpoint" else "right")
     for one in plan.estimates:
-        tokens = "?" if one.prompt_tokens is None else f"{one.prompt_tokens:,}"
-        memory = "?" if one.memory_bytes is None else format_bytes(one.memory_bytes)
+        tokens = "not known" if one.prompt_tokens is None else f"{one.prompt_tokens:,}"
+        memory = "not known" if one.memory_bytes is None else format_bytes(one.memory_bytes)
         drawn.add_row(one.checkpoint, f"{one.requests:,}", tokens, f"{one.completion_tokens_at_most:,}", memory)
     return drawn
 

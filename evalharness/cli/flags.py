@@ -6,12 +6,14 @@ from typing import Any
 
 from pydantic import JsonValue
 
+from evalharness.backends import backend_class
 from evalharness.cli.running import SCORERS_MODEL
 from evalharness.config import RunConfig, build_config, read_config
 from evalharness.errors import ConfigError
+from evalharness.records import Checkpoint
 from evalharness.scorers import default_scorers
 
-GENERATION = ("max_tokens", "temperature")
+GENERATION = ("max_tokens", "temperature", "context_length")
 DEMO_MAX_TOKENS = 96
 DEMO_CHECKPOINTS = {
     "base": {"model": "demo/base", "variant": "base", "prompt_format": "raw"},
@@ -57,7 +59,7 @@ def run_config(config: Path | None, baseline: str | None, candidate: str | None,
     for option in options:
         _set_option(option, tables)
     for table in tables.values():
-        if concurrency and table["model"].startswith("ollama/"):
+        if concurrency and _is_served(table["model"]):
             table["options"]["concurrency"] = concurrency
     data = {"baseline": names[0], "candidate": names[1], "checkpoint": dict(zip(names, tables.values(), strict=True))}
     return with_default_scorers(build_config(data, _overrides(flags), source="command line"))
@@ -82,6 +84,11 @@ def scorer_models(flags: Mapping[str, Any]) -> dict[str, dict[str, JsonValue]]:
     """The scorers' settings that `--NAME-model` flags give."""
     given = {name.removesuffix(SCORERS_MODEL): flags[name] for name in flags if name.endswith(SCORERS_MODEL)}
     return {name: {"model": model} for name, model in given.items() if model}
+
+
+def _is_served(model: str) -> bool:
+    """Whether a server answers for the model, which several clients can ask at once."""
+    return getattr(backend_class(Checkpoint(name=model, model=model, variant="base")), "asks_a_server", False)
 
 
 def _side(model: str, variant: str, prompt_format: str | None) -> dict[str, Any]:

@@ -57,6 +57,18 @@ def judge(
     found = _latest(judged)
     click.echo(found.model_dump_json(indent=2) if as_json else _summary_text(judged, found), nl=as_json)
     click.echo(f"Report: {judged.path / 'report.html'}", err=True)
+    _refuse_no_verdict(judged, found)
+
+
+def _refuse_no_verdict(run: "Run", found: "PreferenceSummary") -> None:
+    from evalharness.errors import BackendError
+
+    if found.n_failed and not found.n:
+        first = run.judgings[-1].failures[0].reason
+        raise BackendError(
+            f"{found.rater} gave no verdict on any of {found.n_failed} pairs; the first: {first}",
+            fix="name a larger model, or give it more room: --max-tokens 64",
+        )
 
 
 def _options(given: tuple[str, ...]) -> "dict[str, JsonValue]":

@@ -42,12 +42,28 @@ def init(out: Path, force: bool) -> None:
 
 
 @click.command()
+@click.argument("config", required=False, type=click.Path(path_type=Path))
+@click.option("--model", multiple=True, metavar="MODEL", help="Ask this model for one token; may be given again.")
 @JSON
-def doctor(as_json: bool) -> None:
-    """Check this machine, each finding with a fix."""
-    from evalharness.machine.doctor import examine
+def doctor(config: Path | None, model: tuple[str, ...], as_json: bool) -> None:
+    """Check this machine, each finding with a fix.
 
-    show_rows([check.model_dump() for check in examine()], as_json)
+    With CONFIG (an evalharness.toml) or --model, each model is loaded and asked for one token too; the exit code is 2
+    where one gives none.
+    """
+    from evalharness import pipeline
+    from evalharness.config import read_config
+    from evalharness.machine.doctor import examine
+    from evalharness.prompting import guess_variant
+    from evalharness.records import Checkpoint, GenerationConfig
+
+    read = read_config(config, {}) if config else None
+    checkpoints = [Checkpoint(name=name, model=name, variant=guess_variant(name) or "instruct") for name in model]
+    checkpoints += read.checkpoints if read else ()
+    checks = list(pipeline.try_models(checkpoints, read.generation if read else GenerationConfig()))
+    show_rows([check.model_dump() for check in [*examine(), *checks]], as_json)
+    if any(check.status == "missing" for check in checks):
+        click.get_current_context().exit(2)
 
 
 def show_rows(rows: Sequence[dict[str, object]], as_json: bool) -> None:

@@ -21,6 +21,11 @@ VARIANTS = click.Choice(["base", "instruct"])
 GENERATION_FLAGS = (
     click.option("--max-tokens", type=click.IntRange(min=1), help="Longest completion, in tokens."),
     click.option("--temperature", type=click.FloatRange(min=0), help="0 is greedy, which is the default."),
+    click.option(
+        "--context-length",
+        type=click.IntRange(min=1),
+        help="Tokens of prompt and completion that an Ollama model is loaded for.  [default: what the prompts need]",
+    ),
     click.option("--seed", type=click.IntRange(min=0), help="Seed of generation and statistics.  [default: 0]"),
     click.option("--replicates", type=click.IntRange(min=1), help="Completions per sample; needs a temperature."),
     click.option("--limit", type=click.IntRange(min=1), help="Only the first N samples of each suite."),

@@ -55,6 +55,25 @@ VERDICT = "Verdict:"
 SCAFFOLD_STOP = ("\n",)
 CONTROL = re.compile(r"<\|[^|<>\s]{1,40}\|>")
 LETTER = re.compile(r"[*_`\"'(\[]*([ABC])[*_`\"')\].:]*")
+MARKUP = re.compile(r"[*_`\"'\[\]()]")
+NAMED = r"(?:the )?(?:[Aa]nswer |[Rr]esponse |[Oo]ption )?(?P<letter>[AB])"
+OTHER = r"(?:the )?(?:[Aa]nswer |[Rr]esponse |[Oo]ption )?(?P<other>[AB])"
+BETTER = r"(?:better|best|more useful|more helpful|preferable|superior)"
+GRADE = r"(?:(?:clearly|slightly|much|far|definitely) )?"
+THING = r"(?:answer|response|option|choice|one)"
+SENTENCES = tuple(
+    re.compile(f"(?:[Tt]he )?{form}")
+    for form in (
+        rf"{NAMED} is {GRADE}(?:the |a )?{BETTER}(?: {THING})?(?: (?:than|to)(?: {OTHER})?)?",
+        rf"(?:[Tt]he )?[Bb](?:etter|est)(?: {THING})? is {NAMED}",
+        rf"(?:(?:[Mm]y |[Tt]he )?(?:[Vv]erdict|[Aa]nswer|[Cc]hoice)(?: is:?|:) ?){NAMED}",
+        rf"I (?:would )?(?:prefer|choose|pick) {NAMED}(?: (?:to|over) {OTHER})?",
+        r"(?P<tie>[Nn]either(?: (?:answer|one|of (?:them|the two)))? is better)",
+    )
+)
+"""A verdict as a sentence. None has room for a negation, a condition or a comparison of one respect."""
+TAKEN_BACK = re.compile(r"\b(?:[ABC]|not?|never|but|however|wait|actually|though|neither|both|if|unless)\b|\w+n't\b")
+"""In what follows a verdict: a reason that names a letter again, or turns round, makes it no verdict."""
 
 
 def judge_prompt_text(version: int = JUDGE_PROMPT_VERSION, prompt_format: JudgeFormat = "chat") -> str:
@@ -91,20 +110,33 @@ def judge_prompt(
 
 
 def read_verdict(text: str) -> Letter | None:
-    """The one letter of a judge's answer; None where it says anything else on its first line, or several letters.
+    """The verdict of a judge's answer: one letter, or one sentence that can mean nothing else.
 
-    >>> [read_verdict(text) for text in (" B.", "**A**", "A or B", "Answer B is better.", "a", "")]
-    ['B', 'A', None, None, None, None]
+    None where the first line says anything else, or a later one says another letter.
+
+    >>> [read_verdict(text) for text in (" B.", "**A**", "A or B", "Answer B is better.", "A is not better than B.")]
+    ['B', 'A', None, 'B', None]
     >>> read_verdict("A\\nIt is the shorter one."), read_verdict("A\\nB")
     ('A', None)
     """
-    lines = [line.strip() for line in text.strip().splitlines()]
-    found = [LETTER.fullmatch(line) for line in lines]
-    letters = {match[1] for match in found if match}
-    if not found or found[0] is None or len(letters) != 1:
-        return None
-    letter: Letter = letters.pop()  # type: ignore[assignment] # the pattern allows no other
-    return letter
+    found = [_verdict_of(line.strip()) for line in text.strip().splitlines()]
+    letters = {letter for letter in found if letter}
+    return letters.pop() if found and found[0] and len(letters) == 1 else None
+
+
+def _verdict_of(line: str) -> Letter | None:
+    if match := LETTER.fullmatch(line):
+        letter: Letter = match[1]  # type: ignore[assignment] # the pattern allows no other
+        return letter
+    plain = MARKUP.sub("", line)
+    for form in SENTENCES:
+        match = form.match(plain)
+        if match and re.match(r"[.!,;:]?(?:\s|$)", rest := plain[match.end() :]):
+            said = match.groupdict()
+            if TAKEN_BACK.search(rest) or "?" in rest or said.get("letter") == said.get("other", ""):
+                return None
+            return "C" if said.get("tie") else "A" if said["letter"] == "A" else "B"
+    return None
 
 
 def _request(messages: Sequence[Message]) -> str:
