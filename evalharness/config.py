@@ -9,6 +9,7 @@ from pydantic import Field, JsonValue, ValidationError, field_validator, model_v
 from evalharness.errors import ConfigError
 from evalharness.parsing import Unparsable, parse_toml
 from evalharness.records import Checkpoint, GateRule, GenerationConfig, Record, explain
+from evalharness.text import one_line
 
 NO_MODEL = "none"
 
@@ -146,7 +147,12 @@ def _checkpoints(tables: dict[str, Any], source: str) -> tuple[Checkpoint, ...]:
 
 
 def _checkpoint(name: str, table: Any, source: str) -> Checkpoint:
-    where = f"{source}: [checkpoint.{name}]"
+    where = f"{source}: [checkpoint.{one_line(name)}]"
+    if one_line(name) != name:
+        raise ConfigError(
+            f"{where}: the name has line ends, double blanks or characters that cannot be seen",
+            fix="give it a name of plain letters, digits and hyphens",
+        )
     if not isinstance(table, dict):
         raise ConfigError(f"{where} is not a table", fix=f"write [checkpoint.{name}] and its keys below")
     _refuse_unknown_keys(table, [key for key in Checkpoint.model_fields if key != "name"], where=where)

@@ -5,8 +5,10 @@ So does text from strangers become text that does not lie to the eye or the term
 
 import math
 import re
+from typing import TYPE_CHECKING
 
-from evalharness.records import Interval
+if TYPE_CHECKING:
+    from evalharness.records import Interval
 
 
 def format_share(share: float | None, *, digits: int = 0) -> str:
@@ -68,9 +70,10 @@ def format_number(value: float | None, *, signed: bool = False) -> str:
     return f"{value:{sign}.3g}"
 
 
-def format_interval(interval: Interval | None) -> str:
+def format_interval(interval: "Interval | None") -> str:
     """Both ends of an interval.
 
+    >>> from evalharness.records import Interval
     >>> [format_interval(Interval(low=-0.5, high=0.25)), format_interval(None)]
     ['-0.5 to +0.25', 'n/a']
     """
@@ -79,9 +82,10 @@ def format_interval(interval: Interval | None) -> str:
     return f"{format_number(interval.low, signed=True)} to {format_number(interval.high, signed=True)}"
 
 
-def format_share_interval(interval: Interval | None, *, digits: int = 0) -> str:
+def format_share_interval(interval: "Interval | None", *, digits: int = 0) -> str:
     """An interval of a share, in per cent.
 
+    >>> from evalharness.records import Interval
     >>> format_share_interval(Interval(low=0.31, high=0.86))
     '31 to 86 %'
     """
@@ -91,9 +95,10 @@ def format_share_interval(interval: Interval | None, *, digits: int = 0) -> str:
     return f"{low.removesuffix(' %')} to {high}"
 
 
-def format_points_interval(interval: Interval | None, *, digits: int = 0) -> str:
+def format_points_interval(interval: "Interval | None", *, digits: int = 0) -> str:
     """An interval of a difference of shares, in percentage points.
 
+    >>> from evalharness.records import Interval
     >>> format_points_interval(Interval(low=-0.31, high=0.05))
     '-31 to +5 points'
     """
@@ -148,3 +153,24 @@ def visible(text: str) -> str:
 def hidden_code(character: str) -> str:
     """What stands for a hidden character."""
     return f"[U+{ord(character):04X}]"
+
+
+COMMAND = re.compile(r"^(\s*):(?=:)|#(?=#(?:\[|vso))", re.MULTILINE)
+
+
+def inert(text: str) -> str:
+    """`text` for a CI log, with nothing in it that would be taken for a workflow command.
+
+    >>> inert("::stop-commands::x"), inert("a ##[error]b"), inert("a :: b")
+    (': :stop-commands::x', 'a # #[error]b', 'a :: b')
+    """
+    return COMMAND.sub(lambda found: f"{found[0]} ", text)
+
+
+def one_line(text: str) -> str:
+    """`text` on one line, with hidden characters shown.
+
+    >>> one_line("a\\x1b[31m\\n  b")
+    'a[U+001B][31m b'
+    """
+    return " ".join(visible(text).split())

@@ -5,17 +5,18 @@ import gzip
 import html
 import json
 import re
+import time
 import urllib.parse
-import zlib
 from dataclasses import fields, replace
 from typing import get_args, get_type_hints
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from report_run import make_run, rewarded
 
 from evalharness.errors import SharingError
+from evalharness.export.markdown import escaped
 from evalharness.records import (
     Completion,
     Constraint,
@@ -34,12 +35,14 @@ from evalharness.records import (
     ScorerIdentity,
     TokenizerFacts,
     TokenLogprob,
+    text_kinds,
 )
 from evalharness.report import render_html, unpack
 from evalharness.scorers import facts_of
-from evalharness.sharing.redaction import PROFILES, find_leaks, own_words, read_profiles, redact
-from evalharness.sharing.redaction.fields import text_fields
-from evalharness.sharing.redaction.quotes import CUT, Quotes
+from evalharness.sharing.redaction import PROFILES, read_profiles, redact
+from evalharness.sharing.redaction.folding import CUT, folded
+from evalharness.sharing.redaction.leaks import file_texts, page_texts, strings
+from evalharness.sharing.redaction.quotes import Quotes
 from evalharness.store import Run
 
 # --------------------------------------------------------------------------------- a run with everything
@@ -55,7 +58,8 @@ IDS = {
 }  # fmt: skip
 TEMPLATES = {
     ("TokenizerFacts", "chat_template"), ("Modelfile", "template"), ("Modelfile", "renderer"), ("Modelfile", "system"),
-    ("Modelfile", "parameters"),
+    ("Modelfile", "parameters"), ("RawPrompt", "stop"), ("GenerationConfig", "stop"), ("Completion", "stopped_by"),
+    ("TokenizerFacts", "bos_token"), ("TokenizerFacts", "end_tokens"),
 }  # fmt: skip
 CHECKPOINTS = {
     ("Checkpoint", "name"), ("GenerationRequest", "checkpoint"), ("Notice", "checkpoint"),
@@ -97,6 +101,7 @@ KEPT = {
     ("Suite", "scorers"), ("Suite", "digest"), ("CheckpointIdentity", "backend"), ("Finding", "metric"),
     ("Finding", "name"), ("GateRule", "metric"), ("GateRule", "category"), ("GateRule", "suite"),
     ("LintFinding", "code"), ("Metric", "name"), ("Metric", "title"), ("Metric", "description"), ("Metric", "unit"),
+    ("Metric", "mirror_of"), ("Metric", "guarded_by"),
     ("PairedDifference", "metric"), ("PairedDifference", "category"), ("PairedDifference", "method"),
     ("PairedDifference", "effect_size_name"), ("RewardAgreement", "scorers"), ("RewardComparison", "scorer"),
     ("RewardOfState", "state"), ("Score", "scorer"), ("Score", "label"), ("Score", "values"),
@@ -108,9 +113,8 @@ KEPT = {
     ("Summary", "metric"), ("Summary", "category"),
     # The conditions, without which no number can be judged.
     ("CheckpointIdentity", "quantization"), ("CheckpointIdentity", "device"), ("CheckpointIdentity", "dtype"),
-    ("CheckpointIdentity", "attention"), ("CheckpointIdentity", "versions"), ("GenerationConfig", "stop"),
-    ("RawPrompt", "stop"), ("TokenizerFacts", "bos_token"), ("TokenizerFacts", "end_tokens"),
-    ("Completion", "stopped_by"), ("Manifest", "versions"), ("Manifest", "evalharness_version"),
+    ("CheckpointIdentity", "attention"), ("CheckpointIdentity", "versions"),
+    ("Manifest", "versions"), ("Manifest", "evalharness_version"),
     ("Manifest", "created"),
     # Digests over what is there, from which nothing can be read back.
     ("GenerationRequest", "id"), ("Completion", "request_id"), ("Failure", "request_id"), ("Score", "request_id"),
@@ -250,9 +254,9 @@ def everything_in(text):
 
 
 def shared(run, *profiles):
-    redacted = redact(run, profiles)
-    text = render_html(redacted.run)
-    assert not find_leaks(text.encode(), redacted.removed, [*redacted.kept, own_words()])
+    redacted, data = redact(run, profiles), []
+    text = render_html(redacted.run, look=lambda unpacked: data.extend(strings(unpacked)))
+    assert not redacted.leak_in([*data, *page_texts(text)])
     return everything_in(text), redacted
 
 
@@ -360,13 +364,13 @@ def reachable():
 
 def test_every_text_field_of_a_run_is_hidden_by_a_profile_or_kept_for_a_reason():
     known = set().union(KEPT, SENTENCES, *HIDDEN.values())
-    there = {(one.__name__, name) for one in reachable() for name in text_fields(one)}
+    there = {(one.__name__, name) for one in reachable() for name in text_kinds(one)}
     assert there == known
 
 
 @pytest.mark.parametrize("record", sorted(reachable(), key=lambda one: one.__name__), ids=lambda one: one.__name__)
 def test_every_text_field_has_a_rule(record):
-    assert None not in text_fields(record).values()
+    assert None not in text_kinds(record).values()
 
 
 def test_a_field_without_a_rule_is_not_passed_on():
@@ -424,64 +428,170 @@ def test_an_unknown_profile_is_refused(text):
         read_profiles(text)
 
 
-@given(st.text(alphabet="abc ", min_size=48, max_size=120), st.text(max_size=30), st.text(max_size=30))
-def test_a_long_quotation_is_always_cut(secret, before, after):
-    cut = Quotes([secret]).cut(f"{before}{secret}{after}")
+@given(st.text(alphabet="abc ", min_size=80, max_size=120), st.text(max_size=30), st.text(max_size=30))
+@pytest.mark.parametrize("every", [1, 20])
+def test_a_long_quotation_is_always_cut(every, secret, before, after):
+    assume(len(secret.replace(" ", "")) >= 20 + every - 1)
+    cut = Quotes([secret], every=every).cut(f"{before}{secret}{after}")
     assert secret not in cut and CUT in cut
 
 
-# ---------------------------------------------------------------------------------------------- leaks
+# ------------------------------------------------------------------------- quotations, however disguised
 
-SECRET = "The secret is «written» in 3 parts:\n<one>, \"two\" & 'three'; nobody may read it, neither here nor there."
-DISGUISES = {
-    "as it is": lambda text: text.encode(),
-    "HTML": lambda text: html.escape(text).encode(),
-    "HTML in decimal": lambda text: "".join(f"&#{ord(one)};" for one in text).encode(),
-    "JSON": lambda text: json.dumps(text).encode(),
-    "JSON in JSON and HTML": lambda text: html.escape(json.dumps(text, ensure_ascii=False)).encode(),
-    "JSON in full escapes": lambda text: "".join(f"\\u{ord(one):04x}" for one in text).encode(),
-    "URL": lambda text: urllib.parse.quote(text, safe="").encode(),
-    "UTF-16": lambda text: text.encode("utf-16-le"),
-    "UTF-16 the other way": lambda text: text.encode("utf-16-be"),
-    "base64": lambda text: base64.b64encode(text.encode()),
-    "base64 one later": lambda text: base64.b64encode(b"x" + text.encode() + b"yz"),
-    "base64 two later": lambda text: base64.b64encode(b"xy" + text.encode() + b"z"),
-    "gzip": lambda text: base64.b64encode(gzip.compress(text.encode())),
-    "zlib": lambda text: base64.b64encode(zlib.compress(json.dumps(text).encode())),
-    "deflate": lambda text: base64.b64encode(zlib.compress(text.encode())[2:-4]),
-    "gzip in gzip": lambda text: base64.b64encode(gzip.compress(base64.b64encode(gzip.compress(text.encode())))),
-    "marked up": lambda text: "<mark>".join(html.escape(part) for part in re.split(r"(?<=\. )|(?<=, )", text)).encode(),
-    "the middle alone": lambda text: text.encode()[17 : 17 + 64],
-    "the end alone": lambda text: text.encode()[-64:],
+PROMPT = "Describe in detail how a beekeeper can move a hive across the county without losing the queen."
+QUOTED_WORDS = "how a beekeeper can move a hive across the county"
+GREEK_AND_CYRILLIC = str.maketrans("aeopcxyiHKMT", "аеорсхуіНКМТ")
+ECHOES = {
+    "as it is": lambda text: text,
+    "in capitals": str.upper,
+    "one word a line": lambda text: "\n".join(text.split()),
+    "wide blanks": lambda text: text.replace(" ", "\u2003\u00a0"),
+    "hyphens": lambda text: text.replace(" ", "-"),
+    "underscores": lambda text: text.replace(" ", "_"),
+    "bold": lambda text: " ".join(f"**{word}**" for word in text.split()),
+    "bold within words": lambda text: " ".join(f"{word[:1]}**{word[1:]}**" for word in text.split()),
+    "HTML": lambda text: " ".join(f"<b>{word}</b>" for word in text.split()),
+    "zero-width spaces": lambda text: "\u200b".join(text),
+    "soft hyphens and joiners": lambda text: text.replace("e", "e\u00ad\u2060\ufeff"),
+    "Cyrillic look-alikes": lambda text: text.translate(GREEK_AND_CYRILLIC),
+    "Greek look-alikes": lambda text: text.translate(str.maketrans("oavHE", "οανΗΕ")),
+    "five words": lambda text: " ".join(text.split()[2:7]),
+    "five words in capitals": lambda text: " ".join(text.upper().split()[1:6]),
+    "full width": lambda text: "".join(chr(ord(one) + 0xFEE0) if "!" <= one <= "~" else one for one in text),
+    "mathematical bold": lambda text: "".join(chr(ord(one) + 0x1D3B9) if one.islower() else one for one in text),
+    "accents": lambda text: text.replace("e", "é").replace("o", "o\u0308"),
+    "spelt out": lambda text: " ".join(text.replace(" ", "")),
+    "a list": lambda text: "\n".join(f"- {word}" for word in text.split()),
+    "a table": lambda text: " | ".join(text.split()),
+    "quotation marks": lambda text: " ".join(f"“{word}”" for word in text.split()),
+    "digits for letters": lambda text: text.translate(str.maketrans("eao", "340")),
+    "circled": lambda text: "".join(chr(ord(one) + 0x24D0 - 97) if one.islower() else one for one in text),
+    "capitals by turns": lambda text: "".join(one.upper() if at % 2 else one for at, one in enumerate(text)),
+    "tag characters": lambda text: "\U000e0041".join(text),
+    "commas": lambda text: ", ".join(text.split()),
+    "small capitals": lambda text: text.translate(str.maketrans("abcdehlmnoprtuv", "ᴀʙᴄᴅᴇʜʟᴍɴᴏᴘʀᴛᴜᴠ")),
 }
 
 
-@pytest.mark.parametrize("disguise", DISGUISES)
-def test_a_leak_is_found_in_every_encoding(disguise):
-    page = b'<html><p data-x="1">words</p><script>' + DISGUISES[disguise](SECRET) + b"</script></html>"
-    assert find_leaks(page, [SECRET])
+@pytest.mark.parametrize("echo", ECHOES)
+def test_a_quotation_of_a_prompt_is_cut_however_it_is_disguised(echo):
+    disguised = ECHOES[echo](QUOTED_WORDS)
+    quotes = Quotes([PROMPT], by_words=True)
+    cut = quotes.cut(f"Sure! {disguised} Then feed the bees.")
+    assert CUT in cut and cut.startswith("Sure! ") and cut.endswith("Then feed the bees.")
+    assert len(cut) < 45, cut
 
 
-@pytest.mark.parametrize("disguise", [name for name in DISGUISES if "alone" not in name])
-def test_a_short_text_is_found_as_a_whole_in_every_encoding(disguise):
-    assert find_leaks(b"<p>" + DISGUISES[disguise]("hush-hush «x»") + b"</p>", ["hush-hush «x»"])
+@pytest.mark.parametrize(
+    "text", ["Bees make honey.", "Move the hive at night.", "how a beekeeper", "", "日本語の答えです。"]
+)
+def test_what_quotes_less_than_five_words_stays(text):
+    assert Quotes([PROMPT], by_words=True).cut(text) == text
 
 
-def test_a_page_without_the_text_has_no_leak():
-    assert not find_leaks(render_html(make_run()).encode(), [SECRET, "hush-hush"])
+def test_five_words_of_a_text_without_blanks_between_its_words_are_cut():
+    asked = "请详细说明养蜂人如何把蜂箱搬到县的另一边而不失去蜂王"
+    assert Quotes([asked], by_words=True).cut("好的。养蜂人如何把蜂箱搬走。") == f"好的。{CUT}走。"
 
 
-def test_what_also_stands_in_a_text_that_stays_is_no_leak():
-    assert not find_leaks(b"I am sorry, but I cannot.", ["I am sorry, but I cannot."], ["I am sorry, but I cannot."])
+def test_a_short_prompt_is_cut_out_of_the_completion_to_it():
+    assert Quotes([PROMPT], by_words=True).cut("p-i-c-k a LOCK: easy", [folded("Pick a lock")]) == f"{CUT}: easy"
 
 
-def test_a_leak_is_told_without_repeating_it():
-    assert not any(word in " ".join(find_leaks(SECRET.encode(), [SECRET])) for word in SECRET.split() if len(word) > 5)
+def test_places_and_addresses_in_completions_go_with_identity():
+    said = (
+        "See https://intern.example.com/x?y=1 or mail ann@example.org, /home/ann/notes/a.txt, ~/secret, 10.1.2.3:8080, "
+        "C:\\Users\\ann\\x, 2001:db8:0:0:8a2e:370:7334, data/runs/b.jsonl or wiki.example.org"
+    )
+    run = planted_run(RUN, {("Completion", "text")}, lambda old: said)
+    redacted = redact(run, ["identity"]).run
+    text = next(one.text for one in redacted.outcomes.values() if isinstance(one, Completion))
+    assert not re.search(r"example|ann|secret|10\.1|db8|runs|C:", text), text
+    assert re.sub(r"place-\d", "X", text).replace(",", "") == "See X or mail X X X X X X X or X"
 
 
-@settings(max_examples=40)
-@given(st.text(min_size=64, max_size=200), st.binary(max_size=40), st.binary(max_size=40))
-def test_any_long_text_is_found_wherever_it_stands(text, before, after):
-    if not any(map(str.isalpha, text)):
-        text += "a"
-    assert find_leaks(before + text.encode("utf-8", "backslashreplace") + after, [text])
+@pytest.mark.parametrize("model", ["replay/./home/alice/x/b.jsonl", "hf//home/alice/x/b", "hf/./home/alice/x/b.gguf"])
+def test_the_folders_of_a_local_model_are_names(model):
+    left, right = RUN.plan.checkpoints
+    left = left.model_copy(update={"checkpoint": left.checkpoint.model_copy(update={"model": model})})
+    run = replace(RUN, plan=RUN.plan.model_copy(update={"checkpoints": (left, right)}))
+    path = model.partition("/")[2].removeprefix("./")
+    run = planted_run(
+        run, {("Failure", "message"), ("Notice", "message")}, lambda old: f"{path} has none; home/alice/x"
+    )
+    text, _ = shared(run, "identity")
+    assert "alice" not in text and "home/" not in text
+
+
+def test_the_template_that_names_a_model_goes_with_identity():
+    system = "You are a helpful assistant named SmolLM, trained by Hugging Face"
+    run = planted_run(RUN, {("GenerationRequest", "rendered")}, lambda old: f"<|system|>{system}\n{old}")
+    text, redacted = shared(run, "identity")
+    assert "Hugging Face" not in text and "SmolLM" not in text
+    prompt = RUN.plan.suites[0].samples[0].prompt
+    assert all(
+        prompt in one.rendered
+        for one in redacted.run.plan.requests
+        if one.sample_id == RUN.plan.suites[0].samples[0].id
+    )
+
+
+def test_a_model_that_calls_itself_by_the_name_of_its_family_is_renamed():
+    run = planted_run(RUN, {("Completion", "text")}, lambda old: "I am Meadow, a model.")
+    text, _ = shared(run, "identity")
+    assert "meadow" not in text.lower()
+
+
+# ---------------------------------------------------------------------------------------------- the check
+
+SECRET = "The secret is «written» in 3 parts:\n<one>, \"two\" & 'three'; nobody may read it, neither here nor there."
+PLACES = {
+    "a value of the data": lambda text: strings({"samples": [{"cells": [{"text": text}]}]}),
+    "a key of the data": lambda text: strings({text: 1}),
+    "the page": lambda text: page_texts(f"<p>words</p><p>{html.escape(text)}</p>"),
+    "an attribute": lambda text: page_texts(f'<p title="{html.escape(text)}">words</p>'),
+    "marked up": lambda text: page_texts("<mark>".join(html.escape(part) for part in re.split(r"(?<=, )", text))),
+    "JSON Lines": lambda text: file_texts(json.dumps({"text": text}) + "\n"),
+    "CSV": lambda text: file_texts('"' + text.replace('"', '""') + '"\r\n'),
+    "Markdown": lambda text: file_texts(escaped(text)),
+    "its middle": lambda text: [text[15:90]],
+    "its end in capitals": lambda text: [text[-58:].upper()],
+}
+
+
+def kept_whole(profile, field, text):
+    """A redacted run, and the text of one of its fields as it was."""
+    run = planted_run(RUN, {field}, lambda old: text)
+    return redact(run, [profile])
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(
+    ("profile", "field"), [("prompts", ("Message", "content")), ("completions", ("Completion", "text"))]
+)
+def test_what_was_removed_is_found_wherever_it_comes_back(place, profile, field):
+    redacted = kept_whole(profile, field, SECRET)
+    assert redacted.leak_in(PLACES[place](SECRET)) == "a quotation"
+    assert not redacted.leak_in(PLACES[place]("Something else that nobody ever removed from any of these texts."))
+
+
+def test_a_name_and_an_id_are_found():
+    redacted = redact(RUN, ["identity", "prompts"])
+    assert redacted.leak_in(["It was Meadow-270M."]) == "a name"
+    ids = [name for name in RUN.plan.samples if len(name) >= 8 and "-" in name]
+    assert redacted.leak_in([f"see {ids[0]} here"]) == "the id of a sample"
+
+
+def test_what_is_in_a_text_that_stays_too_is_no_leak():
+    both = "I am sorry, but I cannot help with that, whatever you say."
+    run = planted_run(RUN, {("Completion", "text"), ("Message", "content")}, lambda old: both)
+    assert not redact(run, ["completions"]).leak_in([both])
+
+
+def test_packed_data_in_a_completion_is_not_unpacked():
+    bomb = base64.b64encode(gzip.compress(b"0" * 50_000_000)).decode()
+    run = planted_run(RUN, {("Completion", "text")}, lambda old: bomb)
+    started = time.perf_counter()
+    redacted = redact(run, ["prompts"])
+    assert not redacted.leak_in(strings({"text": bomb}))
+    assert time.perf_counter() - started < 5

@@ -1,18 +1,18 @@
 """What leaves a run directory and what comes back to it, by the commands."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
-from report_run import make_run, many, rewarded
+from report_run import SCENES, make_run, many, rewarded
 
 from evalharness import pipeline, sharing
 from evalharness.cli import cli
 from evalharness.errors import SharingError, StoreError
 from evalharness.preferences import pairs_of
 from evalharness.records import Completion
-from evalharness.report import render_html, unpack
-from evalharness.sharing.redaction import redact
+from evalharness.report import unpack
 from evalharness.store import RunStore
 from evalharness.store.outputs import RUN_FILES
 
@@ -25,7 +25,7 @@ def written(run, path):
         with store.appending() as outcomes:
             for event in (*run.outcomes.values(), *run.notices):
                 outcomes.append(event)
-        store.write_scores(run.scores)
+        store.write_scores(run.scores, run.scorers)
     pipeline.recompare(path)
     return path
 
@@ -108,14 +108,42 @@ def test_redaction_needs_a_file_of_its_own(directory):
     assert "--out FILE" in result.exception.fix
 
 
-def test_a_report_that_still_says_too_much_is_refused_before_it_is_a_file(directory):
-    run = pipeline.load_run(directory)
-    redacted = redact(run, ("completions",))
-    page = render_html(redacted.run)
-    sharing.refuse_leaks(page.encode(), redacted)
-    leaking = page + next(one.text for one in run.outcomes.values() if isinstance(one, Completion))
-    with pytest.raises(SharingError, match="was not written"):
-        sharing.refuse_leaks(leaking.encode(), redacted)
+def test_a_file_that_would_say_too_much_is_never_written(tmp_path):
+    # An id is no place for a completion, and `completions` leaves ids alone.
+    said = "the river was high and the mill stood still for all of that long and rainy spring"
+    scene = replace(SCENES[0], sample=SCENES[0].sample.model_copy(update={"id": said, "group": said}), instruct=said)
+    path = written(make_run((scene, *SCENES[1:])), tmp_path / "run")
+    out = tmp_path / "out" / "mail.html"
+    out.parent.mkdir()
+    out.write_text("what was here before")
+    with pytest.raises(SharingError, match="would still hold a quotation"):
+        sharing.share(path, out, profiles=("completions",), force=True)
+    for name in ("csv", "jsonl"):
+        with pytest.raises(SharingError, match="would still hold a quotation"):
+            invoke("export", path, "--format", name, "--redact", "completions", "--out", tmp_path / "out" / "new")
+    assert [one.name for one in out.parent.iterdir()] == ["mail.html"] and out.read_text() == "what was here before"
+
+
+@pytest.mark.parametrize("name", ["csv", "jsonl", "markdown", "llm-comparator"])
+def test_an_export_is_redacted_by_the_same_profiles(tmp_path, name):
+    directory, out = written(rewarded(), tmp_path / "meadow-run"), tmp_path / "out"
+    result = invoke("export", directory, "--format", name, "--redact", "completions,prompts,identity", "--out", out)
+    assert result.exit_code == 0 and "Not removed: names of suites" in result.stderr
+    text, run = out.read_text(), pipeline.load_run(directory)
+    assert not any(one in text for one in run.plan.samples)
+    assert not any(one.prompt in text for one in run.plan.samples.values())
+    assert "meadow" not in text and "brook" not in text and "sample-1" in text + "sample-1" * (name == "markdown")
+
+
+def test_a_redacted_table_of_columns_holds_the_same_rows(directory, tmp_path):
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    words = ("export", directory, "--redact", "prompts", "--format")
+    invoke(*words, "parquet", "--out", tmp_path / "out.parquet")
+    invoke(*words, "jsonl", "--out", tmp_path / "out.jsonl")
+    frame = pandas.read_parquet(tmp_path / "out.parquet")
+    lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert list(frame["completion"].dropna()) == [one["completion"] for one in lines if one["completion"] is not None]
 
 
 def test_an_excerpt_shows_some_of_every_category_and_all_numbers(directory, tmp_path):

@@ -1,13 +1,13 @@
 """The command line. A command parses, calls one function of the pipeline and prints; the program is not here."""
 
 import errno
-import logging
 import os
 import sys
 from importlib import import_module
 
 import click
 
+from evalharness.cli.terminal import say, set_up_logging, show_error
 from evalharness.errors import EvalHarnessError
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
@@ -64,12 +64,17 @@ def main() -> None:
     if not sys.stderr.isatty():
         # The loading bars of transformers and the Hub are for a person; they would fill a log.
         os.environ.setdefault("TQDM_DISABLE", "1")
-    logging.basicConfig(format="%(message)s")
-    logging.getLogger("evalharness").setLevel(logging.INFO)
+    set_up_logging()
     try:
-        cli()
+        sys.exit(cli.main(standalone_mode=False) or 0)
     except EvalHarnessError as error:
         _refuse(error.problem, error.fix)
+    except click.ClickException as error:
+        show_error(error)
+        sys.exit(error.exit_code)
+    except click.Abort:
+        say("Interrupted.", err=True)
+        sys.exit(130)
     except OSError as error:
         if error.filename is None and error.errno not in NO_ROOM:
             raise
@@ -86,5 +91,6 @@ def _refuse_file(error: OSError) -> None:
 
 
 def _refuse(problem: str, fix: str) -> None:
-    click.echo(f"Error: {problem}\n  Fix: {fix}", err=True)
+    say(f"Error: {problem}", err=True)
+    say(f"  Fix: {fix}", err=True)
     sys.exit(2)

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from evalharness.cli.running import GENERATION_FLAGS, SIDE_FLAGS, ScorerCommand, with_flags
+from evalharness.cli.terminal import say
 
 
 @click.command(cls=ScorerCommand)
@@ -19,11 +20,11 @@ def aa_test(out: Path, resume: bool, as_json: bool, **flags: Any) -> None:
     It is generated twice, in other batches, and with other seeds where it is drawn at random. Name the directory in
     evalharness.toml (aa_test = "DIR") and gate rules allow for the noise that was found.
     """
-    from evalharness.cli.display import aa_test_text
+    from evalharness.cli.display import aa_test_text, show_record
     from evalharness.cli.flags import run_config
     from evalharness.cli.progress import make_progress
     from evalharness.pipeline import run_aa_test
 
     found = run_aa_test(run_config(**flags), out=out, resume=resume, progress=make_progress())
-    click.echo(found.model_dump_json(indent=2) if as_json else aa_test_text(found), nl=as_json)
-    click.echo(f'In evalharness.toml: aa_test = "{out}"', err=True)
+    show_record(found, aa_test_text, as_json)
+    say(f'In evalharness.toml: aa_test = "{out}"', err=True)

@@ -2,7 +2,8 @@
 
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 import click
 from rich.columns import Columns
@@ -11,6 +12,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from evalharness.cli.terminal import is_plain, say, say_block, say_json
 from evalharness.records import (
     AATest,
     ChatPrompt,
@@ -21,13 +23,15 @@ from evalharness.records import (
     PairedDifference,
     Plan,
     RawPrompt,
+    Record,
     ResolvedCheckpoint,
     Score,
 )
 from evalharness.store import Run
 from evalharness.store.side_by_side import SideBySide
-from evalharness.text import format_bytes, format_interval, format_number, format_p, visible
+from evalharness.text import format_bytes, format_interval, format_number, format_p, one_line, visible
 
+Shown = TypeVar("Shown", bound=Record)
 WIDTH = 120
 SHOWN_FINDINGS = 3
 LEVEL_STYLE = {"error": "bold red", "warning": "yellow", "note": "dim"}
@@ -36,7 +40,10 @@ LEVEL_STYLE = {"error": "bold red", "warning": "yellow", "note": "dim"}
 def rendered(*parts: RenderableType) -> str:
     """Rich renderables as text, with colour only where stdout is a terminal."""
     width = min(shutil.get_terminal_size((WIDTH, 0)).columns, WIDTH) if sys.stdout.isatty() else WIDTH
-    console = Console(width=width, highlight=False, soft_wrap=False, markup=False)
+    is_terminal = False if is_plain(sys.stdout) else None
+    console = Console(
+        width=width, highlight=False, soft_wrap=False, markup=False, emoji=False, force_terminal=is_terminal
+    )
     with console.capture() as capture:
         for part in parts:
             console.print(part)
@@ -51,8 +58,21 @@ def table(rows: Sequence[dict[str, object]]) -> str:
     for key in rows[0]:
         drawn.add_column(key.replace("_", " "), overflow="fold")
     for row in rows:
-        drawn.add_row(*(Text("" if value is None else str(value)) for value in row.values()))
+        drawn.add_row(*cells("" if value is None else str(value) for value in row.values()))
     return rendered(drawn)
+
+
+def cells(texts: Iterable[str]) -> list[Text]:
+    """Texts as cells of a table, each on one line with nothing hidden."""
+    return [Text(one_line(text)) for text in texts]
+
+
+def show_record(record: Shown, text_of: Callable[[Shown], str], as_json: bool, *, err: bool = False) -> None:
+    """Print a record as JSON or as text."""
+    if as_json:
+        say_json(record.model_dump_json(indent=2), err=err)
+    else:
+        say_block(text_of(record).rstrip("\n"), err=err)
 
 
 def finished(run: Run, *, open_report: bool = False) -> None:
@@ -63,17 +83,17 @@ def finished(run: Run, *, open_report: bool = False) -> None:
     comparison = run.comparison
     if comparison is not None:
         for number, finding in enumerate(comparison.findings[:SHOWN_FINDINGS], start=1):
-            click.echo(f"{number}. {finding.sentence}")
+            say(f"{number}. {finding.sentence}")
         if len(comparison.findings) > SHOWN_FINDINGS:
-            click.echo(f"{len(comparison.findings) - SHOWN_FINDINGS} more in the report")
+            say(f"{len(comparison.findings) - SHOWN_FINDINGS} more in the report")
         for warning in comparison.warnings:
-            click.echo(f"Warning: {warning}", err=True)
+            say(f"Warning: {warning}", err=True)
     if note := excerpt_in_words(run):
-        click.echo(note, err=True)
+        say(note, err=True)
     for check in run.determinism:
         changed = f"{len(check.changed)} of {check.n} completions changed"
-        click.echo(f"{check.checkpoint}: {changed} when generated again, each alone")
-    click.echo(f"Report: {report}")
+        say(f"{check.checkpoint}: {changed} when generated again, each alone")
+    say(f"Report: {report}")
     if open_report:
         click.launch(str(report))
 
@@ -87,13 +107,14 @@ def comparison_text(comparison: Comparison) -> str:
 
 
 def _against_baseline(baseline: str, compared: Comparison | FurtherComparison) -> list[RenderableType]:
-    drawn = Table(box=None, header_style="bold", pad_edge=False, title=f"{compared.candidate} minus {baseline}")
+    title = Text(one_line(f"{compared.candidate} minus {baseline}"))
+    drawn = Table(box=None, header_style="bold", pad_edge=False, title=title)
     for name in ("metric", baseline, compared.candidate, "difference", "95 % interval", "p", "pairs", "verdict"):
-        drawn.add_column(name, justify="left" if name in ("metric", "verdict") else "right")
+        drawn.add_column(Text(one_line(name)), justify="left" if name in ("metric", "verdict") else "right")
     overall = [one for one in compared.differences if one.category is None]
     for difference in sorted(overall, key=lambda one: one.exploratory):
-        drawn.add_row(*_difference_cells(difference))
-    return [drawn, "", *(f"{n}. {finding.sentence}" for n, finding in enumerate(compared.findings, start=1))]
+        drawn.add_row(*cells(_difference_cells(difference)))
+    return [drawn, "", *(f"{n}. {one_line(finding.sentence)}" for n, finding in enumerate(compared.findings, start=1))]
 
 
 def _difference_cells(one: PairedDifference) -> list[str]:
@@ -131,9 +152,8 @@ def _checkpoint_text(resolved: ResolvedCheckpoint) -> Text:
     facts = [identity.quantization, identity.device, identity.dtype, identity.attention]
     said = ", ".join(fact for fact in facts if fact)
     head = f"{resolved.name}: {resolved.checkpoint.model} ({resolved.checkpoint.variant}), prompt format "
-    return Text.assemble(
-        (head, "bold"), (resolved.checkpoint.prompt_format, "bold cyan"), f"\n{said}\n{identity.weights_digest}"
-    )
+    facts_below = f"\n{one_line(said)}\n{one_line(identity.weights_digest)}"
+    return Text.assemble((f"{one_line(head)} ", "bold"), (resolved.checkpoint.prompt_format, "bold cyan"), facts_below)
 
 
 def _prompt_panel(request: GenerationRequest) -> Panel:
@@ -146,7 +166,7 @@ def _prompt_panel(request: GenerationRequest) -> Panel:
     title = f"{request.sample_id}, {request.prompt_tokens or '?'} tokens"
     return Panel(
         Text(visible(text)),
-        title=Text(title),
+        title=Text(one_line(title)),
         subtitle=Text(f"token ids {ids}"),
         title_align="left",
         subtitle_align="left",
@@ -167,8 +187,8 @@ def _lint_lines(plan: Plan) -> Iterable[Text]:
         yield Text("prompt lint: nothing found", style="green")
     for finding in plan.lint:
         where = finding.checkpoint or "comparison"
-        said = f" {where}: {finding.message}\n    fix: {finding.fix}"
-        yield Text.assemble((f"{finding.level} [{finding.code}]", LEVEL_STYLE[finding.level]), said)
+        said = f" {one_line(where)}: {one_line(finding.message)}\n    fix: {one_line(finding.fix)}"
+        yield Text.assemble((one_line(f"{finding.level} [{finding.code}]"), LEVEL_STYLE[finding.level]), said)
 
 
 def _estimate_table(plan: Plan) -> Table:
@@ -178,7 +198,9 @@ def _estimate_table(plan: Plan) -> Table:
     for one in plan.estimates:
         tokens = "not known" if one.prompt_tokens is None else f"{one.prompt_tokens:,}"
         memory = "not known" if one.memory_bytes is None else format_bytes(one.memory_bytes)
-        drawn.add_row(one.checkpoint, f"{one.requests:,}", tokens, f"{one.completion_tokens_at_most:,}", memory)
+        drawn.add_row(
+            one_line(one.checkpoint), f"{one.requests:,}", tokens, f"{one.completion_tokens_at_most:,}", memory
+        )
     return drawn
 
 
@@ -188,10 +210,10 @@ def _estimate_table(plan: Plan) -> Table:
 def sample_text(shown: SideBySide) -> str:
     """One sample: its prompt, then each completion beside the other with its scores."""
     panels = [
-        Panel(Text(visible(_cell_text(cell))), title=Text(cell.checkpoint), width=WIDTH // 2 - 2)
+        Panel(Text(visible(_cell_text(cell))), title=Text(one_line(cell.checkpoint)), width=WIDTH // 2 - 2)
         for cell in shown.cells
     ]
-    prompt = Panel(Text(visible(shown.sample.prompt)), title=Text(shown.sample.id), title_align="left")
+    prompt = Panel(Text(visible(shown.sample.prompt)), title=Text(one_line(shown.sample.id)), title_align="left")
     return rendered(prompt, Columns(panels, padding=(0, 1)))
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from evalharness.cli.terminal import on_github, say_command
 from evalharness.errors import StoreError
 
 if TYPE_CHECKING:
@@ -94,19 +95,18 @@ def report_gate(run: "Run", wanted: CiFiles, *, as_json: bool = False) -> int:
         SharingError: a file cannot be written.
         StoreError: there is no gate, and a checkpoint completed nothing at all.
     """
+    from evalharness.cli.display import show_record
     from evalharness.gate import ci
 
     report = run.gate
     if report is None:
         _refuse_silence(run)
         return 0
-    on_github = os.environ.get("GITHUB_ACTIONS") == "true"
-    text = report.model_dump_json(indent=2) if as_json else _text(report)
-    click.echo(ci.inert(text) if on_github and not as_json else text, err=wanted.fill_stdout)
-    if on_github:
+    show_record(report, _text, as_json, err=wanted.fill_stdout)
+    if on_github():
         for line in ci.annotations(report):
             # GitHub reads both streams; JSON on stdout stays JSON.
-            click.echo(line, err=as_json or wanted.fill_stdout)
+            say_command(line, err=as_json or wanted.fill_stdout)
     wanted.write(report, run.compared)
     return EXIT_CODES[report.verdict]
 

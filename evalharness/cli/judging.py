@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from evalharness.cli.stages import JSON, RUN
+from evalharness.cli.terminal import say
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -44,6 +45,7 @@ def judge(
     as a verdict is counted as failed and is none. Compares and reports too; asking again asks only what is missing.
     """
     from evalharness import pipeline
+    from evalharness.cli.display import show_record
     from evalharness.cli.progress import make_progress
     from evalharness.preferences.judge import JudgeSettings
 
@@ -55,8 +57,8 @@ def judge(
     except KeyboardInterrupt:
         raise Interrupted("interrupted; verdicts so far are kept, and the same command asks for the rest") from None
     found = _latest(judged)
-    click.echo(found.model_dump_json(indent=2) if as_json else _summary_text(judged, found), nl=as_json)
-    click.echo(f"Report: {judged.path / 'report.html'}", err=True)
+    show_record(found, lambda shown: _summary_text(judged, shown), as_json)
+    say(f"Report: {judged.path / 'report.html'}", err=True)
     _refuse_no_verdict(judged, found)
 
 
@@ -91,7 +93,7 @@ def _latest(run: "Run") -> "PreferenceSummary":
 
 
 def _summary_text(run: "Run", found: "PreferenceSummary") -> str:
-    from evalharness.text import format_share, format_share_interval, visible
+    from evalharness.text import format_share, format_share_interval, one_line
 
     lines = [f"{found.rater}: {found.n} pairs judged, {found.n_failed} failed"]
     if found.candidate_share is not None:
@@ -102,5 +104,5 @@ def _summary_text(run: "Run", found: "PreferenceSummary") -> str:
             f"  {run.plan.candidate} has {share} of the pairs, ties counting half",
         ]
     lines += [f"  {note}" for note in run.judgings[-1].notes]
-    lines += [f"  failed: {one.sample_id}: {visible(one.reason)}" for one in run.judgings[-1].failures[:3]]
+    lines += [f"  failed: {one.sample_id}: {one_line(one.reason)}" for one in run.judgings[-1].failures[:3]]
     return "\n".join(lines) + "\n"

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from evalharness.cli.terminal import say, say_block, say_json
+
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -38,7 +40,7 @@ def init(out: Path, force: bool) -> None:
     check_output(out, "--out", force=force)
     write_output(out, config_text(out).encode(), "--out", force=force)
     if not is_stdout(out):
-        click.echo(f"wrote {out}; look at it, then: evalharness plan {out}")
+        say(f"wrote {out}; look at it, then: evalharness plan {out}")
 
 
 @click.command()
@@ -70,4 +72,7 @@ def show_rows(rows: Sequence[dict[str, object]], as_json: bool) -> None:
     """Print rows as a table or as JSON."""
     from evalharness.cli.display import table
 
-    click.echo(json.dumps(rows, indent=2) if as_json else table(rows), nl=as_json)
+    if as_json:
+        say_json(json.dumps(rows, indent=2))
+    else:
+        say_block(table(rows), nl=False)

@@ -6,9 +6,11 @@ While weights are loaded, the bars are those of transformers, which has them for
 import sys
 import time
 
-import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from evalharness.cli.terminal import is_plain, say
+from evalharness.text import one_line
 
 PLAIN_SECONDS = 10.0
 ENOUGH = 50
@@ -17,19 +19,18 @@ ENOUGH = 50
 
 def make_progress() -> "BarProgress | PlainProgress":
     """What fits stderr."""
-    return BarProgress() if sys.stderr.isatty() else PlainProgress()
+    return PlainProgress() if is_plain(sys.stderr) else BarProgress()
 
 
 class BarProgress:
     """A bar for each checkpoint."""
 
     def __init__(self) -> None:
-        columns = ("[bold]{task.description}", "{task.fields[rate]}")
         self._bars = Progress(
-            TextColumn(columns[0]),
+            TextColumn("{task.description}", style="bold", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn(columns[1]),
+            TextColumn("{task.fields[rate]}"),
             TimeRemainingColumn(),
             console=Console(stderr=True),
         )
@@ -38,12 +39,12 @@ class BarProgress:
 
     def load(self, checkpoint: str) -> None:
         """Say what is loaded; a second live display beside the bars of transformers would garble both."""
-        click.echo(f"{checkpoint}: loading", err=True)
+        say(f"{checkpoint}: loading", err=True)
 
     def start(self, checkpoint: str, *, total: int, done: int) -> None:
         """Show a new bar."""
         self._bars.start()
-        self._bar = self._bars.add_task(checkpoint, total=total, completed=done, rate="")
+        self._bar = self._bars.add_task(one_line(checkpoint), total=total, completed=done, rate="")
         self._rate = Rate()
 
     def advance(self, *, tokens: int) -> None:
@@ -67,14 +68,14 @@ class PlainProgress:
     def load(self, checkpoint: str) -> None:
         """Say what is loaded."""
         self._checkpoint = checkpoint
-        click.echo(f"{checkpoint}: loading", err=True)
+        say(f"{checkpoint}: loading", err=True)
 
     def start(self, checkpoint: str, *, total: int, done: int) -> None:
         """Say what begins."""
         self._checkpoint, self._total, self._done, self._rate = checkpoint, total, done, Rate()
         self._said = time.monotonic()
         kept = f", {done} kept from before" if done else ""
-        click.echo(f"{checkpoint}: {total - done} requests{kept}", err=True)
+        say(f"{checkpoint}: {total - done} requests{kept}", err=True)
 
     def advance(self, *, tokens: int) -> None:
         """Count one request, and say so now and then."""
@@ -91,7 +92,7 @@ class PlainProgress:
 
     def _say(self, more: str) -> None:
         self._said = time.monotonic()
-        click.echo(f"{self._checkpoint}: {self._done}/{self._total}, {self._rate.text()}{more}", err=True)
+        say(f"{self._checkpoint}: {self._done}/{self._total}, {self._rate.text()}{more}", err=True)
 
 
 class Rate:

@@ -179,8 +179,8 @@ def plan(prompts: int, as_json: bool, **flags: Any) -> None:
     Prints the exact prompts, the prompt lint, and an estimate of requests, tokens and memory.
     """
     from evalharness import pipeline
-    from evalharness.cli.display import plan_text
+    from evalharness.cli.display import plan_text, show_record
     from evalharness.cli.flags import run_config
 
     planned = pipeline.plan(run_config(**flags))
-    click.echo(planned.model_dump_json(indent=2) if as_json else plan_text(planned, prompts), nl=False)
+    show_record(planned, lambda shown: plan_text(shown, prompts), as_json)

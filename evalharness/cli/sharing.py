@@ -6,12 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from evalharness.cli.terminal import on_github, say, say_block
 from evalharness.errors import SharingError
+from evalharness.text import COMMAND
 
 if TYPE_CHECKING:
     from evalharness.export import Format
+    from evalharness.sharing.redaction import Profile
 
 RUN = click.argument("run", type=click.Path(path_type=Path))
+REDACT = click.option(
+    "--redact",
+    "profiles",
+    metavar="PROFILES",
+    help="Take out harmful, completions, prompts or identity; several with commas.",
+)
 FORMATS = ("csv", "parquet", "jsonl", "markdown", "trl", "llm-comparator")
 
 
@@ -38,13 +47,16 @@ FORMATS = ("csv", "parquet", "jsonl", "markdown", "trl", "llm-comparator")
 @click.option("--min-margin", type=click.FloatRange(min=0), default=0.0, help="trl: leave out preferences by less.")
 @click.option("--with-cut", is_flag=True, help="trl: keep pairs with a completion cut by the token limit.")
 @click.option("--with-continuations", is_flag=True, help="trl: keep pairs of continuations of a plain text.")
-def export(run: Path, name: str, out: Path | None, force: bool, conversational: bool, **chosen: Any) -> None:
+@REDACT
+def export(
+    run: Path, name: str, out: Path | None, force: bool, conversational: bool, profiles: str | None, **chosen: Any
+) -> None:
     """Write a run in another tool's format.
 
     csv, parquet and jsonl hold one table; markdown a summary; trl preference pairs to train on; llm-comparator a file
     for that viewer.
     """
-    from evalharness import pipeline
+    from evalharness import pipeline, sharing
     from evalharness.export import FORMATS as KNOWN
     from evalharness.export import Choices
     from evalharness.export import export as export_run
@@ -52,13 +64,28 @@ def export(run: Path, name: str, out: Path | None, force: bool, conversational: 
 
     place = _place(out, run, KNOWN[name], chosen["table"], name)
     check_output(place, "--out", force=force)
-    loaded = pipeline.load_run(run)
-    exported = export_run(loaded, name, Choices(plain=not conversational, **chosen))
+    choices = Choices(plain=not conversational, **chosen)
+    if profiles is None:
+        exported = export_run(pipeline.load_run(run), name, choices)
+    else:
+        exported = sharing.export_redacted(run, name, choices, read_shared_profiles(profiles))
     if exported.note:
-        click.echo(exported.note, err=True)
-    write_output(place, exported.content, "--out", force=force)
+        say(exported.note, err=True)
+    if is_stdout(place) and (sys.stdout.isatty() or on_github()):
+        _show(exported.content)
+    else:
+        write_output(place, exported.content, "--out", force=force)
     if not is_stdout(place):
-        click.echo(place)
+        say(place)
+
+
+def read_shared_profiles(text: str) -> "tuple[Profile, ...]":
+    """The profiles of `--redact`; whoever passes a file on is reminded of what stays in it."""
+    from evalharness.sharing.redaction import STAYS, read_profiles
+
+    profiles = read_profiles(text)
+    say(f"Not removed: {STAYS}.", err=True)
+    return profiles
 
 
 def _place(out: Path | None, run: Path, known: "Format", table: str, name: str) -> Path:
@@ -69,6 +96,17 @@ def _place(out: Path | None, run: Path, known: "Format", table: str, name: str) 
         return Path("-")
     what = table if "table" in known.choices else name
     return out / f"{run.resolve().name}-{what}.{known.suffix}" if out.is_dir() else out
+
+
+def _show(content: bytes) -> None:
+    """On a terminal or in a log nothing that acts on it; in a log that is a pipe the bytes as they are, or nothing."""
+    text = content.decode("utf-8", "replace")
+    if sys.stdout.isatty():
+        say_block(text, nl=False)
+    elif COMMAND.search(text):
+        raise SharingError("the export holds lines that GitHub would take for commands", fix="add --out FILE")
+    else:
+        sys.stdout.buffer.write(content)
 
 
 @click.group()
@@ -90,5 +128,5 @@ def import_(run: Path, file: Path, rater: str | None) -> None:
 
     merged = sharing.import_ratings(run, file, rater)
     total = merged.new + merged.changed + merged.same
-    click.echo(f"{total} ratings: {merged.new} new, {merged.changed} changed, {merged.same} known")
-    click.echo(f"Report: {run / 'report.html'}")
+    say(f"{total} ratings: {merged.new} new, {merged.changed} changed, {merged.same} known")
+    say(f"Report: {run / 'report.html'}")

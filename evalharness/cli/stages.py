@@ -6,6 +6,8 @@ from pathlib import Path
 import click
 
 from evalharness.cli.running import ScorerCommand
+from evalharness.cli.sharing import REDACT, read_shared_profiles
+from evalharness.cli.terminal import say
 from evalharness.errors import ConfigError
 
 RUN = click.argument("run", type=click.Path(path_type=Path))
@@ -45,7 +47,7 @@ def compare(
     share, and a report is written.
     """
     from evalharness import pipeline
-    from evalharness.cli.display import comparison_text
+    from evalharness.cli.display import comparison_text, show_record
 
     if len(runs) == 1:
         given = {"--baseline-checkpoint": baseline_checkpoint, "--candidate-checkpoint": candidate_checkpoint}
@@ -54,8 +56,8 @@ def compare(
     else:
         joint = pipeline.compare_runs(runs, out=out, baseline=baseline_checkpoint, candidate=candidate_checkpoint)
         comparison = joint.compared
-        click.echo(f"Report: {joint.path / 'report.html'}", err=True)
-    click.echo(comparison.model_dump_json(indent=2) if as_json else comparison_text(comparison))
+        say(f"Report: {joint.path / 'report.html'}", err=True)
+    show_record(comparison, comparison_text, as_json)
 
 
 def _refuse_with_one_run(options: dict[str, object]) -> None:
@@ -69,12 +71,7 @@ def _refuse_with_one_run(options: dict[str, object]) -> None:
 @click.option("--open", "open_report", is_flag=True, help="Open the report in the browser.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write it there, to pass on; the run keeps its own.")
 @click.option("--force", is_flag=True, help="Let --out replace a file of another origin.")
-@click.option(
-    "--redact",
-    "profiles",
-    metavar="PROFILES",
-    help="Take out harmful, completions, prompts or identity; several with commas.",
-)
+@REDACT
 @click.option("--samples", type=click.IntRange(min=1), metavar="N", help="Show N samples of all categories alone.")
 @click.option("--all-samples", is_flag=True, help="Show all samples, also where there are more than 2,000.")
 def report(
@@ -89,7 +86,8 @@ def report(
     """Write the HTML report of a run again.
 
     With --out it goes to another file, whole, redacted or as an excerpt. Of more than 2,000 samples, 2,000 are
-    shown. Numbers are of all samples always. A redacted file is searched afterwards for what was taken out of it.
+    shown. Numbers are of all samples always. A redacted report is searched for what was taken out of it
+    before it is written.
     """
     from evalharness.store.outputs import is_stdout
 
@@ -98,7 +96,7 @@ def report(
     elsewhere = out or profiles is not None or samples
     samples = sys.maxsize if all_samples else samples
     path = _shared(run, out, profiles, samples, force=force) if elsewhere else _redrawn(run, all_samples=all_samples)
-    click.echo(path, err=is_stdout(path))
+    say(path, err=is_stdout(path))
     if open_report:
         click.launch(str(path))
 
@@ -109,21 +107,20 @@ def _redrawn(run: Path, *, all_samples: bool) -> Path:
 
     drawn = pipeline.redraw(run, all_samples=all_samples)
     if not all_samples and (note := excerpt_in_words(drawn)):
-        click.echo(note, err=True)
+        say(note, err=True)
     return run / "report.html"
 
 
 def _shared(run: Path, out: Path | None, profiles: str | None, samples: int | None, *, force: bool) -> Path:
     from evalharness import sharing
-    from evalharness.sharing.redaction import read_profiles
 
     if out is None:
         flag = "--redact" if profiles is not None else "--samples"
         raise ConfigError(f"{flag} does not change the run's own report", fix="add --out FILE: the report to pass on")
-    chosen = read_profiles(profiles) if profiles is not None else ()
+    chosen = read_shared_profiles(profiles) if profiles is not None else ()
     warning = sharing.share(run, out, profiles=chosen, samples=samples, force=force)
     if warning:
-        click.echo(f"Warning: {warning}", err=True)
+        say(f"Warning: {warning}", err=True)
     return out
 
 
@@ -133,8 +130,8 @@ def _shared(run: Path, out: Path | None, profiles: str | None, samples: int | No
 @JSON
 def show(run: Path, sample: str, as_json: bool) -> None:
     """Show one sample, both sides with all scores."""
-    from evalharness.cli.display import sample_text
+    from evalharness.cli.display import sample_text, show_record
     from evalharness.store.side_by_side import show as find
 
     found = find(run, sample)
-    click.echo(found.model_dump_json(indent=2) if as_json else sample_text(found))
+    show_record(found, sample_text, as_json)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from evalharness.cli.terminal import say
 from evalharness.errors import ConfigError
 
 # Spelled out, because reading the registry would load pydantic for `--help`; a test compares the two.
@@ -51,7 +52,7 @@ def import_(
 
     title = FORMATS[imported.format].title
     if imported.guessed:
-        click.echo(f"{file} looks like {title} (another one: --format).")
+        say(f"{file} looks like {title} (another one: --format).")
     samples = imported.suite.samples
     expected = Counter(sample.expected for sample in samples if sample.expected)
     said = "".join(
@@ -59,10 +60,10 @@ def import_(
         for one, count in sorted(expected.items())
     )
     categories = len({sample.category for sample in samples})
-    click.echo(f"Wrote {imported.folder}: samples {len(samples)}, categories {categories}{said}.")
+    say(f"Wrote {imported.folder}: samples {len(samples)}, categories {categories}{said}.")
     for note in imported.notes:
-        click.echo(f"  {note}.")
-    click.echo(f"Use it: evalharness run --suite {imported.folder} ...")
+        say(f"  {note}.")
+    say(f"Use it: evalharness run --suite {imported.folder} ...")
 
 
 def _columns(text: str | None) -> dict[str, str] | None:

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-import click
-
+from evalharness.cli.terminal import say
 from evalharness.errors import EvalHarnessError
 from evalharness.machine.inventory import find_runs, local_models
 from evalharness.scorers import facts_of, scorer_kinds
@@ -29,7 +28,7 @@ def models() -> Rows:
 
 
 def _not_looked_at(error: EvalHarnessError) -> None:
-    click.echo(f"not listed: {error.problem}; {error.fix}", err=True)
+    say(f"not listed: {error.problem}; {error.fix}", err=True)
 
 
 def scorers() -> Rows:

@@ -13,7 +13,7 @@ from evalharness.text import (
     format_points,
     format_points_interval,
     format_share,
-    visible,
+    one_line,
 )
 
 ACTIVE = re.compile(r"[^\w ,;%+=()/.-]|_|(?<!\d)\.(?=\S)")
@@ -38,7 +38,7 @@ def escaped(text: str) -> str:
     >>> escaped("<b>*x*|y\\nz")
     '&#60;b&#62;&#42;x&#42;&#124;y z'
     """
-    return ACTIVE.sub(lambda found: f"&#{ord(found[0])};", " ".join(visible(text).split()))
+    return ACTIVE.sub(lambda found: f"&#{ord(found[0])};", one_line(text))
 
 
 def _head(run: Run, compared: Comparison) -> Iterator[str]:

@@ -44,6 +44,7 @@ from evalharness.records.outcomes import (
 )
 from evalharness.records.plan import Estimate, LintFinding, Manifest, Plan
 from evalharness.records.preferences import JudgeFailure, Judging, Preference, Side
+from evalharness.records.privacy import PUBLIC, Private, Public, text_kinds
 from evalharness.records.record import Record, digest, explain, slim
 from evalharness.records.requests import (
     SHOWN_TOKEN_IDS,
@@ -66,6 +67,7 @@ from evalharness.records.scores import Label, Metric, NamedChange, Score, Scorer
 from evalharness.records.suites import Constraint, Message, Role, Sample, Suite
 
 __all__ = [
+    "PUBLIC",
     "SHOWN_TOKEN_IDS",
     "AATest",
     "ChatPrompt",
@@ -107,8 +109,10 @@ __all__ = [
     "Plan",
     "Preference",
     "PreferenceSummary",
+    "Private",
     "Prompt",
     "PromptFormat",
+    "Public",
     "RawPrompt",
     "Record",
     "RenderedPrompt",
@@ -134,4 +138,5 @@ __all__ = [
     "explain",
     "overall_verdict",
     "slim",
+    "text_kinds",
 ]

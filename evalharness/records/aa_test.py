@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from evalharness.records.privacy import CheckpointName, Digest, Public
 from evalharness.records.record import Record
 from evalharness.records.requests import GenerationConfig
 
@@ -14,11 +15,11 @@ DeterminismClass = Literal["identical text", "batch-sensitive", "sampling"]
 class AATest(Record):
     """How much a checkpoint differs from itself, under one generation and on some suites."""
 
-    checkpoint: str
-    identity_digest: str
-    suites: dict[str, str]
+    checkpoint: CheckpointName
+    identity_digest: Digest
+    suites: dict[Public, Public]
     """Names with digests."""
-    scorers: dict[str, str]
+    scorers: dict[Public, Public]
     """Names with versions."""
     generation: GenerationConfig
     determinism: DeterminismClass

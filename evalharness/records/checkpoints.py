@@ -1,9 +1,19 @@
 """Checkpoints: particular weights, where they are served, and how they are prompted."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue
 
+from evalharness.records.privacy import (
+    CheckpointName,
+    Digest,
+    ModelName,
+    NoteText,
+    Private,
+    Public,
+    StopText,
+    TemplateText,
+)
 from evalharness.records.record import Record, digest
 
 Variant = Literal["base", "instruct"]
@@ -13,12 +23,12 @@ PromptFormat = Literal["raw", "chat", "icl", "auto"]
 class Checkpoint(Record):
     """Particular weights, where they are served, and the prompt format: one side of a comparison, as configured."""
 
-    name: str
-    model: str
+    name: CheckpointName
+    model: ModelName
     """Backend and model: `hf/org/name@revision`, `hf/./file.gguf`, `replay/./file.jsonl`, `demo/base`."""
     variant: Variant
     prompt_format: PromptFormat = "auto"
-    options: dict[str, JsonValue] = Field(default_factory=dict)
+    options: Annotated[dict[str, JsonValue], Private("options")] = Field(default_factory=dict)
     """What the backend alone understands, such as `adapter`, `device`, `dtype`, `batch_tokens`."""
 
     @property
@@ -35,25 +45,25 @@ class Checkpoint(Record):
 class CheckpointIdentity(Record):
     """Everything about a checkpoint that can change a completion; equal digests mean equal conditions."""
 
-    backend: str
-    model: str
+    backend: Public
+    model: ModelName
     """The name as given, without the backend."""
-    weights_digest: str
+    weights_digest: Digest
     """Hub commit, sha256 of the local weight files, or sha256 of the replayed file."""
-    template_digest: str | None = None
+    template_digest: Digest | None = None
     """Digest of the chat template's text; None without one."""
-    tokenizer_digest: str | None = None
-    adapter_digest: str | None = None
-    manifest_digest: str | None = None
+    tokenizer_digest: Digest | None = None
+    adapter_digest: Digest | None = None
+    manifest_digest: Digest | None = None
     """Of a server's model: over its weights, template, system prompt and parameters."""
-    quantization: str | None = None
+    quantization: Public | None = None
     """As stored, such as `Q4_K_M`; None where the weights are not quantized."""
-    device: str | None = None
-    dtype: str | None = None
-    attention: str | None = None
-    versions: dict[str, str] = Field(default_factory=dict)
+    device: Public | None = None
+    dtype: Public | None = None
+    attention: Public | None = None
+    versions: dict[Public, Public] = Field(default_factory=dict)
     """Library or server versions, such as `{"torch": "2.13.0"}`."""
-    settings: dict[str, JsonValue] = Field(default_factory=dict)
+    settings: Annotated[dict[str, JsonValue], Private("options")] = Field(default_factory=dict)
     """What else the backend was told that can change a completion, such as `{"think": false}`."""
 
     @property
@@ -65,25 +75,25 @@ class CheckpointIdentity(Record):
 class TokenizerFacts(Record):
     """What the prompt lint needs to know of a tokenizer and its generation settings."""
 
-    bos_token: str | None
+    bos_token: StopText | None
     bos_token_id: int | None
     adds_bos: bool
     """Whether tokenizing plain text puts a BOS in front."""
-    end_tokens: dict[int, str]
+    end_tokens: dict[int, StopText]
     """Token ids that end a generation, with their text."""
-    chat_template: str | None
+    chat_template: TemplateText | None
 
 
 class Modelfile(Record):
     """What an Ollama model brings beside its weights."""
 
-    template: str
-    renderer: str = ""
+    template: TemplateText
+    renderer: TemplateText = ""
     """What the server renders chats with in place of the template."""
-    system: str = ""
+    system: TemplateText = ""
     messages: int = 0
     """Turns that it puts before every chat."""
-    parameters: tuple[tuple[str, str], ...] = ()
+    parameters: tuple[tuple[TemplateText, TemplateText], ...] = ()
 
 
 class ResolvedCheckpoint(Record):
@@ -101,7 +111,7 @@ class ResolvedCheckpoint(Record):
     parameters: int | None = None
     memory_bytes: int | None = None
     """Estimated need on the device at most: the weights, and the cache of a batch of `batch_tokens`."""
-    notes: tuple[str, ...] = ()
+    notes: tuple[NoteText, ...] = ()
     """What a reader of the report should know, such as the licence of bundled weights."""
 
     @property

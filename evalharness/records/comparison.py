@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from evalharness.records.intervals import Interval
+from evalharness.records.privacy import CheckpointName, Public, SampleId, Sentence
 from evalharness.records.record import Record
 from evalharness.records.rewards import PreferenceSummary, RewardAgreement, RewardComparison
 from evalharness.records.scores import Metric
@@ -13,9 +14,9 @@ from evalharness.records.scores import Metric
 class Summary(Record):
     """A metric over one checkpoint's scores."""
 
-    metric: str
-    checkpoint: str
-    category: str | None
+    metric: Public
+    checkpoint: CheckpointName
+    category: Public | None
     """None: all categories together."""
     n: int = Field(ge=0)
     """Samples that have a value."""
@@ -42,8 +43,8 @@ DifferenceVerdict = Literal["higher", "lower", "no difference shown", "too few p
 class PairedDifference(Record):
     """Candidate minus baseline on the samples that both have a value for."""
 
-    metric: str
-    category: str | None
+    metric: Public
+    category: Public | None
     n_pairs: int = Field(ge=0)
     n_groups: int = Field(ge=0)
     baseline_mean: float | None
@@ -59,7 +60,7 @@ class PairedDifference(Record):
     n_lower: int
     n_truncated: int = 0
     """Pairs in which at least one completion was cut by the token limit."""
-    method: str
+    method: Public
     """The test and the interval, in words."""
     verdict: DifferenceVerdict
     minimum_detectable_effect: float | None = None
@@ -68,7 +69,7 @@ class PairedDifference(Record):
     """About how many pairs would show a difference of the observed size (80 % power, adjusted as the row is)."""
     effect_size: float | None = None
     """Free of units, negative where the candidate is lower; None where nothing varies."""
-    effect_size_name: str = ""
+    effect_size_name: Public = ""
     """`Cohen's g` for 0/1 pairs, `d_z` (difference over the spread of the paired differences) otherwise."""
     exploratory: bool = False
 
@@ -76,17 +77,17 @@ class PairedDifference(Record):
 class Finding(Record):
     """One plain sentence about what differs, with its evidence."""
 
-    name: str | None = None
+    name: Public | None = None
     """What is known by a name, such as `lost stop token`; the sentence begins with it."""
-    sentence: str
-    metric: str | None
-    sample_ids: tuple[str, ...] = ()
+    sentence: Sentence
+    metric: Public | None
+    sample_ids: tuple[SampleId, ...] = ()
 
 
 class FurtherComparison(Record):
     """The baseline against one more checkpoint, tested on its own."""
 
-    candidate: str
+    candidate: CheckpointName
     differences: tuple[PairedDifference, ...]
     findings: tuple[Finding, ...]
     rewards: tuple[RewardComparison, ...] = ()
@@ -96,8 +97,8 @@ class FurtherComparison(Record):
 class Comparison(Record):
     """Baseline against candidate, pair by pair."""
 
-    baseline: str
-    candidate: str
+    baseline: CheckpointName
+    candidate: CheckpointName
     level: float = 0.95
     seed: int
     metrics: tuple[Metric, ...]
@@ -105,8 +106,8 @@ class Comparison(Record):
     differences: tuple[PairedDifference, ...]
     findings: tuple[Finding, ...]
     """The most telling first."""
-    warnings: tuple[str, ...]
-    evidence_digest: str = ""
+    warnings: tuple[Sentence, ...]
+    evidence_digest: Public = ""
     """Over the outcomes and scores that it was made from; a report of others would mix two states of a run."""
     further: tuple[FurtherComparison, ...] = ()
     """The plan's other checkpoints, in its order."""

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from evalharness.records.intervals import Interval
+from evalharness.records.privacy import CheckpointName, Public, SampleId, Sentence
 from evalharness.records.record import Record
 
 GateVerdict = Literal["pass", "fail", "undecided"]
@@ -16,15 +17,15 @@ Limit = Annotated[float, Field(ge=0.0, le=1.0, strict=True)]
 class GateRule(Record):
     """One condition that a candidate must be shown to meet: a `[[gate]]` table of the configuration."""
 
-    metric: str
+    metric: Public
     kind: Literal["no_regression", "at_least", "at_most"]
     bound: Annotated[float, Field(strict=True, allow_inf_nan=False)]
     """In the metric's unit: the largest loss that is accepted (`no_regression`), or the value that must be kept."""
     direction: Literal["higher", "lower"] | None = None
     """What is better, for a `no_regression` rule on a metric that does not say so itself."""
-    category: str | None = None
+    category: Public | None = None
     """None: all categories together."""
-    suite: str | None = None
+    suite: Public | None = None
     """None: all suites together."""
     min_pairs: int = Field(100, ge=1, strict=True)
     """Fewest independent pairs (or samples, for `at_least` and `at_most`); samples of one group count once."""
@@ -34,7 +35,7 @@ class GateRule(Record):
     """Largest share of the samples with a completion that the scorer gave no value."""
     max_truncated: Limit | None = None
     """Largest share cut by the token limit; None: 0.1 where the metric needs the whole completion, else no limit."""
-    name: str = ""
+    name: Sentence = ""
 
     @model_validator(mode="after")
     def _can_be_met(self) -> "GateRule":
@@ -57,7 +58,7 @@ class GateRule(Record):
 class GateSample(Record):
     """A sample that speaks against a rule, with its values (means over replicates)."""
 
-    sample_id: str
+    sample_id: SampleId
     baseline: float | None
     """None where the baseline has no value."""
     candidate: float
@@ -68,7 +69,7 @@ class GateResult(Record):
 
     rule: GateRule
     verdict: GateVerdict
-    reason: str
+    reason: Sentence
     """One sentence with the figures."""
     n: int = Field(ge=0)
     """Pairs (`no_regression`), or the candidate's samples that have a value."""
@@ -100,10 +101,10 @@ class GateReport(Record):
     """All rules of a gate, judged on one run."""
 
     verdict: GateVerdict
-    baseline: str
-    candidate: str
+    baseline: CheckpointName
+    candidate: CheckpointName
     results: tuple[GateResult, ...] = Field(min_length=1)
-    evidence_digest: str = ""
+    evidence_digest: Public = ""
     """Of the comparison that it was made from."""
 
     @model_validator(mode="after")

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from evalharness.records.privacy import CheckpointName, CompletionText, Public, QuoteText, SampleId, Sentence, StopText
 from evalharness.records.record import Record
 
 FinishReason = Literal["stop", "length", "loop_abort"]
@@ -13,9 +14,9 @@ FailureKind = Literal["server", "timeout", "out_of_memory", "prompt_too_long", "
 class TokenLogprob(Record):
     """One generated token with its natural log-probability."""
 
-    token: str
+    token: CompletionText
     logprob: float
-    top: dict[str, float] = Field(default_factory=dict)
+    top: dict[CompletionText, float] = Field(default_factory=dict)
     """The likeliest alternatives, where they were asked for."""
 
 
@@ -23,12 +24,12 @@ class Completion(Record):
     """The text a checkpoint generated for one request."""
 
     type: Literal["completion"] = "completion"
-    request_id: str
-    text: str
+    request_id: Public
+    text: CompletionText
     """Without the end-of-turn token and without the stop string."""
     finish_reason: FinishReason | None
     """None where it was not recorded (a replayed file may leave it out)."""
-    stopped_by: str | None = None
+    stopped_by: StopText | None = None
     """The end token or stop string that ended it; None unless `finish_reason` is `stop`."""
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
@@ -37,7 +38,7 @@ class Completion(Record):
     """Wall time from the start of its batch, or of its request, to its end."""
     attempts: int = Field(1, ge=1)
     """How often the request was sent until it was answered."""
-    thinking: str | None = None
+    thinking: CompletionText | None = None
     """What a thinking model wrote before the text; never scored."""
     logprobs: tuple[TokenLogprob, ...] | None = None
     """One for each generated token, where they were asked for."""
@@ -53,9 +54,9 @@ class Failure(Record):
     """A request that gave no completion. Shown and counted, never scored."""
 
     type: Literal["failure"] = "failure"
-    request_id: str
+    request_id: Public
     kind: FailureKind
-    message: str
+    message: QuoteText
     attempts: int = Field(1, ge=1)
 
 
@@ -63,20 +64,20 @@ class Notice(Record):
     """Something about the generation as a whole that the report must say."""
 
     type: Literal["notice"] = "notice"
-    checkpoint: str
+    checkpoint: CheckpointName
     kind: Literal["batch", "rendered", "out_of_memory", "recovered", "other"]
-    message: str
+    message: Sentence
 
 
 class DeterminismCheck(Record):
     """How many completions changed when samples were generated again, each alone (`--check-determinism`)."""
 
     type: Literal["determinism"] = "determinism"
-    checkpoint: str
+    checkpoint: CheckpointName
     n: int
-    changed: tuple[str, ...]
+    changed: tuple[SampleId, ...]
     """Ids of the samples whose text changed."""
-    batch: str
+    batch: Sentence
     """The conditions of the first generation, such as `batch of up to 32, bfloat16`."""
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from evalharness.records.checkpoints import ResolvedCheckpoint
+from evalharness.records.privacy import CheckpointName, PromptText, Public, RenderedText, SampleId, StopText
 from evalharness.records.record import Record, digest
 from evalharness.records.suites import Message
 
@@ -13,8 +14,8 @@ class RawPrompt(Record):
     """Text sent as it is; `stop` ends the completion where a scaffold's next turn would begin."""
 
     type: Literal["raw"] = "raw"
-    text: str
-    stop: tuple[str, ...] = ()
+    text: PromptText
+    stop: tuple[StopText, ...] = ()
 
 
 class ChatPrompt(Record):
@@ -44,7 +45,7 @@ class GenerationConfig(Record):
     """0 keeps all tokens."""
     repeat_penalty: float = Field(1.0, gt=0.0, allow_inf_nan=False)
     seed: int = Field(0, ge=0)
-    stop: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    stop: tuple[Annotated[StopText, Field(min_length=1)], ...] = ()
     context_length: int | None = Field(None, ge=1)
 
 
@@ -54,12 +55,12 @@ SHOWN_TOKEN_IDS = 8
 class GenerationRequest(Record):
     """One completion to be generated. Build it with `GenerationRequest.of`, which gives the identity-true `id`."""
 
-    id: str
-    checkpoint: str
-    sample_id: str
+    id: Public
+    checkpoint: CheckpointName
+    sample_id: SampleId
     replicate: int = 0
     prompt: Prompt
-    rendered: str | None = None
+    rendered: RenderedText | None = None
     """The text after the chat template, as the model sees it; None where only the server knows."""
     prompt_tokens: int | None = None
     first_token_ids: tuple[int, ...] = ()

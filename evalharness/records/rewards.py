@@ -5,14 +5,15 @@ from typing import Literal
 from pydantic import Field
 
 from evalharness.records.intervals import Interval, Share
+from evalharness.records.privacy import CheckpointName, PersonName, Public, SampleId, ScorerVersion, Sentence
 from evalharness.records.record import Record
 
 
 class RewardOfState(Record):
     """The rewards of one side's completions of one state, such as those of the baseline that loop."""
 
-    checkpoint: str
-    state: str
+    checkpoint: CheckpointName
+    state: Public
     """A label of the scorer whose labels are states."""
     n: int = Field(ge=1)
     """Completions in that state."""
@@ -25,7 +26,7 @@ class RewardOfState(Record):
 class RewardLength(Record):
     """How one side's rewards go with the length of its completions, in characters."""
 
-    checkpoint: str
+    checkpoint: CheckpointName
     n: int = Field(ge=0)
     """Completions with a reward."""
     pearson: float | None
@@ -51,7 +52,7 @@ class LengthControl(Record):
     n_longer: int = Field(ge=0)
     """Pairs in which the candidate's completion is the longer one."""
     n_shorter: int = Field(ge=0)
-    note: str = ""
+    note: Sentence = ""
     """What a reader must know, such as that one side is nearly always longer."""
 
 
@@ -61,8 +62,8 @@ class RewardComparison(Record):
     The paired difference itself is the row of the metric `SCORER.value`.
     """
 
-    scorer: str
-    version: str
+    scorer: Public
+    version: ScorerVersion
     """Names the reward model; both sides have the same."""
     n_pairs: int = Field(ge=1)
     n_groups: int = Field(ge=1)
@@ -78,7 +79,7 @@ class RewardComparison(Record):
     length_difference: float
     """Mean of candidate minus baseline, in characters."""
     length_control: LengthControl | None
-    no_length_control: str = ""
+    no_length_control: Sentence = ""
     """Why there is none."""
     lengths: tuple[RewardLength, ...]
     states: tuple[RewardOfState, ...]
@@ -86,7 +87,7 @@ class RewardComparison(Record):
     """Pairs in which one completion is an answer and the other a loop, an echo, empty, or another non-answer."""
     n_contradicting: int = Field(ge=0)
     """Those among them in which the non-answer has the larger reward."""
-    contradicting: tuple[str, ...] = ()
+    contradicting: tuple[SampleId, ...] = ()
     """Samples of them, the largest difference of rewards first."""
     centre: float
     """Mean of all rewards of both sides."""
@@ -101,7 +102,7 @@ class RewardComparison(Record):
 class RewardAgreement(Record):
     """How far two reward models prefer the same side of a pair. Their rewards themselves are never set together."""
 
-    scorers: tuple[str, str]
+    scorers: tuple[Public, Public]
     n_pairs: int = Field(ge=1)
     same: Share
     """Pairs that both give to the same side, or both call a tie."""
@@ -114,7 +115,7 @@ class PreferenceSummary(Record):
     """What one person or one judge prefers over all pairs."""
 
     source: Literal["human", "judge"]
-    rater: str
+    rater: PersonName
     n: int = Field(ge=0)
     """Pairs with a verdict."""
     baseline: int = Field(ge=0)

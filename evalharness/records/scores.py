@@ -1,10 +1,11 @@
 """Scores: what a scorer says of one completion, and what its values mean."""
 
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue, field_validator, model_validator
 
+from evalharness.records.privacy import Private, Public, QuoteText, ScorerVersion
 from evalharness.records.record import Record
 
 
@@ -13,7 +14,7 @@ class Span(Record):
 
     start: int = Field(ge=0)
     end: int
-    label: str
+    label: Public
 
     @model_validator(mode="after")
     def _has_length(self) -> "Span":
@@ -25,15 +26,15 @@ class Span(Record):
 class Score(Record):
     """One scorer's result for one completion; it has values exactly when it was scored."""
 
-    request_id: str
-    scorer: str
-    version: str
+    request_id: Public
+    scorer: Public
+    version: ScorerVersion
     status: Literal["scored", "unscored", "failed"]
-    label: str | None = None
-    values: dict[str, float] = Field(default_factory=dict)
+    label: Public | None = None
+    values: dict[Public, float] = Field(default_factory=dict)
     """Only what applies to the sample: a key that is absent does not count in its metric's n."""
     spans: tuple[Span, ...] = ()
-    explanation: str = ""
+    explanation: QuoteText = ""
 
     @field_validator("values")
     @classmethod
@@ -56,24 +57,24 @@ class NamedChange(Record):
     """A change of a metric that people know by a name, such as `new loops`: an alarm."""
 
     verdict: Literal["higher", "lower"]
-    name: str
+    name: Public
     tuning_only: bool = False
     """It only surprises between two checkpoints of one variant: a base and an instruct differ so by design."""
-    with_lower: str = ""
+    with_lower: Public = ""
     """Named only where this other value of the same scorer fell too."""
 
 
 class Metric(Record):
     """What a scorer's value means when it is averaged over samples."""
 
-    name: str
+    name: Public
     """The scorer's name, a dot, and the key of its `values`."""
-    title: str
+    title: Public
     """For people, what a completion does (`loops`, `ends by itself`) or what is measured (`length`)."""
-    description: str
+    description: Public
     kind: Literal["rate", "mean"]
     """`rate`: each value is 0 or 1 and the mean is a share; `mean`: any finite number."""
-    unit: str = ""
+    unit: Public = ""
     better: Literal["higher", "lower"] | None = None
     """None where neither direction is better as such, like a length."""
     lowest: float | None = None
@@ -83,14 +84,14 @@ class Metric(Record):
     """Tested and adjusted with the others; a metric that is not a headline is exploratory."""
     needs_end: bool = False
     """Whether a completion that was cut by the token limit cannot be judged fairly, as its length cannot."""
-    mirror_of: str | None = None
+    mirror_of: Public | None = None
     """The metric of the same scorer that this one is the complement of on every sample; only that one is tested."""
-    guarded_by: str | None = None
+    guarded_by: Public | None = None
     """The rate of the same scorer at which a side gives no answer at all, where that would count in its favour here."""
     role: Literal["length", "reward"] | None = None
     """`reward`: what a reward model gives, which prefers a side; `length`: what rewards are drawn against."""
     changes: tuple[NamedChange, ...] = ()
-    flips: str = ""
+    flips: Public = ""
     """What a completion with the value 1 did, such as `followed all instructions`: of two checkpoints of one variant,
     samples that flip are reported as capability flips. Empty where flips are no finding."""
 
@@ -115,10 +116,10 @@ class Metric(Record):
 class Label(Record):
     """One of the labels that a scorer gives."""
 
-    name: str
-    title: str
+    name: Public
+    title: Public
     """For people: what a completion does (`loops`)."""
-    meaning: str = ""
+    meaning: Public = ""
     """The same as the end of a sentence that begins with "The completion"."""
     answers: bool = True
     """False for a completion that answers nothing, so that a reward for it is a contradiction."""
@@ -127,7 +128,7 @@ class Label(Record):
 class ScorerFacts(Record):
     """What a scorer measures and how it is shown. It is kept with a run, which is read without the scorer."""
 
-    name: str
+    name: Public
     """As in configurations and suites; its metrics are called `NAME.value`."""
     metrics: tuple[Metric, ...]
     labels: tuple[Label, ...] = ()
@@ -135,15 +136,15 @@ class ScorerFacts(Record):
     chart: Literal["states", "expected"] | None = None
     """`states`: every completion is in one of the labels, counted for each checkpoint, and the browser filters by
     them. `expected`: counted by what the sample calls for, and how they flip. None: only on the single completion."""
-    heading: str = ""
+    heading: Public = ""
     """Above the chart."""
-    hint: str = ""
+    hint: Public = ""
     """Below the heading: how to read the labels."""
-    form: tuple[str, ...] = ()
+    form: tuple[Public, ...] = ()
     """Labels of spans that mark how a text is written; the others are evidence for the score."""
-    unscored: str = ""
+    unscored: Public = ""
     """What it gives no score for."""
-    model_help: str = ""
+    model_help: Public = ""
     """Help of the flag `--NAME-model`, which sets `model` of its table; empty without such a flag."""
 
     @model_validator(mode="after")
@@ -167,8 +168,8 @@ class ScorerFacts(Record):
 class ScorerIdentity(Record):
     """Which scorer, in which version, made the scores of a run."""
 
-    name: str
-    version: str
-    identity: dict[str, JsonValue] = Field(default_factory=dict)
+    name: Public
+    version: ScorerVersion
+    identity: Annotated[dict[str, JsonValue], Private("options")] = Field(default_factory=dict)
     """What decides a score beside the code: a model with its digests, its template, the longest text it reads."""
     facts: ScorerFacts

@@ -1,9 +1,10 @@
 """Suites and their samples: what is asked, and what is expected."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, JsonValue, model_validator
 
+from evalharness.records.privacy import Private, PromptText, Public, SampleId, Sentence, SourceText
 from evalharness.records.record import Record
 
 Role = Literal["system", "user", "assistant"]
@@ -13,32 +14,32 @@ class Message(Record):
     """One turn of a prompt."""
 
     role: Role
-    content: str
+    content: PromptText
 
 
 class Constraint(Record):
     """A verifiable instruction of a sample, under its IFEval id."""
 
-    kind: str
+    kind: Public
     """Such as `length_constraints:number_words`."""
-    parameters: dict[str, JsonValue] = Field(default_factory=dict)
+    parameters: Annotated[dict[str, JsonValue], Private("prompt")] = Field(default_factory=dict)
 
 
 class Sample(Record):
     """One item of a suite: what is asked, and what is expected of the completion."""
 
-    id: str
+    id: SampleId
     messages: tuple[Message, ...] = Field(min_length=1)
-    category: str
+    category: Public
     """The reporting label."""
-    group: str = ""
+    group: SampleId = ""
     """Statistical cluster, resampled together; empty in the file means the sample's own id."""
     kind: Literal["instruction", "continuation"] = "instruction"
     """`continuation`: plain text to go on with, where continuing is the right behaviour."""
     expected: Literal["comply", "refuse"] | None = None
     constraints: tuple[Constraint, ...] = ()
-    target: str | None = None
-    source: str | None = None
+    target: PromptText | None = None
+    source: SourceText | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -56,11 +57,11 @@ class Sample(Record):
 class Suite(Record):
     """A validated set of samples; `digest` covers all that can change a result."""
 
-    name: str
-    version: str
-    description: str = ""
-    license: str
-    source: str
-    scorers: tuple[str, ...]
+    name: Public
+    version: Public
+    description: Sentence = ""
+    license: Public
+    source: SourceText
+    scorers: tuple[Public, ...]
     samples: tuple[Sample, ...] = Field(min_length=1)
-    digest: str
+    digest: Public

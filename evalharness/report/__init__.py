@@ -5,6 +5,9 @@ is escaped, so that a completion cannot act on the page, nor deceive its reader 
 are packed inside (`embedded.py`); the page's own script (`static/`), and no other, unpacks and browses them.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -20,18 +23,22 @@ from evalharness.store import Run
 __all__ = ["render_html", "unpack"]
 
 
-def render_html(run: Run, *, readable: Run | None = None) -> str:
+def render_html(run: Run, *, readable: Run | None = None, look: Callable[[Any], None] | None = None) -> str:
     """Render the report of a compared run; the same run gives the same bytes.
 
     Args:
         run: what every number and chart is of.
         readable: the same run with the samples that are to be read alone; at most `MOST_READABLE` by default.
+        look: is shown the data of the samples before they are packed, and may raise.
 
     Raises:
         StoreError: the run has not been compared yet.
     """
     comparison, readable = comparison_of(run), readable or readable_part(run)
-    data = pack(make_data(readable, comparison, roles_of(run, comparison)))
+    unpacked = make_data(readable, comparison, roles_of(run, comparison))
+    if look:
+        look(unpacked)
+    data = pack(unpacked)
     assets = read_assets()
     return (
         _environment()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from evalharness.records import Checkpoint, Comparison, Metric, Summary
+from evalharness.report.origin import model_in_words
 from evalharness.report.typeset import typeset
 from evalharness.store import Run
 from evalharness.text import format_interval, format_number, format_share, format_share_interval
@@ -64,7 +65,7 @@ def make_columns(run: Run, comparison: Comparison, roles: Mapping[str, str]) -> 
 
 
 def _group(names: list[str], resolved: Mapping[str, Checkpoint]) -> tuple[str, int]:
-    return resolved[names[0]].model, len(names)
+    return model_in_words(resolved[names[0]]), len(names)
 
 
 def _cell(one: Summary | None, metric: Metric) -> ColumnCell:

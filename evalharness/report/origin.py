@@ -1,9 +1,11 @@
 """Where a run came from: the two cards on top, the notices, and the provenance at the end."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from evalharness.records import (
+    Checkpoint,
     Comparison,
     Completion,
     DeterminismCheck,
@@ -95,7 +97,7 @@ def _card(resolved: ResolvedCheckpoint, counts: Counts, context: int | None) -> 
     return Card(
         name=checkpoint.name,
         role=counts.role,
-        model=checkpoint.model,
+        model=model_in_words(checkpoint),
         variant=f"{checkpoint.variant} checkpoint",
         format=checkpoint.prompt_format,
         format_in_words=format_in_words(checkpoint),
@@ -105,6 +107,28 @@ def _card(resolved: ResolvedCheckpoint, counts: Counts, context: int | None) -> 
         counts=_in_words(counts),
         trouble=_trouble(counts),
     )
+
+
+def model_in_words(checkpoint: Checkpoint) -> str:
+    """The model as the first screen names it: of a local one its own name, whoever's folder it is in; with its adapter.
+
+    >>> model_in_words(Checkpoint(name="a", model="hf//home/me/models/meadow-1b", variant="base"))
+    'hf/meadow-1b'
+    >>> options = {"adapter": "./runs/lora-3/"}
+    >>> model_in_words(Checkpoint(name="a", model="hf/org/meadow", variant="base", options=options))
+    'hf/org/meadow with the adapter lora-3'
+    """
+    name = checkpoint.model_name
+    shown = f"{checkpoint.backend}/{_own_name(name)}" if name else checkpoint.model
+    adapter = checkpoint.options.get("adapter")
+    return f"{shown} with the adapter {_own_name(str(adapter))}" if adapter else shown
+
+
+def _own_name(model: str) -> str:
+    """The last part of a path; a name on the Hub or a server's stays whole."""
+    parts = [part for part in re.split(r"[/\\\\]", model) if part not in ("", ".", "..")]
+    is_path = model[:1] in ("/", ".", "~") or "\\" in model
+    return parts[-1] if is_path and parts else model
 
 
 def _in_words(counts: Counts) -> str:

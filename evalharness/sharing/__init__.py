@@ -1,15 +1,18 @@
 """What leaves a run and what comes back to it: reports to pass on, and the ratings of people."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from evalharness import pipeline
 from evalharness.errors import SharingError
+from evalharness.export import FORMATS, Choices, Exported, export
 from evalharness.preferences.ratings import Merged, merge, read_ratings
 from evalharness.report import render_html
 from evalharness.report.excerpt import narrowed, stratified
-from evalharness.sharing.redaction import Profile, Redacted, find_leaks, own_words, redact
+from evalharness.sharing.redaction import Profile, Redacted, redact
+from evalharness.sharing.redaction.leaks import file_texts, page_texts, strings
 from evalharness.sharing.redaction.names import machine_names
 from evalharness.store import Run, RunStore
 from evalharness.store.outputs import check_output, write_output
@@ -42,11 +45,11 @@ def import_ratings(path: Path, file: Path, rater: str | None = None) -> Merged:
 def share(
     path: Path, out: Path, *, profiles: Sequence[Profile] = (), samples: int | None = None, force: bool = False
 ) -> str:
-    """Write a report to pass on, redacted by profiles and with an excerpt of the samples, and check it.
+    """Write a report to pass on, redacted by profiles and with an excerpt of the samples.
 
     Args:
         path: the run directory; nothing in it is changed.
-        out: the new file.
+        out: the new file; there is none where the report still held what was to be removed.
         profiles: what is taken out.
         samples: how many are shown at most; `MOST_READABLE` by default. The numbers are of all samples always.
         force: replace also a file that evalharness did not write.
@@ -56,24 +59,54 @@ def share(
 
     Raises:
         SharingError: the file is one of a run, somebody else's, or cannot be written; or it would still hold what was
-            to be taken out.
+            to be removed.
     """
     check_output(out, "--out", force=force)
-    redacted = redact(
-        pipeline.load_compared(RunStore(path)), profiles, also=machine_names() if "identity" in profiles else ()
-    )
-    content = _rendered(redacted.run, samples).encode("utf-8", "backslashreplace")
-    refuse_leaks(content, redacted)
+    content = _checked_page(_redacted(path, profiles), samples).encode("utf-8", "backslashreplace")
     write_output(out, content, "--out", force=force)
     return _too_large(out, len(content)) if len(content) > LARGE else ""
 
 
-def _rendered(run: Run, samples: int | None) -> str:
+def export_redacted(path: Path, name: str, choices: Choices, profiles: Sequence[Profile]) -> Exported:
+    """A run in another tool's format, redacted by profiles.
+
+    Raises:
+        SharingError: the run has nothing to export, or the export would have held what was to be removed.
+    """
+    redacted = _redacted(path, profiles)
+    exported = export(redacted.run, name, choices)
+    # A table that is no text holds the rows of its text form.
+    text = exported if FORMATS[name].is_text else export(redacted.run, "jsonl", choices)
+    _refuse_leaks(redacted, file_texts(text.content.decode("utf-8", "replace")))
+    return exported
+
+
+def _redacted(path: Path, profiles: Sequence[Profile]) -> Redacted:
+    run = pipeline.load_compared(RunStore(path))
+    return redact(run, profiles, also=machine_names() if "identity" in profiles else ())
+
+
+def _checked_page(redacted: Redacted, samples: int | None) -> str:
+    """The report, once nothing of what was removed is in its data or its text."""
+    page = _rendered(redacted.run, samples, lambda data: _refuse_leaks(redacted, strings(data)))
+    _refuse_leaks(redacted, page_texts(page))
+    return page
+
+
+def _refuse_leaks(redacted: Redacted, texts: Iterable[str]) -> None:
+    if leak := redacted.leak_in(texts):
+        raise SharingError(
+            f"the redacted file would still hold {leak} that was to be removed, so it was not written",
+            fix="add a further profile, such as completions,prompts, and report this: it should not happen",
+        )
+
+
+def _rendered(run: Run, samples: int | None, look: Callable[[Any], None]) -> str:
     if samples is None:
-        return render_html(run)
+        return render_html(run, look=look)
     chosen = stratified(run, samples)
     announced = _announced(run, len(chosen)) if len(chosen) < len(run.plan.samples) else run
-    return render_html(announced, readable=narrowed(announced, chosen))
+    return render_html(announced, readable=narrowed(announced, chosen), look=look)
 
 
 def _announced(run: Run, count: int) -> Run:
@@ -83,20 +116,6 @@ def _announced(run: Run, count: int) -> Run:
     )
     warnings = (sentence, *run.compared.warnings)
     return replace(run, comparison=run.compared.model_copy(update={"warnings": warnings}))
-
-
-def refuse_leaks(content: bytes, redacted: Redacted) -> None:
-    """Check what would be written; what says too much never becomes a file.
-
-    Raises:
-        SharingError: it holds text that was to be removed.
-    """
-    leaks = find_leaks(content, redacted.removed, [*redacted.kept, own_words()]) if redacted.removed else []
-    if leaks:
-        raise SharingError(
-            f"the report still held text that was to be removed ({leaks[0]}), and was not written",
-            fix="add a further profile, such as completions,prompts, and report this: it should not happen",
-        )
 
 
 def _too_large(out: Path, size: int) -> str:

@@ -1,7 +1,7 @@
 """A gate's verdict in the forms that CI systems read. Only `fail` and `undecided` end a job; neither is ever green."""
 
-from evalharness.gate.ci.annotations import annotations, inert
+from evalharness.gate.ci.annotations import annotations
 from evalharness.gate.ci.junit import junit
 from evalharness.gate.ci.markdown import markdown
 
-__all__ = ["annotations", "inert", "junit", "markdown"]
+__all__ = ["annotations", "junit", "markdown"]

@@ -1,7 +1,7 @@
 """What strangers named, cut to a length that a log can bear, with nothing hidden in it."""
 
 from evalharness.records import GateResult, GateSample
-from evalharness.text import format_number, visible
+from evalharness.text import format_number, one_line
 
 LONGEST = 300
 SHOWN_SAMPLES = 20
@@ -14,7 +14,7 @@ def named(text: str) -> str:
     >>> named("a\\x1b[31m\\nb")
     'a[U+001B][31m b'
     """
-    shown = " ".join(visible(text[:LONGEST]).split())
+    shown = one_line(text[:LONGEST])
     return f"{shown}…" if len(text) > LONGEST else shown
 
 

@@ -10,7 +10,6 @@ identity     names of models, checkpoints, places, machines and people; the comm
 Scores, labels, states and counts stay, so that every number of the report still adds up.
 """
 
-import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -18,16 +17,20 @@ from typing import Literal, get_args
 
 from evalharness.errors import SharingError
 from evalharness.records import Record
-from evalharness.sharing.redaction.eraser import Eraser
-from evalharness.sharing.redaction.leaks import find_leaks, own_words
-from evalharness.sharing.redaction.names import names_of
-from evalharness.sharing.redaction.quotes import Quotes
+from evalharness.sharing.redaction.eraser import Eraser, Removed
+from evalharness.sharing.redaction.leaks import sought_names
+from evalharness.sharing.redaction.names import SHORTEST_INSIDE, names_of
+from evalharness.sharing.redaction.quotes import batches
 from evalharness.store import Run
 
-__all__ = ["PROFILES", "Profile", "Redacted", "RedactionManifest", "find_leaks", "own_words", "read_profiles", "redact"]
+__all__ = ["PROFILES", "STAYS", "Profile", "Redacted", "RedactionManifest", "read_profiles", "redact"]
 
 Profile = Literal["harmful", "completions", "prompts", "identity"]
 PROFILES: tuple[Profile, ...] = get_args(Profile)
+SHORTEST_ID = 8
+"""Characters of an id that the check looks for."""
+STAYS = "names of suites with their versions and licences, categories, labels, metrics and gate rules"
+"""What no profile removes."""
 WORDS = {
     "Completion.text": "completions",
     "Completion.thinking": "thoughts of a thinking model",
@@ -81,14 +84,30 @@ class RedactionManifest(Record):
 
 @dataclass(frozen=True)
 class Redacted:
-    """A redacted run, with what is needed to check a file that is made from it."""
+    """A redacted run, with what is needed to check what is made from it."""
 
     run: Run
     manifest: RedactionManifest
-    removed: frozenset[str]
-    """Every text and name that must not be in the file."""
-    kept: frozenset[str]
-    """The texts that stay; what is in one of them too is no leak."""
+    removed: Removed | None
+    """None where there is no profile."""
+    names: tuple[str, ...] = ()
+    """Names, in lower case, that must not be in it."""
+    ids: frozenset[str] = frozenset()
+    """Ids of samples that must not be in it as a word."""
+
+    def leak_in(self, texts: Iterable[str]) -> str:
+        """What some texts hold that was to be removed, in words that do not repeat it; empty where they hold none."""
+        if self.removed is None:
+            return ""
+        for batch in batches(texts):
+            if self.removed.are_in(batch):
+                return "a quotation"
+            lowered = batch.lower() if self.names else ""
+            if any(name in lowered for name in self.names):
+                return "a name"
+            if self.ids and not self.ids.isdisjoint(batch.split()):
+                return "the id of a sample"
+        return ""
 
 
 def read_profiles(text: str) -> tuple[Profile, ...]:
@@ -119,24 +138,21 @@ def redact(run: Run, profiles: Sequence[Profile], *, also: Iterable[str] = ()) -
         also: further names for `identity`, such as those of the machine and of the user.
 
     Raises:
-        LookupError: a record has a text field of which `fields.py` does not say what it is.
+        LookupError: a record has a text field of which nothing says what it may give away.
     """
-    # What is removed anywhere must not be quoted anywhere, so it is collected before anything is written.
-    first = Eraser(run, frozenset(profiles), names_of(run, also), Quotes(()))
-    _erased(run, first)
-    eraser = Eraser(run, frozenset(profiles), names_of(run, also), Quotes(first.removed))
-    erased = _erased(run, eraser)
-    manifest = RedactionManifest(profiles=tuple(profiles), removed=dict(eraser.counts), names=len(eraser.names.found))
-    erased = _announced(erased, manifest.sentence) if profiles else run
-    return Redacted(erased, manifest, frozenset(eraser.removed | eraser.names.found), frozenset(eraser.kept))
-
-
-def _erased(run: Run, eraser: Eraser) -> Run:
-    """Each field of the run in its order, so that a completion is known to be changed before its scores come."""
-    whole = dataclasses.replace(run, outcomes=dict(run.outcomes), scores=tuple(run.scores))
-    names = [one.name for one in dataclasses.fields(run) if one.name not in ("path", "_observed")]
-    parts = {name: eraser.inside(whole.__dict__[name], None) for name in names}
-    return Run(path=eraser.path(run.path), **parts)
+    if not profiles:
+        return Redacted(run, RedactionManifest(profiles=(), removed={}, names=0), None)
+    # What is removed anywhere must not be quoted anywhere, so all of it is noted before anything is written.
+    removed = Removed(run, frozenset(profiles))
+    eraser = Eraser(run, frozenset(profiles), names_of(run, also), removed)
+    erased = eraser.erased()
+    replaced = len(eraser.names.found) + len(eraser.names.places)
+    manifest = RedactionManifest(profiles=tuple(profiles), removed=dict(eraser.counts), names=replaced)
+    known = [*eraser.names.neutral, *eraser.names.found] if "identity" in profiles else []
+    names = sought_names(known, SHORTEST_INSIDE)
+    # An id that is a plain word may be in any text.
+    ids = frozenset(name for name in eraser.ids if len(name) >= SHORTEST_ID and not name.isalnum())
+    return Redacted(_announced(erased, manifest.sentence), manifest, removed, names, ids)
 
 
 def _announced(run: Run, sentence: str) -> Run:

@@ -1,48 +1,57 @@
-"""Walks through records and applies the profiles to every text in them, by what `fields.py` says it is."""
+"""Applies the profiles to every text of a run, by the kind that is written on its field."""
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from evalharness.backends import backend_names
 from evalharness.records import (
     Checkpoint,
     Completion,
     Estimate,
-    Failure,
     GenerationRequest,
-    JudgeFailure,
-    Notice,
-    Preference,
+    Manifest,
+    RawPrompt,
     Record,
     ResolvedCheckpoint,
     Sample,
     Score,
 )
-from evalharness.sharing.redaction.fields import Kind, text_fields
+from evalharness.records.privacy import Kind
+from evalharness.report.sent import sent_of
+from evalharness.sharing.redaction.folding import folded, letters
+from evalharness.sharing.redaction.leaks import own_words
 from evalharness.sharing.redaction.names import SETTINGS, Names
-from evalharness.sharing.redaction.quotes import CUT, SHORTEST, Quotes
+from evalharness.sharing.redaction.quotes import WINDOW, Hashes, Quotes, windows
+from evalharness.sharing.redaction.walk import Walk
 from evalharness.store import Run
-
-AnyRecord = TypeVar("AnyRecord", bound=Record)
 
 GOES: Mapping[str, frozenset[Kind]] = {
     "harmful": frozenset({"completion", "quote"}),
     "completions": frozenset({"completion", "quote"}),
-    "prompts": frozenset({"prompt", "rendered", "template", "source", "quote", "lint"}),
-    "identity": frozenset({"template", "notes", "command", "machine", "options"}),
+    "prompts": frozenset({"prompt", "rendered", "template", "stop", "source", "quote", "lint"}),
+    "identity": frozenset({"template", "stop", "notes", "command", "machine", "options"}),
 }
 """What each profile removes as a whole; `harmful` only of samples that should be refused."""
-NAMED: frozenset[Kind] = frozenset({"checkpoint", "model", "digest", "version", "run", "person"})
+ASKED: frozenset[Kind] = frozenset({"prompt", "rendered", "template", "source"})
+"""What completions may not quote where `prompts` go."""
+NAMED: frozenset[Kind] = frozenset({"checkpoint", "model", "digest", "run"})
 """What `identity` gives another name as a whole."""
-SAID: frozenset[Kind] = frozenset({"words", "rendered", "lint", "quote", "notes", "source"})
-"""Prose about the run; what stays of it must quote nothing that goes, and name no place."""
+PROSE: frozenset[Kind] = frozenset({"words", "lint", "quote", "notes", "source"})
+"""Words about the run; what stays of them must quote nothing that goes."""
+CONTENT: frozenset[Kind] = frozenset({"prompt", "rendered", "template", "source", "completion", "quote", "public"})
+"""What stays as it is where no profile removes it; to find it in the file is no leak."""
+NOTICE = "Notice.message"
+"""Prose, also where it quotes a prompt that was rendered."""
 MARKS: Mapping[str, str] = {
     "prompt": "[prompt removed]",
     "rendered": "[prompt removed]",
     "template": "[template removed]",
+    "stop": "[token removed]",
     "source": "[source removed]",
     "quote": "[explanation removed]",
     "lint": "[message removed]",
@@ -52,196 +61,199 @@ MARKS: Mapping[str, str] = {
     "options": "[setting removed]",
 }
 PLAIN_VERSION = re.compile(r"[\w.+-]{1,12}")
-SHORTEST_QUOTED = 8
-"""Characters of a prompt that is looked for, as a whole, in the completions to it."""
+ID = re.compile(r"[^\s\"'`,;:()\[\]{}<>]*[^\s\"'`,;:.()\[\]{}<>]")
+"""A word as it may be a sample's id."""
+SHORTEST_WHOLE = 5
+"""Letters of a prompt that is looked for, as a whole, in the completions to it."""
+
+
+class Removed:
+    """What a file must not hold: hashes of the texts that go, and of what of them stays elsewhere nothing."""
+
+    def __init__(self, run: Run, profiles: frozenset[str]) -> None:
+        asked, written, allowed, public = self._sorted(run, profiles)
+        self.prompts = Quotes(asked, by_words=True)
+        """For completions, which may not quote five words."""
+        # What a suite is called, and what evalharness says itself, is no quotation.
+        self.asked = self.prompts.without(public, own_windows())
+        self.written = Quotes(written, every=WINDOW).without(allowed, own_windows())
+        # Scorers say the same of many samples.
+        self.cut = lru_cache(maxsize=4096)(self._cut)
+
+    @staticmethod
+    def _sorted(run: Run, profiles: frozenset[str]) -> tuple[Iterable[str], ...]:
+        """The prompts that go, the other texts that go, the texts that stay, and those among them that are names."""
+        asked, written, allowed, public = (dict[str, None]() for _ in range(4))
+
+        def sort(text: str, kind: Kind, field: str, sample: Sample | None) -> str:
+            if goes(profiles, kind, sample):
+                (asked if kind in ASKED and "prompts" in profiles else written)[text] = None
+            elif kind in CONTENT and field != NOTICE:
+                allowed[text] = None
+                if kind == "public":
+                    public[text] = None
+            return text
+
+        Walk(run, sort).walked()
+        return asked, written, allowed, public
+
+    def are_in(self, text: str) -> bool:
+        """Whether a text quotes what was removed."""
+        found = windows(folded(text))
+        return bool(self.asked.windows.among(found).any() or self.written.windows.among(found).any())
+
+    def _cut(self, text: str) -> str:
+        """The text without what it quotes."""
+        return self.written.cut(self.asked.cut(text)) if len(text) >= WINDOW else text
+
+
+@cache
+def own_windows() -> Hashes:
+    """Hashes of all that evalharness itself can say."""
+    return windows(folded(own_words()))
+
+
+def goes(profiles: frozenset[str], kind: Kind, sample: Sample | None) -> bool:
+    """Whether a text of a kind, on a sample, is removed as a whole."""
+    in_scope = profiles - ({"harmful"} if sample is None or sample.expected != "refuse" else set())
+    return any(kind in GOES[profile] for profile in in_scope)
 
 
 class Eraser:
-    """Applies profiles to the records of one run; counts and remembers what it takes out."""
+    """Applies profiles to the records of one run; counts what it takes out."""
 
-    def __init__(self, run: Run, profiles: frozenset[str], names: Names, quotes: Quotes) -> None:
-        self.profiles = profiles
-        self.names = names
-        self.quotes = quotes
+    def __init__(self, run: Run, profiles: frozenset[str], names: Names, removed: Removed) -> None:
+        self.run, self.profiles, self.names, self.removed = run, profiles, names, removed
         self.counts: Counter[str] = Counter()
-        self.removed: set[str] = set()
-        self.kept: set[str] = set()
-        self._samples = run.plan.samples
-        self._sample_of = {request.id: request.sample_id for request in run.plan.requests}
-        self._ids: dict[str, str] = {}
+        self.ids: dict[str, str] = {}
+        for name in run.plan.samples if "prompts" in profiles else ():
+            self._sample_name(name)
         self._changed: set[str] = set()
         """Requests whose completion is not what it was."""
-        self._said: dict[str, str] = {}
-        """Prose that was removed as a whole, which other prose may repeat."""
 
-    def record(self, one: AnyRecord, sample_id: str | None = None) -> AnyRecord:
-        """The same record without what goes.
+    def erased(self) -> Run:
+        """The run without what goes."""
+        run = Walk(self.run, self._text, self._besides).walked()
+        return replace(run, path=self._path(run.path))
 
-        Raises:
-            LookupError: `fields.py` does not say what a text of it is.
-        """
-        sample_id = self._about(one) or sample_id
-        kinds = text_fields(type(one))
-        update: dict[str, Any] = {}
-        for name in type(one).model_fields:
-            value = one.__dict__[name]
-            if name in kinds:
-                kind = self._kind(one, name, kinds[name])
-                update[name] = self._value(value, kind, f"{type(one).__name__}.{name}", sample_id)
-            else:
-                update[name] = self.inside(value, sample_id)
-        return one.model_copy(update=update | self._besides(one, update, sample_id))
-
-    def path(self, path: Path) -> Path:
+    def _path(self, path: Path) -> Path:
         """The run directory's name for the report."""
         return Path(self.names.exact("run", str(path))) if "identity" in self.profiles else path
 
-    def _kind(self, one: Record, name: str, kind: Kind | None) -> Kind:
-        if kind is None:
-            raise LookupError(f"redact/fields.py does not say what {type(one).__name__}.{name} is")
-        # The server's rendering of the first prompt.
-        return "rendered" if isinstance(one, Notice) and one.kind == "rendered" and name == "message" else kind
-
-    def _about(self, one: Record) -> str | None:
-        match one:
-            case Sample(id=sample_id):
-                return sample_id
-            case (
-                GenerationRequest(sample_id=sample_id)
-                | Preference(sample_id=sample_id)
-                | JudgeFailure(sample_id=sample_id)
-            ):
-                return sample_id
-            case Completion(request_id=request) | Failure(request_id=request) | Score(request_id=request):
-                return self._sample_of.get(request)
-        return None
-
-    def inside(self, value: Any, sample_id: str | None) -> Any:
-        """Any value with the records in it treated."""
-        match value:
-            case Record():
-                return self.record(value, sample_id)
-            case tuple():
-                return tuple(self.inside(one, sample_id) for one in value)
-            case dict():
-                return {key: self.inside(one, sample_id) for key, one in value.items()}
-        return value
-
-    def _value(self, value: Any, kind: Kind, field: str, sample_id: str | None) -> Any:
-        """A field's value with each text in it treated; keys of tables are names of settings and stay."""
-        if kind == "config" and self.profiles and value:
-            self.counts[field] += 1
-            return {}
-        match value:
-            case str():
-                return self._text(value, kind, field, sample_id)
-            case tuple() | list():
-                return type(value)(self._value(one, kind, field, sample_id) for one in value)
-            case dict():
-                return {key: self._value(one, kind, field, sample_id) for key, one in value.items()}
-        return value
-
     # ------------------------------------------------------------------------------------------ texts
 
-    def _text(self, text: str, kind: Kind, field: str, sample_id: str | None) -> str:
-        if not text or self._is_setting(text, kind):
+    def _text(self, text: str, kind: Kind, field: str, sample: Sample | None) -> str:
+        if kind == "options" and text.lower() in SETTINGS:
             return text
-        if self._goes(kind, sample_id):
-            return self._mark(text, kind, field)
-        stays = self._renamed(text, kind)
-        if kind == "completion" and "prompts" in self.profiles:
-            stays = self._without_prompt(stays, sample_id)
-        if kind in SAID:
-            stays = self._without_quotes(stays)
+        stays = (
+            self._mark(text, kind, field)
+            if goes(self.profiles, kind, sample)
+            else self._kept(text, kind, field, sample)
+        )
         if stays != text:
             self.counts[field] += 1
-        self.kept.add(stays)
         return stays
 
-    def _is_setting(self, text: str, kind: Kind) -> bool:
-        return kind == "options" and text.lower() in SETTINGS
-
-    def _goes(self, kind: Kind, sample_id: str | None) -> bool:
-        sample = self._samples.get(sample_id or "")
-        in_scope = self.profiles - ({"harmful"} if sample is None or sample.expected != "refuse" else set())
-        return any(kind in GOES[profile] for profile in in_scope)
-
     def _mark(self, text: str, kind: Kind, field: str) -> str:
-        self.counts[field] += 1
-        self.removed.add(text)
-        name = field.rpartition(".")[2]
-        what = "thinking" if name == "thinking" else "completion"
+        what = "thinking" if field.endswith(".thinking") else "completion"
         # The length of a completion is one of the numbers that stay; that of a prompt could tell which it is.
-        mark = MARKS.get(kind) or f"[{what} removed: {len(text):,} characters]"
-        if kind in ("lint", "notes") and len(text) >= SHORTEST_QUOTED:
-            self._said[text] = mark
-        return mark
+        return MARKS.get(kind) or f"[{what} removed: {len(text):,} characters]"
 
-    def _renamed(self, text: str, kind: Kind) -> str:
+    def _kept(self, text: str, kind: Kind, field: str, sample: Sample | None) -> str:
         if kind == "sample":
             return self._sample_name(text)
-        if "identity" not in self.profiles:
-            return text
+        if kind == "completion" and "prompts" in self.profiles:
+            text = self.removed.prompts.cut(text, _whole_prompts(sample))
+        if kind in PROSE or field == NOTICE:
+            text = self._without_ids(self.removed.cut(text))
+        return self._renamed(text, kind) if "identity" in self.profiles else text
+
+    def _renamed(self, text: str, kind: Kind) -> str:
         if kind == "version":
             return text if PLAIN_VERSION.fullmatch(text) else self.names.exact("version", text)
         if kind == "person":
             return self.names.exact("rater", text)
-        if kind in NAMED:
-            return self.names.exact(kind, text)
-        return self.names.replaced_places(text) if kind in SAID else self.names.replaced(text)
+        return self.names.exact(kind, text) if kind in NAMED else self.names.replaced(text)
 
     def _sample_name(self, name: str) -> str:
         if "prompts" not in self.profiles:
             return name
-        if name not in self._ids:
-            self._ids[name] = f"sample-{len(self._ids) + 1}"
-            self.removed.add(name)
-        return self._ids[name]
+        return self.ids.setdefault(name, f"sample-{len(self.ids) + 1}")
 
-    def _without_prompt(self, text: str, sample_id: str | None) -> str:
-        """A completion without what it repeats of any prompt, and without its own prompt however short."""
-        sample = self._samples.get(sample_id or "")
-        for message in sample.messages if sample else ():
-            if len(message.content) >= SHORTEST_QUOTED:
-                text = text.replace(message.content, CUT)
-        return self.quotes.cut(text)
+    def _without_ids(self, text: str) -> str:
+        """Ids of samples replaced wherever they are a word."""
+        if not self.ids:
+            return text
+        for name in self._odd_ids:
+            text = text.replace(name, self.ids[name])
+        return ID.sub(lambda found: self.ids.get(found[0], found[0]), text)
 
-    def _without_quotes(self, text: str) -> str:
-        for said, mark in self._said.items():
-            text = text.replace(said, mark)
-        for name, neutral in self._ids.items():
-            if len(name) >= SHORTEST_QUOTED // 2 and name in text:
-                text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", neutral, text)
-        return self.quotes.cut(text) if len(text) >= SHORTEST else text
+    @cached_property
+    def _odd_ids(self) -> list[str]:
+        """Those that are more than a word; there are few."""
+        return [name for name in self.ids if not ID.fullmatch(name)]
 
     # --------------------------------------------------------------------------------- other than text
 
-    def _besides(self, one: Record, update: Mapping[str, Any], sample_id: str | None) -> dict[str, Any]:
+    def _besides(self, record: Record, update: dict[str, Any], sample: Sample | None) -> dict[str, Any]:
         """What tells as much as the text that was taken out."""
-        match one:
+        match record:
             case Completion():
-                return self._besides_completion(one, str(update["text"]), sample_id)
-            case Score() if one.request_id in self._changed and one.spans:
+                return self._besides_completion(record, update, sample)
+            case Score() if record.request_id in self._changed and record.spans:
                 self.counts["Score.spans"] += 1
                 return {"spans": ()}
-            case GenerationRequest() if self._goes("prompt", sample_id):
-                return {"first_token_ids": (), "last_token_ids": ()}
+            case GenerationRequest():
+                return self._besides_request(record, sample)
+            case Manifest() if record.config:
+                self.counts["Manifest.config"] += 1
+                return {"config": {}}
             case ResolvedCheckpoint() if "identity" in self.profiles:
                 return {"parameters": None, "memory_bytes": None}
             case Estimate() if "identity" in self.profiles:
                 return {"memory_bytes": None}
             case Checkpoint() if "identity" in self.profiles:
-                return {"model": self._model(one)}
+                return {"model": self._model(record)}
         return {}
 
-    def _model(self, one: Checkpoint) -> str:
-        """The model's neutral name behind its backend; a run of a stranger may name a backend that there is not."""
-        if one.backend not in backend_names() or not one.model_name:
-            return self.names.exact("model", one.model)
-        return f"{one.backend}/{self.names.exact('model', one.model_name)}"
-
-    def _besides_completion(self, one: Completion, text: str, sample_id: str | None) -> dict[str, Any]:
-        if text != one.text or self._goes("completion", sample_id):
-            self._changed.add(one.request_id)
+    def _besides_completion(
+        self, record: Completion, update: Mapping[str, Any], sample: Sample | None
+    ) -> dict[str, Any]:
+        if "text" in update or goes(self.profiles, "completion", sample):
+            self._changed.add(record.request_id)
             return {"logprobs": None}
         return {}
+
+    def _besides_request(self, request: GenerationRequest, sample: Sample | None) -> dict[str, Any]:
+        tokens = {"first_token_ids": (), "last_token_ids": ()}
+        if "prompts" in self.profiles:
+            return tokens
+        if "identity" not in self.profiles:
+            return {}
+        return tokens | {"rendered": self._without_template(request, sample)}
+
+    def _without_template(self, request: GenerationRequest, sample: Sample | None) -> str | None:
+        """What was sent, without the template around it: its system prompt tells whose model it is."""
+        if request.rendered is None or sample is None:
+            return None
+        mark = MARKS["template"]
+        if isinstance(request.prompt, RawPrompt):
+            own = self.names.replaced(request.prompt.text)
+            return own if request.rendered == request.prompt.text else f"{mark}{own}"
+        self.counts["GenerationRequest.rendered"] += 1
+        pieces = sent_of(request, sample, recorded=False).pieces
+        kept = (mark if at % 2 == 0 and piece else self.names.replaced(piece) for at, piece in enumerate(pieces))
+        return "\n".join(kept)
+
+    def _model(self, checkpoint: Checkpoint) -> str:
+        """The model's neutral name behind its backend; a run of a stranger may name a backend that there is not."""
+        if checkpoint.backend not in backend_names() or not checkpoint.model_name:
+            return self.names.exact("model", checkpoint.model)
+        return f"{checkpoint.backend}/{self.names.exact('model', checkpoint.model_name)}"
+
+
+def _whole_prompts(sample: Sample | None) -> Iterator[str]:
+    for message in sample.messages if sample else ():
+        spelling = folded(message.content)
+        if len(letters(spelling)) >= SHORTEST_WHOLE:
+            yield spelling

@@ -4,6 +4,7 @@ import os
 import platform
 import re
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path, PurePath
 
 from pydantic import JsonValue
@@ -16,15 +17,29 @@ NEUTRAL = frozenset({"base", "instruct", "baseline", "candidate", "base-chat", "
 SHORTEST = 2
 SHORTEST_INSIDE = 5
 """A name of fewer characters is replaced only where it stands as a word."""
+FAMILY = re.compile(r"[A-Za-z]{5,}")
+"""The family at the beginning of a model's name, as it calls itself: `SmolLM` of `SmolLM2-135M`."""
+COMMON = frozenset(
+    {"model", "models", "chat", "candidate", "baseline", "instruct", "checkpoint", "completions", "tiny"}
+)
+"""Words at the beginning of many models' names."""
+PART = r"[\w.@%+~-]+"
 PLACE = re.compile(
-    r"(?:https?|file|ssh|s3)://[^\s'\"<>()\[\]]+"
-    r"|(?<![\w/.<])(?:~|\.{1,2})?/[\w.@%+~-]+(?:/[\w.@%+~-]*)+"
+    r"(?:https?|ftp|file|ssh|s3|gs)://[^\s'\"<>()\[\]]+"
+    r"|\b[\w.+-]+@[\w-]+(?:\.[\w-]+)*"
+    r"|\b(?:[\w-]+\.)+(?:com|org|net|edu|gov|mil|int|info|io|ai|dev|app|co|uk|de|fr|es|it|nl|eu|cn|jp|in|ru|br|lan|local)\b"
+    r"(?::\d+)?(?:/[^\s'\"<>()\[\]]*)?"
+    rf"|(?<![\w/.<])~/{PART}(?:/{PART})*"
+    rf"|(?<![\w/.<])(?:\.{{1,2}})?/{PART}(?:/[\w.@%+~-]*)+"
+    rf"|(?<![\w/.<]){PART}(?:/{PART})+\.[A-Za-z]\w{{0,9}}\b"
     r"|\b[A-Za-z]:\\[^\s'\"<>|]+"
     r"|\\\\[\w.-]+\\[^\s'\"<>|]+"
     r"|\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b"
-    r"|\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+"
+    r"|(?<![\w:])(?:[0-9A-Fa-f]{1,4}:){4,7}[0-9A-Fa-f]{1,4}\b"
+    r"|(?<![\w:])(?:[0-9A-Fa-f]{1,4}:)+(?::[0-9A-Fa-f]{1,4})+\b"
 )
 """URLs, paths of two parts or more, addresses of machines and of people."""
+MAY_BE_PLACE = re.compile(r"[/\\@]|\w\.\w|:\w*:")
 SETTINGS = frozenset({"auto", "cpu", "cuda", "mps", "float32", "float16", "bfloat16", "eager", "sdpa"})
 """Values of options that tell nothing of who set them."""
 
@@ -37,6 +52,7 @@ class Names:
         self.counts: dict[str, int] = {}
         self.found: set[str] = set()
         """Those that were replaced."""
+        self.places: dict[str, str] = {}
         self._pattern: re.Pattern[str] | None = None
         self._exact: dict[tuple[str, str], str] = {}
 
@@ -66,22 +82,19 @@ class Names:
         return self.counts[kind]
 
     def replaced(self, text: str) -> str:
-        """The text with every known name replaced."""
-        if self._pattern is None:
-            self._pattern = _pattern(self.neutral)
-        return self._pattern.sub(self._neutral_of, text) if self.neutral else text
+        """The text with every known name, every path, URL and address replaced."""
+        lowered = text.lower()
+        if any(name in lowered for name in self.neutral):
+            self._pattern = self._pattern or _pattern(self.neutral)
+            text = self._pattern.sub(self._neutral_of, text)
+        return PLACE.sub(self._place, text) if MAY_BE_PLACE.search(text) else text
 
     def _neutral_of(self, found: re.Match[str]) -> str:
         self.found.add(found[0])
         return self.neutral[found[0].lower()]
 
-    def replaced_places(self, text: str) -> str:
-        """The text with every known name, every path, URL and address replaced."""
-        return PLACE.sub(self._place, self.replaced(text))
-
     def _place(self, found: re.Match[str]) -> str:
-        self.found.add(found[0])
-        return self.add("place", found[0])
+        return self.places.setdefault(found[0], f"place-{len(self.places) + 1}")
 
 
 def _pattern(names: Iterable[str]) -> re.Pattern[str]:
@@ -104,6 +117,8 @@ def names_of(run: Run, also: Iterable[str] = ()) -> Names:
     for resolved in (*run.plan.checkpoints, *(one.judge for one in run.judgings)):
         names.add("model", *_forms(resolved.checkpoint.model_name), *_forms(resolved.identity.model))
         _add_owner(names, resolved.checkpoint)
+        for folder in _folders(resolved.checkpoint.model_name):
+            names.add("folder", folder)
         names.add("checkpoint", resolved.name)
     settings: JsonValue = {"scorer": {one.name: one.identity for one in run.scorers}}
     for model in (*_models_of_scorers(run.manifest.config), *_models_of_scorers(settings)):
@@ -118,15 +133,30 @@ def names_of(run: Run, also: Iterable[str] = ()) -> Names:
 
 
 def _forms(model: str) -> Iterator[str]:
-    """A model's name as people write it: with its revision and without, with its owner or folder and without."""
+    """A model's name as people write it: with its revision, owner or folder and without, and its family."""
     yield model
-    without_revision = model.partition("@")[0]
+    without_revision = model.partition("@")[0].replace("\\", "/")
     yield without_revision
-    last = PurePath(without_revision.replace("\\", "/")).name
-    yield last
-    stem = last.partition(":")[0].removesuffix(".gguf").removesuffix(".jsonl")
+    path = PurePath(without_revision)
+    yield str(path)
+    yield path.name
+    stem = path.name.partition(":")[0].removesuffix(".gguf").removesuffix(".jsonl")
     if len(stem) >= SHORTEST_INSIDE:
         yield stem
+    family = FAMILY.match(stem)
+    if family and family[0].lower() not in COMMON:
+        yield family[0]
+
+
+def _folders(model: str) -> Iterator[str]:
+    """The folders above a local model, the longest first, however messages write them, and whose home it is."""
+    parts = [part for part in PurePath(model.replace("\\", "/")).parts if part not in ("/", ".", "..", "~")]
+    is_local = model[:1] in ("/", ".", "~") or "\\" in model or len(parts) > 2
+    for count in range(len(parts) - 1, 1, -1) if is_local else ():
+        yield "/".join(parts[:count])
+    for folder, user in pairwise(parts):
+        if folder.lower() in ("home", "users") and user.lower() not in GENERIC:
+            yield user
 
 
 def _add_owner(names: Names, checkpoint: Checkpoint) -> None:

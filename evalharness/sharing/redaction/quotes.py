@@ -1,50 +1,175 @@
-"""Finds what of some texts is quoted within others, and cuts it out."""
+"""Finds what some texts quote of others, and cuts it out.
 
-from collections.abc import Iterable
+Texts are compared folded (`folding.py`). Only hashes are kept of them, eight bytes a window, so that the texts of a
+large run need little memory; 64 bits do not collide by chance.
+"""
 
-SHORTEST = 24
-"""Characters; a shorter piece may be in both by chance."""
-CUT = "[…]"
+from collections.abc import Iterable, Iterator
+from itertools import chain
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evalharness.sharing.redaction.folding import CUT, WORD, folded, letters, places, words
+
+Hashes = NDArray[np.uint64]
+WINDOW = 20
+"""Letters and digits; fewer may be in two texts by chance."""
+WORDS = 5
+"""Words in a row that are a quotation of a prompt, however short they are."""
+BATCH = 1_000_000
+"""Characters that are hashed at once."""
+ODD = np.uint64(0x9E3779B97F4A7C15)
+
+
+class Windows:
+    """A sorted table of hashes with quick look-ups."""
+
+    def __init__(self, hashes: Hashes) -> None:
+        self.hashes = np.unique(hashes)
+        size = 2 ** min(26, max(12, int(self.hashes.size * 16).bit_length()))
+        self._mask = np.uint64(size - 1)
+        self._may_be = np.zeros(size, dtype=np.bool_)
+        self._may_be[self.hashes & self._mask] = True
+
+    def among(self, hashes: Hashes) -> NDArray[np.bool_]:
+        """Which of the hashes are in the table."""
+        # Few are: a look at some bits of each spares the search for nearly all others.
+        known: NDArray[np.bool_] = self._may_be[hashes & self._mask]
+        left = np.flatnonzero(known)
+        if left.size:
+            at = np.minimum(np.searchsorted(self.hashes, hashes[left]), self.hashes.size - 1)
+            known[left] = self.hashes[at] == hashes[left]
+        return known
+
+    def without(self, others: Iterable[Hashes]) -> "Windows":
+        """The same without some hashes."""
+        shared = [found[self.among(found)] for found in others]
+        return Windows(np.setdiff1d(self.hashes, np.concatenate(shared))) if shared else self
 
 
 class Quotes:
-    """Texts of which no long piece may stay.
+    """Texts of which nothing long enough may be quoted.
 
-    Every piece of twice `SHORTEST` characters or more is found: pieces of `SHORTEST` are noted at each multiple of that
-    length, and one of them lies wholly within any such quotation, which is then followed to its two ends.
+    Args:
+        texts: what must not be quoted.
+        every: a window is noted at every so many letters: any quotation of `WINDOW + every - 1` letters is found.
+        by_words: also find any `WORDS` words in a row.
     """
 
-    def __init__(self, texts: Iterable[str]) -> None:
-        self.texts = list(dict.fromkeys(texts))
-        self.pieces: dict[str, tuple[int, int]] = {}
-        for number, text in enumerate(self.texts):
-            for start in range(0, len(text) - SHORTEST + 1, SHORTEST):
-                self.pieces.setdefault(text[start : start + SHORTEST], (number, start))
+    def __init__(self, texts: Iterable[str], *, every: int = 1, by_words: bool = False) -> None:
+        found, found_words = [_none()], [_none()]
+        for batch in map(folded, batches(texts)):
+            found.append(np.unique(windows(batch)[::every]))
+            if by_words:
+                found_words.append(np.unique(word_windows(words(batch))))
+        self.every = every
+        self.windows = Windows(np.concatenate(found))
+        self.word_windows = Windows(np.concatenate(found_words)) if by_words else None
 
-    def cut(self, text: str) -> str:
-        """The text with each quotation replaced by a mark."""
-        kept, start, position = [], 0, 0
-        while position <= len(text) - SHORTEST:
-            place = self.pieces.get(text[position : position + SHORTEST])
-            if place is None:
-                position += 1
-                continue
-            low, high = self._ends(text, position, *place)
-            kept.append(text[start : max(low, start)])
-            start = position = high
-        return CUT.join([*kept, text[start:]]) if kept else text
+    def without(self, texts: Iterable[str], also: Hashes) -> "Quotes":
+        """The same, but that what is in these texts, or has these hashes, may be quoted."""
+        rest = Quotes(())
+        rest.every = self.every
+        rest.windows = self.windows.without(chain([also], map(windows, map(folded, batches(texts)))))
+        return rest
 
-    def _ends(self, text: str, position: int, number: int, start: int) -> tuple[int, int]:
-        """Where the quotation begins and ends."""
-        quoted = self.texts[number]
-        before = 0
-        while min(position, start) > before and text[position - before - 1] == quoted[start - before - 1]:
-            before += 1
-        length = SHORTEST
-        while (
-            position + length < len(text)
-            and start + length < len(quoted)
-            and text[position + length] == quoted[start + length]
-        ):
-            length += 1
-        return position - before, position + length
+    def cut(self, text: str, whole: Iterable[str] = ()) -> str:
+        """The text with each quotation replaced by a mark, and with each of the `whole` folded texts."""
+        if not self.windows.hashes.size and self.word_windows is None:
+            return text
+        spelling = folded(text)
+        return _without(text, spelling, [*self._spans(spelling), *_whole_spans(spelling, whole)])
+
+    def _spans(self, spelling: str) -> Iterator[tuple[int, int]]:
+        """Stretches of a folded text that are quoted."""
+        hits = np.flatnonzero(self.windows.among(windows(spelling)))
+        if hits.size:
+            at, more = _letter_places(spelling), self.every - 1
+            for hit in hits.tolist():
+                # Where not every window is known, a quotation may begin and end up to that much further out.
+                yield at[max(0, hit - more)], at[min(len(at), hit + WINDOW + more) - 1] + 1
+        if self.word_windows is not None:
+            hits = np.flatnonzero(self.word_windows.among(word_windows(words(spelling))))
+            if hits.size:
+                spans = [found.span() for found in WORD.finditer(spelling) if found[0].strip("\0")]
+                yield from ((spans[hit][0], spans[hit + WORDS - 1][1]) for hit in hits.tolist())
+
+
+def batches(texts: Iterable[str]) -> Iterator[str]:
+    """Texts joined to long ones, with what no quotation reaches across between them."""
+    batch, size = [], 0
+    for text in texts:
+        batch.append(text)
+        size += len(text)
+        if size >= BATCH:
+            yield f" {CUT} ".join(batch)
+            batch, size = [], 0
+    if batch:
+        yield f" {CUT} ".join(batch)
+
+
+def windows(spelling: str) -> Hashes:
+    """A hash of each `WINDOW` letters in a row of a folded text."""
+    codes = np.frombuffer(letters(spelling).encode("utf-32-le", "surrogatepass"), dtype="<u4").astype(np.uint64)
+    two = _joined(codes, codes, 1)
+    four = _joined(two, two, 2)
+    eight = _joined(four, four, 4)
+    return _joined(_joined(eight, eight, 8), four, 16)
+
+
+def word_windows(found: list[str]) -> Hashes:
+    """A hash of each `WORDS` words in a row."""
+    codes = np.fromiter(map(hash, found), dtype=np.int64, count=len(found)).view(np.uint64)
+    two = _joined(codes, codes, 1)
+    return _joined(_joined(two, two, 2), codes, 4)
+
+
+def _joined(first: Hashes, second: Hashes, after: int) -> Hashes:
+    """Hashes of stretches, each made of one and of the one that begins `after` places later."""
+    count = max(0, len(second) - after)
+    mixed = first[:count] * ODD
+    mixed ^= mixed >> np.uint64(31)
+    mixed += second[after : after + count]
+    mixed *= ODD
+    return mixed ^ (mixed >> np.uint64(29))
+
+
+def _none() -> Hashes:
+    return np.zeros(0, dtype=np.uint64)
+
+
+def _letter_places(spelling: str) -> list[int]:
+    return [place for place, character in enumerate(spelling) if character not in " \0"]
+
+
+def _whole_spans(spelling: str, whole: Iterable[str]) -> Iterator[tuple[int, int]]:
+    plain = letters(spelling)
+    for wanted in map(letters, whole):
+        start = plain.find(wanted)
+        at = _letter_places(spelling) if start >= 0 else []
+        while start >= 0:
+            yield at[start], at[start + len(wanted) - 1] + 1
+            start = plain.find(wanted, start + len(wanted))
+
+
+def _without(text: str, spelling: str, spans: list[tuple[int, int]]) -> str:
+    """The text without what the spans of its folded form cover."""
+    if not spans:
+        return text
+    at = range(len(text)) if len(text) == len(spelling) else places(text)
+    kept, end = [], 0
+    for low, high in _merged(spans):
+        kept.append(text[end : at[low]])
+        end = at[high - 1] + 1
+    return CUT.join([*kept, text[end:]])
+
+
+def _merged(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    merged: list[tuple[int, int]] = []
+    for low, high in sorted(spans):
+        if merged and low <= merged[-1][1]:
+            merged[-1] = merged[-1][0], max(high, merged[-1][1])
+        else:
+            merged.append((low, high))
+    return merged

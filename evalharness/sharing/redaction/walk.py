@@ -1,0 +1,135 @@
+"""Walks through the records of a run and hands each text to a function, with its kind and the sample it is about."""
+
+import dataclasses
+from collections.abc import Callable, Collection, Mapping
+from functools import cache
+from typing import Any, get_args
+
+from pydantic import BaseModel
+
+from evalharness.records import (
+    Completion,
+    Failure,
+    GenerationRequest,
+    JudgeFailure,
+    Notice,
+    Preference,
+    Record,
+    Sample,
+    Score,
+    slim,
+    text_kinds,
+)
+from evalharness.records.privacy import Kind
+from evalharness.store import Run
+
+Treat = Callable[[str, Kind, str, Sample | None], str]
+"""Text, kind, field (such as `Completion.text`) and sample to the text that takes its place."""
+Besides = Callable[[Record, dict[str, Any], Sample | None], dict[str, Any]]
+"""Record and its changed fields to further fields to change."""
+
+
+def nothing_besides(record: Record, update: dict[str, Any], sample: Sample | None) -> dict[str, Any]:
+    """No further fields."""
+    return {}
+
+
+class Walk:
+    """Applies a function to every text of a run; what it leaves as it was is not copied."""
+
+    def __init__(self, run: Run, treat: Treat, besides: Besides = nothing_besides) -> None:
+        self.run, self.treat, self.besides = run, treat, besides
+        self.samples = run.plan.samples
+        self.sample_of = {request.id: request.sample_id for request in run.plan.requests}
+
+    def walked(self) -> Run:
+        """The run with each text treated, field by field in order.
+
+        Raises:
+            LookupError: a record has a text of which nothing says what it may give away.
+        """
+        # The table of observations holds names too, and is made anew.
+        names = [one.name for one in dataclasses.fields(self.run) if one.name not in ("path", "_observed")]
+        return Run(path=self.run.path, **{name: self._inside(self.run.__dict__[name], None) for name in names})
+
+    def _inside(self, value: Any, sample: Sample | None) -> Any:
+        """Any value with the records in it treated."""
+        match value:
+            case Record():
+                return self._record(value, sample)
+            case tuple():
+                return _same(value, tuple(self._inside(one, sample) for one in value))
+            case Mapping():
+                return {key: self._inside(one, sample) for key, one in value.items()}
+            case Collection() if not isinstance(value, str):
+                return tuple(self._inside(one, sample) for one in value)
+        return value
+
+    def _record(self, record: Record, sample: Sample | None) -> Record:
+        sample = self._about(record) or sample
+        update: dict[str, Any] = {}
+        for name, kind in _fields(type(record)):
+            value = record.__dict__[name]
+            if value:
+                new = self._inside(value, sample) if kind is None else self._text(record, name, kind, value, sample)
+                if new is not value:
+                    update[name] = new
+        update |= self.besides(record, update, sample)
+        return slim(record.model_copy(update=update)) if update else record
+
+    def _text(self, record: Record, name: str, kind: Kind, value: Any, sample: Sample | None) -> Any:
+        # The server's rendering of the first prompt.
+        is_rendered = isinstance(record, Notice) and record.kind == "rendered" and name == "message"
+        field = f"{type(record).__name__}.{name}"
+        return self._value(value, "rendered" if is_rendered else kind, field, sample)
+
+    def _value(self, value: Any, kind: Kind, field: str, sample: Sample | None) -> Any:
+        """A field's value with each text in it treated; keys of tables are names of settings and stay."""
+        match value:
+            case str():
+                return self.treat(value, kind, field, sample)
+            case tuple() | list():
+                return _same(value, type(value)(self._value(one, kind, field, sample) for one in value))
+            case dict():
+                new = {key: self._value(one, kind, field, sample) for key, one in value.items()}
+                return value if all(new[key] is one for key, one in value.items()) else new
+        return value
+
+    def _about(self, record: Record) -> Sample | None:
+        match record:
+            case Sample():
+                return record
+            case (
+                GenerationRequest(sample_id=sample_id)
+                | Preference(sample_id=sample_id)
+                | JudgeFailure(sample_id=sample_id)
+            ):
+                return self.samples.get(sample_id)
+            case Completion(request_id=request) | Failure(request_id=request) | Score(request_id=request):
+                return self.samples.get(self.sample_of.get(request, ""))
+        return None
+
+
+def _same(old: Any, new: Any) -> Any:
+    """The old sequence where nothing in it changed."""
+    return old if all(one is other for one, other in zip(old, new, strict=True)) else new
+
+
+@cache
+def _fields(record: type[Record]) -> tuple[tuple[str, Kind | None], ...]:
+    """The fields that hold text, with its kind, and those that hold records, with None.
+
+    Raises:
+        LookupError: a text field has no kind.
+    """
+    kinds = text_kinds(record)
+    if unknown := [name for name, kind in kinds.items() if kind is None]:
+        raise LookupError(f"{record.__name__}.{unknown[0]} has no kind: annotate it (evalharness/records/privacy.py)")
+    fields = record.model_fields.items()
+    return tuple((name, kinds.get(name)) for name, one in fields if name in kinds or _holds_records(one.annotation))
+
+
+def _holds_records(annotation: Any) -> bool:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return True
+    return any(map(_holds_records, get_args(annotation)))
