@@ -39,7 +39,6 @@ from evalharness.records import (
     Preference,
     ScorerFacts,
     ScorerIdentity,
-    Suite,
 )
 from evalharness.report import render_html
 from evalharness.score import score, scorer_names
@@ -270,26 +269,11 @@ def _report(store: RunStore, planned: Plan, rules: Sequence[GateRule] = ()) -> R
 
 
 def _gate(store: RunStore, run: Run, rules: Sequence[GateRule], source: str = "") -> Run:
-    named = {rule.suite for rule in rules}
-    by_suite = {suite.name: _compare_alone(run, suite) for suite in run.plan.suites if suite.name in named}
     versions = {name: found[-1] for name, found in run.observations.versions.items()}
     noise = read_noise(RunConfig.model_validate(run.manifest.config).aa_test, run.plan, versions)
-    report = check_gate(rules, run, by_suite=by_suite, noise=noise, source=source)
+    report = check_gate(rules, run, noise=noise, source=source)
     store.write_gate(report)
     return replace(run, gate=report)
-
-
-def _compare_alone(run: Run, suite: Suite) -> Comparison:
-    """The comparison as it would be without the other suites."""
-    samples = {sample.id for sample in suite.samples}
-    requests = tuple(request for request in run.plan.requests if request.sample_id in samples)
-    return compare(
-        run.plan.model_copy(update={"suites": (suite,), "requests": requests}),
-        run.observations.only(suite.name),
-        run.compared.metrics,
-        seed=run.compared.seed,
-        scorers=list(run.facts.values()),
-    )
 
 
 def load_compared(store: RunStore) -> Run:

@@ -24,11 +24,17 @@ RATE = Metric(name="s.hit", title="hits", description="", kind="rate", better="h
 MEAN = Metric(name="s.size", title="size", description="", kind="mean", unit="words")
 
 
-def make_plan(groups, *, categories=None, replicates=1):
+def make_plan(groups, *, categories=None, replicates=1, names=("old", "new"), expected=None):
     """A plan with one sample for each group named."""
     categories = categories or ["c"] * len(groups)
     samples = tuple(
-        Sample(id=f"s{n}", messages=(Message(role="user", content=f"p{n}"),), category=category, group=group)
+        Sample(
+            id=f"s{n}",
+            messages=(Message(role="user", content=f"p{n}"),),
+            category=category,
+            group=group,
+            expected=expected,
+        )
         for n, (group, category) in enumerate(zip(groups, categories, strict=True))
     )
     suite = Suite(name="t", version="1", license="x", source="x", scorers=("s",), samples=samples, digest="d")
@@ -37,7 +43,7 @@ def make_plan(groups, *, categories=None, replicates=1):
             checkpoint=Checkpoint(name=name, model=f"replay/{name}", variant="base", prompt_format="raw"),
             identity=CheckpointIdentity(backend="replay", model=name, weights_digest=name),
         )
-        for name in ("old", "new")
+        for name in names
     )
     requests = tuple(
         GenerationRequest.of(side, one.id, RawPrompt(text=one.prompt), RenderedPrompt(), GenerationConfig(), replicate)

@@ -20,17 +20,22 @@ def rule(**changes):
     return GateRule(**{"metric": RATE.name, "kind": "no_regression", "bound": 0.05, **changes})
 
 
-def make_run(old, new, *, metric=RATE, groups=None, categories=None, replicates=1, cut=()):
+def make_run(
+    old, new, *, third=(), metric=RATE, others=(), expected=None, groups=None, categories=None, replicates=1, cut=()
+):
     """A run of two lists of values, replicate after replicate.
 
-    A value may be None (a failure), `UNSCORED` or `CRASHED`; `cut` are sample ids whose candidate was truncated.
+    A value may be None (a failure), `UNSCORED`, `CRASHED`, or several values by name; `cut` are sample ids whose
+    candidate was truncated.
     """
     count = len(old) // replicates
-    plan = make_plan(groups or [f"g{n}" for n in range(count)], categories=categories, replicates=replicates)
-    values = dict(zip([request.id for request in plan.requests], [*old, *new], strict=True))
+    groups = groups or [f"g{n}" for n in range(count)]
+    names = ("old", "new", "third") if third else ("old", "new")
+    plan = make_plan(groups, categories=categories, replicates=replicates, names=names, expected=expected)
+    values = dict(zip([request.id for request in plan.requests], [*old, *new, *third], strict=True))
     outcomes = {request.id: _outcome(request, values[request.id], cut) for request in plan.requests}
     scores = tuple(_score(one, value, metric) for one, value in values.items() if value is not None)
-    comparison = compare(plan, observe(plan, outcomes, scores), [metric], seed=0)
+    comparison = compare(plan, observe(plan, outcomes, scores), [metric, *others], seed=0)
     return Run(Path("reports/r"), MANIFEST, plan, outcomes, (), (), scores, comparison)
 
 
@@ -58,5 +63,7 @@ def _score(request_id, value, metric):
             return Score(**head, status="unscored", explanation="not in English")
         case "crashed":
             return Score(**head, status="failed", explanation="the scorer crashed")
+        case dict():
+            return Score(**head, status="scored", values=value)
         case _:
             return Score(**head, status="scored", values={name: value})

@@ -50,8 +50,9 @@ def judged_by_all():
     rule = GateRule(metric="style.loop", kind="no_regression", bound=0.02, name="loops", category="open")
     against = tuple(GateSample(sample_id=one, baseline=0.0, candidate=1.0) for one in run.plan.samples)[:3]
     result = GateResult(
-        rule=rule, verdict="undecided", reason="too few", n=18, estimate=0.1,
-        interval=Interval(low=-0.2, high=0.4), noise=0.05, needed=400, n_against=3, against=against,
+        rule=rule, title="loops", candidate=run.plan.candidate, asked="no worse", counts="pairs",
+        verdict="undecided", reason="too few", n=18, estimate=0.1,
+        interval=Interval(low=-0.2, high=0.4), noise=0.05, n_against=3, against=against,
     )  # fmt: skip
     judging = Judging(
         rater="a judge", baseline="base", candidate="instruct", judge=BASE, prompt_version=1,

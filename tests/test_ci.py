@@ -96,7 +96,7 @@ def test_names_of_strangers_stay_names_in_xml(name):
 def test_the_summary_begins_with_the_verdict_and_names_every_rule(three):
     report, run = three
     text = markdown(report, run.comparison)
-    assert text.startswith("## The gate failed: <code>new</code> breaks 1 rule.\n")
+    assert text.startswith("## The gate failed: 1 rule is broken.\n")
     assert text.count("| ❌ fail |") == text.count("| ❔ undecided |") == text.count("| ✅ pass |") == 1
     assert "| <code>s120</code> | 1 | 0 |" in text
     assert "| and 40 more | | |" in text

@@ -98,13 +98,13 @@ def test_a_checkpoint_that_loops_fails_with_3_and_the_samples_are_in_both_files(
 def test_too_few_pairs_are_undecided_with_4(folder):
     finished(folder, rule(min_pairs=1_000))
     result = call("gate", "r", "--config", "gates.toml", cwd=folder, code=4)
-    assert "the rule asks for 1,000 independent pairs" in " ".join(result.stdout.split())
+    assert "fewer than the 1,000 that it asks for" in " ".join(result.stdout.split())
 
 
 def test_a_run_where_half_the_requests_failed_never_passes(folder):
     finished(folder, rule(min_pairs=20, bound=0.9), failing=34)
     result = call("gate", "r", "--config", "gates.toml", cwd=folder, code=4)
-    assert "50 % of the samples have no completion" in " ".join(result.stdout.split())
+    assert "50 % have no completion" in " ".join(result.stdout.split())
 
 
 def test_a_rule_on_a_suite_is_judged_on_that_suite_alone(folder):
@@ -206,7 +206,7 @@ def test_a_side_that_completed_nothing_is_no_success_even_without_a_gate(folder)
 
 
 def test_nor_does_it_pass_any_gate(folder):
-    (folder / "e.toml").write_text(EXPERIMENT + rule(min_pairs=1, max_failures=1.0, max_unscored=1.0))
+    (folder / "e.toml").write_text(EXPERIMENT + rule(min_pairs=1))
     (folder / "after.jsonl").write_text('{"sample_id": "another", "text": "x", "finish_reason": "stop"}\n')
     said = call("run", "e.toml", "--out", "r", cwd=folder, code=4)
     assert "Gate: undecided (0 of 1 rules pass)" in said.stdout
@@ -222,7 +222,7 @@ def test_a_limit_in_quotes_is_refused(folder):
 def test_a_reason_tells_a_bound_as_it_was_written(folder):
     finished(folder, rule(bound=0.0375))
     said = call("gate", "r", "--config", "gates.toml", "--json", cwd=folder, code=4).stdout
-    assert "; +3.75 points is allowed, which lies within the interval" in said
+    assert "; no worse by more than 3.75 points is asked for, which the interval does not settle" in said
 
 
 def refused_after_the_table(*arguments, cwd):

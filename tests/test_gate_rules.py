@@ -43,7 +43,7 @@ def test_rules_are_read_in_their_order_with_their_defaults(tmp_path):
     first, second = read(tmp_path, EXPERIMENT + RULE + other).gate
     assert (first.metric, first.kind, first.bound, first.min_pairs, first.max_failures) == (
         *("style.loop", "no_regression", 0.02),
-        *(100, 0.02),
+        *(100, None),
     )
     assert (second.title, second.min_pairs) == ("style.words at_most 80 (open)", 5)
 
@@ -60,7 +60,6 @@ def test_a_file_of_rules_alone_can_be_read(tmp_path):
 @pytest.mark.parametrize(
     ("line", "named"),
     [
-        ("bound = -0.02", "a margin is the largest loss that is accepted, whichever way the metric counts: write 0.02"),
         ("bound = nan", "bound: Input should be a finite number"),
         ("bound = true", "bound: Input should be a valid number"),
         ('bound = "0.02"', "bound: Input should be a valid number"),
@@ -86,14 +85,17 @@ def test_a_misspelt_key_and_a_single_bracket_are_named(tmp_path):
     assert caught.value.fix == "write [[gate]], with two brackets"
 
 
-def test_a_direction_on_an_absolute_rule_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match="direction is for no_regression"):
-        read(tmp_path, EXPERIMENT + RULE.replace("no_regression", "at_most") + 'direction = "lower"\n')
-
-
 @pytest.mark.parametrize(
     ("changes", "problem", "fix"),
     [
+        ({"kind": "at_mots"}, "there is no kind of rule 'at_mots'", "write 'at_most'"),
+        ({"bound": -0.02}, "a margin is the largest loss that is accepted, whichever way the metric", "write 0.02"),
+        ({"kind": "at_most", "bound": 0.3, "direction": "lower"}, "direction is for no_regression", "remove direction"),
+        (
+            {"max_failures": 0.1},
+            "max_failures is 0.1, but a loss of 0.02 breaks it",
+            "write max_failures = 0.02 or less",
+        ),
         ({"metric": "s.hitt"}, "there is no metric 's.hitt'", "write 's.hit'"),
         ({"metric": "nothing"}, "there is no metric 'nothing'", "name one of s.hit, s.size"),
         ({"suite": "core"}, "there is no suite 'core'", "name one of t"),

@@ -66,6 +66,7 @@ CHECKPOINTS = {
     ("DeterminismCheck", "checkpoint"), ("Summary", "checkpoint"), ("FurtherComparison", "candidate"),
     ("Comparison", "baseline"), ("Comparison", "candidate"), ("LintFinding", "checkpoint"), ("Estimate", "checkpoint"),
     ("Plan", "baseline"), ("Plan", "candidate"), ("GateReport", "baseline"), ("GateReport", "candidate"),
+    ("GateRule", "candidate"), ("GateResult", "candidate"),
     ("Preference", "baseline"), ("Preference", "candidate"), ("Judging", "baseline"), ("Judging", "candidate"),
     ("RewardLength", "checkpoint"), ("RewardOfState", "checkpoint"),
 }  # fmt: skip
@@ -91,7 +92,8 @@ HIDDEN = {
 }  # fmt: skip
 SENTENCES = {
     ("Suite", "description"), ("Notice", "message"), ("DeterminismCheck", "batch"), ("Finding", "sentence"),
-    ("Comparison", "warnings"), ("GateRule", "name"), ("GateResult", "reason"), ("Judging", "prompt_text"),
+    ("Comparison", "warnings"), ("GateRule", "name"), ("GateResult", "reason"), ("GateResult", "title"),
+    ("Judging", "prompt_text"),
     ("LengthControl", "note"), ("RewardComparison", "no_length_control"),
 }  # fmt: skip
 """They are written by evalharness and stay, without what they quote or name."""
@@ -99,7 +101,7 @@ KEPT = {
     # What evalharness or a suite calls things; the report would be about nothing without it.
     ("Constraint", "kind"), ("Sample", "category"), ("Suite", "name"), ("Suite", "version"), ("Suite", "license"),
     ("Suite", "scorers"), ("Suite", "digest"), ("CheckpointIdentity", "backend"), ("Finding", "metric"),
-    ("Finding", "name"), ("GateRule", "metric"), ("GateRule", "category"), ("GateRule", "suite"),
+    ("Finding", "name"), ("GateRule", "metric"), ("GateRule", "kind"), ("GateRule", "category"), ("GateRule", "suite"),
     ("LintFinding", "code"), ("Metric", "name"), ("Metric", "title"), ("Metric", "description"), ("Metric", "unit"),
     ("Metric", "mirror_of"), ("Metric", "guarded_by"),
     ("PairedDifference", "metric"), ("PairedDifference", "category"), ("PairedDifference", "method"),
@@ -109,6 +111,7 @@ KEPT = {
     ("ScorerFacts", "form"), ("ScorerFacts", "unscored"), ("ScorerFacts", "model_help"), ("Label", "name"),
     ("Label", "title"), ("Label", "meaning"), ("NamedChange", "name"), ("NamedChange", "with_lower"),
     ("Metric", "flips"), ("Metric", "mirror_of"), ("Metric", "guarded_by"),
+    ("GateResult", "asked"), ("GateResult", "counts"), ("GateResult", "headline"),
     ("Span", "label"),
     ("Summary", "metric"), ("Summary", "category"),
     # The conditions, without which no number can be judged.
@@ -157,7 +160,8 @@ def everything():
     ]  # fmt: skip
     rule = GateRule(metric="style.loop", kind="at_most", bound=0.5, name="few loops")
     result = GateResult(
-        rule=rule, verdict="fail", reason="too many loops", n=9, estimate=1.0, interval=None, n_against=1,
+        rule=rule, title="few loops", candidate="instruct", asked="at most 50 %", counts="samples", verdict="fail",
+        reason="too many loops", headline="1 of 9 samples", n=9, estimate=1.0, interval=None, n_against=1,
         against=(GateSample(sample_id=samples[0].id, baseline=None, candidate=1.0),),
     )  # fmt: skip
     judging = Judging(

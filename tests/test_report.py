@@ -341,6 +341,10 @@ def test_the_gate_comes_before_everything_else(run):
     rules = [
         GateResult(
             rule=GateRule(metric="style.loop", kind="no_regression", bound=0.02),
+            title="loops",
+            candidate="instruct",
+            asked="no worse by more than 2 points",
+            counts="pairs",
             verdict="pass",
             reason="Fine.",
             n=16,
@@ -349,12 +353,15 @@ def test_the_gate_comes_before_everything_else(run):
         ),
         GateResult(
             rule=GateRule(metric="refusal.over_refusal", kind="at_most", bound=0.05),
+            title="over-refusal",
+            candidate="instruct",
+            asked="at most 5 %",
+            counts="samples",
             verdict="undecided",
             reason="It may be.",
             n=11,
             estimate=0.09,
             interval=None,
-            needed=400,
             against=(GateSample(sample_id="soup", baseline=None, candidate=1.0),),
         ),
     ]
@@ -363,7 +370,7 @@ def test_the_gate_comes_before_everything_else(run):
     assert text.index('id="gate"') < text.index('class="cards"') < text.index('id="findings-title"')
     shown = plain(Page(text))
     assert "Undecided" in shown
-    assert "About 400 samples would settle it." in shown
+    assert "no worse by more than 2 points" in shown
     assert shown.index("It may be.") < shown.index("Fine.")
 
 

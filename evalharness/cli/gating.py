@@ -124,12 +124,12 @@ def _refuse_silence(run: "Run") -> None:
 
 def _text(report: "GateReport") -> str:
     from evalharness.cli.display import table
-    from evalharness.gate.ci.names import headline, named
+    from evalharness.gate.ci.names import named
 
     rows: list[dict[str, object]] = [
-        {"rule": named(one.rule.title), "verdict": one.verdict, "reason": named(one.reason)} for one in report.results
+        {"rule": named(one.title), "verdict": one.verdict, "reason": named(one.reason)} for one in report.results
     ]
-    against = [f"{named(one.rule.title)}: {headline(one)}" for one in report.results if one.against]
+    against = [f"{named(one.title)}: {one.headline}" for one in report.results if one.against]
     count = sum(one.verdict == "pass" for one in report.results)
     last = f"Gate: {report.verdict} ({count} of {len(report.results)} rules pass)"
     return "\n".join([table(rows), *against, last])

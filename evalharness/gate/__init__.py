@@ -1,39 +1,29 @@
 """Rules that a candidate must be shown to keep: pass, fail or undecided, each with its reason.
 
-What was not measured never passes: too few pairs, too many failures, and an interval that contains the bound are
-undecided. Every rule is tested at 2.5 % one-sided, and the gate passes only if all do, which needs no adjustment
-(intersection-union test; Berger 1982, Technometrics 24:295).
+What was not measured never passes: too few pairs, values that are missing, silence where it would count in the
+candidate's favour, and an interval that contains the bound are undecided. What is shown to be broken fails.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from evalharness.errors import ConfigError
 from evalharness.gate.evidence import Evidence, gather
+from evalharness.gate.judging import MOST_AGAINST, judge
 from evalharness.gate.noise import Noise, noise_of, read_noise
 from evalharness.gate.rules import check_rules
-from evalharness.gate.verdicts import MOST_AGAINST, judge
-from evalharness.records import Comparison, GateReport, GateResult, GateRule, overall_verdict
+from evalharness.records import GateReport, GateRule, overall_verdict
 from evalharness.store import Run
 
 __all__ = ["MOST_AGAINST", "check_gate", "check_rules", "read_noise"]
 
 
-def check_gate(
-    rules: Sequence[GateRule],
-    run: Run,
-    *,
-    by_suite: Mapping[str, Comparison] | None = None,
-    noise: Noise | None = None,
-    source: str = "",
-) -> GateReport:
-    """Judge a compared run by rules.
+def check_gate(rules: Sequence[GateRule], run: Run, *, noise: Noise | None = None, source: str = "") -> GateReport:
+    """Judge every candidate of a compared run by rules.
 
     Args:
         rules: one or more.
         run: scored and compared.
-        by_suite: a comparison of each suite alone that a rule names.
-        noise: how far a metric moves between two runs of one checkpoint, in the metric's unit; intervals are widened
-            by it both ways.
+        noise: how far a metric moves between two runs of one checkpoint beyond what its samples explain, in its unit.
         source: the file that the rules are from, for messages.
 
     Raises:
@@ -42,7 +32,20 @@ def check_gate(
     comparison = run.compared
     scorers = [score.scorer for score in run.scores]
     check_rules(rules, comparison.metrics, run.plan.suites, everywhere=scorers, source=source)
-    results = [_result(rule, run, comparison, by_suite or {}, noise or {}, source) for rule in rules]
+    others = [one.name for one in run.plan.checkpoints if one.name not in (comparison.baseline, comparison.candidate)]
+    known = {metric.name: metric for metric in comparison.metrics}
+    asked = [
+        (rule, name) for name in (comparison.candidate, *others) for rule in rules if rule.candidate in (None, name)
+    ]
+    results = []
+    for rule, name in asked:
+        evidence = gather(rule, known[rule.metric], run.observations, comparison.baseline, name)
+        _refuse_without_values(rule, evidence, source)
+        moves = noise_of(rule, noise or {}, run.plan.suites)
+        title = f"{rule.title} [{name}]" if others else rule.title
+        results.append(
+            judge(evidence, title=title, candidate=name, n_rules=len(asked), noise=moves, seed=comparison.seed)
+        )
     return GateReport(
         verdict=overall_verdict(result.verdict for result in results),
         baseline=comparison.baseline,
@@ -52,24 +55,9 @@ def check_gate(
     )
 
 
-def _result(
-    rule: GateRule,
-    run: Run,
-    comparison: Comparison,
-    by_suite: Mapping[str, Comparison],
-    noise: Noise,
-    source: str,
-) -> GateResult:
-    [metric] = [one for one in comparison.metrics if one.name == rule.metric]
-    evidence = gather(rule, metric, run, comparison if rule.suite is None else by_suite[rule.suite])
-    _refuse_without_values(rule, evidence, source)
-    return judge(rule, evidence, noise=noise_of(rule, noise, run.plan.suites))
-
-
 def _refuse_without_values(rule: GateRule, evidence: Evidence, source: str) -> None:
-    """Where nothing was lost and there is no value all the same, the metric applies to no sample."""
-    lost = evidence.losses.failures or evidence.losses.unscored
-    if evidence.n == 0 and not lost:
+    """Where nothing is missing and there is no value all the same, the metric applies to no sample."""
+    if evidence.observed.n == 0 and not evidence.missing.n:
         where = f"{source}: " if source else ""
         raise ConfigError(
             f"{where}rule {rule.title!r}: no sample has a value of {rule.metric}",

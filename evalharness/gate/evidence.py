@@ -1,210 +1,176 @@
-"""What a rule is judged by: an estimate with its interval, and what was lost on the way to it."""
+"""What a rule is judged by: the values of both sides, what is missing, and what the missing values could have been."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
 import numpy as np
 
-from evalharness.observations import CRASHED, FAILED, NOT_ASKED, NOT_GENERATED, Mask
-from evalharness.records import (
-    Comparison,
-    GateRule,
-    GateSample,
-    Interval,
-    Metric,
-    PairedDifference,
-    Sample,
-    Summary,
-)
-from evalharness.store import Run
+from evalharness.gate.kinds import Sides, kind_of
+from evalharness.observations import NOT_ASKED, SCORED, UNSCORED, Mask, Observations
+from evalharness.records import GateRule, GateSample, Metric
+from evalharness.statistics import Floats
 
-Direction = Literal["higher", "lower"]
-BySample = dict[str, float]
+Case = Literal["worst", "best"]
 
 
 @dataclass(frozen=True)
-class Losses:
-    """Shares, 0 to 1, of the samples on which a rule says nothing, or not all."""
+class MissingData:
+    """Shares, 0 to 1, of the completions that a rule needs; of the side that lacks more."""
 
     failures: float
+    """No completion."""
     unscored: float
+    """A completion without a value."""
     truncated: float
+    n: int
+    """Samples of which any value is missing, on any side that the rule needs."""
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What was measured of one metric where a rule looks."""
+    """The samples that a rule is about. Arrays of cells have the shape (n_replicates, n_samples), NaN where missing."""
 
+    rule: GateRule
     metric: Metric
-    good: Direction
-    n: int
-    n_groups: int
-    """Independent units among the `n`."""
-    estimate: float | None
-    """Candidate minus baseline, or the candidate's mean."""
-    interval: Interval | None
-    """As compared, or no wider than a point where all values are equal and of no known range."""
-    uniform: bool
-    """Whether all values (differences) are equal."""
-    p_value: float | None
-    losses: Losses
-    against: tuple[GateSample, ...]
-    """The worst first."""
+    sample_ids: tuple[str, ...]
+    cells: tuple[Floats, Floats]
+    """Of the baseline and of the candidate."""
+    asked: tuple[Mask, Mask]
+    """Which cells there should be."""
+    silent: tuple[Floats, Floats] | None
+    """1 where a side gave no answer at all, where that would count in its favour; NaN where that is not known."""
+    missing: MissingData
+    groups: np.ndarray
+
+    @cached_property
+    def observed(self) -> Sides:
+        """Samples with all the values that the kind needs, means over the replicates that have one."""
+        return self._sides(self.cells)
+
+    @cached_property
+    def guarded(self) -> Sides | None:
+        """The same where no answer counts as a loss on both sides; None where the metric needs no guard."""
+        if self.silent is None:
+            return None
+        loss = self._end(bad=True)
+        return self._sides(
+            tuple(np.where(one == 1, loss, own) for own, one in zip(self.cells, self.silent, strict=True))
+        )
+
+    def filled(self, case: Case) -> Sides:
+        """Every missing value at its worst or at its best for the candidate (Manski 1990, AER 80:319)."""
+        worst = case == "worst"
+        ends = self._end(bad=not worst), self._end(bad=worst)
+        zipped = zip(self.cells, self.asked, ends, strict=True)
+        return self._sides(tuple(np.where(asked & np.isnan(own), end, own) for own, asked, end in zipped))
+
+    def _end(self, *, bad: bool) -> float:
+        """The worst or best value there can be; where a mean has no end, the worst or best that was seen."""
+        low, high = self.metric.bounds
+        if not np.isfinite([low, high]).all():
+            seen = np.concatenate([one.ravel() for one in self.cells])
+            seen = seen[~np.isnan(seen)]
+            low, high = (float(seen.min()), float(seen.max())) if seen.size else (0.0, 0.0)
+        good = kind_of(self.rule).good(self.rule, self.metric)
+        return low if bad == (good == "higher") else high
+
+    def _sides(self, cells: Iterable[Floats]) -> Sides:
+        baseline, candidate = (_means(one) for one in cells)
+        there = ~np.isnan(candidate)
+        if kind_of(self.rule).needs_baseline:
+            there &= ~np.isnan(baseline)
+        return Sides(baseline[there], candidate[there], self.groups[there], len(self.cells[1]))
+
+    def against(self) -> list[GateSample]:
+        """Samples that count against the rule, the worst first."""
+        baseline, candidate = (_means(one) for one in self.cells)
+        sides = Sides(baseline, candidate, self.groups)
+        losses = kind_of(self.rule).losses(self.rule, self.metric, sides)
+        order = [place for place in np.argsort(-losses, kind="stable") if losses[place] > 0]
+        return [
+            GateSample(
+                sample_id=self.sample_ids[place],
+                baseline=None if np.isnan(baseline[place]) else float(baseline[place]),
+                candidate=float(candidate[place]),
+            )
+            for place in order
+        ]
 
 
-def gather(rule: GateRule, metric: Metric, run: Run, comparison: Comparison) -> Evidence:
-    """Look up and count all that a rule is judged by.
+def gather(rule: GateRule, metric: Metric, table: Observations, baseline: str, candidate: str) -> Evidence:
+    """Take what a rule is judged by out of a run's table.
 
     Args:
-        rule: one of those that `check_rules` has passed.
+        rule: one that `check_rules` has passed.
         metric: the rule's.
-        run: with scores.
-        comparison: of the run, or of the rule's suite alone.
+        table: of the run.
+        baseline: a checkpoint.
+        candidate: the checkpoint that is judged.
     """
-    scope = _Scope(rule, metric, run)
-    row = _row(rule, comparison)
-    judged = scope.differences if rule.kind == "no_regression" else scope.candidate
-    uniform = len(set(judged.values())) == 1
-    estimate, interval, p_value = _figures(row)
-    n_groups = len({scope.samples[one].group for one in judged})
-    if interval is None and uniform and n_groups > 1 and estimate is not None:
-        interval = Interval(low=estimate, high=estimate)
+    names = (baseline, candidate)
+    here = table.in_category(rule.category)
+    if rule.suite is not None:
+        here = here & table.suites.are(rule.suite)
+    needed = names if kind_of(rule).needs_baseline else names[1:]
+    here = here & _applies(table, metric)
+    cells = tuple(table.cells(name, metric.name)[:, here] for name in names)
+    asked = tuple((table.state[table.place[name]] != NOT_ASKED)[:, here] for name in names)
+    silent = None
+    if metric.guarded_by:
+        silent = tuple(table.cells(name, metric.guarded_by)[:, here] for name in names)
     return Evidence(
+        rule=rule,
         metric=metric,
-        good=good_direction(rule, metric),
-        n=len(judged),
-        n_groups=n_groups,
-        estimate=estimate,
-        interval=interval,
-        uniform=uniform,
-        p_value=p_value,
-        losses=scope.losses(),
-        against=tuple(scope.against()),
+        sample_ids=tuple(np.array(table.sample_ids, dtype=object)[here]),
+        cells=(cells[0], cells[1]),
+        asked=(asked[0], asked[1]),
+        silent=silent if silent is None else (silent[0], silent[1]),
+        missing=_missing(table, metric, needed, here),
+        groups=table.groups[here],
     )
 
 
-def good_direction(rule: GateRule, metric: Metric) -> Direction:
-    """The direction in which a rule is met."""
-    match rule.kind:
-        case "at_least":
-            return "higher"
-        case "at_most":
-            return "lower"
-        case "no_regression":
-            return metric.better or rule.direction or "higher"
+def _applies(table: Observations, metric: Metric) -> Mask:
+    """Samples of which the metric has, or should have, a value.
 
-
-def _row(rule: GateRule, comparison: Comparison) -> PairedDifference | Summary | None:
-    rows: Iterable[PairedDifference | Summary] = comparison.differences
-    if rule.kind != "no_regression":
-        rows = [one for one in comparison.summaries if one.checkpoint == comparison.candidate]
-    return next((one for one in rows if (one.metric, one.category) == (rule.metric, rule.category)), None)
-
-
-def _figures(row: PairedDifference | Summary | None) -> tuple[float | None, Interval | None, float | None]:
-    match row:
-        case PairedDifference(difference=difference, interval=interval, p_value=p_value):
-            return difference, interval, p_value
-        case Summary(mean=mean, interval=interval):
-            return mean, interval, None
-        case None:
-            return None, None, None
-
-
-class _Scope:
-    """The samples where a rule looks, and what each side made of them."""
-
-    def __init__(self, rule: GateRule, metric: Metric, run: Run) -> None:
-        self.rule, self.metric, self.run = rule, metric, run
-        self.samples, self.table = _samples(rule, run), run.observations
-        self.sides = (run.plan.baseline, run.plan.candidate)
-        self.baseline, self.candidate = (
-            {one: value for one, value in self.table.of_samples(side, metric.name).items() if one in self.samples}
-            for side in self.sides
+    A sample of which no checkpoint has a value is out where a scorer has seen a completion of it and said so: the
+    metric is then about other samples. Where nothing was completed nobody can tell, and it counts as missing.
+    """
+    scorer = metric.name.partition(".")[0]
+    everywhere = np.ones(len(table.sample_ids), dtype=np.bool_)
+    applies = table.applies.get(scorer, everywhere)
+    if metric.expected is not None:
+        return applies & (
+            table.expected.are(metric.expected) if metric.expected != "any" else table.expected.codes >= 0
         )
-        self.judged = self.sides if rule.kind == "no_regression" else self.sides[1:]
-
-    @cached_property
-    def differences(self) -> BySample:
-        """Candidate minus baseline, where both have a value."""
-        return {one: value - self.baseline[one] for one, value in self.candidate.items() if one in self.baseline}
-
-    def against(self) -> Iterable[GateSample]:
-        """Samples that speak against the rule, the worst first."""
-        sign = 1 if good_direction(self.rule, self.metric) == "higher" else -1
-        if self.rule.kind == "no_regression":
-            distance = {one: sign * value for one, value in self.differences.items()}
-        else:
-            distance = {one: sign * (value - self.rule.bound) for one, value in self.candidate.items()}
-        for one in sorted((one for one in distance if distance[one] < 0), key=distance.__getitem__):
-            yield GateSample(sample_id=one, baseline=self.baseline.get(one), candidate=self.candidate[one])
-
-    def losses(self) -> Losses:
-        """Each share is of the side that lost more, sample by sample, averaged over replicates."""
-        counts = [self._counts(side) for side in self.judged]
-        # Where one side has a value, the metric applies; where no side has, nobody can tell without a completion.
-        applies = {*self.baseline, *self.candidate}
-        failed = _worst(counts, "failed")
-        return Losses(
-            failures=max(_share(failed, self.samples), _share(failed, applies)),
-            unscored=_share(_worst(counts, "unscored"), applies | {one for each in counts for one in each.crashed}),
-            truncated=_share(_worst(counts, "truncated"), applies),
-        )
-
-    def _counts(self, side: str) -> "_Counts":
-        table, name = self.table, self.metric.name
-        here = np.array([one in self.samples for one in table.sample_ids], dtype=np.bool_)
-        state, completed = table.state[table.place[side]], table.completed(side)
-        replicates = max(int((state != NOT_ASKED)[:, here].any(axis=1).sum()), 1)
-        crashed = (table.scored(side, name.partition(".")[0]) == CRASHED).any(axis=0)
-
-        def shares(lost: Mask) -> BySample:
-            counts = lost.sum(axis=0) / replicates
-            return {table.sample_ids[place]: float(counts[place]) for place in np.flatnonzero((counts > 0) & here)}
-
-        return _Counts(
-            failed=shares((state == NOT_GENERATED) | (state == FAILED)),
-            unscored=shares(completed & np.isnan(table.cells(side, name))),
-            truncated=shares(table.cut(side)),
-            crashed={table.sample_ids[place] for place in np.flatnonzero(crashed & here)},
-        )
+    valued = np.zeros_like(everywhere)
+    disowned = np.zeros_like(everywhere)
+    for name in table.checkpoints:
+        valued |= ~np.isnan(table.cells(name, metric.name)).all(axis=0)
+        disowned |= np.isin(table.scored(name, scorer), (SCORED, UNSCORED)).any(axis=0)
+    return applies & (valued | ~disowned)
 
 
-@dataclass(frozen=True)
-class _Counts:
-    """Of one side, by sample: shares of its replicates."""
-
-    failed: BySample
-    unscored: BySample
-    truncated: BySample
-    crashed: set[str]
-    """Samples on which the scorer crashed, which is not the same as a metric that does not apply."""
-
-
-def _samples(rule: GateRule, run: Run) -> Mapping[str, Sample]:
-    return {
-        sample.id: sample
-        for suite in run.plan.suites
-        for sample in suite.samples
-        if rule.suite in (None, suite.name) and rule.category in (None, sample.category)
-    }
+def _missing(table: Observations, metric: Metric, names: Iterable[str], here: Mask) -> MissingData:
+    failures = unscored = truncated = 0.0
+    lacking = np.zeros(int(here.sum()), dtype=np.bool_)
+    for name in names:
+        asked = (table.state[table.place[name]] != NOT_ASKED)[:, here]
+        completed, known = table.completed(name)[:, here], ~np.isnan(table.cells(name, metric.name)[:, here])
+        total = max(int(asked.sum()), 1)
+        failures = max(failures, (asked & ~completed).sum() / total)
+        unscored = max(unscored, (completed & ~known).sum() / total)
+        truncated = max(truncated, table.cut(name)[:, here].sum() / total)
+        lacking |= (asked & ~known).any(axis=0)
+    return MissingData(float(failures), float(unscored), float(truncated), int(lacking.sum()))
 
 
-def _add(counts: BySample, sample: str, share: float) -> None:
-    counts[sample] = counts.get(sample, 0.0) + share
-
-
-def _worst(counts: Iterable[_Counts], which: Literal["failed", "unscored", "truncated"]) -> BySample:
-    found: BySample = {}
-    for one in counts:
-        shares = {"failed": one.failed, "unscored": one.unscored, "truncated": one.truncated}[which]
-        for sample, share in shares.items():
-            found[sample] = max(share, found.get(sample, 0.0))
+def _means(cells: Floats) -> Floats:
+    """Means over the replicates that have a value, shape (n_samples,)."""
+    there = ~np.isnan(cells)
+    counts = there.sum(axis=0)
+    sums = np.where(there, cells, 0.0).sum(axis=0)
+    found: Floats = np.divide(sums, counts, out=np.full(counts.shape, np.nan), where=counts > 0)
     return found
-
-
-def _share(lost: BySample, samples: Iterable[str]) -> float:
-    there = list(samples)
-    return sum(lost.get(one, 0.0) for one in there) / len(there) if there else 0.0

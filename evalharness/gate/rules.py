@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from evalharness.errors import ConfigError
+from evalharness.gate.kinds import KINDS, kind_of
 from evalharness.records import GateRule, Metric, Suite
 
 Found = TypeVar("Found")
@@ -34,12 +35,11 @@ def check_rules(
     known = {metric.name: metric for metric in metrics}
     for number, rule in enumerate(rules, start=1):
         where = f"{source}: [[gate]] {number}" if source else f"[[gate]] {number}"
+        _named(rule.kind, KINDS, where, "kind of rule")
         metric = _named(rule.metric, known, where, "metric")
         _check_place(rule, suites, where)
         _check_scorer(rule, suites, everywhere, where)
-        _check_direction(rule, metric, where)
-        if metric.kind == "rate":
-            _check_share(rule, where)
+        _check_kind(rule, metric, where)
     _refuse_twins(rules, source)
 
 
@@ -72,37 +72,29 @@ def _check_scorer(rule: GateRule, suites: Sequence[Suite], everywhere: Iterable[
             )
 
 
-def _check_direction(rule: GateRule, metric: Metric, where: str) -> None:
-    if rule.kind != "no_regression":
-        return
-    if metric.better is None and rule.direction is None:
-        raise ConfigError(
-            f"{where}: neither more nor less of {metric.name} is better as such",
-            fix='add direction = "higher" or direction = "lower" to say what is',
-        )
-    if metric.better and rule.direction and metric.better != rule.direction:
-        raise ConfigError(
-            f"{where}: direction is {rule.direction!r}, but {metric.name} is better {metric.better}",
-            fix="remove direction",
-        )
-
-
-def _check_share(rule: GateRule, where: str) -> None:
-    """A rate is between 0 and 1, and neither end can be shown by any number of samples."""
-    if not 0 <= rule.bound <= 1:
+def _check_kind(rule: GateRule, metric: Metric, where: str) -> None:
+    kind = kind_of(rule)
+    if problem := kind.problem(rule, metric):
+        raise ConfigError(f"{where}: {problem[0]}", fix=problem[1])
+    if metric.kind == "rate" and not 0 <= rule.bound <= 1:
         percent = f"write {rule.bound / 100:g} for {rule.bound:g} %"
         raise ConfigError(
             f"{where}: bound is {rule.bound:g}, but {rule.metric} is a share between 0 and 1",
             fix=percent if 1 < rule.bound <= 100 else "write a share, as 0.02",
         )
-    if (rule.kind, rule.bound) in (("at_least", 1), ("at_most", 0)):
-        accepted = "smallest share that you accept, as 0.98" if rule.bound else "largest share that you accept, as 0.02"
-        raise ConfigError(
-            f"{where}: no number of samples can show that {rule.metric} is exactly {rule.bound:g}",
-            fix=f"write the {accepted}",
-        )
-    if (rule.kind, rule.bound) in (("at_least", 0), ("at_most", 1), ("no_regression", 1)):
-        raise ConfigError(f"{where}: a bound of {rule.bound:g} is met by every checkpoint", fix="write what you accept")
+    if metric.kind == "rate":
+        _check_room(rule, kind.limit(rule, metric), where)
+
+
+def _check_room(rule: GateRule, limit: float, where: str) -> None:
+    """What may be missing could break the bound by itself."""
+    for key in ("max_failures", "max_unscored"):
+        allowed = getattr(rule, key)
+        if allowed is not None and allowed > limit:
+            raise ConfigError(
+                f"{where}: {key} is {allowed:g}, but a loss of {limit:g} breaks it, and what is missing could be one",
+                fix=f"write {key} = {limit:g} or less, or leave it out",
+            )
 
 
 def _refuse_twins(rules: Sequence[GateRule], source: str) -> None:

@@ -18,7 +18,8 @@ class GateRule(Record):
     """One condition that a candidate must be shown to meet: a `[[gate]]` table of the configuration."""
 
     metric: Public
-    kind: Literal["no_regression", "at_least", "at_most"]
+    kind: Public
+    """One of `gate.kinds.KINDS`."""
     bound: Annotated[float, Field(strict=True, allow_inf_nan=False)]
     """In the metric's unit: the largest loss that is accepted (`no_regression`), or the value that must be kept."""
     direction: Literal["higher", "lower"] | None = None
@@ -27,26 +28,17 @@ class GateRule(Record):
     """None: all categories together."""
     suite: Public | None = None
     """None: all suites together."""
+    candidate: CheckpointName | None = None
+    """The checkpoint that is judged; None: every checkpoint but the baseline."""
     min_pairs: int = Field(100, ge=1, strict=True)
-    """Fewest independent pairs (or samples, for `at_least` and `at_most`); samples of one group count once."""
-    max_failures: Limit = 0.02
-    """Largest share of the samples without a completion."""
-    max_unscored: Limit = 0.02
-    """Largest share of the samples with a completion that the scorer gave no value."""
+    """Fewest independent pairs (or samples) with which the rule may pass; samples of one group count once."""
+    max_failures: Limit | None = None
+    """Largest share of completions that may be missing; None: 0.02, or what the bound leaves room for."""
+    max_unscored: Limit | None = None
+    """Largest share of completions without a value; None: the same."""
     max_truncated: Limit | None = None
     """Largest share cut by the token limit; None: 0.1 where the metric needs the whole completion, else no limit."""
     name: Sentence = ""
-
-    @model_validator(mode="after")
-    def _can_be_met(self) -> "GateRule":
-        if self.kind == "no_regression" and self.bound < 0:
-            raise ValueError(
-                f"bound is {self.bound:g}, but a margin is the largest loss that is accepted, whichever way the metric "
-                f"counts: write {-self.bound:g}"
-            )
-        if self.kind != "no_regression" and self.direction is not None:
-            raise ValueError(f"direction is for no_regression; {self.kind} says itself which side is good")
-        return self
 
     @property
     def title(self) -> str:
@@ -56,7 +48,7 @@ class GateRule(Record):
 
 
 class GateSample(Record):
-    """A sample that speaks against a rule, with its values (means over replicates)."""
+    """A sample that counts against a rule, with its values (means over replicates)."""
 
     sample_id: SampleId
     baseline: float | None
@@ -68,21 +60,32 @@ class GateResult(Record):
     """What a rule came to."""
 
     rule: GateRule
+    title: Sentence
+    """The rule's, with the candidate where the gate judged several."""
+    candidate: CheckpointName
+    asked: Public
+    """What the rule asks for, in words."""
+    counts: Public
+    """What `n` counts: `pairs` or `samples`."""
     verdict: GateVerdict
     reason: Sentence
     """One sentence with the figures."""
     n: int = Field(ge=0)
-    """Pairs (`no_regression`), or the candidate's samples that have a value."""
+    """Pairs, or the candidate's samples, that have a value."""
+    n_missing: int = Field(0, ge=0)
+    """Samples of which a value is missing that the rule needs."""
     estimate: float | None
-    """Candidate minus baseline (`no_regression`), or the candidate's mean."""
+    """Candidate minus baseline, or the candidate's mean."""
     interval: Interval | None
     """95 %, of the estimate, already widened by `noise`."""
+    worst: Interval | None = None
+    """The same with every missing value at its worst for the candidate; None where none is missing."""
     noise: float = 0.0
-    """How far the metric moves between two runs of one checkpoint, as an A/A test measured it."""
-    needed: int | None = None
-    """About how many pairs or samples would settle what is undecided, were the estimate to stay (80 % power)."""
+    """How far the metric moves between two runs of one checkpoint beyond what its samples explain."""
     n_against: int = 0
-    """`no_regression`: pairs in which the candidate is worse; else the candidate's samples beyond the bound."""
+    """Pairs in which the candidate is worse, or its samples beyond the bound."""
+    headline: Public = ""
+    """`n_against` in words."""
     against: tuple[GateSample, ...] = ()
     """The worst of them first, `gate.MOST_AGAINST` at most."""
 

@@ -85,7 +85,9 @@ class Metric(Record):
     needs_end: bool = False
     """Whether a completion that was cut by the token limit cannot be judged fairly, as its length cannot."""
     mirror_of: Public | None = None
-    """The metric of the same scorer that this one is the complement of on every sample; only that one is tested."""
+    """The metric of the same scorer that says the same the other way round."""
+    expected: Literal["comply", "refuse", "any"] | None = None
+    """Which samples have a value, by what is expected of them; None: the scorer decides, sample by sample."""
     guarded_by: Public | None = None
     """The rate of the same scorer at which a side gives no answer at all, where that would count in its favour here."""
     role: Literal["length", "reward"] | None = None

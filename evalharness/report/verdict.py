@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from evalharness.records import GateReport, GateResult, GateRule, Metric
-from evalharness.text import format_number, format_points, format_share
+from evalharness.records import GateReport, GateResult, Metric
 
 WORDS = {"pass": "Passed", "fail": "Failed", "undecided": "Undecided"}
 MEANINGS = {
@@ -13,7 +12,7 @@ MEANINGS = {
     "undecided": "No rule is shown to be broken, but the pairs do not show that all are met.",
 }
 NOISE = (
-    "Noise is how far a metric moved when the baseline was compared with itself (evalharness aa-test); "
+    "Shared noise is how far a metric moves as a whole between two runs of one checkpoint (evalharness aa-test); "
     "the interval of its rule is wider by that much at each end."
 )
 SHOWN_AGAINST = 3
@@ -27,10 +26,8 @@ class RuleRow:
     verdict: str
     word: str
     reason: str
-    needed: str
-    """About how many pairs or samples would settle it; empty where it is settled."""
     against: tuple[tuple[str, str], ...]
-    """Ids and link targets of samples that speak against it."""
+    """Ids and link targets of samples that count against it."""
 
 
 @dataclass(frozen=True)
@@ -51,36 +48,32 @@ def make_verdict(gate: GateReport | None, metrics: Sequence[Metric], links: Mapp
         return None
     known = {metric.name: metric for metric in metrics}
     order = ("fail", "undecided", "pass")
+    candidates = len({result.candidate for result in gate.results})
     results = sorted(gate.results, key=lambda result: order.index(result.verdict))
     return GateOverview(
         verdict=gate.verdict,
         word=WORDS[gate.verdict],
         meaning=MEANINGS[gate.verdict],
-        rules=tuple(_rule(result, known.get(result.rule.metric), links) for result in results),
+        rules=tuple(_rule(result, known.get(result.rule.metric), links, candidates) for result in results),
         note=NOISE if any(result.noise for result in results) else "",
     )
 
 
-def _rule(result: GateResult, metric: Metric | None, links: Mapping[str, str]) -> RuleRow:
-    what = "pairs" if result.rule.kind == "no_regression" else "samples"
+def _rule(result: GateResult, metric: Metric | None, links: Mapping[str, str], candidates: int) -> RuleRow:
     known = [(one.sample_id, links[one.sample_id]) for one in result.against if one.sample_id in links]
     return RuleRow(
-        name=result.rule.name or _name(result.rule, metric),
+        name=_name(result, metric, candidates),
         verdict=result.verdict,
         word=WORDS[result.verdict].lower(),
         reason=result.reason,
-        needed=f"About {result.needed:,} {what} would settle it." if result.needed else "",
         against=tuple(known[:SHOWN_AGAINST]),
     )
 
 
-def _name(rule: GateRule, metric: Metric | None) -> str:
+def _name(result: GateResult, metric: Metric | None, candidates: int) -> str:
     """A rule in words: what is measured, where, and what is asked of it."""
+    rule = result.rule
     title = metric.title if metric else rule.metric
     where = "".join(f" in {one}" for one in (rule.category, rule.suite) if one)
-    rate = metric is not None and metric.kind == "rate"
-    if rule.kind == "no_regression":
-        loss = format_points(rule.bound).lstrip("+") if rate else format_number(rule.bound)
-        return f"{title}{where}, no worse by more than {loss}"
-    bound = format_share(rule.bound) if rate else format_number(rule.bound)
-    return f"{title}{where}, {rule.kind.replace('_', ' ')} {bound}"
+    whose = f"{result.candidate}: " if candidates > 1 else ""
+    return f"{whose}{rule.name or f'{title}{where}, {result.asked}'}"

@@ -4,6 +4,17 @@ Every function raises ValueError where there is nothing to say, and none returns
 """
 
 from evalharness.statistics.distributions import Z95, Floats, beta_quantile, t_quantile, t_tail
+from evalharness.statistics.estimates import (
+    Constant,
+    Difference,
+    Estimate,
+    Mean,
+    RateDifference,
+    Share,
+    means_of,
+    rate_difference,
+    share,
+)
 from evalharness.statistics.margins import non_inferiority
 from evalharness.statistics.means import resample, sign_flips
 from evalharness.statistics.multiplicity import holm, smallest_p
@@ -11,14 +22,23 @@ from evalharness.statistics.rates import cohens_g, effective_size, mcnemar, tang
 
 __all__ = [
     "Z95",
+    "Constant",
+    "Difference",
+    "Estimate",
     "Floats",
+    "Mean",
+    "RateDifference",
+    "Share",
     "beta_quantile",
     "cohens_g",
     "effective_size",
     "holm",
     "mcnemar",
+    "means_of",
     "non_inferiority",
+    "rate_difference",
     "resample",
+    "share",
     "sign_flips",
     "smallest_p",
     "t_quantile",

@@ -41,14 +41,14 @@ def effective_size(sums: Floats, counts: Floats) -> float:
     if n_groups < 1:
         raise ValueError("no groups")
     share = float(sums.sum()) / total
-    error = _standard_error(sums, counts)
+    error = standard_error(sums, counts)
     if error == 0:
         return float(n_groups)
     shrink = (Z95 / t_quantile(0.975, n_groups - 1)) ** 2
     return max(min(total, share * (1 - share) / error**2 * shrink), 1.0)
 
 
-def _standard_error(sums: Floats, counts: Floats) -> float:
+def standard_error(sums: Floats, counts: Floats) -> float:
     """Of a ratio of sums over independent groups, linearised; 0 for one group."""
     n_groups = sums.size
     if n_groups < 2:
@@ -74,37 +74,39 @@ def mcnemar(n_higher: int, n_lower: int) -> float:
     return min(1.0, float(2 * tail / 2**total))
 
 
-def tango(n_higher: int, n_lower: int, n_pairs: int) -> tuple[float, float]:
+def tango(n_higher: float, n_lower: float, n_pairs: float, *, z: float = Z95) -> tuple[float, float]:
     """Score interval of a paired difference of proportions, candidate minus baseline.
 
-    Tango 1998, Statistics in Medicine 17:891; each end is the difference at which the score statistic is 1.96. Pairs
+    Tango 1998, Statistics in Medicine 17:891; each end is the difference at which the score statistic is `z`. Pairs
     that agree say how many there are, and nothing else.
 
     Args:
         n_higher: pairs in which only the candidate is 1.
         n_lower: pairs in which only the baseline is 1.
         n_pairs: all pairs.
+        z: normal quantile of each end.
 
     >>> [round(end, 3) for end in tango(1, 7, 21)]
     [-0.517, -0.026]
     """
-    if n_pairs < 1:
+    return -tango_upper(n_lower, n_higher, n_pairs, z=z), tango_upper(n_higher, n_lower, n_pairs, z=z)
+
+
+def tango_upper(n_higher: float, n_lower: float, n_pairs: float, *, z: float) -> float:
+    """The upper end alone, by bisection."""
+    if n_pairs <= 0:
         raise ValueError("no pairs")
-    return -_upper_end(n_lower, n_higher, n_pairs), _upper_end(n_higher, n_lower, n_pairs)
-
-
-def _upper_end(n_higher: int, n_lower: int, n_pairs: int) -> float:
     inside, outside = (n_higher - n_lower) / n_pairs, 1.0
     for _ in range(60):
         middle = (inside + outside) / 2
-        if _score(middle, n_higher, n_lower, n_pairs) >= -Z95:
+        if tango_score(middle, n_higher, n_lower, n_pairs) >= -z:
             inside = middle
         else:
             outside = middle
     return inside if inside < 1 - 1e-12 else 1.0
 
 
-def _score(difference: float, n_higher: int, n_lower: int, n_pairs: int) -> float:
+def tango_score(difference: float, n_higher: float, n_lower: float, n_pairs: float) -> float:
     """Tango's statistic: the distance to a difference, over the standard error that holds were it the true one."""
     linear = -n_higher - n_lower + (2 * n_pairs - n_higher + n_lower) * difference
     constant = -n_lower * difference * (1 - difference)
@@ -116,8 +118,8 @@ def _score(difference: float, n_higher: int, n_lower: int, n_pairs: int) -> floa
     return distance / math.sqrt(variance)
 
 
-def cohens_g(n_higher: int, n_lower: int) -> float:
-    """The share of n_higher among the pairs that differ, minus a half: -0.5 to 0.5 (Cohen 1988, chapter 5).
+def cohens_g(n_higher: float, n_lower: float) -> float:
+    """The share of higher pairs among those that differ, minus a half: -0.5 to 0.5 (Cohen 1988, chapter 5).
 
     >>> cohens_g(12, 2)
     0.35714285714285715

@@ -17,7 +17,7 @@ def annotations(report: GateReport) -> Iterator[str]:
     """One line for each rule that failed (`::error`) or is undecided (`::warning`)."""
     for result in report.results:
         if result.verdict != "pass":
-            title = _escaped(f"gate {result.verdict}: {named(result.rule.title)}", PROPERTY)
+            title = _escaped(f"gate {result.verdict}: {named(result.title)}", PROPERTY)
             yield f"::{LEVEL[result.verdict]} title={title}::{_escaped(named(result.reason), DATA)}"
 
 

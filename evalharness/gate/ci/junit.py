@@ -2,7 +2,7 @@
 
 import xml.etree.ElementTree as ET
 
-from evalharness.gate.ci.names import SHOWN_SAMPLES, headline, named, values
+from evalharness.gate.ci.names import SHOWN_SAMPLES, named, values
 from evalharness.records import GateReport, GateResult
 
 SUITE = "evalharness.gate"
@@ -32,7 +32,7 @@ def _counts(report: GateReport) -> dict[str, str]:
 
 def _case(suite: ET.Element, result: GateResult) -> None:
     where = f"{SUITE}.{named(result.rule.metric)}"
-    case = ET.SubElement(suite, "testcase", classname=where, name=named(result.rule.title), time="0")
+    case = ET.SubElement(suite, "testcase", classname=where, name=named(result.title), time="0")
     if result.verdict == "pass":
         ET.SubElement(case, "system-out").text = _text(result)
     else:
@@ -43,7 +43,7 @@ def _case(suite: ET.Element, result: GateResult) -> None:
 def _text(result: GateResult) -> str:
     lines = [named(result.reason)]
     if result.against:
-        lines.append(f"{headline(result)}:")
+        lines.append(f"{result.headline}:")
     for sample in result.against[:SHOWN_SAMPLES]:
         before, after = values(sample)
         lines.append(f"  {named(sample.sample_id)}: {before} -> {after}")

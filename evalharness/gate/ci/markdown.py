@@ -3,14 +3,14 @@
 import re
 from collections.abc import Iterator
 
-from evalharness.gate.ci.names import SHOWN_SAMPLES, headline, named, values
+from evalharness.gate.ci.names import SHOWN_SAMPLES, named, values
 from evalharness.records import Comparison, GateReport, GateResult, PairedDifference
 from evalharness.text import format_interval, format_number, format_points, format_points_interval, format_share
 
 SENTENCE = {
-    "pass": "The gate passed: {candidate} keeps every rule.",
-    "fail": "The gate failed: {candidate} breaks {count}.",
-    "undecided": "The gate is undecided: {count} could be neither shown nor refuted for {candidate}.",
+    "pass": "The gate passed: every rule is kept.",
+    "fail": "The gate failed: {count} broken.",
+    "undecided": "The gate is undecided: {count} neither shown to be kept nor shown to be broken.",
 }
 MARK = {"pass": "✅ pass", "fail": "❌ fail", "undecided": "❔ undecided"}
 ACTIVE = re.compile(r"[^\w ,;%+=()/.-]|_|(?<!\d)\.(?=\S)")
@@ -38,8 +38,8 @@ def code(text: str) -> str:
 
 def _head(report: GateReport) -> Iterator[str]:
     count = sum(result.verdict == report.verdict for result in report.results)
-    rules = "1 rule" if count == 1 else f"{count} rules"
-    sentence = SENTENCE[report.verdict].format(candidate=code(report.candidate), count=rules)
+    rules = "1 rule is" if count == 1 else f"{count} rules are"
+    sentence = SENTENCE[report.verdict].format(count=rules)
     yield f"## {sentence}"
     yield ""
     yield "<!-- evalharness gate -->"
@@ -52,14 +52,14 @@ def _rules(report: GateReport) -> Iterator[str]:
     yield "| rule | verdict | reason |"
     yield "|---|---|---|"
     for result in report.results:
-        yield f"| {code(result.rule.title)} | {MARK[result.verdict]} | {escaped(result.reason)} |"
+        yield f"| {code(result.title)} | {MARK[result.verdict]} | {escaped(result.reason)} |"
     yield ""
 
 
 def _samples(report: GateReport) -> Iterator[str]:
     for result in report.results:
         if result.against:
-            yield f"<details><summary>{code(result.rule.title)}: {headline(result)}</summary>"
+            yield f"<details><summary>{code(result.title)}: {result.headline}</summary>"
             yield ""
             yield from _sample_table(result)
             yield ""

@@ -1,6 +1,6 @@
 """What strangers named, cut to a length that a log can bear, with nothing hidden in it."""
 
-from evalharness.records import GateResult, GateSample
+from evalharness.records import GateSample
 from evalharness.text import format_number, one_line
 
 LONGEST = 300
@@ -16,15 +16,6 @@ def named(text: str) -> str:
     """
     shown = one_line(text[:LONGEST])
     return f"{shown}…" if len(text) > LONGEST else shown
-
-
-def headline(result: GateResult) -> str:
-    """What is against a rule, counted."""
-    rule = result.rule
-    if rule.kind == "no_regression":
-        return f"{result.n_against:,} of {result.n:,} pairs got worse"
-    side = "below" if rule.kind == "at_least" else "above"
-    return f"{result.n_against:,} of {result.n:,} samples lie {side} the bound"
 
 
 def values(sample: GateSample) -> tuple[str, str]:

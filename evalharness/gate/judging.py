@@ -1,0 +1,186 @@
+"""From evidence to a verdict with its reason; why these: docs/decisions/0008-gate-verdicts.md and 0011-inference.md."""
+
+from collections.abc import Iterator
+
+from evalharness.gate.evidence import Evidence
+from evalharness.gate.kinds import Sides, kind_of
+from evalharness.records import GateResult, GateVerdict, Interval
+from evalharness.statistics import Estimate, RateDifference, Share, smallest_p
+from evalharness.text import format_number, format_share
+
+MOST_AGAINST = 50
+"""Samples against a rule that are kept in its result."""
+NEEDS_WHOLE = 0.1
+"""Largest share of completions that may be cut, where a metric needs the whole completion and the rule does not say."""
+MOST_MISSING = 0.02
+"""Largest share that may be missing where the rule does not say, or the rule's limit if that is smaller."""
+PASS_LEVEL = 0.025
+"""One-sided, of every rule: all must pass, so nothing is adjusted (intersection-union test; Berger 1982)."""
+FAIL_LEVEL = 0.04
+"""One-sided, shared by all rules: any may fail. With rare events the bounds miss by up to a quarter more, so that a
+gate of candidates that are all at their bounds fails in at most 5 %."""
+
+
+def judge(
+    evidence: Evidence, *, title: str, candidate: str, n_rules: int, noise: float = 0.0, seed: int = 0
+) -> GateResult:
+    """Pass what is shown to keep the bound, fail what is shown to break it, and leave the rest undecided.
+
+    Args:
+        evidence: what was measured.
+        title: what reports call the rule.
+        candidate: the checkpoint.
+        n_rules: verdicts of the whole gate, which share the level of a failure.
+        noise: how far the metric moves between two runs of one checkpoint beyond what its samples explain.
+        seed: of resamples.
+    """
+    judgement = _Judgement(evidence, min(PASS_LEVEL, FAIL_LEVEL / n_rules), noise, seed)
+    verdict, reason = judgement.verdict()
+    against, kind = evidence.against(), kind_of(evidence.rule)
+    return GateResult(
+        rule=evidence.rule,
+        title=title,
+        candidate=candidate,
+        asked=kind.asked(evidence.rule, evidence.metric),
+        counts=kind.counts,
+        verdict=verdict,
+        reason=reason,
+        n=evidence.observed.n,
+        n_missing=evidence.missing.n,
+        estimate=judgement.shown,
+        interval=judgement.interval(judgement.observed),
+        worst=judgement.interval(judgement.worst) if evidence.missing.n else None,
+        noise=noise,
+        n_against=len(against),
+        against=tuple(against[:MOST_AGAINST]),
+        headline=kind.against(len(against), evidence.observed.n),
+    )
+
+
+class _Judgement:
+    """Four readings of a rule: as observed, with missing values at their worst or best, with silence as a loss."""
+
+    def __init__(self, evidence: Evidence, fail_level: float, noise: float, seed: int) -> None:
+        self.evidence, self.fail_level, self.noise, self.seed = evidence, fail_level, noise, seed
+        self.rule, self.metric = evidence.rule, evidence.metric
+        self.kind = kind_of(self.rule)
+        self.limit = self.kind.limit(self.rule, self.metric)
+        missing = evidence.missing.n > 0
+        self.observed = self._loss(evidence.observed)
+        self.worst = self._loss(evidence.filled("worst")) if missing else self.observed
+        self.best = self._loss(evidence.filled("best")) if missing else self.observed
+        self.guarded = None if evidence.guarded is None else self._loss(evidence.guarded)
+
+    def _loss(self, sides: Sides) -> Estimate | None:
+        return self.kind.loss(self.rule, self.metric, sides, seed=self.seed)
+
+    def _kept(self, loss: Estimate | None) -> bool:
+        return loss is not None and loss.high(PASS_LEVEL) + self.noise < self.limit
+
+    def _broken(self, loss: Estimate | None) -> bool:
+        """Rates by exact bounds, for rare events; means not by fewer samples than a sign test needs."""
+        match loss:
+            case None:
+                return False
+            case RateDifference():
+                low = loss.surely_above(self.fail_level)
+            case Share():
+                low = loss.low(self.fail_level)
+            case _:
+                if smallest_p(self.evidence.observed.n_groups) >= 2 * self.fail_level:
+                    return False
+                low = loss.low(self.fail_level)
+        return low - self.noise > self.limit
+
+    @property
+    def shown(self) -> float | None:
+        """The estimate as people read it."""
+        return None if self.observed is None else self.kind.shown(self.observed.value, self.rule, self.metric)
+
+    def interval(self, loss: Estimate | None) -> Interval | None:
+        """95 %, as people read it, widened by the noise."""
+        if loss is None:
+            return None
+        ends = loss.low(PASS_LEVEL) - self.noise, loss.high(PASS_LEVEL) + self.noise
+        low, high = sorted(self.kind.shown(end, self.rule, self.metric) for end in ends)
+        lowest, highest = self.metric.bounds
+        if self.kind.needs_baseline:
+            lowest, highest = lowest - highest, highest - lowest
+        return Interval(low=low, high=high).within(lowest, highest)
+
+    def verdict(self) -> tuple[GateVerdict, str]:
+        """The verdict with its reason."""
+        said = self._said()
+        if self._broken(self.observed) and self._broken(self.best):
+            if self.guarded is not None and self._kept(self.guarded):
+                return (
+                    "undecided",
+                    f"{said}; would fail, but the baseline gave no answer where it could have done worse",
+                )
+            return "fail", f"{said}, and the whole interval breaks it"
+        doubts = "; ".join(self._doubts())
+        if not self._kept(self.observed):
+            return "undecided", f"{said}, which the interval does not settle" + (f"; {doubts}" if doubts else "")
+        if doubts:
+            return "undecided", f"{said}; would pass, but {doubts}"
+        return "pass", f"{said}, and the whole interval keeps it"
+
+    def _said(self) -> str:
+        if self.observed is None or self.shown is None:
+            return f"{self._of()} give no interval; {self.kind.asked(self.rule, self.metric)} is asked for"
+        measured = self.kind.in_words(self.shown, self.interval(self.observed), self.metric)
+        unit = f" {self.metric.unit}" if self.metric.unit and self.metric.kind == "mean" else ""
+        noise = f", widened by a shared noise of {format_number(self.noise)}" if self.noise else ""
+        return f"{measured}{unit}{noise} on {self._of()}; {self.kind.asked(self.rule, self.metric)} is asked for"
+
+    def _of(self) -> str:
+        sides = self.evidence.observed
+        counted = f"{sides.n:,} {self.kind.counts if sides.n != 1 else self.kind.counts.removesuffix('s')}"
+        return f"{counted} in {sides.n_groups:,} groups" if sides.n_groups < sides.n else counted
+
+    def _doubts(self) -> Iterator[str]:
+        """What keeps a rule from passing, whatever its interval says."""
+        n_groups = self.evidence.observed.n_groups
+        if n_groups < self.rule.min_pairs:
+            few = f"{n_groups:,} independent {self.kind.counts} are fewer"
+            yield f"{few} than the {self.rule.min_pairs:,} that it asks for"
+        yield from self._too_much_missing()
+        if self._kept(self.observed) and not self._kept(self.worst):
+            yield (
+                f"{self.evidence.missing.n:,} {self.kind.counts} lack a value, and at their worst "
+                f"{self._worst_in_words()} would not keep it"
+            )
+        if self.guarded is not None and not self._kept(self.guarded):
+            yield f"silence is not counted as keeping it: {self._silence()}"
+
+    def _worst_in_words(self) -> str:
+        if self.worst is None:
+            return "they"
+        return self.kind.in_words(
+            self.kind.shown(self.worst.value, self.rule, self.metric), self.interval(self.worst), self.metric
+        )
+
+    def _silence(self) -> str:
+        assert self.evidence.silent is not None
+        old, new = ((one == 1).mean() if one.size else 0.0 for one in self.evidence.silent)
+        return (
+            f"no answer in {format_share(float(new))} of the candidate's completions, {format_share(float(old))} before"
+        )
+
+    def _too_much_missing(self) -> Iterator[str]:
+        rule, missing = self.rule, self.evidence.missing
+        most = min(MOST_MISSING, self.limit) if self.metric.kind == "rate" and self.limit > 0 else MOST_MISSING
+        limits = (
+            (missing.failures, rule.max_failures, most, "have no completion"),
+            (missing.unscored, rule.max_unscored, most, "have a completion without a value"),
+            (
+                missing.truncated,
+                rule.max_truncated,
+                NEEDS_WHOLE if self.metric.needs_end else 1.0,
+                "were cut by the token limit",
+            ),
+        )
+        for share, given, default, what in limits:
+            allowed = default if given is None else given
+            if share > allowed:
+                yield f"{100 * share:.3g} % {what} and {100 * allowed:g} % may"

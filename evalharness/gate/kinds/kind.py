@@ -1,0 +1,119 @@
+"""What a kind of rule is.
+
+Every kind turns its evidence into a loss: a number that must stay below the rule's limit, whatever direction is good.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evalharness.compare.groups import by_group
+from evalharness.records import GateRule, Interval, Metric
+from evalharness.statistics import Estimate, Floats, means_of, resample
+
+Direction = Literal["higher", "lower"]
+Groups = NDArray[np.int64]
+RESAMPLES = 4_999
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Values of both sides, sample by sample; NaN where the baseline has none and the kind needs none."""
+
+    baseline: Floats
+    candidate: Floats
+    groups: Groups
+    replicates: int = 1
+
+    @property
+    def n(self) -> int:
+        """How many samples."""
+        return self.candidate.size
+
+    @property
+    def n_groups(self) -> int:
+        """How many independent samples."""
+        return np.unique(self.groups).size
+
+
+@dataclass(frozen=True)
+class Case:
+    """A test of a kind: how often each side has a 1 among so many samples, and the verdict on it."""
+
+    bound: float
+    baseline: int
+    candidate: int
+    n: int
+    verdict: Literal["pass", "fail", "undecided"]
+
+
+class Kind(Protocol):
+    """What a rule of this kind needs, measures and says."""
+
+    @property
+    def name(self) -> str:
+        """What a configuration calls it."""
+        ...
+
+    @property
+    def counts(self) -> str:
+        """What it counts: `pairs` or `samples`."""
+        ...
+
+    @property
+    def needs_baseline(self) -> bool:
+        """Whether a sample without a value of the baseline is missing."""
+        ...
+
+    @property
+    def cases(self) -> Sequence[Case]:
+        """On a rate that is better higher."""
+        ...
+
+    def problem(self, rule: GateRule, metric: Metric) -> tuple[str, str] | None:
+        """Why a rule cannot be judged, with the fix; None where it can."""
+        ...
+
+    def good(self, rule: GateRule, metric: Metric) -> Direction:
+        """The direction in which the rule is kept."""
+        ...
+
+    def limit(self, rule: GateRule, metric: Metric) -> float:
+        """What the loss must stay below."""
+        ...
+
+    def loss(self, rule: GateRule, metric: Metric, sides: Sides, *, seed: int) -> Estimate | None:
+        """The loss with its bounds; None where there are too few values for any."""
+        ...
+
+    def losses(self, rule: GateRule, metric: Metric, sides: Sides) -> Floats:
+        """Each sample's own loss, less what a sample may lose: what is above 0 counts against the rule."""
+        ...
+
+    def shown(self, loss: float, rule: GateRule, metric: Metric) -> float:
+        """A loss as the number that people read: a difference or a level."""
+        ...
+
+    def in_words(self, value: float, interval: Interval | None, metric: Metric) -> str:
+        """What was measured, as people read it."""
+        ...
+
+    def asked(self, rule: GateRule, metric: Metric) -> str:
+        """What the rule asks for, in words."""
+        ...
+
+    def against(self, n: int, of: int) -> str:
+        """How many samples count against the rule, in words."""
+        ...
+
+
+def mean_of(values: Floats, groups: Groups, *, seed: int, is_difference: bool) -> Estimate | None:
+    """The mean of values in groups; None for a single group."""
+    if np.unique(groups).size < 2:
+        return None
+    sums, counts = by_group([(values, groups)])
+    [found] = means_of(resample(sums, counts, seed=seed, n_resamples=RESAMPLES), is_difference=is_difference)
+    return found

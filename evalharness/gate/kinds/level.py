@@ -1,0 +1,112 @@
+"""`at_least` and `at_most`: the candidate's own mean keeps a bound. Each is the other turned around."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from evalharness.gate.kinds.kind import Case, Direction, Sides, mean_of
+from evalharness.records import GateRule, Interval, Metric
+from evalharness.statistics import Estimate, Floats, share
+from evalharness.text import format_interval, format_number, format_share, format_share_interval
+
+
+@dataclass(frozen=True)
+class Level:
+    """A bound of the candidate alone. Where higher is good, the loss is 1 - rate, or the negative of a mean."""
+
+    name: str
+    direction: Direction
+    beyond: str
+    """Where the samples against the rule are."""
+    cases: tuple[Case, ...]
+    counts: str = "samples"
+    needs_baseline: bool = False
+
+    def problem(self, rule: GateRule, metric: Metric) -> tuple[str, str] | None:
+        """A bound that no number of samples shows, or that every checkpoint keeps."""
+        if rule.direction is not None:
+            return f"direction is for no_regression; {self.name} says itself which side is good", "remove direction"
+        if metric.kind == "rate" and self.limit(rule, metric) == 0:
+            share_ = (
+                f"{'largest' if rule.bound == 0 else 'smallest'} share that you accept, as {abs(rule.bound - 0.02):g}"
+            )
+            return (
+                f"no number of samples can show that {rule.metric} is exactly {rule.bound:g}",
+                f"write the {share_}",
+            )
+        if metric.kind == "rate" and self.limit(rule, metric) == 1:
+            return f"a bound of {rule.bound:g} is met by every checkpoint", "write what you accept"
+        return None
+
+    def good(self, rule: GateRule, metric: Metric) -> Direction:
+        """What the kind says."""
+        del rule, metric
+        return self.direction
+
+    def limit(self, rule: GateRule, metric: Metric) -> float:
+        """The bound."""
+        return float(self._turned(rule.bound, metric))
+
+    def loss(self, rule: GateRule, metric: Metric, sides: Sides, *, seed: int) -> Estimate | None:
+        """The candidate's mean."""
+        del rule
+        values = self._turned(sides.candidate, metric)
+        if not values.size:
+            return None
+        if metric.kind == "rate":
+            return share(values, sides.groups)
+        return mean_of(values, sides.groups, seed=seed, is_difference=False)
+
+    def losses(self, rule: GateRule, metric: Metric, sides: Sides) -> Floats:
+        """How far each sample is beyond the bound."""
+        found: Floats = self._turned(sides.candidate, metric) - self.limit(rule, metric)
+        return found
+
+    def shown(self, loss: float, rule: GateRule, metric: Metric) -> float:
+        """The mean itself."""
+        del rule
+        return float(self._turned(loss, metric))
+
+    def asked(self, rule: GateRule, metric: Metric) -> str:
+        """The bound."""
+        unit = f" {metric.unit}" if metric.unit else ""
+        bound = f"{100 * rule.bound:g} %" if metric.kind == "rate" else f"{rule.bound:,g}{unit}"
+        return f"{self.name.replace('_', ' ')} {bound}"
+
+    def in_words(self, value: float, interval: Interval | None, metric: Metric) -> str:
+        """A level with its interval."""
+        if metric.kind == "rate":
+            level, span = format_share(value, digits=1), format_share_interval(interval, digits=1)
+        else:
+            level, span = format_number(value), format_interval(interval)
+        return f"{level} (95 % interval {span})"
+
+    def against(self, n: int, of: int) -> str:
+        """How many are on the wrong side."""
+        return f"{n:,} of {of:,} samples are {self.beyond} the bound"
+
+    def _turned(self, value: Any, metric: Metric) -> Any:
+        if self.direction == "lower":
+            return value
+        return 1 - value if metric.kind == "rate" else -value
+
+
+AT_MOST = Level(
+    "at_most",
+    "lower",
+    "above",
+    (
+        Case(bound=0.1, baseline=0, candidate=10, n=400, verdict="pass"),
+        Case(bound=0.1, baseline=0, candidate=80, n=400, verdict="fail"),
+        Case(bound=0.1, baseline=0, candidate=40, n=400, verdict="undecided"),
+    ),
+)
+AT_LEAST = Level(
+    "at_least",
+    "higher",
+    "below",
+    (
+        Case(bound=0.9, baseline=0, candidate=390, n=400, verdict="pass"),
+        Case(bound=0.9, baseline=0, candidate=320, n=400, verdict="fail"),
+        Case(bound=0.9, baseline=0, candidate=360, n=400, verdict="undecided"),
+    ),
+)
