@@ -74,7 +74,7 @@ def test_ratings_of_a_run_whose_scores_changed_are_refused_and_nothing_is_stored
     path = written(make_run(), tmp_path / "run")
     file = ratings(path, "candidate")
     store = RunStore(path)
-    store.write_scores(store.read_scores()[:-1])
+    store.write_scores(list(store.read_scores())[:-1])
     with pytest.raises((SharingError, StoreError)):
         sharing.import_ratings(path, file)
     assert not (path / "preferences.jsonl").exists()

@@ -20,7 +20,8 @@ SHORTEST_INSIDE = 5
 FAMILY = re.compile(r"[A-Za-z]{5,}")
 """The family at the beginning of a model's name, as it calls itself: `SmolLM` of `SmolLM2-135M`."""
 COMMON = frozenset(
-    {"model", "models", "chat", "candidate", "baseline", "instruct", "checkpoint", "completions", "tiny"}
+    {"model", "models", "candidate", "baseline", "instruct", "checkpoint", "completions", "replay", "preference"}
+    | {"reward", "refusal", "style", "instruction", "judge", "score", "classifier", "bundled", "sentiment", "toxic"}
 )
 """Words at the beginning of many models' names."""
 PART = r"[\w.@%+~-]+"
