@@ -44,6 +44,7 @@ from evalharness.report import render_html
 from evalharness.score import score, scorer_names
 from evalharness.scorers import Scorer, facts_of, open_scorer
 from evalharness.store import Run, RunStore, uncollected
+from evalharness.store.check import stale
 from evalharness.store.provenance import make_manifest
 
 REPORTS = Path("reports")
@@ -93,7 +94,7 @@ def run_aa_test(config: RunConfig, *, out: Path, resume: bool = False, progress:
 
 def resume_config(out: Path) -> RunConfig:
     """The configuration of a run that was started before, from its manifest alone."""
-    return RunConfig.model_validate(RunStore(out).read_manifest().config)
+    return RunStore(out).read_config()
 
 
 def plan(config: RunConfig) -> Plan:
@@ -192,10 +193,18 @@ def _load_side(path: Path, checkpoint: str | None) -> Run:
 
 
 def recompare(path: Path) -> Comparison:
-    """Compare a run's scores again and keep the result."""
+    """Compare a run's scores again and keep the result; the report is written again where it changed."""
     store = RunStore(path)
     with store.lock():
-        return _compare(store).compared
+        return recompare_locked(store).compared
+
+
+def recompare_locked(store: RunStore) -> Run:
+    """Compare and report again, for whoever holds the run's lock."""
+    compared = _compare(store)
+    if not store.has_report():
+        store.write_report(render_html(compared))
+    return compared
 
 
 def regate(path: Path, config: Path | None = None) -> Run:
@@ -217,7 +226,10 @@ def regate(path: Path, config: Path | None = None) -> Run:
             raise ConfigError(
                 f"{path} was started without gate rules", fix="give a file that has some: --config evalharness.toml"
             )
-        return _gate(store, loaded, rules, str(config or path / "manifest.json"))
+        judged = _gate(store, loaded, rules, str(config or path / "manifest.json"))
+        if not store.has_report():
+            store.write_report(render_html(judged))
+        return judged
 
 
 def redraw(path: Path, *, all_samples: bool = False) -> Run:
@@ -270,31 +282,36 @@ def _report(store: RunStore, planned: Plan, rules: Sequence[GateRule] = ()) -> R
 
 def _gate(store: RunStore, run: Run, rules: Sequence[GateRule], source: str = "") -> Run:
     versions = {name: found[-1] for name, found in run.observations.versions.items()}
-    noise = read_noise(RunConfig.model_validate(run.manifest.config).aa_test, run.plan, versions)
+    noise = read_noise(store.read_config().aa_test, run.plan, versions)
     report = check_gate(rules, run, noise=noise, source=source)
     store.write_gate(report)
     return replace(run, gate=report)
 
 
 def load_compared(store: RunStore) -> Run:
-    """Read a run whose comparison is of its present outcomes and scores.
+    """Read a run whose comparison is of its present outcomes, scores and preferences; the gate of another is left out.
 
     Raises:
         StoreError: it is not, or there is none.
     """
     run = store.load()
-    if run.comparison is None or run.comparison.evidence_digest != store.evidence_digest():
+    if run.comparison is None:
         raise StoreError(
             f"{run.path} holds outcomes or scores that its comparison does not know",
             fix=f"evalharness score {run.path}",
         )
-    return run
+    for problem in stale(store, run.comparison, None):
+        raise StoreError(problem.message, fix=problem.fix)
+    same = run.gate is not None and run.gate.evidence_digest == run.comparison.evidence_digest
+    return run if same else replace(run, gate=None)
 
 
 def _compare(store: RunStore, planned: Plan | None = None) -> Run:
     loaded = store.load(planned)
     scorers = _scorers_of(loaded)
     _refuse_unscored(loaded)
+    for problem in stale(store, None, None):
+        raise StoreError(problem.message, fix=problem.fix)
     comparison = compare(
         loaded.plan,
         loaded.observations,
@@ -304,9 +321,27 @@ def _compare(store: RunStore, planned: Plan | None = None) -> Run:
         preferences=loaded.preferences,
         judgings=loaded.judgings,
     )
-    comparison = comparison.model_copy(update={"evidence_digest": store.evidence_digest()})
+    digests = store.digests()
+    comparison = comparison.model_copy(
+        update={
+            "evidence_digest": digests.evidence,
+            "opinions_digest": digests.opinions,
+            "warnings": (*comparison.warnings, *_incomplete(loaded)),
+        }
+    )
     store.write_comparison(comparison)
     return replace(loaded, comparison=comparison)
+
+
+def _incomplete(run: Run) -> tuple[str, ...]:
+    """A warning where requests have no outcome: the generation was stopped, or lines were lost since."""
+    missing = sum(request.id not in run.outcomes for request in run.plan.requests)
+    if not missing:
+        return ()
+    return (
+        f"{missing:,} of {len(run.plan.requests):,} requests have no outcome, because the run was stopped or lines of "
+        f"it were lost; evalharness run --out {run.path} --resume generates them.",
+    )
 
 
 def _scorers_of(run: Run) -> list[ScorerFacts]:
@@ -377,9 +412,7 @@ def judge(path: Path, settings: JudgeSettings, *, again: bool = False, progress:
         asked = open_judge(settings, open_backend)
         with closing(asked.backend):
             _judge(store, loaded, asked, again, progress or NoProgress())
-        judged = _compare(store)
-        store.write_report(render_html(judged))
-        return judged
+        return recompare_locked(store)
 
 
 def _judge(store: RunStore, run: Run, asked: Judge, again: bool, progress: Progress) -> None:
@@ -390,8 +423,7 @@ def _judge(store: RunStore, run: Run, asked: Judge, again: bool, progress: Progr
         for one in asked.judge(pairs, run.plan, partial(_answers, progress)):
             found.append(one)
     finally:
-        store.write_preferences(kept_preferences(run, asked.rater, found))
-        store.write_judgings(judging_of(asked, run, found))
+        store.write_opinions(kept_preferences(run, asked.rater, found), judging_of(asked, run, found))
 
 
 def _answers(

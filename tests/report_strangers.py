@@ -75,8 +75,7 @@ def write_run(run, folder):
         store.write_scores(run.scores, run.scorers)
         store.write_comparison(run.comparison)
         store.write_gate(run.gate)
-        store.write_preferences(run.preferences)
-        store.write_judgings(run.judgings)
+        store.write_opinions(run.preferences, run.judgings)
     return folder
 
 

@@ -82,7 +82,7 @@ def test_no_space_stops_the_run_with_whole_lines_and_the_rest_comes_with_resume(
     stopped = subprocess.run(command, cwd=cwd, preexec_fn=limit_file_size, capture_output=True, text=True)
     assert stopped.returncode == 2
     assert "no space left to write full; everything written so far is intact" in stopped.stderr
-    assert "Fix: free some space, then go on with --resume" in stopped.stderr
+    assert "Fix: free some space, then give the same command again (a run with --resume)" in stopped.stderr
     content = (plan_only / "outcomes.jsonl").read_bytes()
     assert content.endswith(b"}\n")
     assert 0 < content.count(b"\n") < 16

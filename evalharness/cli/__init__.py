@@ -20,6 +20,7 @@ COMMANDS = {
     "judge": "evalharness.cli.judging:judge",
     "gate": "evalharness.cli.gating:gate",
     "aa-test": "evalharness.cli.aa_testing:aa_test",
+    "check": "evalharness.cli.checking:check",
     "report": "evalharness.cli.stages:report",
     "show": "evalharness.cli.stages:show",
     "rate": "evalharness.cli.sharing:rate",
@@ -54,8 +55,8 @@ class CommandTable(click.Group):
 def cli() -> None:
     """Compare a base and an instruct checkpoint of a local language model, pair by pair.
 
-    Exit codes: 0 done, 1 crash, 2 something you can mend, 3 a gate rule failed, 4 the gate is undecided, 130
-    interrupted (go on with --resume).
+    Exit codes: 0 done, 1 crash, 2 something you can mend, 3 a gate rule failed, 4 the gate is undecided, 5 a
+    run is not whole (check), 130 interrupted (go on with --resume).
     """
 
 

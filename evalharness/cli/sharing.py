@@ -60,13 +60,14 @@ def export(
     from evalharness.export import FORMATS as KNOWN
     from evalharness.export import Choices
     from evalharness.export import export as export_run
+    from evalharness.store import RunStore
     from evalharness.store.outputs import check_output, is_stdout, write_output
 
     place = _place(out, run, KNOWN[name], chosen["table"], name)
     check_output(place, "--out", force=force)
     choices = Choices(plain=not conversational, **chosen)
     if profiles is None:
-        exported = export_run(pipeline.load_run(run), name, choices)
+        exported = export_run(pipeline.load_compared(RunStore(run)), name, choices)
     else:
         exported = sharing.export_redacted(run, name, choices, read_shared_profiles(profiles))
     if exported.note:

@@ -63,7 +63,7 @@ from evalharness.records.rewards import (
     RewardLength,
     RewardOfState,
 )
-from evalharness.records.scores import Label, Metric, NamedChange, Score, ScorerFacts, ScorerIdentity, Span
+from evalharness.records.scores import Label, Metric, NamedChange, Score, ScorerFacts, ScorerIdentity, Scoring, Span
 from evalharness.records.suites import Constraint, Message, Role, Sample, Suite
 
 __all__ = [
@@ -126,6 +126,7 @@ __all__ = [
     "Score",
     "ScorerFacts",
     "ScorerIdentity",
+    "Scoring",
     "Share",
     "Side",
     "Span",

@@ -109,6 +109,8 @@ class Comparison(Record):
     warnings: tuple[Sentence, ...]
     evidence_digest: Public = ""
     """Over the outcomes and scores that it was made from; a report of others would mix two states of a run."""
+    opinions_digest: Public = ""
+    """Over the preferences and judgings that it was made from; empty where nobody was asked."""
     further: tuple[FurtherComparison, ...] = ()
     """The plan's other checkpoints, in its order."""
     rewards: tuple[RewardComparison, ...] = ()

@@ -175,3 +175,13 @@ class ScorerIdentity(Record):
     identity: Annotated[dict[str, JsonValue], Private("options")] = Field(default_factory=dict)
     """What decides a score beside the code: a model with its digests, its template, the longest text it reads."""
     facts: ScorerFacts
+
+
+class Scoring(Record):
+    """What made the scores of a run, and of what."""
+
+    scorers: tuple[ScorerIdentity, ...]
+    outcomes_digest: Public
+    """Of the file of outcomes that was scored."""
+    scores_digest: Public
+    """Of the file of scores: a score that was lost or changed afterwards is noticed."""

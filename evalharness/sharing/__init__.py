@@ -37,8 +37,7 @@ def import_ratings(path: Path, file: Path, rater: str | None = None) -> Merged:
         loaded = pipeline.load_compared(store)
         merged = merge(loaded.preferences, read_ratings(file, loaded, rater))
         store.write_preferences(merged.preferences)
-    pipeline.recompare(path)
-    pipeline.redraw(path)
+        pipeline.recompare_locked(store)
     return merged
 
 

@@ -18,10 +18,11 @@ import errno
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
+from evalharness.config import RunConfig
 from evalharness.errors import FormatVersionError, StoreError
 from evalharness.records import (
     AATest,
@@ -41,6 +42,8 @@ from evalharness.records import (
     Record,
     Score,
     ScorerIdentity,
+    Scoring,
+    digest,
     explain,
     slim,
 )
@@ -59,8 +62,26 @@ FORMAT_VERSION = 2
 EVENTS: TypeAdapter[Completion | Failure | Notice | DeterminismCheck] = TypeAdapter(GenerationEvent)
 RETRIED = frozenset({"server", "timeout", "out_of_memory", "error"})
 """Kinds of failure that may pass: `--resume` tries these requests again."""
-SCORERS = TypeAdapter(tuple[ScorerIdentity, ...])
 AnyRecord = TypeVar("AnyRecord", bound=Record)
+
+
+class Digests(NamedTuple):
+    """Digests of the files that others are derived from; empty where there is none."""
+
+    outcomes: str
+    scores: str
+    preferences: str
+    judgings: str
+
+    @property
+    def evidence(self) -> str:
+        """Of outcomes and scores: what a comparison is made from, and what people rate."""
+        return digest([self.outcomes, self.scores])
+
+    @property
+    def opinions(self) -> str:
+        """Of preferences and judgings; empty where nobody was asked."""
+        return digest([self.preferences, self.judgings]) if self.preferences or self.judgings else ""
 
 
 class RunStore:
@@ -105,7 +126,7 @@ class RunStore:
             if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
                 raise StoreError(
                     f"no space left to write {self.path}; everything written so far is intact",
-                    fix="free some space, then go on with --resume",
+                    fix="free some space, then give the same command again (a run with --resume)",
                 ) from None
             raise StoreError(
                 f"{self.path} cannot be written: {error.strerror}", fix="give another place with --out"
@@ -219,6 +240,17 @@ class RunStore:
             )
         return self._parse(Manifest, "manifest.json")
 
+    def read_config(self) -> RunConfig:
+        """The configuration that the run was started with.
+
+        Raises:
+            StoreError: the manifest holds none that is valid.
+        """
+        try:
+            return RunConfig.model_validate(self.read_manifest().config)
+        except ValidationError as error:
+            raise self._not_valid("manifest.json", error) from None
+
     def keep_scorers(self, settings: dict[str, dict[str, JsonValue]]) -> None:
         """Keep the settings that the run was scored with, so that the next scoring is the same."""
         manifest = self.read_manifest()
@@ -257,34 +289,54 @@ class RunStore:
 
     def write_scores(self, scores: Iterable[Score], scorers: Iterable[ScorerIdentity] = ()) -> None:
         """Replace all scores; a comparison of the old ones and its gate go with them."""
+        outcomes = self.digests().outcomes
         with self._writing():
+            with files.replacing(self.path) as new:
+                made = new.write("scores.jsonl", (score.model_dump_json().encode() + b"\n" for score in scores))
+                scoring = Scoring(scorers=tuple(scorers), outcomes_digest=outcomes, scores_digest=made)
+                new.write("scorers.json", [scoring.model_dump_json(indent=2).encode()])
             for name in ("comparison.json", "gate.json"):
                 files.remove(self.path / name)
-        self._write_lines("scores.jsonl", scores)
-        self._write("scorers.json", SCORERS.dump_json(tuple(scorers), indent=2).decode())
 
     def read_scores(self) -> StoredScores:
         """Read all scores; none where the run was not scored yet."""
         with self._reading("scores.jsonl"):
             return StoredScores(Lines(self.path / "scores.jsonl", self._line_parser(Score, "scores.jsonl")))
 
-    def read_scorers(self) -> tuple[ScorerIdentity, ...]:
-        """What made the scores; nothing where an earlier version made them."""
-        if not self._holds("scorers.json"):
-            return ()
-        try:
-            return SCORERS.validate_json(self._read("scorers.json"))
-        except ValidationError as error:
-            raise self._not_valid("scorers.json", error) from None
+    def read_scoring(self) -> Scoring | None:
+        """What made the scores, and of which outcomes; None where the run was not scored yet."""
+        return self._parse(Scoring, "scorers.json") if self._holds("scorers.json") else None
 
-    def evidence_digest(self) -> str:
-        """Digest over the files of outcomes and scores: what a comparison is made from."""
-        paths = [self.path / name for name in ("outcomes.jsonl", "scores.jsonl")]
-        return files.digest(*(path for path in paths if files.exists(path)))
+    def digests(self) -> Digests:
+        """What the files hold from which others are derived.
+
+        Raises:
+            StoreError: one cannot be read.
+        """
+        names = ("outcomes.jsonl", "scores.jsonl", "preferences.jsonl", "judgings.jsonl")
+        return Digests(*map(self._digest, names))
+
+    def _digest(self, name: str) -> str:
+        try:
+            return files.digest(self.path / name) if self._holds(name) else ""
+        except OSError as error:
+            raise StoreError(f"{self.path / name} cannot be read: {error.strerror}", fix="check the file") from None
 
     def write_comparison(self, comparison: Comparison) -> None:
-        """Replace the comparison."""
-        self._write("comparison.json", comparison.model_dump_json(indent=2))
+        """Replace the comparison; a gate of other evidence goes with it."""
+        self._replace_shown("comparison.json", comparison.model_dump_json(indent=2))
+        gate = self.read_gate()
+        if gate is not None and gate.evidence_digest != comparison.evidence_digest:
+            with self._writing():
+                files.remove(self.path / "gate.json")
+
+    def _replace_shown(self, name: str, text: str) -> None:
+        """Replace what the report shows; where it changes, a report of the old one goes first."""
+        if self._holds(name) and self._read_bytes(name) == text.encode():
+            return
+        with self._writing(), files.replacing(self.path) as new:
+            new.write(name, [text.encode()])
+            files.remove(self.path / "report.html")
 
     def read_comparison(self) -> Comparison | None:
         """Read the comparison; None where there is none yet."""
@@ -292,7 +344,7 @@ class RunStore:
 
     def write_gate(self, report: GateReport) -> None:
         """Replace what the gate rules came to."""
-        self._write("gate.json", report.model_dump_json(indent=2))
+        self._replace_shown("gate.json", report.model_dump_json(indent=2))
 
     def read_gate(self) -> GateReport | None:
         """Read what the gate rules came to; None where they were not judged."""
@@ -300,15 +352,18 @@ class RunStore:
 
     def write_preferences(self, preferences: Iterable[Preference]) -> None:
         """Replace all preferences."""
-        self._write_lines("preferences.jsonl", preferences)
+        self.write_opinions(preferences, None)
+
+    def write_opinions(self, preferences: Iterable[Preference], judgings: Iterable[Judging] | None) -> None:
+        """Replace all preferences and, where any are given, what is known of the judges, together or not at all."""
+        with self._writing(), files.replacing(self.path) as new:
+            new.write("preferences.jsonl", (one.model_dump_json().encode() + b"\n" for one in preferences))
+            if judgings is not None:
+                new.write("judgings.jsonl", (one.model_dump_json().encode() + b"\n" for one in judgings))
 
     def read_preferences(self) -> tuple[Preference, ...]:
         """Read what people and judges preferred; nothing where nobody was asked."""
         return self._parse_lines(Preference, "preferences.jsonl")
-
-    def write_judgings(self, judgings: Iterable[Judging]) -> None:
-        """Replace what is known of the judges that were asked."""
-        self._write_lines("judgings.jsonl", judgings)
 
     def read_judgings(self) -> tuple[Judging, ...]:
         """Read what is known of the judges that were asked; nothing where none was."""
@@ -331,13 +386,17 @@ class RunStore:
         self._write("report.html", html)
         return self.path / "report.html"
 
+    def has_report(self) -> bool:
+        """Whether there is a report; one that shows other results is removed when those are replaced."""
+        return self._holds("report.html")
+
     def load(self, plan: Plan | None = None) -> Run:
         """Read the run; its texts and scores stay on the disk until they are asked for.
 
         Args:
             plan: its plan, where that was read before.
         """
-        manifest, outcomes = self.read_manifest(), self.read_outcomes()
+        manifest, outcomes, scoring = self.read_manifest(), self.read_outcomes(), self.read_scoring()
         return Run(
             path=self.path,
             manifest=manifest,
@@ -346,7 +405,7 @@ class RunStore:
             notices=outcomes.notices,
             determinism=outcomes.determinism,
             scores=self.read_scores(),
-            scorers=self.read_scorers(),
+            scorers=scoring.scorers if scoring else (),
             comparison=self.read_comparison(),
             gate=self.read_gate(),
             preferences=self.read_preferences(),

@@ -1,0 +1,195 @@
+"""Whether a run is whole: each file read from the disk up, and held against what the others say of it."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from evalharness.errors import StoreError
+from evalharness.records import Comparison, Completion, Failure, GateReport, Plan, Record, Score, explain
+from evalharness.store import EVENTS, RunStore, files
+from evalharness.store.outputs import RUN_FILES
+
+Read = TypeVar("Read")
+SCORE: TypeAdapter[Score] = TypeAdapter(Score)
+MOST = 20
+"""Wrong lines of a file that are named; the rest is counted."""
+
+
+class Problem(Record):
+    """One thing that is wrong with a run, and what to do about it."""
+
+    file: str
+    line: int | None = None
+    kind: Literal["damaged", "incomplete", "stale"]
+    """`stale`: made from an earlier state of other files."""
+    message: str
+    fix: str
+
+
+class Checked(Record):
+    """What the check of a run came to."""
+
+    run: str
+    whole: bool
+    requests: int
+    outcomes: int
+    """Requests that have one."""
+    problems: tuple[Problem, ...]
+
+
+def check_run(path: Path) -> Checked:
+    """Read all files of a run and compare them with each other; nothing is written.
+
+    Raises:
+        StoreError: this is no run directory, or its manifest cannot be read.
+    """
+    store = RunStore(path)
+    store.read_manifest()
+    examination = Examination(store)
+    examination.run()
+    return Checked(
+        run=str(path),
+        whole=not examination.problems,
+        requests=len(examination.requests),
+        outcomes=len(examination.answered & examination.requests.keys()),
+        problems=tuple(examination.problems),
+    )
+
+
+def stale(store: RunStore, comparison: Comparison | None, gate: GateReport | None) -> Iterator[Problem]:
+    """Derived files that were made from an earlier state of what they are derived from.
+
+    Raises:
+        StoreError: a file cannot be read.
+    """
+    score, digests, scoring = f"evalharness score {store.path}", store.digests(), store.read_scoring()
+    if comparison is not None and comparison.evidence_digest != digests.evidence:
+        yield _stale(store, "comparison.json", "outcomes or scores that its comparison does not know", score)
+    if digests.scores and (scoring is None or scoring.scores_digest != digests.scores):
+        yield _stale(store, "scores.jsonl", "scores that its scorers.json does not know", score)
+    elif scoring is not None and scoring.outcomes_digest != digests.outcomes:
+        yield _stale(store, "scores.jsonl", "outcomes that were changed after they were scored", score)
+    if comparison is not None and comparison.opinions_digest != digests.opinions:
+        again = f"evalharness compare {store.path}"
+        yield _stale(store, "comparison.json", "preferences that its comparison does not know", again)
+    if gate is not None and (comparison is None or gate.evidence_digest != comparison.evidence_digest):
+        yield _stale(store, "gate.json", "the gate of another comparison", f"evalharness gate {store.path}")
+
+
+def _stale(store: RunStore, file: str, what: str, fix: str) -> Problem:
+    return Problem(file=file, kind="stale", message=f"{store.path} holds {what}", fix=fix)
+
+
+class Examination:
+    """Reads one run; a file that cannot be read is a problem, and the others are read all the same."""
+
+    def __init__(self, store: RunStore) -> None:
+        self.store = store
+        self.problems: list[Problem] = []
+        self.requests: dict[str, str] = {}
+        """In words, by id."""
+        self.answered: set[str] = set()
+        self.completed: set[str] = set()
+
+    def run(self) -> None:
+        """Find all problems, the most basic first."""
+        broken = [name for name in sorted(RUN_FILES) if not self._is_regular(name)]
+        self._attempt("manifest.json", self.store.read_config, broken)
+        plan = self._attempt("plan.json", self.store.read_plan, broken)
+        self._read_requests(plan)
+        if "outcomes.jsonl" not in broken:
+            self._read_outcomes(plan is not None)
+        if "scores.jsonl" not in broken:
+            self._read_scores(plan is not None)
+        self._read_derived(plan, broken)
+
+    def _add(self, kind: Literal["damaged", "incomplete"], file: str, message: str, fix: str, line: int | None) -> None:
+        self.problems.append(Problem(file=file, line=line, kind=kind, message=message, fix=fix))
+
+    def _is_regular(self, name: str) -> bool:
+        path = self.store.path / name
+        try:
+            if files.exists(path):
+                files.open_to_read(path).close()
+        except OSError as error:
+            fix = "remove it, or put the file itself in its place"
+            self._add("damaged", name, f"{path} cannot be read: {error.strerror}", fix, None)
+            return False
+        return True
+
+    def _attempt(self, name: str, read: Callable[[], Read], broken: list[str]) -> Read | None:
+        if name in broken:
+            return None
+        try:
+            return read()
+        except StoreError as error:
+            self._add("damaged", name, error.problem, error.fix, None)
+            broken.append(name)
+            return None
+
+    def _read_requests(self, plan: Plan | None) -> None:
+        for request in plan.requests if plan else ():
+            self.requests[request.id] = f"sample {request.sample_id!r} of {request.checkpoint}"
+
+    # -------------------------------------------------------------------------------------------- lines
+
+    def _read_outcomes(self, planned: bool) -> None:
+        resume = f"evalharness run --out {self.store.path} --resume"
+        for number, event in self._lines("outcomes.jsonl", EVENTS, f"delete the line, then {resume}", resume):
+            if isinstance(event, Completion | Failure):
+                self.answered.add(event.request_id)
+                if planned and event.request_id not in self.requests:
+                    self._unknown("outcomes.jsonl", number, event.request_id)
+        missing = [words for one, words in self.requests.items() if one not in self.answered]
+        if missing:
+            message = f"{len(missing):,} of {len(self.requests):,} requests have no outcome, the first {missing[0]}"
+            self._add("incomplete", "outcomes.jsonl", message, resume, None)
+
+    def _read_scores(self, planned: bool) -> None:
+        score = f"evalharness score {self.store.path}"
+        for number, one in self._lines("scores.jsonl", SCORE, score, score):
+            if planned and one.request_id not in self.requests:
+                self._unknown("scores.jsonl", number, one.request_id)
+
+    def _unknown(self, name: str, number: int, request: str) -> None:
+        message = f"{self.store.path / name}:{number} is of the request {request[:80]!r}, which is not in the plan"
+        self._add("damaged", name, message, "delete the line, then score the run again", number)
+
+    def _lines(self, name: str, form: TypeAdapter[Read], fix: str, torn: str) -> Iterator[tuple[int, Read]]:
+        """The valid lines of a file with their numbers; of the others, the first are problems."""
+        path, wrong = self.store.path / name, 0
+        if not files.exists(path):
+            return
+        with files.open_to_read(path) as handle:
+            for number, line in enumerate(handle, start=1):
+                if not line.endswith(b"\n"):
+                    self._add("damaged", name, f"{path}:{number} is torn: it has no end", torn, number)
+                    return
+                try:
+                    yield number, form.validate_json(line)
+                except ValidationError as error:
+                    wrong += 1
+                    if wrong <= MOST:
+                        self._add("damaged", name, f"{path}:{number} is not valid: {explain(error)}", fix, number)
+        if wrong > MOST:
+            self._add("damaged", name, f"{path} has {wrong - MOST:,} more wrong lines", fix, None)
+
+    # ------------------------------------------------------------------------------------------ derived
+
+    def _read_derived(self, plan: Plan | None, broken: list[str]) -> None:
+        comparison = self._attempt("comparison.json", self.store.read_comparison, broken)
+        gate = self._attempt("gate.json", self.store.read_gate, broken)
+        for name, read in (
+            ("scorers.json", self.store.read_scoring),
+            ("preferences.jsonl", self.store.read_preferences),
+            ("judgings.jsonl", self.store.read_judgings),
+        ):
+            self._attempt(name, read, broken)
+        if not broken:
+            self.problems += stale(self.store, comparison, gate)
+        for name, command in (("comparison.json", "score"), ("report.html", "report")):
+            if plan is not None and name not in broken and not files.exists(self.store.path / name):
+                message = f"{self.store.path} has no {name}"
+                self._add("incomplete", name, message, f"evalharness {command} {self.store.path}", None)

@@ -1,0 +1,156 @@
+"""`check`, and that every reader sees when derived files are of an earlier state."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from small_run import small_config, write_ratings
+
+from evalharness import pipeline, sharing
+from evalharness.cli import cli
+from evalharness.errors import EvalHarnessError, StoreError
+from evalharness.store.check import MOST, check_run
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A finished run with a report and with one person's ratings."""
+    folder = tmp_path_factory.mktemp("check")
+    pipeline.run(small_config(folder), out=folder / "run")
+    sharing.import_ratings(folder / "run", write_ratings(folder / "run"))
+    return folder / "run"
+
+
+@pytest.fixture
+def run(made, tmp_path):
+    return Path(shutil.copytree(made, tmp_path / "run"))
+
+
+def problems(path):
+    return {(one.file, one.kind) for one in check_run(path).problems}
+
+
+def lines(path):
+    return path.read_bytes().splitlines(keepends=True)
+
+
+def test_a_whole_run_is_whole_and_nothing_is_written(run):
+    before = {one.name: (one.stat().st_mtime_ns, one.read_bytes()) for one in run.iterdir()}
+    checked = check_run(run)
+    assert checked.whole and not checked.problems
+    assert checked.outcomes == checked.requests == len(pipeline.load_run(run).plan.requests)
+    assert {one.name: (one.stat().st_mtime_ns, one.read_bytes()) for one in run.iterdir()} == before
+
+
+DAMAGE = {
+    "outcome lost": ("outcomes.jsonl", lambda old: b"".join(old[:3] + old[4:]), {("outcomes.jsonl", "incomplete")}),
+    "outcome torn": ("outcomes.jsonl", lambda old: b"".join(old)[:-9], {("outcomes.jsonl", "damaged")}),
+    "outcome foreign": ("outcomes.jsonl", lambda old: b"".join([*old, b"{}\n"]), {("outcomes.jsonl", "damaged")}),
+    "score lost": ("scores.jsonl", lambda old: b"".join(old[:-1]), {("scores.jsonl", "stale")}),
+    "score torn": ("scores.jsonl", lambda old: b"".join(old)[:-9], {("scores.jsonl", "damaged")}),
+    "rating lost": ("preferences.jsonl", lambda old: b"".join(old[:1]), {("comparison.json", "stale")}),
+    "plan broken": ("plan.json", lambda old: b"".join(old)[:-9], {("plan.json", "damaged")}),
+    "report lost": ("report.html", lambda old: None, {("report.html", "incomplete")}),
+    "comparison lost": ("comparison.json", lambda old: None, {("comparison.json", "incomplete")}),
+    "scorers lost": ("scorers.json", lambda old: None, {("scores.jsonl", "stale")}),
+}
+
+
+@pytest.mark.parametrize("which", DAMAGE)
+def test_damage_is_named_with_what_to_do(run, which):
+    name, damage, expected = DAMAGE[which]
+    content = damage(lines(run / name))
+    (run / name).unlink() if content is None else (run / name).write_bytes(content)
+    assert expected <= problems(run)
+    assert all(one.fix for one in check_run(run).problems)
+
+
+@pytest.mark.parametrize("which", [one for one in DAMAGE if one not in ("plan broken", "report lost")])
+@pytest.mark.parametrize(
+    "words",
+    [("report",), ("export", "--format", "markdown"), ("report", "--redact", "completions", "--out", "x.html")],
+    ids=["report", "export", "redact"],
+)
+def test_no_reader_shows_results_of_another_state(run, which, words, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    name, damage, _ = DAMAGE[which]
+    content = damage(lines(run / name))
+    (run / name).unlink() if content is None else (run / name).write_bytes(content)
+    command, *flags = words
+    with pytest.raises(EvalHarnessError) as caught:
+        CliRunner().invoke(cli, [command, str(run), *flags], catch_exceptions=False)
+    assert "evalharness" in caught.value.fix or "--resume" in caught.value.fix
+
+
+def test_lost_outcomes_are_a_warning_of_the_next_comparison(run):
+    kept = lines(run / "outcomes.jsonl")
+    (run / "outcomes.jsonl").write_bytes(b"".join(kept[:-3]))
+    scored = pipeline.rescore(run)
+    assert any(f"3 of {len(kept):,} requests have no outcome" in one for one in scored.compared.warnings)
+    assert problems(run) == {("outcomes.jsonl", "incomplete")}
+
+
+def test_all_that_is_stale_is_whole_again_after_what_the_check_says(run):
+    (run / "preferences.jsonl").write_bytes(lines(run / "preferences.jsonl")[0])
+    [problem] = check_run(run).problems
+    assert problem.fix == f"evalharness compare {run}"
+    pipeline.recompare(run)
+    assert check_run(run).whole
+
+
+def test_ratings_of_one_report_by_two_people_are_both_taken(run):
+    sharing.import_ratings(run, write_ratings(run, rater="another"))
+    assert {one.rater for one in pipeline.load_run(run).preferences} == {"somebody", "another"}
+    assert check_run(run).whole
+
+
+def test_ids_that_the_plan_does_not_know_are_named(run):
+    for name in ("outcomes.jsonl", "scores.jsonl"):
+        line = json.loads(lines(run / name)[0]) | {"request_id": "x" * 100_000}
+        with (run / name).open("a") as handle:
+            handle.write(json.dumps(line) + "\n")
+    named = [one for one in check_run(run).problems if "not in the plan" in one.message]
+    assert {one.file for one in named} == {"outcomes.jsonl", "scores.jsonl"}
+    assert all(one.line and len(one.message) < 400 + len(str(run)) for one in named)
+
+
+def test_links_fifos_and_folders_are_named_and_the_rest_is_read(run, tmp_path):
+    (run / "gate.json").unlink()
+    (run / "gate.json").symlink_to(tmp_path / "nowhere")
+    (run / "scores.jsonl").unlink()
+    os.mkfifo(run / "scores.jsonl")
+    (run / "report.html").unlink()
+    (run / "report.html").mkdir()
+    assert problems(run) >= {(name, "damaged") for name in ("gate.json", "scores.jsonl", "report.html")}
+
+
+def test_wrong_lines_without_end_are_counted(run):
+    with (run / "outcomes.jsonl").open("ab") as handle:
+        handle.write(b"nonsense\n" * 1000)
+    checked = check_run(run)
+    assert len([one for one in checked.problems if one.line]) == MOST
+    assert f"has {1000 - MOST:,} more wrong lines" in checked.problems[MOST].message
+
+
+def test_the_command_has_an_exit_code_for_each_state(run, tmp_path):
+    def check(*words):
+        return CliRunner().invoke(cli, ["check", *map(str, words)], catch_exceptions=False)
+
+    assert check(run).exit_code == 0 and "whole" in check(run).output
+    (run / "report.html").unlink()
+    assert check(run).exit_code == 5
+    assert "Fix: evalharness report" in check(run).output
+    assert json.loads(check(run, "--json").output)["problems"][0]["file"] == "report.html"
+    with pytest.raises(StoreError, match="is not a run directory"):
+        check(tmp_path)
+
+
+def test_a_configuration_that_is_not_valid_is_named(run):
+    manifest = json.loads((run / "manifest.json").read_text())
+    (run / "manifest.json").write_text(json.dumps(manifest | {"config": {"suites": 5}}))
+    assert ("manifest.json", "damaged") in problems(run)
+    with pytest.raises(StoreError, match=r"manifest\.json is not valid"):
+        pipeline.rescore(run)
