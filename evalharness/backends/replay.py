@@ -63,6 +63,8 @@ Place = tuple[int, int, int]
 class ReplayBackend:
     """Answers requests from a file; what the file does not answer is a failure."""
 
+    recorded = True
+
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.checkpoint = checkpoint
         self.path = Path(checkpoint.model_name)
@@ -81,6 +83,7 @@ class ReplayBackend:
         identity = CheckpointIdentity(backend="replay", model=name, weights_digest=weights)
         return ResolvedCheckpoint(
             checkpoint=self.checkpoint,
+            recorded=self.recorded,
             identity=identity,
             notes=("The completions were made elsewhere; how they were prompted is as stated, not measured.",),
         )

@@ -114,7 +114,7 @@ def _lint_variant(resolved: ResolvedCheckpoint) -> Iterator[LintFinding]:
             "a base checkpoint is given a chat template it may never have seen",
             "use raw or icl",
         )
-    if checkpoint.variant == "instruct" and checkpoint.prompt_format != "chat" and checkpoint.backend != "replay":
+    if checkpoint.variant == "instruct" and checkpoint.prompt_format != "chat" and not resolved.recorded:
         yield _finding(
             resolved,
             "instruct-without-template",

@@ -113,6 +113,8 @@ class ResolvedCheckpoint(Record):
     """Estimated need on the device at most: the weights, and the cache of a batch of `batch_tokens`."""
     notes: tuple[NoteText, ...] = ()
     """What a reader of the report should know, such as the licence of bundled weights."""
+    recorded: bool = False
+    """Whether its completions are read from a file, so that how they were prompted is as stated."""
 
     @property
     def name(self) -> str:

@@ -104,7 +104,7 @@ class _Cells:
         self.run = run
         self.place = {name: place for place, name in enumerate(roles)}
         resolved = {one.name: one.checkpoint for one in run.plan.checkpoints}
-        self.recorded = {name for name, one in resolved.items() if one.backend == "replay"}
+        self.recorded = {one.name for one in run.plan.checkpoints if one.recorded}
         self.checkpoints = [
             {"name": name, "role": role, "format": resolved[name].prompt_format} for name, role in roles.items()
         ]

@@ -100,7 +100,7 @@ def _card(resolved: ResolvedCheckpoint, counts: Counts, context: int | None) -> 
         model=model_in_words(checkpoint),
         variant=f"{checkpoint.variant} checkpoint",
         format=checkpoint.prompt_format,
-        format_in_words=format_in_words(checkpoint),
+        format_in_words=format_in_words(resolved),
         weights=_weights(resolved),
         runs=_runs(resolved, context or resolved.context_length),
         notes=resolved.notes,
@@ -152,8 +152,8 @@ def _weights(resolved: ResolvedCheckpoint) -> str:
 
 def _runs(resolved: ResolvedCheckpoint, context: int | None) -> str:
     identity = resolved.identity
-    server = f"on Ollama {identity.versions['ollama']}" if "ollama" in identity.versions else ""
-    where = f"on {identity.device}" if identity.device else server
+    server = ", ".join(f"{name} {version}" for name, version in identity.versions.items())
+    where = f"on {identity.device or server}" if identity.device or server else ""
     dtype = f"in {identity.dtype}" if identity.dtype else ""
     length = f"with {context:,} tokens of context" if context else ""
     return " ".join(fact for fact in (where, dtype, length) if fact)

@@ -103,7 +103,7 @@ def _judge(one: Judging, links: Mapping[str, str]) -> JudgeFacts:
     return JudgeFacts(
         rater=one.rater,
         model=one.judge.checkpoint.model,
-        prompted=f"{one.judge.checkpoint.prompt_format}: {format_in_words(one.judge.checkpoint)}",
+        prompted=f"{one.judge.checkpoint.prompt_format}: {format_in_words(one.judge)}",
         generation=_generation(one),
         prompt=marked(one.prompt_text[:LONGEST_PROMPT]) + (f"… ({cut:,} more characters)" if cut > 0 else ""),
         notes=one.notes,

@@ -229,4 +229,4 @@ def _sent_shown(sent: Sent) -> Markup:
 
 
 def _recorded(run: Run, request: GenerationRequest) -> bool:
-    return any(one.name == request.checkpoint and one.checkpoint.backend == "replay" for one in run.plan.checkpoints)
+    return any(one.name == request.checkpoint and one.recorded for one in run.plan.checkpoints)

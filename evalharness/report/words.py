@@ -1,6 +1,6 @@
 """The report's fixed words: what formats, endings and verdicts are called for a reader who is new."""
 
-from evalharness.records import Checkpoint, Completion, Failure, Metric, PairedDifference
+from evalharness.records import Completion, Failure, Metric, PairedDifference, ResolvedCheckpoint
 
 FORMATS = {
     "raw": "plain text, nothing added; the model simply goes on writing",
@@ -27,9 +27,9 @@ FAILURES = {
 }
 
 
-def format_in_words(checkpoint: Checkpoint) -> str:
+def format_in_words(resolved: ResolvedCheckpoint) -> str:
     """How a checkpoint was prompted, for someone who has never heard of prompt formats."""
-    return RECORDED_FORMAT if checkpoint.backend == "replay" else FORMATS[checkpoint.prompt_format]
+    return RECORDED_FORMAT if resolved.recorded else FORMATS[resolved.checkpoint.prompt_format]
 
 
 def ending_in_words(completion: Completion) -> str:

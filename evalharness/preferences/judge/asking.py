@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, JsonValue
 
-from evalharness.backends import Backend
+from evalharness.backends import Backend, backend_class
 from evalharness.errors import ConfigError
 from evalharness.preferences import Pair, pairs_of
 from evalharness.preferences.judge.prompt import (
@@ -145,7 +145,7 @@ def open_judge(settings: JudgeSettings, open_backend: Callable[[Checkpoint], Bac
     """
     variant = guess_variant(settings.model) or "instruct"
     checkpoint = Checkpoint(name=NAME, model=settings.model, variant=variant, options=settings.options)
-    if checkpoint.backend == "replay":
+    if getattr(backend_class(checkpoint), "recorded", False):
         raise ConfigError(
             f"{settings.model} is a file of completions and cannot judge",
             fix="name a model that generates: demo/instruct, hf/org/name or ollama/name",

@@ -9,7 +9,8 @@ from pathlib import Path, PurePath
 
 from pydantic import JsonValue
 
-from evalharness.records import Checkpoint
+from evalharness.backends import backend_names
+from evalharness.records import ResolvedCheckpoint
 from evalharness.store import Run
 
 NEUTRAL = frozenset({"base", "instruct", "baseline", "candidate", "base-chat", "base-icl", "chat", "raw", "icl"})
@@ -117,7 +118,7 @@ def names_of(run: Run, also: Iterable[str] = ()) -> Names:
     names = Names()
     for resolved in (*run.plan.checkpoints, *(one.judge for one in run.judgings)):
         names.add("model", *_forms(resolved.checkpoint.model_name), *_forms(resolved.identity.model))
-        _add_owner(names, resolved.checkpoint)
+        _add_owner(names, resolved)
         for folder in _folders(resolved.checkpoint.model_name):
             names.add("folder", folder)
         names.add("checkpoint", resolved.name)
@@ -160,9 +161,10 @@ def _folders(model: str) -> Iterator[str]:
             yield user
 
 
-def _add_owner(names: Names, checkpoint: Checkpoint) -> None:
-    owner, slash, _ = checkpoint.model_name.partition("/")
-    if slash and len(owner) > 2 and checkpoint.backend == "hf":
+def _add_owner(names: Names, resolved: ResolvedCheckpoint) -> None:
+    """A person or an organisation, in any backend's model name; a file of completions begins with a folder."""
+    owner, slash, _ = resolved.checkpoint.model_name.partition("/")
+    if slash and len(owner) > 2 and not resolved.recorded:
         names.add("owner", owner)
 
 
@@ -172,7 +174,7 @@ def _models_of_scorers(config: JsonValue) -> Iterator[str]:
     for settings in scorers.values() if isinstance(scorers, dict) else ():
         for key, value in settings.items() if isinstance(settings, dict) else ():
             if isinstance(value, str) and value and ("model" in key or "/" in value):
-                yield value.partition("/")[2] if value.partition("/")[0] in ("hf", "ollama") else value
+                yield value.partition("/")[2] if value.partition("/")[0] in backend_names() else value
 
 
 def _places(run: Run) -> Iterator[str]:
