@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import time
+from collections import Counter
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
@@ -168,7 +169,7 @@ def test_a_server_that_dies_for_good_ends_the_run_and_resume_finishes_it(server,
     flags = ("-M", "attempts=2")
     start = time.monotonic()
     result = call("run", *SIDES, *flags, "--out", "r", cwd=tmp_path, env=env, code=2)
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 60
     assert "no Ollama server answers" in result.stderr
     kept = load_run(tmp_path / "r").outcomes
     assert len(kept) == 5
@@ -210,8 +211,8 @@ def test_a_run_whose_requests_are_all_refused_stops_with_the_server_s_sentence(s
     stderr = call("run", *SIDES, "--out", "r", cwd=tmp_path, env=env, code=2).stderr
     assert f"{REFUSED}\n  Fix: correct what the server names" in stderr
     assert not (tmp_path / "r" / "report.html").exists()
-    asked = [body["model"] for body in sent(server)]
-    assert asked == (["smollm2", *["gemma3-base"] * 3] if broken == "gemma3-base" else ["smollm2"])
+    asked = Counter(body["model"] for body in sent(server))
+    assert asked == ({"smollm2": 1, "gemma3-base": 3} if broken == "gemma3-base" else {"smollm2": 1})
     server.restart(models=[])
     call("run", "--out", "r", "--resume", cwd=tmp_path, env=env)
     assert all(isinstance(one, Completion) for one in load_run(tmp_path / "r").outcomes.values())
@@ -219,7 +220,7 @@ def test_a_run_whose_requests_are_all_refused_stops_with_the_server_s_sentence(s
 
 def test_requests_that_fail_later_are_counted_in_the_report(server, tmp_path):
     env, flags = {"OLLAMA_HOST": server.url}, ("-M", "attempts=1", "-M", "backoff=0")
-    server.set(busy=0.4, seed=4)
+    server.set(busy=0.2, seed=4)
     result = call("run", *SIDES, *flags, "--out", "r", cwd=tmp_path, env=env)
     failed = [one for one in load_run(tmp_path / "r").outcomes.values() if isinstance(one, Failure)]
     assert failed
@@ -228,7 +229,7 @@ def test_requests_that_fail_later_are_counted_in_the_report(server, tmp_path):
 
 def test_waiting_for_the_next_attempt_is_said_while_it_happens(server, tmp_path):
     env = {"OLLAMA_HOST": server.url}
-    server.set(busy=1)
+    server.set(busy=2)  # The first one meets the request that shows the template.
     result = call("run", *SIDES, "--limit", "2", "--out", "r", cwd=tmp_path, env=env)
     assert "instruct: server busy, please try again.  maximum pending requests exceeded; attempt 2 of 6 in 0.5 s" in (
         result.stderr
