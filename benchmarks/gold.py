@@ -87,7 +87,8 @@ def report(reads: Sequence[Read]) -> None:
             continue
         print(f"{name}: {len(part)} completions; answers {counts(each.answer for each in part)}")
         agreement(name, part)
-        detection("non-answers", [(each.answer == "none", each.called_no_answer, each.id) for each in part])
+        clear = [each for each in part if each.answer != "unclear"]
+        detection("non-answers", [(each.answer == "none", each.called_no_answer, each.id) for each in clear])
         detection("loops", [(each.ending == "loops", each.state == "loop", each.id) for each in part])
         complies_on_nothing(part)
     print("readers, scorer")
