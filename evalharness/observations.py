@@ -179,6 +179,30 @@ class Observations:
         order = self.suite_order[~np.isnan(column[self.suite_order])]
         return {self.sample_ids[position]: float(column[position]) for position in order}
 
+    def value(self, checkpoint: str, replicate: int, sample_id: str, metric: str) -> float | None:
+        """One metric of one completion; None where there is none."""
+        value = float(self.cells(checkpoint, metric)[replicate, self.position[sample_id]])
+        return None if math.isnan(value) else value
+
+    def label(self, checkpoint: str, replicate: int, sample_id: str, scorer: str) -> str | None:
+        """A scorer's label of one completion; None where there is none."""
+        labels = self.labels.get(scorer)
+        return labels.of(self.place[checkpoint], replicate, self.position[sample_id]) if labels else None
+
+    def results(self, checkpoint: str, scorer: str) -> Labels:
+        """A scorer's label of each request of a checkpoint; what has no label is called by what it lacks.
+
+        Of shape (n_replicates, n_samples).
+        """
+        labels, state = (
+            self.labels.get(scorer) or Labels(np.full_like(self.state, -1)),
+            self.state[self.place[checkpoint]],
+        )
+        codes, n = labels.codes[self.place[checkpoint]], len(labels.names)
+        cases = [(state == COMPLETED) & (codes >= 0), state == COMPLETED, state == FAILED, state == NOT_GENERATED]
+        found = np.select(cases, [codes, n, n + 1, n + 2], default=-1).astype(np.int32)
+        return Labels(found, [*labels.names, "unscored", "failure", "missing"])
+
     # --------------------------------------------------------------------------------------- missing
 
     def reasons(self, checkpoint: str, metric: str) -> Codes:

@@ -114,10 +114,10 @@ def report_gate(run: "Run", wanted: CiFiles, *, as_json: bool = False) -> int:
 def _refuse_silence(run: "Run") -> None:
     """Without a gate nothing judges a run, but one of which a side is empty is no success either."""
     for checkpoint in run.plan.checkpoints:
-        requests = run.requests_of(checkpoint.name)
-        if not any(run.outcomes[one.id].type == "completion" for one in requests if one.id in run.outcomes):
+        counts = run.observations.counts(checkpoint.name)
+        if not counts.completed:
             raise StoreError(
-                f"{checkpoint.name} completed none of {len(requests):,} requests, so nothing was compared",
+                f"{checkpoint.name} completed none of {counts.asked:,} requests, so nothing was compared",
                 fix=f"see why in {run.path / 'report.html'}; what may pass is tried again with --resume",
             )
 

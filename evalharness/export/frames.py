@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from evalharness.errors import SharingError
+from evalharness.observations import Observations
 from evalharness.records import Completion, Failure, GenerationRequest, PairedDifference
 from evalharness.store import Run
 
@@ -20,12 +21,11 @@ Row = dict[str, Cell]
 def completion_rows(run: Run) -> list[Row]:
     """A row a request: the sample, what came back, and every label and value of its scores in columns."""
     suites = {sample.id: suite.name for suite in run.plan.suites for sample in suite.samples}
-    columns = _score_columns(run)
+    table = run.observations
     return [
         _sample(run, request, suites[request.sample_id])
         | _outcome(run.outcomes.get(request.id))
-        | dict.fromkeys(columns)
-        | dict(_scores(run, request))
+        | dict(_results(table, request))
         for request in run.plan.requests
     ]
 
@@ -144,17 +144,14 @@ def _outcome(outcome: Completion | Failure | None) -> Row:
     return NOTHING
 
 
-def _score_columns(run: Run) -> list[str]:
-    found: dict[str, None] = {}
-    for score in run.scores:
-        found |= dict.fromkeys([f"{score.scorer}.label", *(f"{score.scorer}.{name}" for name in score.values)])
-    return list(found)
-
-
-def _scores(run: Run, request: GenerationRequest) -> Iterator[tuple[str, Cell]]:
-    for score in run.scores_of(request.id):
-        yield f"{score.scorer}.label", score.label
-        yield from ((f"{score.scorer}.{name}", value) for name, value in score.values.items())
+def _results(table: Observations, request: GenerationRequest) -> Iterator[tuple[str, Cell]]:
+    """Label and values of each scorer; the same columns for every request."""
+    cell = request.checkpoint, request.replicate, request.sample_id
+    for scorer in table.versions:
+        yield f"{scorer}.label", table.label(*cell, scorer)
+        for metric in table.values:
+            if metric.partition(".")[0] == scorer:
+                yield metric, table.value(*cell, metric)
 
 
 def _difference(baseline: str, candidate: str, one: PairedDifference) -> Row:

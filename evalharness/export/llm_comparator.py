@@ -96,10 +96,10 @@ class _Fields:
     """What is known of a pair besides: its sample's facts, and each side's labels and values."""
 
     def __init__(self, run: Run) -> None:
-        self.run = run
+        self.table = run.observations
         compared = run.compared
         self.metrics = [metric.name for metric in compared.metrics]
-        self.scorers = list(dict.fromkeys(score.scorer for score in run.scores if score.label))
+        self.scorers = [name for name, labels in run.observations.labels.items() if labels.names]
         self.schema = [
             {"name": "sample_id", "type": "string"},
             {"name": "expected", "type": "category"},
@@ -110,20 +110,12 @@ class _Fields:
 
     def of(self, pair: Pair) -> Json:
         """The custom fields of one pair; lists hold A's value, then B's."""
-        sides = (pair.requests[1].id, pair.requests[0].id)
+        sides = [(one.checkpoint, one.replicate, one.sample_id) for one in pair.requests[::-1]]
         completions = (pair.candidate, pair.baseline)
         return {
             "sample_id": pair.sample.id,
             "expected": pair.sample.expected,
             "cut by the token limit": [one.finish_reason == "length" for one in completions],
-            **{f"{scorer}.label": [self._label(side, scorer) for side in sides] for scorer in self.scorers},
-            **{name: [self._value(side, name) for side in sides] for name in self.metrics},
+            **{f"{scorer}.label": [self.table.label(*side, scorer) for side in sides] for scorer in self.scorers},
+            **{name: [self.table.value(*side, name) for side in sides] for name in self.metrics},
         }
-
-    def _label(self, request_id: str, scorer: str) -> str | None:
-        return next((one.label for one in self.run.scores_of(request_id) if one.scorer == scorer), None)
-
-    def _value(self, request_id: str, metric: str) -> float | None:
-        scorer, _, name = metric.partition(".")
-        values = (one.values.get(name) for one in self.run.scores_of(request_id) if one.scorer == scorer)
-        return next((value for value in values if value is not None), None)

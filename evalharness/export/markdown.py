@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from evalharness.export import Choices, Exported
-from evalharness.records import Comparison, Completion, Metric, PairedDifference
+from evalharness.records import Comparison, Metric, PairedDifference
 from evalharness.store import Run
 from evalharness.text import (
     format_interval,
@@ -95,8 +95,6 @@ def _sides(run: Run) -> Iterator[str]:
     yield "| checkpoint | model | prompted as | completions | cut by the token limit |"
     yield "|---|---|---|--:|--:|"
     for one in run.plan.checkpoints:
-        outcomes = [run.outcomes.get(request.id) for request in run.requests_of(one.name)]
-        done = [outcome for outcome in outcomes if isinstance(outcome, Completion)]
-        cut = sum(outcome.finish_reason == "length" for outcome in done)
+        counts = run.observations.counts(one.name)
         names = f"{escaped(one.name)} | {escaped(one.checkpoint.model)} | {one.checkpoint.prompt_format}"
-        yield f"| {names} | {len(done):,} of {len(outcomes):,} | {cut:,} |"
+        yield f"| {names} | {counts.completed:,} of {counts.asked:,} | {counts.ends['length']:,} |"

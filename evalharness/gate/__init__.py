@@ -30,7 +30,7 @@ def check_gate(rules: Sequence[GateRule], run: Run, *, noise: Noise | None = Non
         ConfigError: a rule that cannot be judged (see `check_rules`), or a metric without any value.
     """
     comparison = run.compared
-    scorers = [score.scorer for score in run.scores]
+    scorers = list(run.observations.versions)
     check_rules(rules, comparison.metrics, run.plan.suites, everywhere=scorers, source=source)
     others = [one.name for one in run.plan.checkpoints if one.name not in (comparison.baseline, comparison.candidate)]
     known = {metric.name: metric for metric in comparison.metrics}

@@ -47,7 +47,7 @@ def measure(run: Run, config: RunConfig) -> AATest:
         checkpoint=config.baseline,
         identity_digest=run.plan.checkpoints[0].identity.digest,
         suites={suite.name: suite.digest for suite in run.plan.suites},
-        scorers={score.scorer: score.version for score in run.scores},
+        scorers={name: found[-1] for name, found in run.observations.versions.items()},
         generation=run.plan.requests[0].config,
         determinism=_class(config, changed),
         n=n,

@@ -4,10 +4,10 @@ A reward prefers the side that it gives the larger value. People and judges said
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
-from evalharness.records import Completion, GenerationRequest, Metric, Preference, Sample
+from evalharness.records import Completion, Failure, GenerationRequest, Metric, Preference, Sample
 from evalharness.store import Run
 
 Source = Literal["reward", "judge", "human"]
@@ -21,10 +21,25 @@ class Pair:
 
     sample: Sample
     replicate: int
-    baseline: Completion
-    candidate: Completion
     requests: tuple[GenerationRequest, GenerationRequest]
     """The baseline's, then the candidate's."""
+    outcomes: Mapping[str, Completion | Failure] = field(repr=False, compare=False)
+
+    @property
+    def baseline(self) -> Completion:
+        """The baseline's completion, read when it is asked for."""
+        return self._completion(self.requests[0])
+
+    @property
+    def candidate(self) -> Completion:
+        """The candidate's completion, read when it is asked for."""
+        return self._completion(self.requests[1])
+
+    def _completion(self, request: GenerationRequest) -> Completion:
+        outcome = self.outcomes[request.id]
+        if not isinstance(outcome, Completion):
+            raise TypeError(f"request {request.id} gave no completion")
+        return outcome
 
     @property
     def key(self) -> tuple[str, int]:
@@ -54,22 +69,22 @@ def pairs_of(run: Run, candidate: str | None = None) -> list[Pair]:
         run: a run.
         candidate: the checkpoint to set against the baseline; the run's candidate by default.
     """
-    samples, right = run.plan.samples, candidate or run.plan.candidate
+    samples, table, right = run.plan.samples, run.observations, candidate or run.plan.candidate
+    both = table.completed(run.plan.baseline) & table.completed(right)
     partners = {(one.sample_id, one.replicate): one for one in run.requests_of(right)}
-    found = []
-    for request in run.requests_of(run.plan.baseline):
-        partner = partners.get((request.sample_id, request.replicate))
-        left = run.outcomes.get(request.id)
-        other = None if partner is None else run.outcomes.get(partner.id)
-        if partner is not None and isinstance(left, Completion) and isinstance(other, Completion):
-            found.append(Pair(samples[request.sample_id], request.replicate, left, other, (request, partner)))
-    return found
+    return [
+        Pair(samples[one.sample_id], one.replicate, (one, partners[one.sample_id, one.replicate]), run.outcomes)
+        for one in run.requests_of(run.plan.baseline)
+        if both[one.replicate, table.position[one.sample_id]]
+    ]
 
 
-def value_of(run: Run, request_id: str, scorer: str, name: str) -> float | None:
-    """One value of one completion; None where the scorer gave none."""
-    values = (one.values.get(name) for one in run.scores_of(request_id) if one.scorer == scorer)
-    return next((value for value in values if value is not None), None)
+def values_of(run: Run, pair: Pair, metric: str) -> tuple[float, float] | None:
+    """A metric of both completions, the baseline's first; None where one of them has none."""
+    left, right = (
+        run.observations.value(one.checkpoint, one.replicate, one.sample_id, metric) for one in pair.requests
+    )
+    return None if left is None or right is None else (left, right)
 
 
 def verdicts_of(run: Run, source: Source, *, tolerance: float = 0.0, candidate: str | None = None) -> list[PairVerdict]:
@@ -102,9 +117,10 @@ def reward_of(run: Run) -> Metric | None:
 
 
 def _by_reward(run: Run, pair: Pair, reward: Metric, tolerance: float) -> Iterator[PairVerdict]:
-    left, right = (value_of(run, request.id, reward.scorer, reward.value) for request in pair.requests)
-    if left is None or right is None:
+    values = values_of(run, pair, reward.name)
+    if values is None:
         return
+    left, right = values
     preferred = preferred_by(left, right, tolerance=tolerance)
     yield PairVerdict(pair, "reward", "reward model", preferred, margin=abs(right - left))
 

@@ -35,7 +35,7 @@ def render_html(run: Run, *, readable: Run | None = None, look: Callable[[Any], 
         StoreError: the run has not been compared yet.
     """
     comparison, readable = comparison_of(run), readable or readable_part(run)
-    unpacked = make_data(readable, comparison, roles_of(run, comparison))
+    unpacked = make_data(readable, run.observations, comparison, roles_of(run, comparison))
     if look:
         look(unpacked)
     data = pack(unpacked)

@@ -7,19 +7,18 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from markupsafe import Markup
 
 from evalharness.records import Metric
 from evalharness.report.typeset import typeset
-from evalharness.store import Run
+from evalharness.statistics import Floats
 from evalharness.text import format_number
 
 BINS = 48
 MOST_POINTS = 500
 """Points drawn for each side; more would hide each other."""
 LENGTH_BANDS = 5
-Values = Mapping[tuple[str, int], float]
-"""By sample and replicate."""
 
 
 @dataclass(frozen=True)
@@ -60,19 +59,15 @@ class Scatter:
 QUANTILES = (("lowest", 0.0), ("lower quarter", 0.25), ("median", 0.5), ("upper quarter", 0.75), ("highest", 1.0))
 
 
-def values_of(run: Run, checkpoint: str, metric: Metric) -> dict[tuple[str, int], float]:
-    """A metric's value for each completion of a checkpoint."""
-    return {
-        (request.sample_id, request.replicate): score.values[metric.value]
-        for request in run.requests_of(checkpoint)
-        for score in run.scores_of(request.id)
-        if score.scorer == metric.scorer and metric.value in score.values
-    }
+def make_distribution(values: Mapping[str, Floats], roles: Mapping[str, str], metric: Metric) -> Distribution | None:
+    """Histograms of one metric; None where no checkpoint has it.
 
-
-def make_distribution(run: Run, roles: Mapping[str, str], metric: Metric) -> Distribution | None:
-    """Histograms of one metric; None where no checkpoint has it."""
-    columns = {name: sorted(values_of(run, name, metric).values()) for name in roles}
+    Args:
+        values: by checkpoint, of any shape, NaN where there is none.
+        roles: the checkpoints, in the order of the page.
+        metric: what they are of.
+    """
+    columns = {name: sorted(values[name][~np.isnan(values[name])].tolist()) for name in roles}
     if not any(columns.values()):
         return None
     scale = _Scale.over([value for column in columns.values() for value in column])
@@ -185,10 +180,19 @@ def _anchor(place: float) -> str:
 # --------------------------------------------------------------------------------------------- scatter
 
 
-def make_scatter(run: Run, roles: Mapping[str, str], reward: Metric, length: Metric) -> Scatter | None:
-    """Rewards against length for baseline and candidate; None without rewards."""
+def make_scatter(
+    lengths: Mapping[str, Floats], rewards: Mapping[str, Floats], roles: Mapping[str, str], reward: Metric
+) -> Scatter | None:
+    """Rewards against length for baseline and candidate; None without rewards.
+
+    Args:
+        lengths: by checkpoint, NaN where there is none.
+        rewards: of the same shape.
+        roles: the checkpoints, in the order of the page.
+        reward: the metric of the rewards.
+    """
     sides = [(name, role) for name, role in roles.items() if role != "other"]
-    pairs = {name: _pairs(values_of(run, name, length), values_of(run, name, reward)) for name, _ in sides}
+    pairs = {name: _pairs(lengths[name], rewards[name]) for name, _ in sides}
     every = [pair for column in pairs.values() for pair in column]
     if not every:
         return None
@@ -208,8 +212,9 @@ def make_scatter(run: Run, roles: Mapping[str, str], reward: Metric, length: Met
     )
 
 
-def _pairs(lengths: Values, rewards: Values) -> list[tuple[float, float]]:
-    return [(lengths[key], reward) for key, reward in rewards.items() if key in lengths]
+def _pairs(lengths: Floats, rewards: Floats) -> list[tuple[float, float]]:
+    both = ~np.isnan(lengths) & ~np.isnan(rewards)
+    return list(zip(lengths[both].tolist(), rewards[both].tolist(), strict=True))
 
 
 def _points(pairs: Sequence[tuple[float, float]], role: str, across: _Scale, up: _Scale) -> Iterator[Markup]:

@@ -10,6 +10,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from typing import Any
 
+from evalharness.observations import Observations
 from evalharness.records import Comparison, Completion, Failure, GenerationRequest, Metric, Sample, Score, ScorerFacts
 from evalharness.report.samples import chip_of
 from evalharness.report.sent import NOTES, sent_of
@@ -43,8 +44,15 @@ def unpack(html: str) -> dict[str, Any]:
     return data
 
 
-def make_data(run: Run, comparison: Comparison, roles: Mapping[str, str]) -> dict[str, Any]:
-    """Everything the sample browser and the rating mode show; lists follow the order of `roles` and of the suites."""
+def make_data(run: Run, table: Observations, comparison: Comparison, roles: Mapping[str, str]) -> dict[str, Any]:
+    """Everything the sample browser and the rating mode show; lists follow the order of `roles` and of the suites.
+
+    Args:
+        run: the samples that are to be read.
+        table: of all samples, of which the labels are.
+        comparison: of all samples.
+        roles: the checkpoints.
+    """
     samples = run.plan.samples
     categories = list(dict.fromkeys(sample.category for sample in samples.values()))
     places = {name: place for place, name in enumerate(categories)}
@@ -57,7 +65,7 @@ def make_data(run: Run, comparison: Comparison, roles: Mapping[str, str]) -> dic
         "checkpoints": cells.checkpoints,
         "categories": categories,
         "metrics": [_metric(metric) for metric in comparison.metrics],
-        "labels": _labels(run),
+        "labels": _labels(run, table),
         "states": next((one.name for one in run.facts.values() if one.chart == "states"), None),
         "without_label": {name: title for name, (title, _) in WITHOUT_LABEL.items()},
         "notes": NOTES,
@@ -73,11 +81,11 @@ def _metric(metric: Metric) -> dict[str, Any]:
     return metric.model_dump(mode="json", include={"name", "title", "kind", "unit", "better", "headline", "role"})
 
 
-def _labels(run: Run) -> dict[str, dict[str, tuple[str, str]]]:
+def _labels(run: Run, table: Observations) -> dict[str, dict[str, tuple[str, str]]]:
     """Each label's words and the CSS classes of its chip, by scorer."""
     found: dict[str, dict[str, tuple[str, str]]] = {}
-    for scorer, label in dict.fromkeys((one.scorer, one.label) for one in run.scores):
-        if label is not None:
+    for scorer, labels in table.labels.items():
+        for label in labels.names:
             facts = run.facts_of(scorer)
             found.setdefault(scorer, {})[label] = facts.title_of(label), chip_of(facts, label)
     return found

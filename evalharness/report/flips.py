@@ -1,13 +1,15 @@
 """Where labels flip: what the baseline did with a request against what the candidate did with the same one."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from evalharness.records import Comparison, Completion, ScorerFacts
-from evalharness.report.observed import Matrix, charted, heat_of, make_matrices
+import numpy as np
+
+from evalharness.observations import Observations
+from evalharness.records import Comparison, ScorerFacts
+from evalharness.report.observed import Matrix, heat_of, make_matrices
 from evalharness.report.words import EXPECTED
-from evalharness.store import Run
 
 
 @dataclass(frozen=True)
@@ -43,35 +45,32 @@ class Expected:
     flips: tuple[FlipTable, ...]
 
 
-def make_expected(run: Run, comparison: Comparison, roles: Mapping[str, str]) -> tuple[Expected, ...]:
+def make_expected(
+    table: Observations, comparison: Comparison, roles: Mapping[str, str], scorers: Iterable[ScorerFacts]
+) -> tuple[Expected, ...]:
     """For each scorer whose labels are set against what is expected, where a sample says what is."""
     found = (
-        Expected(one.name, one.heading, one.hint, make_matrices(run, roles, one), make_flips(run, comparison, one))
-        for one in charted(run, "expected")
+        Expected(one.name, one.heading, one.hint, make_matrices(table, roles, one), make_flips(table, comparison, one))
+        for one in scorers
+        if one.chart == "expected" and one.name in table.labels
     )
     return tuple(one for one in found if one.matrices)
 
 
-def make_flips(run: Run, comparison: Comparison, facts: ScorerFacts) -> tuple[FlipTable, ...]:
+def make_flips(table: Observations, comparison: Comparison, facts: ScorerFacts) -> tuple[FlipTable, ...]:
     """A table for what should be refused and one for what should be answered, where there are pairs of labels."""
-    before, after = (_labels(run, name, facts.name) for name in (comparison.baseline, comparison.candidate))
-    samples = run.plan.samples
-    pairs: dict[str, Counter[tuple[str, str]]] = {}
-    for key in before.keys() & after.keys():
-        if expected := samples[key[0]].expected:
-            pairs.setdefault(expected, Counter())[before[key], after[key]] += 1
-    return tuple(_table(EXPECTED[expected], pairs[expected], facts) for expected in EXPECTED if expected in pairs)
+    found = ((expected, _pairs(table, comparison, facts.name, expected)) for expected in EXPECTED)
+    return tuple(_table(EXPECTED[expected], pairs, facts) for expected, pairs in found if pairs)
 
 
-def _labels(run: Run, checkpoint: str, scorer: str) -> dict[tuple[str, int], str]:
-    """One scorer's label of each completion by sample and replicate."""
-    found = {}
-    for request in run.requests_of(checkpoint):
-        if isinstance(run.outcomes.get(request.id), Completion):
-            for score in run.scores_of(request.id):
-                if score.scorer == scorer and score.label:
-                    found[request.sample_id, request.replicate] = score.label
-    return found
+def _pairs(table: Observations, comparison: Comparison, scorer: str, expected: str) -> Counter[tuple[str, str]]:
+    """How often the baseline's label and the candidate's meet, over the samples of which one thing is expected."""
+    names, codes = table.labels[scorer].names, table.labels[scorer].codes
+    sides = (codes[table.place[one]] for one in (comparison.baseline, comparison.candidate))
+    before, after = (one[:, table.expected.are(expected)].ravel() for one in sides)
+    both = (before >= 0) & (after >= 0)
+    counts = np.bincount(before[both] * len(names) + after[both], minlength=len(names) ** 2)
+    return Counter({(names[n // len(names)], names[n % len(names)]): int(counts[n]) for n in np.flatnonzero(counts)})
 
 
 def _table(expected: str, pairs: Mapping[tuple[str, str], int], facts: ScorerFacts) -> FlipTable:

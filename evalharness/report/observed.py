@@ -1,16 +1,16 @@
 """What each side did: labels as stacked bars, and as a matrix of expected against observed."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from evalharness.records import Completion, Failure, ScorerFacts
+from evalharness.observations import Observations
+from evalharness.records import ScorerFacts
 from evalharness.report.typeset import typeset
 from evalharness.report.visible import tamed
 from evalharness.report.words import EXPECTED, WITHOUT_LABEL
-from evalharness.store import Run
 from evalharness.text import format_share
 
 NARROWEST_NUMBER = 0.045
@@ -72,35 +72,16 @@ class Matrix:
     rows: tuple[MatrixRow, ...]
 
 
-def labels_of(run: Run, checkpoint: str, scorer: str) -> Iterator[tuple[str, str]]:
-    """Sample id and label of each request to a checkpoint; what has no label is called by what it lacks."""
-    for request in run.requests_of(checkpoint):
-        match run.outcomes.get(request.id):
-            case Completion():
-                labels = [one.label for one in run.scores_of(request.id) if one.scorer == scorer and one.label]
-                yield request.sample_id, labels[0] if labels else "unscored"
-            case Failure():
-                yield request.sample_id, "failure"
-            case None:
-                yield request.sample_id, "missing"
-
-
 # ---------------------------------------------------------------------------------------------- states
 
 
-def charted(run: Run, chart: str) -> list[ScorerFacts]:
-    """The scorers whose labels are shown that way, where they scored anything."""
-    there = {score.scorer for score in run.scores}
-    return [one for one in run.facts.values() if one.chart == chart and one.name in there]
-
-
-def make_states(run: Run, roles: Mapping[str, str]) -> tuple[States, ...]:
+def make_states(table: Observations, roles: Mapping[str, str], scorers: Iterable[ScorerFacts]) -> tuple[States, ...]:
     """Count the labels of each side, for each scorer whose labels are states."""
-    return tuple(_states(run, roles, facts) for facts in charted(run, "states"))
+    return tuple(_states(table, roles, one) for one in scorers if one.chart == "states" and one.name in table.labels)
 
 
-def _states(run: Run, roles: Mapping[str, str], facts: ScorerFacts) -> States:
-    counts = {name: Counter(label for _, label in labels_of(run, name, facts.name)) for name in roles}
+def _states(table: Observations, roles: Mapping[str, str], facts: ScorerFacts) -> States:
+    counts = {name: table.results(name, facts.name).counted(...) for name in roles}
     known = _labels(facts, counts.values())
     present = [key for key in known if any(count[key] for count in counts.values())]
     rows = tuple(
@@ -175,12 +156,12 @@ def _drawn(part: Part, start: float, share: float) -> Markup:
 # ------------------------------------------------------------------------------- expected and observed
 
 
-def make_matrices(run: Run, roles: Mapping[str, str], facts: ScorerFacts) -> tuple[Matrix, ...]:
-    """A matrix for each side; none where no sample says what is expected."""
-    if not any(score.scorer == facts.name and score.label for score in run.scores):
+def make_matrices(table: Observations, roles: Mapping[str, str], facts: ScorerFacts) -> tuple[Matrix, ...]:
+    """A matrix for each side; none where the scorer gave no label, or no sample says what is expected."""
+    if not table.labels[facts.name].names:
         return ()
-    tables = {name: _table(run, name, facts.name) for name in roles}
-    counts = [count for table in tables.values() for count in table.values()]
+    tables = {name: _table(table, name, facts.name) for name in roles}
+    counts = [count for found in tables.values() for count in found.values()]
     known = _labels(facts, counts)
     columns = [key for key in known if any(count[key] for count in counts)]
     return tuple(
@@ -194,14 +175,10 @@ def make_matrices(run: Run, roles: Mapping[str, str], facts: ScorerFacts) -> tup
     )
 
 
-def _table(run: Run, checkpoint: str, scorer: str) -> dict[str, Counter[str]]:
-    samples = run.plan.samples
-    table: dict[str, Counter[str]] = {}
-    for sample_id, label in labels_of(run, checkpoint, scorer):
-        expected = samples[sample_id].expected
-        if expected:
-            table.setdefault(expected, Counter())[label] += 1
-    return {key: table[key] for key in EXPECTED if key in table}
+def _table(table: Observations, checkpoint: str, scorer: str) -> dict[str, Counter[str]]:
+    results = table.results(checkpoint, scorer)
+    found = {one: results.counted((slice(None), table.expected.are(one))) for one in EXPECTED}
+    return {one: counts for one, counts in found.items() if counts}
 
 
 def _matrix_row(expected: str, counts: Counter[str], columns: Sequence[str]) -> MatrixRow:

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from evalharness.records import (
     Checkpoint,
     Comparison,
-    Completion,
     DeterminismCheck,
-    Failure,
     LintFinding,
     Metric,
     PairedDifference,
@@ -184,9 +182,10 @@ def _lint_remark(finding: LintFinding) -> Remark:
 def _retries(run: Run) -> list[Remark]:
     said = []
     for checkpoint in run.plan.checkpoints:
-        outcomes = [run.outcomes[one.id] for one in run.requests_of(checkpoint.name) if one.id in run.outcomes]
-        if again := sum(outcome.attempts > 1 for outcome in outcomes):
-            text = f"{checkpoint.name}: {again} of {len(outcomes)} requests took more than one attempt"
+        counts = run.observations.counts(checkpoint.name)
+        if counts.retried:
+            ended = counts.completed + counts.failed
+            text = f"{checkpoint.name}: {counts.retried} of {ended} requests took more than one attempt"
             said.append(Remark("note", text))
     return said
 
@@ -245,18 +244,16 @@ def make_counts(run: Run, roles: Mapping[str, str]) -> tuple[Counts, ...]:
 
 
 def _counts(run: Run, name: str, role: str) -> Counts:
-    outcomes = [run.outcomes.get(request.id) for request in run.requests_of(name)]
-    completions = [one for one in outcomes if isinstance(one, Completion)]
-    failures = sum(isinstance(one, Failure) for one in outcomes)
+    counts = run.observations.counts(name)
     return Counts(
         checkpoint=name,
         role=role,
-        requests=len(outcomes),
-        completions=len(completions),
-        failures=failures,
-        missing=len(outcomes) - len(completions) - failures,
-        truncated=sum(one.finish_reason == "length" for one in completions),
-        ended=sum(one.finish_reason == "stop" for one in completions),
+        requests=counts.asked,
+        completions=counts.completed,
+        failures=counts.failed,
+        missing=counts.not_generated,
+        truncated=counts.ends["length"],
+        ended=counts.ends["stop"],
     )
 
 
@@ -278,7 +275,7 @@ def _identity(resolved: ResolvedCheckpoint) -> Iterator[tuple[str, str]]:
 
 def make_origin(run: Run) -> tuple[tuple[str, str], ...]:
     """What is needed to do the run again, as term and text."""
-    manifest = run.manifest
+    manifest, versions = run.manifest, run.observations.versions
     return (
         ("command", manifest.command),
         ("created", manifest.created),
@@ -288,14 +285,13 @@ def make_origin(run: Run) -> tuple[tuple[str, str], ...]:
         *(("version: " + name, value) for name, value in manifest.versions.items()),
         *_generation(run),
         *_suites(run),
-        ("scorers", ", ".join(dict.fromkeys(f"{one.scorer} {one.version}" for one in run.scores)) or "none"),
+        ("scorers", ", ".join(f"{name} {one}" for name, found in versions.items() for one in found) or "none"),
     )
 
 
 def _generation(run: Run) -> Iterator[tuple[str, str]]:
-    configs = dict.fromkeys(request.config.model_dump_json() for request in run.plan.requests)
-    for config in configs:
-        yield "generation", config
+    for config in dict.fromkeys(request.config for request in run.plan.requests):
+        yield "generation", config.model_dump_json()
     replicates = len({request.replicate for request in run.plan.requests})
     if replicates > 1:
         yield "replicates", str(replicates)

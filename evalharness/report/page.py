@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from evalharness.errors import StoreError
+from evalharness.observations import Observations
 from evalharness.records import Comparison, Finding, FurtherComparison, LintFinding, Metric, PairedDifference
 from evalharness.report.categories import CategoryTable, make_category_table
 from evalharness.report.columns import Columns, make_columns
@@ -36,6 +37,7 @@ from evalharness.report.samples import SampleRow, anchor_of, make_excerpt
 from evalharness.report.trend import Trend, make_trend
 from evalharness.report.verdict import GateOverview, make_verdict
 from evalharness.report.words import verdict_in_words
+from evalharness.statistics import Floats
 from evalharness.store import Run
 
 SHOWN_EVIDENCE = 3
@@ -113,7 +115,7 @@ def make_page(run: Run, readable: Run) -> Page:
         StoreError: the run has not been compared yet.
     """
     comparison = comparison_of(run)
-    roles = roles_of(run, comparison)
+    roles, table = roles_of(run, comparison), run.observations
     links = {sample_id: anchor_of(sample_id) for sample_id in readable.plan.samples}
     return Page(
         baseline=comparison.baseline,
@@ -134,11 +136,11 @@ def make_page(run: Run, readable: Run) -> Page:
         trend=make_trend(run, comparison, roles),
         further=tuple(_further(one, comparison) for one in comparison.further),
         forest=make_forest(comparison.differences, comparison.metrics),
-        states=make_states(run, roles),
-        expected=make_expected(run, comparison, roles),
-        distributions=_distributions(run, comparison, roles),
+        states=make_states(table, roles, run.facts.values()),
+        expected=make_expected(table, comparison, roles, run.facts.values()),
+        distributions=_distributions(table, comparison, roles),
         quantiles=tuple(name for name, _ in QUANTILES),
-        scatters=_scatters(run, comparison, roles),
+        scatters=_scatters(table, comparison, roles),
         rewards=make_rewards(run, comparison, links),
         reward_agreement=agreement_in_words(comparison.reward_agreement),
         preferences=make_preferences(run, comparison, links),
@@ -172,15 +174,22 @@ def _further(one: FurtherComparison, comparison: Comparison) -> Further:
     return Further(one.candidate, sentences, make_forest(one.differences, comparison.metrics))
 
 
-def _distributions(run: Run, comparison: Comparison, roles: Mapping[str, str]) -> tuple[Distribution, ...]:
+def _distributions(table: Observations, comparison: Comparison, roles: Mapping[str, str]) -> tuple[Distribution, ...]:
     metrics = (*_with_role(comparison, "length"), *_with_role(comparison, "reward"))
-    return tuple(one for metric in metrics if (one := make_distribution(run, roles, metric)))
+    drawn = (make_distribution(_values(table, roles, metric), roles, metric) for metric in metrics)
+    return tuple(one for one in drawn if one)
 
 
-def _scatters(run: Run, comparison: Comparison, roles: Mapping[str, str]) -> tuple[Scatter, ...]:
-    lengths = _with_role(comparison, "length")[:1]
-    pairs = ((reward, length) for reward in _with_role(comparison, "reward") for length in lengths)
-    return tuple(one for reward, length in pairs if (one := make_scatter(run, roles, reward, length)))
+def _scatters(table: Observations, comparison: Comparison, roles: Mapping[str, str]) -> tuple[Scatter, ...]:
+    lengths = [_values(table, roles, one) for one in _with_role(comparison, "length")[:1]]
+    rewards = [(one, _values(table, roles, one)) for one in _with_role(comparison, "reward")]
+    drawn = (make_scatter(length, values, roles, one) for one, values in rewards for length in lengths)
+    return tuple(one for one in drawn if one)
+
+
+def _values(table: Observations, roles: Mapping[str, str], metric: Metric) -> dict[str, Floats]:
+    """A metric of each checkpoint, completion by completion, in the order of the suites."""
+    return {name: table.cells(name, metric.name)[:, table.suite_order] for name in roles}
 
 
 def _with_role(comparison: Comparison, role: str) -> list[Metric]:

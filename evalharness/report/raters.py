@@ -14,7 +14,7 @@ from evalharness.preferences import (
     by_rater,
     pairs_of,
     preferred_by,
-    value_of,
+    values_of,
     verdicts_of,
 )
 from evalharness.records import Comparison, Metric
@@ -89,9 +89,8 @@ def _opinions(given: Sequence[PairVerdict]) -> Opinions:
 def _by_reward(run: Run, pairs: Sequence[Pair], reward: Metric, tolerance: float) -> Opinions:
     found: dict[tuple[str, int], Preferred] = {}
     for pair in pairs:
-        left, right = (value_of(run, request.id, reward.scorer, reward.value) for request in pair.requests)
-        if left is not None and right is not None:
-            found[pair.key] = preferred_by(left, right, tolerance=tolerance)
+        if values := values_of(run, pair, reward.name):
+            found[pair.key] = preferred_by(*values, tolerance=tolerance)
     return found
 
 
@@ -108,9 +107,8 @@ def _by_scorer(run: Run, pairs: Sequence[Pair], metrics: Sequence[Metric]) -> Op
 def _leads(run: Run, pair: Pair, metrics: Sequence[Metric]) -> Iterator[float]:
     """For each metric, by how much the candidate does better."""
     for metric in metrics:
-        scorer, _, name = metric.name.partition(".")
-        left, right = (value_of(run, request.id, scorer, name) for request in pair.requests)
-        if left is not None and right is not None:
+        if values := values_of(run, pair, metric.name):
+            left, right = values
             yield right - left if metric.better == "higher" else left - right
 
 

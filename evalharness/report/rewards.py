@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pydantic import JsonValue
 
 from evalharness.records import Comparison, LengthControl, RewardAgreement, RewardComparison, ScorerFacts
-from evalharness.report.observed import charted
 from evalharness.store import Run
 from evalharness.text import format_interval, format_number, format_share, format_share_interval
 
@@ -31,7 +30,7 @@ class RewardFacts:
 def make_rewards(run: Run, comparison: Comparison, links: Mapping[str, str]) -> tuple[RewardFacts, ...]:
     """The facts of each reward model."""
     models = {one.name: _model(one.identity) for one in run.scorers}
-    telling = next(iter(charted(run, "states")), None)
+    telling = next((one for one in run.facts.values() if one.chart == "states"), None)
     return tuple(_facts(one, models.get(one.scorer, ""), comparison, links, telling) for one in comparison.rewards)
 
 
