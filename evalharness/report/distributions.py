@@ -1,7 +1,4 @@
-"""How values spread: lengths and rewards as histograms, one strip a checkpoint on one scale, and one against the other.
-
-Like the forest plot the drawings have positions in percent, so that they fit any width without distortion.
-"""
+"""How values spread: lengths and rewards as histograms on one scale for all checkpoints, and reward against length."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,6 +8,7 @@ import numpy as np
 from markupsafe import Markup
 
 from evalharness.records import Metric
+from evalharness.report.axis import Scale
 from evalharness.report.typeset import typeset
 from evalharness.statistics import Floats
 from evalharness.text import format_number
@@ -70,57 +68,35 @@ def make_distribution(values: Mapping[str, Floats], roles: Mapping[str, str], me
     columns = {name: sorted(values[name][~np.isnan(values[name])].tolist()) for name in roles}
     if not any(columns.values()):
         return None
-    scale = _Scale.over([value for column in columns.values() for value in column])
-    most = max(max(scale.counts(column), default=0) / max(len(column), 1) for column in columns.values())
+    values = [value for column in columns.values() for value in column]
+    scale = _scale(values)
+    most = max(max(_counts(scale, column)) / max(len(column), 1) for column in columns.values())
     return Distribution(
         title=metric.title[:1].upper() + metric.title[1:],
         unit=metric.unit,
         spreads=tuple(_spread(name, role, columns[name], scale, most) for name, role in roles.items()),
-        axis=_axis(scale),
+        axis=_axis(scale, values),
     )
 
 
-@dataclass(frozen=True)
-class _Scale:
-    """An axis from `low` to `high`, cut into `BINS`; what lies beyond is in the outermost bins."""
-
-    low: float
-    high: float
-    step: float
-    """Between two labels."""
-    goes_on: bool
-    """Whether values lie beyond the end."""
-
-    @classmethod
-    def over(cls, values: Sequence[float]) -> "_Scale":
-        """An axis with round ends that holds all but the farthest twentieth of the values."""
-        ordered = sorted(values)
-        low, high = quantile(ordered, 0.0), quantile(ordered, 0.95)
-        step = round_step((high - low) / 5 or 1.0)
-        low = math.floor(low / step) * step
-        end = max(math.ceil(high / step) * step, low + step)
-        return cls(low, end, step, ordered[-1] > end)
-
-    def place(self, value: float) -> float:
-        """Where a value stands, from 0 to 1."""
-        return min(max((value - self.low) / (self.high - self.low), 0.0), 1.0)
-
-    def counts(self, values: Sequence[float]) -> list[int]:
-        """How many values each bin holds."""
-        counts = [0] * BINS
-        for value in values:
-            counts[min(int(self.place(value) * BINS), BINS - 1)] += 1
-        return counts
-
-    def ticks(self) -> list[float]:
-        """The values that are labelled."""
-        return [self.low + number * self.step for number in range(round((self.high - self.low) / self.step) + 1)]
+def _scale(values: Sequence[float]) -> Scale:
+    """A scale that holds all but the farthest twentieth of the values."""
+    ordered = sorted(values)
+    return Scale.around(quantile(ordered, 0.0), quantile(ordered, 0.95), 5)
 
 
-def round_step(rough: float) -> float:
-    """The nearest of 1, 2, 5 and their tenfolds that is not smaller."""
-    power = 10.0 ** math.floor(math.log10(rough))
-    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
+def _axis(scale: Scale, values: Sequence[float]) -> Markup:
+    """A scale's labels; the last one says whether values are beyond it."""
+    more = max(values) > scale.high
+    return scale.draw(lambda tick: format_number(round(tick, 6)) + ("+" if more and tick == scale.ticks()[-1] else ""))
+
+
+def _counts(scale: Scale, values: Sequence[float]) -> list[int]:
+    """How many values each bin holds; what is beyond the scale is in the outermost bins."""
+    counts = [0] * BINS
+    for value in values:
+        counts[min(int(scale.share(value) * BINS), BINS - 1)] += 1
+    return counts
 
 
 def quantile(ordered: Sequence[float], share: float) -> float:
@@ -135,14 +111,14 @@ def quantile(ordered: Sequence[float], share: float) -> float:
     return ordered[below] + (ordered[above] - ordered[below]) * (position - below)
 
 
-def _spread(name: str, role: str, ordered: Sequence[float], scale: _Scale, most: float) -> Spread:
+def _spread(name: str, role: str, ordered: Sequence[float], scale: Scale, most: float) -> Spread:
     if not ordered:
         return Spread(name, role, Markup(""), ("0", *["–"] * (len(QUANTILES) + 1)))
     numbers = [sum(ordered) / len(ordered), *(quantile(ordered, share) for _, share in QUANTILES)]
     said = [typeset(format_number(number)) for number in numbers]
     label = f"{len(ordered):,} values, median {said[3]}, half of them between {said[2]} and {said[4]}"
     drawing = Markup('<svg class="histogram" role="img" aria-label="{}">{}{}</svg>').format(
-        label, Markup("").join(_bars(scale.counts(ordered), len(ordered), most)), _median(scale, numbers[3])
+        label, Markup("").join(_bars(_counts(scale, ordered), len(ordered), most)), _median(scale, numbers[3])
     )
     return Spread(name, role, drawing, (f"{len(ordered):,}", *said))
 
@@ -156,25 +132,8 @@ def _bars(counts: Sequence[int], total: int, most: float) -> Iterator[Markup]:
             )
 
 
-def _median(scale: _Scale, value: float) -> Markup:
-    place = f"{100 * scale.place(value):.2f}%"
-    return Markup('<line class="median" x1="{0}" x2="{0}" y1="0" y2="100%"/>').format(place)
-
-
-def _axis(scale: _Scale) -> Markup:
-    ticks = scale.ticks()
-    texts = [typeset(format_number(round(tick, 6))) for tick in ticks]
-    texts[-1] += "+" if scale.goes_on else ""
-    labels = (
-        Markup('<text class="{}" x="{:.2f}%" y="15">{}</text>').format(_anchor(place), 100 * place, text)
-        for place, text in zip(map(scale.place, ticks), texts, strict=True)
-    )
-    return Markup('<svg class="axis" aria-hidden="true" focusable="false">{}</svg>').format(Markup("").join(labels))
-
-
-def _anchor(place: float) -> str:
-    """Labels at the ends of an axis stay inside it."""
-    return "start" if place == 0 else "end" if place == 1 else "middle"
+def _median(scale: Scale, value: float) -> Markup:
+    return Markup('<line class="median" x1="{0}" x2="{0}" y1="0" y2="100%"/>').format(scale.across(value))
 
 
 # --------------------------------------------------------------------------------------------- scatter
@@ -196,7 +155,8 @@ def make_scatter(
     every = [pair for column in pairs.values() for pair in column]
     if not every:
         return None
-    across, up = _Scale.over([length for length, _ in every]), _Scale.over([reward for _, reward in every])
+    every_length, every_reward = zip(*every, strict=True)
+    across, up = _scale(every_length), _scale(every_reward)
     drawn = (Markup("").join(_points(pairs[name], role, across, up)) for name, role in sides)
     label = "Reward, upwards, against length in words, to the right; the table behind has the means."
     return Scatter(
@@ -204,10 +164,10 @@ def make_scatter(
         drawing=Markup('<svg class="scatter" role="img" aria-label="{}">{}{}</svg>').format(
             label, _grid(up), Markup("").join(drawn)
         ),
-        x_axis=_axis(across),
+        x_axis=_axis(across, every_length),
         y_ends=(typeset(format_number(up.high)), typeset(format_number(up.low))),
         checkpoints=tuple(sides),
-        bands=_bands(pairs, sorted(length for length, _ in every)),
+        bands=_bands(pairs, sorted(every_length)),
         drawn=MOST_POINTS,
     )
 
@@ -217,15 +177,15 @@ def _pairs(lengths: Floats, rewards: Floats) -> list[tuple[float, float]]:
     return list(zip(lengths[both].tolist(), rewards[both].tolist(), strict=True))
 
 
-def _points(pairs: Sequence[tuple[float, float]], role: str, across: _Scale, up: _Scale) -> Iterator[Markup]:
+def _points(pairs: Sequence[tuple[float, float]], role: str, across: Scale, up: Scale) -> Iterator[Markup]:
     for length, reward in pairs[:: max(1, math.ceil(len(pairs) / MOST_POINTS))]:
-        x, y = 100 * across.place(length), 100 - 100 * up.place(reward)
-        yield Markup('<circle class="point-{}" cx="{:.2f}%" cy="{:.2f}%" r="3.5"/>').format(role, x, y)
+        x, y = across.across(length), up.up(reward)
+        yield Markup('<circle class="point-{}" cx="{}" cy="{}" r="3.5"/>').format(role, x, y)
 
 
-def _grid(up: _Scale) -> Markup:
-    places = [f"{100 - 100 * up.place(tick):.2f}%" for tick in up.ticks()]
-    lines = (Markup('<line class="grid" x1="0" x2="100%" y1="{0}" y2="{0}"/>').format(place) for place in places)
+def _grid(up: Scale) -> Markup:
+    line = Markup('<line class="grid" x1="0" x2="100%" y1="{0}" y2="{0}"/>')
+    lines = (line.format(up.up(tick)) for tick in up.ticks())
     return Markup("").join(lines)
 
 

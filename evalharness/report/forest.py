@@ -1,7 +1,4 @@
-"""The forest plot: each metric's paired difference as a dot on its interval, on one scale of percentage points.
-
-Each row is a small SVG with positions in percent, so that it fits a phone and a wide screen without distortion.
-"""
+"""The forest plot: each metric's paired difference as a dot on its interval, on one scale of percentage points."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +6,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from evalharness.records import Metric, PairedDifference
+from evalharness.report.axis import Scale
 from evalharness.report.typeset import typeset
 from evalharness.report.words import direction_in_words, verdict_in_words
 from evalharness.text import (
@@ -86,7 +84,7 @@ def make_forest(differences: Sequence[PairedDifference], metrics: Sequence[Metri
         exploratory=tuple(row for row in rates if not row.headline),
         means=tuple(first),
         more_means=tuple(row for row in means if row not in first),
-        axis=_axis(scale),
+        axis=_axis(scale).draw(lambda tick: f"{tick:+.0f}" if tick else "0"),
         methods=tuple(dict.fromkeys(row.method for row, _ in rows if row.method)),
         unmeasured=tuple(metric.title for one, metric in overall if metric.headline and not one.n_pairs),
     )
@@ -145,45 +143,30 @@ def _level(mean: float | None, metric: Metric) -> str:
 # --------------------------------------------------------------------------------------------- drawing
 
 
-def _place(value: float, scale: int) -> str:
-    """Where a share stands on the scale, in percent of the width."""
-    points = max(-scale, min(scale, value * 100))
-    return f"{50 + points / scale * (50 - MARGIN):.2f}%"
+def _axis(points: int) -> Scale:
+    """Percentage points to each side."""
+    return Scale(-points, points, points / 2, MARGIN)
 
 
 def draw_strip(one: PairedDifference, scale: int) -> Markup:
     """A rate's difference as a dot on its interval, on a scale of so many points to each side."""
     # The row's own text says the same, so the drawing is hidden from screen readers.
     return Markup('<svg class="strip" aria-hidden="true" focusable="false">{}{}</svg>').format(
-        _whisker(one, scale), _dot(one, scale)
+        _whisker(one, _axis(scale)), _dot(one, _axis(scale))
     )
 
 
-def _whisker(one: PairedDifference, scale: int) -> Markup:
+def _whisker(one: PairedDifference, scale: Scale) -> Markup:
     if one.interval is None:
         return Markup("")
-    low, high = _place(one.interval.low, scale), _place(one.interval.high, scale)
+    low, high = scale.across(100 * one.interval.low), scale.across(100 * one.interval.high)
     caps = (Markup('<line x1="{0}" x2="{0}" y1="35%" y2="65%"/>').format(edge) for edge in (low, high))
     return Markup('<g class="whisker"><line x1="{}" x2="{}" y1="50%" y2="50%"/>{}</g>').format(
         low, high, Markup("").join(caps)
     )
 
 
-def _dot(one: PairedDifference, scale: int) -> Markup:
+def _dot(one: PairedDifference, scale: Scale) -> Markup:
     if one.difference is None:
         return Markup('<text x="50%" y="50%" class="nothing">no pairs</text>')
-    return Markup('<circle class="dot" cx="{}" cy="50%" r="6"/>').format(_place(one.difference, scale))
-
-
-def _axis(scale: int) -> Markup:
-    labels = (
-        Markup('<text x="{}" y="15">{}</text>').format(
-            _place(tick / 100, scale), typeset(f"{tick:+d}") if tick else "0"
-        )
-        for tick in _ticks(scale)
-    )
-    return Markup('<svg class="axis" aria-hidden="true" focusable="false">{}</svg>').format(Markup("").join(labels))
-
-
-def _ticks(scale: int) -> tuple[int, ...]:
-    return (-scale, -scale // 2, 0, scale // 2, scale)
+    return Markup('<circle class="dot" cx="{}" cy="50%" r="6"/>').format(scale.across(100 * one.difference))

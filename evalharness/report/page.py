@@ -133,7 +133,7 @@ def make_page(run: Run, readable: Run) -> Page:
         undecided=make_undecided(comparison),
         remarks=make_remarks(run, comparison),
         columns=make_columns(run, comparison, roles),
-        trend=make_trend(run, comparison, roles),
+        trend=make_trend(run.manifest.paired_from, comparison, roles),
         further=tuple(_further(one, comparison) for one in comparison.further),
         forest=make_forest(comparison.differences, comparison.metrics),
         states=make_states(table, roles, run.facts.values()),

@@ -1,9 +1,8 @@
 """The trend: each headline metric over several runs in their order, a small chart each; the numbers stand below it.
 
-Every chart is a small SVG with positions in percent. Rates stand on a scale from zero, means on one of their own.
+Rates have a scale from zero, means one of their own.
 """
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -11,11 +10,10 @@ from itertools import pairwise
 from markupsafe import Markup
 
 from evalharness.records import Comparison, Metric, PairedDifference, Summary
-from evalharness.report.distributions import round_step
+from evalharness.report.axis import Scale
 from evalharness.report.typeset import typeset
 from evalharness.report.visible import tamed
 from evalharness.report.words import direction_in_words
-from evalharness.store import Run
 from evalharness.text import format_number, format_share
 
 FEWEST_RUNS = 3
@@ -56,9 +54,8 @@ class Trend:
     axis: Markup
 
 
-def make_trend(run: Run, comparison: Comparison, roles: Mapping[str, str]) -> Trend | None:
+def make_trend(sources: Sequence[str], comparison: Comparison, roles: Mapping[str, str]) -> Trend | None:
     """The trend over the runs that a comparison was put together from; None where they are fewer than three."""
-    sources = run.manifest.paired_from
     if len(sources) < FEWEST_RUNS or len(roles) < FEWEST_RUNS:
         return None
     known = sources if len(sources) == len(roles) else ("",) * len(roles)
@@ -74,7 +71,7 @@ def make_trend(run: Run, comparison: Comparison, roles: Mapping[str, str]) -> Tr
         TrendRun(number, name, role, source)
         for number, ((name, role), source) in enumerate(zip(roles.items(), known, strict=True), start=1)
     )
-    return Trend(tuple(runs), tuple(one for one in charts if one), _axis(len(roles)))
+    return Trend(tuple(runs), tuple(one for one in charts if one), _across(len(roles)).draw("{:.0f}".format))
 
 
 def _shown(comparison: Comparison) -> dict[tuple[str, str], PairedDifference]:
@@ -92,19 +89,19 @@ def _chart(
     if not edges:
         return None
     rate = metric.kind == "rate"
-    low, high = _rate_scale(edges) if rate else _mean_scale(edges)
+    scale = _scale(edges, rate=rate)
     named = format_share if rate else format_number
     said = ", ".join("no value" if one is None or one.mean is None else named(one.mean) for one in sums)
     label = tamed(f"{metric.title}, run by run: {said}")
     drawing = Markup('<svg class="trend" role="img" aria-label="{}">{}{}</svg>').format(
-        label, _lines(sums, low, high), Markup("").join(_points(sums, against, low, high))
+        label, _lines(sums, scale), Markup("").join(_points(sums, against, scale))
     )
     unit = f" {metric.unit}" if metric.unit and not rate else ""
     return TrendChart(
         title=metric.title,
         direction=direction_in_words(metric),
-        top=typeset(named(high) + unit),
-        bottom=typeset(named(low)),
+        top=typeset(named(scale.high) + unit),
+        bottom=typeset(named(scale.low)),
         drawing=drawing,
     )
 
@@ -114,55 +111,50 @@ def _edges(one: Summary) -> tuple[float, ...]:
     return (mean, one.interval.low, one.interval.high) if one.interval else (mean,)
 
 
-def _rate_scale(edges: Sequence[float]) -> tuple[float, float]:
-    return 0.0, next((end for end in RATE_ENDS if end >= max(edges)), 1.0)
-
-
-def _mean_scale(edges: Sequence[float]) -> tuple[float, float]:
+def _scale(edges: Sequence[float], *, rate: bool) -> Scale:
     """Round ends that hold everything; from zero where nothing is below it, so that a small change looks small."""
-    low, high = min(0.0, *edges), max(0.0, *edges)
-    step = round_step((high - low) / 4 or 1.0)
-    return math.floor(low / step) * step, max(math.ceil(high / step) * step, math.floor(low / step) * step + step)
+    if rate:
+        end = next((end for end in RATE_ENDS if end >= max(edges)), 1.0)
+        return Scale(0.0, end, end)
+    return Scale.around(min(0.0, *edges), max(0.0, *edges), 4)
 
 
 # --------------------------------------------------------------------------------------------- drawing
 
 
-def _across(place: int, count: int) -> str:
-    return f"{MARGIN + place / (count - 1) * (100 - 2 * MARGIN):.2f}%"
+def _across(count: int) -> Scale:
+    """The runs by their numbers."""
+    return Scale(1, count, 1, MARGIN)
 
 
-def _up(value: float, low: float, high: float) -> str:
-    return f"{100 - 100 * (value - low) / (high - low):.2f}%"
-
-
-def _lines(sums: Sequence[Summary | None], low: float, high: float) -> Markup:
+def _lines(sums: Sequence[Summary | None], scale: Scale) -> Markup:
     """From each run with a value to the next run, where that has one; a gap stays a gap."""
-    ups = [None if one is None or one.mean is None else _up(one.mean, low, high) for one in sums]
+    across = _across(len(sums))
+    ups = [None if one is None or one.mean is None else scale.up(one.mean) for one in sums]
     drawn = (
         Markup('<line class="step" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(
-            _across(place, len(ups)), _across(place + 1, len(ups)), left, right
+            across.across(place), across.across(place + 1), left, right
         )
-        for place, (left, right) in enumerate(pairwise(ups))
+        for place, (left, right) in enumerate(pairwise(ups), start=1)
         if left is not None and right is not None
     )
     return Markup("").join(drawn)
 
 
 def _points(
-    sums: Sequence[Summary | None], against: Sequence[PairedDifference | None], low: float, high: float
+    sums: Sequence[Summary | None], against: Sequence[PairedDifference | None], scale: Scale
 ) -> Iterator[Markup]:
     for place, (one, difference) in enumerate(zip(sums, against, strict=True)):
         if one is None or one.mean is None:
             continue
-        x = _across(place, len(sums))
+        x = _across(len(sums)).across(place + 1)
         whisker = Markup("")
         if one.interval:
             whisker = Markup('<line class="whisker" x1="{0}" x2="{0}" y1="{1}" y2="{2}"/>').format(
-                x, _up(one.interval.low, low, high), _up(one.interval.high, low, high)
+                x, scale.up(one.interval.low), scale.up(one.interval.high)
             )
         yield Markup('<g class="{}">{}<circle class="dot" cx="{}" cy="{}" r="5"/></g>').format(
-            _tone(place, difference), whisker, x, _up(one.mean, low, high)
+            _tone(place, difference), whisker, x, scale.up(one.mean)
         )
 
 
@@ -172,10 +164,3 @@ def _tone(place: int, difference: PairedDifference | None) -> str:
         return "tone-first"
     verdict = difference.verdict if difference and not difference.exploratory else ""
     return {"higher": "tone-more", "lower": "tone-less"}.get(verdict, "tone-open")
-
-
-def _axis(count: int) -> Markup:
-    labels = (
-        Markup('<text x="{}" y="19">{}</text>').format(_across(place, count), place + 1) for place in range(count)
-    )
-    return Markup('<svg class="axis" aria-hidden="true" focusable="false">{}</svg>').format(Markup("").join(labels))
