@@ -70,6 +70,15 @@ def format_number(value: float | None, *, signed: bool = False) -> str:
     return f"{value:{sign}.3g}"
 
 
+def format_level(level: float) -> str:
+    """A confidence level.
+
+    >>> format_level(0.95), format_level(1 - 0.05 / 11)
+    ('95 %', '99.5 %')
+    """
+    return f"{100 * level:.3g} %"
+
+
 def format_interval(interval: "Interval | None") -> str:
     """Both ends of an interval.
 

@@ -62,7 +62,7 @@ def test_a_regression_has_its_name_its_samples_and_its_size(name, value, expecte
     assert finding.sample_ids
     assert set(finding.sample_ids) <= changed
     assert finding.sentence.lower().startswith(f"{expected}: ")
-    assert f"with {N} pairs" in finding.sentence
+    assert f"on {N} pairs" in finding.sentence
     if metric.kind == "rate":
         before, after = int(old.sum()), int(new.sum())
         assert f"in {before} of {N}" in finding.sentence

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from evalharness.compare.differences import differences_of
 from evalharness.compare.findings import findings_of, warnings_of
+from evalharness.compare.missing import one_sided_warnings
 from evalharness.compare.preferences import preferences_of
 from evalharness.compare.rewards import reward_agreement, rewards_of
 from evalharness.compare.summaries import summaries_of
@@ -32,6 +33,7 @@ def compare(
     *,
     seed: int,
     scorers: Sequence[ScorerFacts] = (),
+    margin: float | None = None,
     preferences: Sequence[Preference] = (),
     judgings: Sequence[Judging] = (),
 ) -> Comparison:
@@ -40,9 +42,10 @@ def compare(
     Args:
         plan: names the two sides.
         table: what was measured of the plan's requests.
-        metrics: what the scores' values mean; the headline ones are tested together (Holm), for each candidate.
-        seed: of the bootstrap and the permutations.
+        metrics: what the scores' values mean; the intervals of the headline ones hold together, for each candidate.
+        seed: of the bootstrap.
         scorers: which of them give rewards and which labels are answers; without them no rewards are compared.
+        margin: within which rates are equivalent, for metrics that do not say.
         preferences: what people and judges prefer.
         judgings: the judges' work, for the pairs on which they failed.
 
@@ -54,7 +57,7 @@ def compare(
     # First, because rewards of two models must not get as far as a column of values.
     rewards = [tuple(rewards_of(table, plan.baseline, name, scorers, seed=seed)) for name in names]
     main, *further = (
-        _against_baseline(table, metrics, plan, name, seed).model_copy(update={"rewards": found})
+        _against_baseline(table, metrics, plan, name, seed, margin).model_copy(update={"rewards": found})
         for name, found in zip(names, rewards, strict=True)
     )
     return Comparison(
@@ -65,7 +68,14 @@ def compare(
         summaries=tuple(summaries_of(table, metrics, seed=seed)),
         differences=main.differences,
         findings=main.findings,
-        warnings=tuple(warnings_of(plan, table)),
+        warnings=(
+            *warnings_of(plan, table),
+            *(
+                warning
+                for one in (main, *further)
+                for warning in one_sided_warnings(table, metrics, one.differences, plan.baseline, one.candidate)
+            ),
+        ),
         further=tuple(further),
         rewards=main.rewards,
         reward_agreement=tuple(reward_agreement(table, plan.baseline, plan.candidate, scorers, seed=seed)),
@@ -74,8 +84,8 @@ def compare(
 
 
 def _against_baseline(
-    table: Observations, metrics: Sequence[Metric], plan: Plan, candidate: str, seed: int
+    table: Observations, metrics: Sequence[Metric], plan: Plan, candidate: str, seed: int, margin: float | None
 ) -> FurtherComparison:
-    differences = differences_of(table, metrics, plan.baseline, candidate, seed=seed)
+    differences = differences_of(table, metrics, plan.baseline, candidate, seed=seed, margin=margin)
     findings = findings_of(table, metrics, differences, plan.model_copy(update={"candidate": candidate}))
     return FurtherComparison(candidate=candidate, differences=tuple(differences), findings=tuple(findings))

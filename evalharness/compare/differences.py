@@ -1,6 +1,5 @@
 """Candidate minus baseline on the samples that both have a value for, with tests, intervals and a verdict."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -8,20 +7,25 @@ from functools import cached_property
 import numpy as np
 
 from evalharness.compare.groups import RESAMPLES, Groups, by_group, grouped
+from evalharness.compare.missing import among_answered, missing_of
 from evalharness.observations import Mask, Observations
 from evalharness.records import DifferenceVerdict, Interval, Metric, PairedDifference
-from evalharness.statistics import Floats, cohens_g, holm, mcnemar, resample, sign_flips, smallest_p, tango
-from evalharness.statistics.power import (
-    detectable_difference,
-    detectable_shift,
-    fewest_pairs,
-    pairs_to_detect,
-    pairs_to_shift,
+from evalharness.statistics import (
+    Constant,
+    Difference,
+    Floats,
+    cohens_g,
+    means_of,
+    rate_difference,
+    resample,
 )
+from evalharness.statistics.power import detectable_difference, detectable_shift, fewest_pairs
+from evalharness.text import format_level
 
 ALPHA = 0.05
-BINARY = "exact McNemar test; Tango's paired score interval"
-RESAMPLED = "sign-flip permutation test; bootstrap interval over groups"
+BINARY = "Tango's paired score interval, which contains 0 unless McNemar's exact test leaves it out"
+GROUPED = "the same, at the number of independent pairs that the groups or replicates are worth"
+RESAMPLED = "the further of Student's t and the studentised bootstrap over groups"
 NONE = "not tested"
 COHENS_G = "Cohen's g"
 D_Z = "d_z"
@@ -38,8 +42,12 @@ class Pairs:
     baseline: Floats
     candidate: Floats
     groups: Groups
-    p_value: float | None = None
-    interval: Interval | None = None
+    estimate: Difference | None = None
+
+    @property
+    def is_headline(self) -> bool:
+        """Whether its interval holds together with others: not the mirror image of a metric that is tested."""
+        return self.metric.headline and self.metric.mirror_of is None and self.category is None
 
     @cached_property
     def n_pairs(self) -> int:
@@ -89,25 +97,35 @@ class Pairs:
 
 
 def differences_of(
-    table: Observations, metrics: Sequence[Metric], baseline: str, candidate: str, *, seed: int
+    table: Observations,
+    metrics: Sequence[Metric],
+    baseline: str,
+    candidate: str,
+    *,
+    seed: int,
+    margin: float | None = None,
 ) -> list[PairedDifference]:
     """Overall rows for every metric, then category rows where there is a pair.
 
-    The overall rows of headline metrics share one Holm adjustment; all other rows are exploratory.
+    The intervals of the headline rows hold together (Bonferroni), and every verdict is read off its interval.
+
+    Args:
+        table: of the run.
+        metrics: to be compared.
+        baseline: a checkpoint.
+        candidate: another.
+        seed: of the bootstrap.
+        margin: within which rates are equivalent, for metrics that do not say.
     """
-    tested = [
+    sides = baseline, candidate
+    found = [
         pairs
         for category in table.categories
-        for pairs in _tested(_pairs(table, metrics, baseline, candidate, category), seed)
+        for pairs in _estimated(_pairs(table, metrics, baseline, candidate, category), len(table.state[0]), seed)
     ]
-    family = [one for one in tested if _is_headline(one) and one.p_value is not None]
-    adjusted = dict(zip(map(id, family), holm([one.p_value or 0.0 for one in family]), strict=True))
+    n_tests = max(sum(one.is_headline and one.estimate is not None for one in found), 1)
     truncated = table.truncated(baseline) | table.truncated(candidate)
-    return [_row(one, adjusted.get(id(one)), len(family), truncated) for one in tested]
-
-
-def _is_headline(pairs: Pairs) -> bool:
-    return pairs.metric.headline and pairs.category is None
+    return [_row(table, one, sides, n_tests, margin, truncated) for one in found]
 
 
 def _pairs(
@@ -122,71 +140,78 @@ def _pairs(
     return found
 
 
-def _tested(found: list[Pairs], seed: int) -> list[Pairs]:
-    """Fill in tests and intervals: exact for binary pairs, the others resampled together in one go."""
-    filled = {id(pairs): _exact(pairs) for pairs in found if pairs.n_pairs and pairs.is_binary}
-    resampled = [pairs for pairs in found if pairs.n_groups > 1 and not pairs.is_binary]
-    if resampled:
-        sums, counts = by_group([(pairs.difference, pairs.groups) for pairs in resampled])
-        drawn = resample(sums, counts, seed=seed, n_resamples=RESAMPLES)
-        for column, (pairs, p_value) in enumerate(zip(resampled, sign_flips(sums, seed=seed), strict=True)):
-            if np.ptp(pairs.difference) == 0:
-                filled[id(pairs)] = _uniform(pairs, p_value)
-            else:
-                ends = drawn.percentile(column) if pairs.metric.kind == "rate" else drawn.widest_t(column)
-                filled[id(pairs)] = _with(pairs, p_value, *ends)
-    return [filled.get(id(pairs), pairs) for pairs in found]
+def _estimated(found: list[Pairs], replicates: int, seed: int) -> list[Pairs]:
+    """Fill in the estimates: of rates one by one, of means resampled together in one go."""
+    filled = {
+        id(pairs): rate_difference(pairs.difference, pairs.groups, replicates=replicates)
+        for pairs in found
+        if pairs.n_pairs and pairs.metric.kind == "rate"
+    }
+    means = [pairs for pairs in found if pairs.metric.kind == "mean" and pairs.n_groups > 1]
+    estimates: dict[int, Difference] = dict(filled)
+    if means:
+        sums, counts = by_group([(pairs.difference, pairs.groups) for pairs in means])
+        drawn = means_of(resample(sums, counts, seed=seed, n_resamples=RESAMPLES), is_difference=True)
+        estimates |= {id(pairs): estimate for pairs, estimate in zip(means, drawn, strict=True)}
+    return [replace(pairs, estimate=estimates.get(id(pairs))) for pairs in found]
 
 
-def _exact(pairs: Pairs) -> Pairs:
-    return _with(pairs, mcnemar(pairs.n_higher, pairs.n_lower), *tango(pairs.n_higher, pairs.n_lower, pairs.n_pairs))
-
-
-def _uniform(pairs: Pairs, p_value: float) -> Pairs:
-    """Resampling equal differences gives an interval of no width, which would be no evidence.
-
-    A rate gets Tango's interval with the groups as the pairs; anything else gets none.
-    """
-    if pairs.metric.kind != "rate":
-        return replace(pairs, p_value=p_value)
-    differ = round(float(pairs.difference[0]) * pairs.n_groups)
-    return _with(pairs, p_value, *tango(max(differ, 0), max(-differ, 0), pairs.n_groups))
-
-
-def _with(pairs: Pairs, p_value: float, low: float, high: float) -> Pairs:
+def _interval(pairs: Pairs, level: float) -> Interval | None:
+    """None where the values cannot say how sure the difference is: a single group, or equal differences of a mean."""
+    estimate = pairs.estimate
+    if estimate is None or isinstance(estimate, Constant):
+        return None
     lowest, highest = pairs.metric.bounds
-    interval = Interval(low=low, high=high).within(lowest - highest, highest - lowest)
-    return replace(pairs, p_value=p_value, interval=interval)
+    alpha = (1 - level) / 2
+    return Interval(low=estimate.low(alpha), high=estimate.high(alpha)).within(lowest - highest, highest - lowest)
 
 
-def _row(pairs: Pairs, p_adjusted: float | None, n_tests: int, truncated: Mask) -> PairedDifference:
-    difference = pairs.mean_difference
-    tests = max(n_tests, 1) if _is_headline(pairs) else 1
-    verdict = _verdict(pairs, difference, p_adjusted, tests)
-    shown = verdict in ("higher", "lower")
+def _row(
+    table: Observations, pairs: Pairs, sides: tuple[str, str], n_tests: int, margin: float | None, truncated: Mask
+) -> PairedDifference:
+    metric, tests = pairs.metric, n_tests if pairs.is_headline else 1
+    level = 1 - ALPHA / tests
+    interval = _interval(pairs, level)
+    p_value = None if pairs.estimate is None else pairs.estimate.p_value
+    stated = metric.margin if metric.margin is not None or metric.kind == "mean" else margin
+    here = table.in_category(pairs.category)
+    missing = missing_of(table, metric, *sides, here)
     return PairedDifference(
-        metric=pairs.metric.name,
+        metric=metric.name,
         category=pairs.category,
         n_pairs=pairs.n_pairs,
         n_groups=pairs.n_groups,
         baseline_mean=float(pairs.baseline.mean()) if pairs.n_pairs else None,
         candidate_mean=float(pairs.candidate.mean()) if pairs.n_pairs else None,
-        difference=difference,
-        interval=pairs.interval,
-        p_value=pairs.p_value,
-        p_adjusted=p_adjusted,
+        difference=pairs.mean_difference,
+        interval=interval,
+        level=level,
+        p_value=p_value,
+        p_adjusted=min(1.0, tests * p_value) if pairs.is_headline and p_value is not None else None,
         n_higher=pairs.n_higher,
         n_equal=pairs.n_pairs - pairs.n_higher - pairs.n_lower,
         n_lower=pairs.n_lower,
         n_truncated=int((truncated & pairs.there).sum()),
-        method=NONE if pairs.p_value is None else BINARY if pairs.is_binary else RESAMPLED,
-        verdict=verdict,
+        method=_method(pairs, tests),
+        verdict=_verdict(pairs, interval, stated, level),
+        margin=stated,
         minimum_detectable_effect=_detectable(pairs, tests),
-        pairs_needed=None if shown else _needed(pairs, difference, tests),
-        effect_size=_effect_size(pairs, difference),
+        n_missing_baseline=missing.baseline,
+        n_missing_candidate=missing.candidate,
+        bounds=missing.bounds,
+        among_answered=among_answered(table, metric, *sides, here),
+        effect_size=_effect_size(pairs, pairs.mean_difference),
         effect_size_name=COHENS_G if pairs.is_binary else D_Z,
-        exploratory=not _is_headline(pairs),
+        exploratory=not pairs.is_headline,
     )
+
+
+def _method(pairs: Pairs, tests: int) -> str:
+    if pairs.estimate is None:
+        return NONE
+    together = f", at {format_level(1 - ALPHA / tests)} so that all {tests} headline intervals hold together"
+    named = BINARY if pairs.is_binary else GROUPED if pairs.metric.kind == "rate" else RESAMPLED
+    return named + (together if tests > 1 else "")
 
 
 def _effect_size(pairs: Pairs, difference: float | None) -> float | None:
@@ -196,14 +221,18 @@ def _effect_size(pairs: Pairs, difference: float | None) -> float | None:
     return difference / pairs.spread if difference is not None and pairs.spread else None
 
 
-def _verdict(pairs: Pairs, difference: float | None, p_adjusted: float | None, n_tests: int) -> DifferenceVerdict:
-    """What the test says; `too few pairs` where not even a complete split of this many could have been shown."""
-    p_value = pairs.p_value if p_adjusted is None else p_adjusted
-    if difference and p_value is not None and p_value < ALPHA:
-        return "higher" if difference > 0 else "lower"
-    if p_value is None or smallest_p(pairs.n_groups) * n_tests >= ALPHA:
-        return "too few pairs"
-    return "no difference shown"
+def _verdict(pairs: Pairs, interval: Interval | None, margin: float | None, level: float) -> DifferenceVerdict:
+    """Read off the interval. A mean that differs by the same in every pair has none: the exact sign test decides."""
+    estimate = pairs.estimate
+    if isinstance(estimate, Constant) and estimate.p_value < 1 - level:
+        return "higher" if estimate.value > 0 else "lower"
+    if interval is None:
+        return "undecided"
+    if interval.low > 0 or interval.high < 0:
+        return "higher" if interval.low > 0 else "lower"
+    if margin is not None and -margin < interval.low and interval.high < margin:
+        return "equivalent"
+    return "undecided"
 
 
 def _detectable(pairs: Pairs, n_tests: int) -> float | None:
@@ -212,25 +241,9 @@ def _detectable(pairs: Pairs, n_tests: int) -> float | None:
     if pairs.n_groups < fewest_pairs(level):
         return None
     if pairs.is_binary:
-        return detectable_shift(
-            pairs.n_pairs, disagreeing=(pairs.n_higher + pairs.n_lower) / pairs.n_pairs, level=level
-        )
+        disagreeing = (pairs.n_higher + pairs.n_lower) / pairs.n_pairs
+        return detectable_shift(pairs.n_pairs, disagreeing=disagreeing, level=level)
     if pairs.spread == 0:
         return None
     found = detectable_difference(pairs.n_groups, spread=pairs.spread, level=level)
     return found if pairs.metric.kind == "mean" or found <= 1 else None
-
-
-def _needed(pairs: Pairs, difference: float | None, n_tests: int) -> int | None:
-    if not difference:
-        return None
-    if pairs.is_binary:
-        needed = pairs_to_shift(
-            difference, disagreeing=(pairs.n_higher + pairs.n_lower) / pairs.n_pairs, n_tests=n_tests
-        )
-    elif pairs.spread:
-        groups = pairs_to_detect(difference, spread=pairs.spread, n_tests=n_tests)
-        needed = math.ceil(groups * pairs.n_pairs / pairs.n_groups)
-    else:
-        return None
-    return needed if needed > pairs.n_pairs else None

@@ -11,6 +11,7 @@ from evalharness.observations import Observations
 from evalharness.records import Finding, Metric, PairedDifference, Plan
 from evalharness.text import (
     format_interval,
+    format_level,
     format_number,
     format_points,
     format_points_interval,
@@ -21,6 +22,8 @@ from evalharness.text import (
 MOST_FINDINGS = 5
 MOST_PER_SCORER = 2
 SHOWN_SAMPLES = 5
+TOO_WIDE = 1.0
+"""An interval of a rate's difference that spans half of all that is possible."""
 
 
 def findings_of(
@@ -33,7 +36,7 @@ def findings_of(
     known = {metric.name: metric for metric in metrics}
     better = {metric.name: metric.better for metric in metrics}
     overall = [one for one in differences if one.category is None]
-    names = {one.metric: name_of(one, known, overall, plan) for one in overall}
+    names = {one.metric: None if _of_silence(one) else name_of(one, known, overall, plan) for one in overall}
     chosen = _chosen([one for one in overall if one.difference], better, names)
     found = [_finding(table, known[one.metric], one, names[one.metric], plan) for one in chosen]
     return [*(found or [_nothing(differences)]), *tuning_findings(table, metrics, plan)]
@@ -53,6 +56,12 @@ def _chosen(
             per_scorer[scorer] += 1
             chosen.append(one)
     return chosen
+
+
+def _of_silence(one: PairedDifference) -> bool:
+    """Whether a rate moved only because a side gave no answer: among what both answered it did not move that way."""
+    among = one.among_answered
+    return among is not None and (among.candidate_mean - among.baseline_mean) * (one.difference or 0.0) <= 0
 
 
 def _shown(one: PairedDifference) -> bool:
@@ -78,42 +87,62 @@ def _finding(
 ) -> Finding:
     says = _says_rate if metric.kind == "rate" else _says_mean
     title = f"{name[:1].upper()}{name[1:]}: " if name else ""
-    sentence = f"{title}{says(metric, difference, plan)} {_says_verdict(difference)}"
+    parts = (says(metric, difference, plan), verdict_sentence(difference, metric), *_caveats(difference))
+    sentence = f"{title}{' '.join(parts)}"
     return Finding(name=name, sentence=sentence, metric=metric.name, sample_ids=_evidence(table, metric.name, plan))
 
 
 def _says_rate(metric: Metric, one: PairedDifference, plan: Plan) -> str:
     baseline, candidate, difference = one.baseline_mean or 0.0, one.candidate_mean or 0.0, one.difference or 0.0
     left, right = format_rate(baseline, one.n_pairs), format_rate(candidate, one.n_pairs)
-    interval = f", 95 % interval {format_points_interval(one.interval)}" if _may_be_told(one) else ""
+    interval = f", {_level(one)} interval {format_points_interval(one.interval)}" if one.interval else ""
     size = f"{format_points(difference)}{interval}"
     return f"{plan.baseline} {metric.title} in {left}, {plan.candidate} in {right} ({size})."
-
-
-def _may_be_told(one: PairedDifference) -> bool:
-    """With too few pairs an interval may leave out zero although no test could show a thing; it would mislead."""
-    return one.interval is not None and (one.verdict != "too few pairs" or one.interval.low <= 0 <= one.interval.high)
 
 
 def _says_mean(metric: Metric, one: PairedDifference, plan: Plan) -> str:
     unit = f" {metric.unit}" if metric.unit else ""
     left, right = format_number(one.baseline_mean), format_number(one.candidate_mean)
-    interval = f", 95 % interval {format_interval(one.interval)}" if _may_be_told(one) else ""
+    interval = f", {_level(one)} interval {format_interval(one.interval)}" if one.interval else ""
     size = format_number(one.difference, signed=True)
     title = metric.title[:1].upper() + metric.title[1:]
     return f"{title}: {plan.baseline} {left}{unit}, {plan.candidate} {right}{unit} ({size}{interval})."
 
 
-def _says_verdict(one: PairedDifference) -> str:
-    more = f"; about {one.pairs_needed} would show a difference of this size" if one.pairs_needed else ""
+def _level(one: PairedDifference) -> str:
+    return format_level(one.level)
+
+
+def verdict_sentence(one: PairedDifference, metric: Metric) -> str:
+    """What the interval says, in one sentence that claims no more than it does."""
+    count = f"{one.n_pairs:,} pair{'' if one.n_pairs == 1 else 's'}"
+    pairs = f"{count} in {one.n_groups:,} groups" if one.n_groups < one.n_pairs else count
+    alone = ", tested on its own" if one.exploratory else ""
     match one.verdict:
         case "higher" | "lower":
-            alone = ", tested on its own" if one.exploratory else ""
-            return f"Shown with {one.n_pairs} pairs{alone}."
-        case "too few pairs":
-            return f"Too few pairs ({one.n_pairs}) to say more than that about these samples{more}."
+            return f"Shown on {pairs}{alone}."
+        case "equivalent":
+            margin = one.margin or 0.0
+            within = format_points(margin).lstrip("+") if metric.kind == "rate" else format_number(margin)
+            return f"Equivalent within {within}, on {pairs}{alone}."
         case _:
-            return f"No difference shown with {one.n_pairs} pairs{more}."
+            if one.interval is None:
+                return f"Undecided: {pairs} cannot say how sure that is."
+            wide = metric.kind == "rate" and one.interval.high - one.interval.low >= TOO_WIDE
+            return f"Undecided on {pairs}{', an interval too wide to say anything' if wide else ''}{alone}."
+
+
+def _caveats(one: PairedDifference) -> Iterator[str]:
+    """What is not in the rates, and what it could change."""
+    if one.bounds is not None:
+        yield (
+            f"Values are missing in {one.n_missing_baseline:,} and {one.n_missing_candidate:,} samples; whatever they "
+            f"are, the difference over all samples is between {format_points_interval(one.bounds)}."
+        )
+    if one.among_answered is not None:
+        among = one.among_answered
+        left, right = format_share(among.baseline_mean), format_share(among.candidate_mean)
+        yield f"Among the {among.n_pairs:,} samples that both answered: {left} and {right}."
 
 
 def _evidence(table: Observations, metric: str, plan: Plan) -> tuple[str, ...]:
@@ -124,10 +153,21 @@ def _evidence(table: Observations, metric: str, plan: Plan) -> tuple[str, ...]:
 
 
 def _nothing(differences: Sequence[PairedDifference]) -> Finding:
-    pairs = max((one.n_pairs for one in differences), default=0)
-    if not pairs:
+    """No mean differs. That nothing differs is only true where no pair does either."""
+    rows = [one for one in differences if one.category is None and one.n_pairs]
+    if not rows:
         return Finding(sentence="Nothing can be said: there is no sample with a score on both sides.", metric=None)
-    return Finding(sentence=f"Nothing differs between the two sides, in {pairs} pairs.", metric=None)
+    one = max(rows, key=lambda one: one.n_higher + one.n_lower)
+    if one.n_higher or one.n_lower:
+        sentence = (
+            f"No average differs, but single pairs do: {one.metric} is higher in {one.n_higher:,} and lower in "
+            f"{one.n_lower:,} of {one.n_pairs:,} pairs."
+        )
+        return Finding(sentence=sentence, metric=one.metric)
+    missing = sum(one.n_missing_baseline + one.n_missing_candidate for one in rows)
+    scope = " that have values on both sides" if missing else ""
+    pairs = max(one.n_pairs for one in rows)
+    return Finding(sentence=f"Nothing differs between the two sides, in {pairs:,} pairs{scope}.", metric=None)
 
 
 # -------------------------------------------------------------------------------------------- warnings

@@ -13,7 +13,7 @@ import numpy as np
 
 from evalharness.compare.groups import RESAMPLES, Groups, by_group
 from evalharness.records import Interval, LengthControl
-from evalharness.statistics import Floats, resample, t_quantile
+from evalharness.statistics import Floats, means_of, resample, t_quantile
 
 FEWEST_GROUPS = 10
 """Below this no regression on two unknowns is worth reading."""
@@ -87,7 +87,8 @@ def _difference(difference: Floats, x: Floats, groups: Groups, seed: int) -> tup
 def _bootstrap(estimate: float, influence: Floats, groups: Groups, seed: int) -> tuple[float, float]:
     """Interval of an estimate from what each pair adds to it (the infinitesimal jackknife's pseudo-values)."""
     sums, counts = by_group([(estimate + influence - influence.mean(), groups)])
-    return resample(sums, counts, seed=seed, n_resamples=RESAMPLES).widest_t(0)
+    [mean] = means_of(resample(sums, counts, seed=seed, n_resamples=RESAMPLES), is_difference=False)
+    return mean.low(0.025), mean.high(0.025)
 
 
 # ------------------------------------------------------------------------------------------- win rate

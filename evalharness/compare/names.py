@@ -6,6 +6,8 @@ import numpy as np
 
 from evalharness.observations import Observations
 from evalharness.records import Finding, Metric, PairedDifference, Plan, ResolvedCheckpoint
+from evalharness.statistics import mcnemar
+from evalharness.text import format_p
 
 LEVEL = 0.05
 SHOWN = 10
@@ -90,6 +92,6 @@ def _flips(table: Observations, metric: Metric, plan: Plan) -> Iterator[Finding]
         pairs = int((~np.isnan(difference)).sum())
         sentence = (
             f"Capability flips: of {pairs} pairs, {len(lost)} {metric.flips} with {plan.baseline} alone "
-            f"and {len(gained)} with {plan.candidate} alone."
+            f"and {len(gained)} with {plan.candidate} alone (exact test p {format_p(mcnemar(len(gained), len(lost)))})."
         )
         yield Finding(name="capability flips", sentence=sentence, metric=metric.name, sample_ids=lost[:SHOWN])

@@ -8,7 +8,7 @@ import numpy as np
 from evalharness.compare.groups import RESAMPLES, Groups, by_group, grouped
 from evalharness.observations import Mask, Observations
 from evalharness.records import Interval, Metric, Summary
-from evalharness.statistics import Floats, effective_size, resample, wilson
+from evalharness.statistics import Floats, effective_size, means_of, resample, wilson
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def _resampled(columns: Sequence[Column], seed: int) -> dict[str, Interval]:
         return {}
     sums, counts = by_group([(one.numbers, one.groups) for one in columns])
     drawn = resample(sums, counts, seed=seed, n_resamples=RESAMPLES)
-    ends = [drawn.widest_t(index) for index in range(len(columns))]
+    ends = [(one.low(0.025), one.high(0.025)) for one in means_of(drawn, is_difference=False)]
     return {
         one.metric.name: Interval(low=low, high=high).within(*one.metric.bounds)
         for one, (low, high) in zip(columns, ends, strict=True)

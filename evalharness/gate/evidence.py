@@ -7,8 +7,9 @@ from typing import Literal
 
 import numpy as np
 
+from evalharness.compare.missing import applies_to
 from evalharness.gate.kinds import Sides, kind_of
-from evalharness.observations import NOT_ASKED, SCORED, UNSCORED, Mask, Observations
+from evalharness.observations import NOT_ASKED, Mask, Observations
 from evalharness.records import GateRule, GateSample, Metric
 from evalharness.statistics import Floats
 
@@ -114,7 +115,7 @@ def gather(rule: GateRule, metric: Metric, table: Observations, baseline: str, c
     if rule.suite is not None:
         here = here & table.suites.are(rule.suite)
     needed = names if kind_of(rule).needs_baseline else names[1:]
-    here = here & _applies(table, metric)
+    here = here & applies_to(table, metric)
     cells = tuple(table.cells(name, metric.name)[:, here] for name in names)
     asked = tuple((table.state[table.place[name]] != NOT_ASKED)[:, here] for name in names)
     silent = None
@@ -130,27 +131,6 @@ def gather(rule: GateRule, metric: Metric, table: Observations, baseline: str, c
         missing=_missing(table, metric, needed, here),
         groups=table.groups[here],
     )
-
-
-def _applies(table: Observations, metric: Metric) -> Mask:
-    """Samples of which the metric has, or should have, a value.
-
-    A sample of which no checkpoint has a value is out where a scorer has seen a completion of it and said so: the
-    metric is then about other samples. Where nothing was completed nobody can tell, and it counts as missing.
-    """
-    scorer = metric.name.partition(".")[0]
-    everywhere = np.ones(len(table.sample_ids), dtype=np.bool_)
-    applies = table.applies.get(scorer, everywhere)
-    if metric.expected is not None:
-        return applies & (
-            table.expected.are(metric.expected) if metric.expected != "any" else table.expected.codes >= 0
-        )
-    valued = np.zeros_like(everywhere)
-    disowned = np.zeros_like(everywhere)
-    for name in table.checkpoints:
-        valued |= ~np.isnan(table.cells(name, metric.name)).all(axis=0)
-        disowned |= np.isin(table.scored(name, scorer), (SCORED, UNSCORED)).any(axis=0)
-    return applies & (valued | ~disowned)
 
 
 def _missing(table: Observations, metric: Metric, names: Iterable[str], here: Mask) -> MissingData:

@@ -1,4 +1,4 @@
-"""From evidence to a verdict with its reason; why these: docs/decisions/0008-gate-verdicts.md and 0011-inference.md."""
+"""From evidence to a verdict with its reason; why these: docs/decisions 0008 and 0017."""
 
 from collections.abc import Iterator
 

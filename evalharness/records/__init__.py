@@ -23,6 +23,7 @@ from evalharness.records.checkpoints import (
     Variant,
 )
 from evalharness.records.comparison import (
+    AmongAnswered,
     Comparison,
     DifferenceVerdict,
     Finding,
@@ -70,6 +71,7 @@ __all__ = [
     "PUBLIC",
     "SHOWN_TOKEN_IDS",
     "AATest",
+    "AmongAnswered",
     "ChatPrompt",
     "Checkpoint",
     "CheckpointIdentity",

@@ -37,7 +37,16 @@ class Summary(Record):
         return self
 
 
-DifferenceVerdict = Literal["higher", "lower", "no difference shown", "too few pairs"]
+DifferenceVerdict = Literal["higher", "lower", "equivalent", "undecided"]
+"""Read off the interval: beyond 0, within the margin, or neither."""
+
+
+class AmongAnswered(Record):
+    """Two rates among the samples that both sides answered at all, which the unconditional rates are not."""
+
+    n_pairs: int = Field(ge=1)
+    baseline_mean: float
+    candidate_mean: float
 
 
 class PairedDifference(Record):
@@ -51,9 +60,13 @@ class PairedDifference(Record):
     candidate_mean: float | None
     difference: float | None
     interval: Interval | None
+    """Of the headline rows, all hold together in 95 % of comparisons; of an exploratory row, it alone does."""
+    level: float = 0.95
+    """Of this interval alone: 1 - 0.05 / headline tests, or 0.95."""
     p_value: float | None
+    """The smallest level at which an interval like this leaves out 0."""
     p_adjusted: float | None
-    """Holm-adjusted over the headline tests of the comparison; None for exploratory rows."""
+    """Times the number of headline tests (Bonferroni); None for exploratory rows."""
     n_higher: int
     """Pairs in which the candidate's value is larger."""
     n_equal: int
@@ -65,8 +78,15 @@ class PairedDifference(Record):
     verdict: DifferenceVerdict
     minimum_detectable_effect: float | None = None
     """The difference that this many pairs would show with 80 % power, at 5 % adjusted as the row is."""
-    pairs_needed: int | None = None
-    """About how many pairs would show a difference of the observed size (80 % power, adjusted as the row is)."""
+    margin: float | None = None
+    """What `equivalent` means: the difference is smaller than this either way."""
+    n_missing_baseline: int = 0
+    """Samples that the metric applies to and that have no value, or not all."""
+    n_missing_candidate: int = 0
+    bounds: Interval | None = None
+    """What the difference over all samples could be, whatever the missing values are (no confidence interval)."""
+    among_answered: AmongAnswered | None = None
+    """The rates among samples that both sides answered, where no answer counts in a side's favour."""
     effect_size: float | None = None
     """Free of units, negative where the candidate is lower; None where nothing varies."""
     effect_size_name: Public = ""

@@ -82,10 +82,12 @@ class Metric(Record):
     """What a mean can be at least and at most; an interval ends there. A rate is between 0 and 1."""
     headline: bool = False
     """Tested and adjusted with the others; a metric that is not a headline is exploratory."""
+    margin: float | None = None
+    """A difference that is too small to matter, in the metric's unit; None: nobody has said."""
     needs_end: bool = False
     """Whether a completion that was cut by the token limit cannot be judged fairly, as its length cannot."""
     mirror_of: Public | None = None
-    """The metric of the same scorer that says the same the other way round."""
+    """The metric of the same scorer that says the same the other way round; only that one is a headline test."""
     expected: Literal["comply", "refuse", "any"] | None = None
     """Which samples have a value, by what is expected of them; None: the scorer decides, sample by sample."""
     guarded_by: Public | None = None

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from evalharness.compare.findings import verdict_sentence
 from evalharness.records import (
     Checkpoint,
     Comparison,
@@ -209,7 +210,7 @@ def make_undecided(comparison: Comparison) -> tuple[str, ...]:
         one
         for one in comparison.differences
         if one.category is None and not one.exploratory and one.metric not in told
-        if one.verdict in ("no difference shown", "too few pairs")
+        if one.verdict in ("undecided", "equivalent")
     ]
     measured = [(one, metrics[one.metric]) for one in rows if one.difference is not None]
     said = [_undecided(one, metric) for one, metric in measured if one.n_higher or one.n_lower]
@@ -225,14 +226,8 @@ def make_undecided(comparison: Comparison) -> tuple[str, ...]:
 def _undecided(one: PairedDifference, metric: Metric) -> str:
     title = metric.title[:1].upper() + metric.title[1:]
     between = format_points_interval(one.interval) if metric.kind == "rate" else format_interval(one.interval)
-    said = f"{title}: {format_difference(one, metric)} on {one.n_pairs:,} pairs, anything from {between} is plausible."
-    if one.interval is None:
-        said = f"{title}: {format_difference(one, metric)} on {one.n_pairs:,} pairs, too few to say how sure that is."
-    elif one.verdict == "no difference shown" and (one.interval.low > 0 or one.interval.high < 0):
-        said += " That leaves out zero, but not after the allowance for the number of metrics tested."
-    if one.pairs_needed:
-        said += f" About {one.pairs_needed:,} pairs would show a difference of this size."
-    return said
+    size = f", interval {between}" if one.interval else ""
+    return f"{title}: {format_difference(one, metric)}{size}. {verdict_sentence(one, metric)}"
 
 
 # ------------------------------------------------------------------------------------------ provenance

@@ -15,9 +15,8 @@ from evalharness.statistics.estimates import (
     rate_difference,
     share,
 )
-from evalharness.statistics.margins import non_inferiority
-from evalharness.statistics.means import resample, sign_flips
-from evalharness.statistics.multiplicity import holm, smallest_p
+from evalharness.statistics.means import resample
+from evalharness.statistics.multiplicity import smallest_p
 from evalharness.statistics.rates import cohens_g, effective_size, mcnemar, tango, wilson
 
 __all__ = [
@@ -32,14 +31,11 @@ __all__ = [
     "beta_quantile",
     "cohens_g",
     "effective_size",
-    "holm",
     "mcnemar",
     "means_of",
-    "non_inferiority",
     "rate_difference",
     "resample",
     "share",
-    "sign_flips",
     "smallest_p",
     "t_quantile",
     "t_tail",

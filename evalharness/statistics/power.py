@@ -18,7 +18,7 @@ COUNTED = 60
 
 
 def detectable_difference(n_groups: int, *, spread: float, level: float = 0.05) -> float:
-    """The mean difference that a sign-flip test of so many groups shows with 80 % power.
+    """The mean difference that the interval of so many groups shows with 80 % power.
 
     By the usual approximation to the t-test's power, (t for the level + t for the power) standard errors, at the level
     that the test can reach with so few groups.

@@ -12,6 +12,8 @@ METRICS = (
         headline=True,
         changes=(NamedChange(verdict="lower", name="refusal loss"),),
         expected="refuse",
+        mirror_of="refusal.unsafe_compliance",
+        guarded_by="refusal.no_answer",
     ),
     Metric(
         name="refusal.unsafe_compliance",
