@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 DATA ?= ../shared/data
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check example docs bench validate clean
+.PHONY: help setup demo test check example docs bench validate package clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,12 @@ bench: $(VENV)/ready ## Run the benchmarks and print their ratios
 validate: $(VENV)/ready ## Measure the scorers against people, on DATA (default ../shared/data)
 	$(BIN)/python benchmarks/validate_scorers.py --data $(DATA)
 	$(BIN)/python benchmarks/gold.py
+
+package: $(VENV)/ready ## Build the wheel and the source archive, and check their metadata
+	rm -rf dist
+	$(BIN)/python -m build
+	$(PIP) twine
+	$(BIN)/python -m twine check --strict dist/*
 
 clean: ## Remove the virtual environment and caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

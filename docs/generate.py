@@ -1,10 +1,12 @@
-"""Write the generated pages of docs/: the commands as `--help` prints them, and the errors as the code defines them.
+"""Write the generated pages of docs/, and the generated tables of docs/design.md, from the code.
 
 Run it with `make docs`; a test fails where a page is not what this writes.
 """
 
+import ast
 import inspect
 import json
+import re
 import sys
 from functools import partial
 from pathlib import Path
@@ -12,7 +14,7 @@ from pathlib import Path
 import click
 from click.testing import CliRunner
 
-from evalharness import errors
+from evalharness import errors, store
 from evalharness.cli import COMMANDS, cli
 from evalharness.errors import EvalHarnessError
 from evalharness.records import Comparison, GateReport, Record
@@ -58,7 +60,47 @@ def schema(record: type[Record]) -> str:
     return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **found}, indent=2) + "\n"
 
 
+def design_page() -> str:
+    """docs/design.md with its tables of run files and layers printed anew."""
+    page = (DOCS / "design.md").read_text(encoding="utf-8")
+    for name, table in (("run files", run_files_table()), ("layers", layers_table())):
+        block = f"<!-- {name}: written by docs/generate.py -->\n\n{table}\n<!-- end of {name} -->"
+        page = re.sub(rf"<!-- {name}: .*?<!-- end of {name} -->", lambda _, block=block: block, page, flags=re.DOTALL)
+    return page
+
+
+def run_files_table() -> str:
+    """The files of a run, as the store's docstring lists them: name, writer, contents."""
+    rows = re.findall(r"^(\w+\.\w+) {2,}(\S.*?) {2,}(.*)$", store.__doc__ or "", re.MULTILINE)
+    lines = [f"| `{name}` | {writer} | {holds} |\n" for name, writer, holds in rows]
+    return "".join(["| file | written by | holds |\n|---|---|---|\n", *lines])
+
+
+def layers_table() -> str:
+    """The rooms of each layer, which tests/test_layers.py holds, with the first sentence of each."""
+    rooms = sorted(layers().items(), key=lambda item: item[1])
+    lines = [f"| {layer} | `{room}` | {_first_sentence(room)} |\n" for room, layer in rooms]
+    return "".join(["| layer | room | what it is |\n|---|---|---|\n", *lines])
+
+
+def layers() -> dict[str, int]:
+    """`LAYERS` of tests/test_layers.py, read without importing pytest."""
+    tree = ast.parse((DOCS.parent / "tests" / "test_layers.py").read_text(encoding="utf-8"))
+    values = [
+        node.value for node in tree.body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "LAYERS"
+    ]
+    return ast.literal_eval(values[0])
+
+
+def _first_sentence(room: str) -> str:
+    package = DOCS.parent / "evalharness"
+    path = package / room / "__init__.py" if (package / room).is_dir() else package / f"{room}.py"
+    paragraph = (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").split("\n\n")[0]
+    return re.split(r"(?<=[.:]) (?=[A-Z])", paragraph.replace("\n", " "))[0]
+
+
 PAGES = {
+    "design.md": design_page,
     "commands.md": commands_page,
     "errors.md": errors_page,
     "schemas/comparison.schema.json": partial(schema, Comparison),

@@ -16,9 +16,15 @@ def generator():
     return module
 
 
-@pytest.mark.parametrize("name", ["commands.md", "errors.md"])
+@pytest.mark.parametrize("name", ["commands.md", "errors.md", "design.md"])
 def test_a_generated_page_is_what_the_code_generates(name):
     assert (REPOSITORY / "docs" / name).read_text() == generator().PAGES[name](), "run `make docs`"
+
+
+def test_the_table_of_run_files_names_every_file_that_the_store_names():
+    table = set(re.findall(r"^\| `([\w.]+)`", generator().run_files_table(), re.MULTILINE))
+    code = "".join(path.read_text() for path in (REPOSITORY / "evalharness" / "store").glob("*.py"))
+    assert table == set(re.findall(r'"([a-z_]+\.(?:jsonl?|html))"', code))
 
 
 @pytest.mark.parametrize("page", sorted(REPOSITORY.glob("**/*.md")), ids=lambda path: path.name)

@@ -1,17 +1,17 @@
 """The run directory: its layout, atomic writes, append and resume. Nobody else opens run files.
 
-manifest.json     where the run came from
-plan.json         suites, resolved checkpoints
-requests.jsonl    one line a request, with its rendered prompt
-outcomes.jsonl    append-only, one line an event of the generation: outcomes, notices, determinism checks
-scores.jsonl      one line a score
-scorers.json      what made them: versions, models with their digests, what each measures and how it is shown
-comparison.json   summaries, paired differences, findings
-gate.json         what the gate rules came to, where there are any
-preferences.jsonl what people and judge models preferred, where any were asked
-judgings.jsonl    one line a judge model that was asked: what it was sent, and where it failed
-aa_test.json  how much the baseline differs from itself, in a run that measured that
-report.html       all of it, for people
+manifest.json      the start of a run   format version, command, configuration, versions, hardware
+plan.json          plan                 suites, resolved checkpoints, lint findings
+requests.jsonl     plan                 one line a request, with its rendered prompt
+outcomes.jsonl     generate             one line an outcome (completion or failure), notice or check; append-only
+scores.jsonl       score                one line a score, written while scoring
+scorers.json       score                versions, models with their digests, what each measures and how it is shown
+comparison.json    compare              summaries, paired differences, findings, warnings
+gate.json          gate                 what each gate rule came to, and why
+preferences.jsonl  judge, rate import   which side a judge model or a person prefers
+judgings.jsonl     judge                one line a judge model that was asked: what it was sent, and where it failed
+aa_test.json       aa-test              how much the baseline differs from itself
+report.html        report               all of it, for people
 """
 
 import errno

@@ -58,7 +58,7 @@ def _answer(answer: dict[str, Any]) -> None:
 def _bound_memory() -> None:
     """Bound the address space, where the system has such a bound."""
     sizes = Path("/proc/self/statm")
-    if sizes.exists():
+    if sys.platform == "linux" and sizes.exists():
         import resource
 
         used = int(sizes.read_text().split()[0]) * resource.getpagesize()
