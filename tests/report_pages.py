@@ -1,6 +1,7 @@
 """Opens reports in Chromium for the tests that look at them there."""
 
 import shutil
+from collections import Counter
 
 import pytest
 from report_run import make_run
@@ -50,10 +51,33 @@ document.addEventListener("securitypolicyviolation", (event) => window.violation
 """
 
 
+RAN, CALLS, WATCHED = set(), Counter(), []
+"""Tests that opened a page; how often each function of the script was called; pages whose calls are not counted yet."""
+
+
+def watch_calls(page, address):
+    """Have Chromium count the calls of every function of the page's own script."""
+    session = page.context.new_cdp_session(page)
+    session.send("Profiler.enable")
+    session.send("Profiler.startPreciseCoverage", {"callCount": True, "detailed": False})
+    WATCHED.append((session, address))
+
+
+def count_calls():
+    """Add up the calls on all pages that are open."""
+    while WATCHED:
+        session, address = WATCHED.pop()
+        scripts = session.send("Profiler.takePreciseCoverage")["result"]
+        for function in (one for script in scripts if script["url"].startswith(address) for one in script["functions"]):
+            [whole] = function["ranges"]
+            CALLS[whole["startOffset"], whole["endOffset"]] += whole["count"]
+
+
 @pytest.fixture
-def show(browser):
+def show(browser, request):
     """Opens a file; fails the test on any console message, page error or request besides the file."""
     seen = []
+    RAN.add(request.node.name)
 
     def open_page(path, width=1440, scheme="light", fragment="", script=True):
         page = browser.new_page(
@@ -68,12 +92,15 @@ def show(browser):
         page.on("dialog", lambda dialog: seen.append(f"dialog: {dialog.message}"))
         address = path.as_uri()
         page.on("request", lambda request: is_own(request.url, address) or seen.append(f"request: {request.url}"))
+        if script:
+            watch_calls(page, address)
         page.goto(address + fragment)
         if script:
             page.wait_for_selector("html[data-ready]", state="attached")
         return page
 
     yield open_page
+    count_calls()
     for context in browser.contexts:
         context.close()
     assert seen == []

@@ -1,18 +1,27 @@
-"""The page's stylesheet and script: plain files of the package, joined in order, nothing built.
+"""The page's stylesheet and script, as plain text: files of the package, and what the script must share with Python.
 
-The scripts share one module scope, in which a name can be declared once only; each file keeps to one matter.
+The script is written as ES modules. A page from disk cannot import any, so they are put into one script here, each in a
+scope of its own and after the modules that it imports from.
 """
 
 import hashlib
+import json
+import re
 from base64 import b64encode
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from graphlib import TopologicalSorter
 from importlib.resources import files
 
-STYLES = ("tokens", "page", "charts", "trend", "samples", "browser", "rating", "print")
-SCRIPTS = (
-    "dom", "text", "diff", "data", "filters", "list", "detail", "browser", "rating", "rating_view", "keys", "main",
-)  # fmt: skip
+from evalharness.report.sent import NOTES
+from evalharness.report.visible import STRANGE
+from evalharness.report.words import WITHOUT_LABEL
+
+STYLES = ("tokens", "page", "charts", "trend", "samples", "browser", "rating", "contrast", "print")
+IMPORT = re.compile(r'^import \{([\w\s,]+)\} from "\./(\w+)\.js";\n', re.MULTILINE)
+EXPORT = re.compile(r"^export (?=(?:async )?(?:function|const) (\w+))", re.MULTILINE)
+OTHER_FORM = re.compile(r"^(?:import|export)\b.*", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -27,8 +36,7 @@ class Assets:
 @cache
 def read_assets() -> Assets:
     """Read the files once; the policy names their digests, so that no other script or style can run."""
-    style = _joined(STYLES, "css")
-    script = _joined(SCRIPTS, "js")
+    style, script = "\n".join(_files("css")[name] for name in STYLES), bundle(read_modules())
     policy = (
         f"default-src 'none'; script-src '{_source(script)}'; style-src '{_source(style)}'; img-src data:; "
         "base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
@@ -36,9 +44,59 @@ def read_assets() -> Assets:
     return Assets(style, script, policy)
 
 
-def _joined(names: tuple[str, ...], ending: str) -> str:
+def read_modules() -> dict[str, str]:
+    """Every module of the script by its name, with `shared`, which is made of what Python and the script agree on."""
+    shared = {"NOTES": NOTES, "WITHOUT_LABEL": {name: title for name, (title, _) in WITHOUT_LABEL.items()}}
+    lines = [f"export const {name} = {json.dumps(value)};\n" for name, value in shared.items()]
+    lines.append(f'export const STRANGE = new RegExp({json.dumps(STRANGE.pattern)}, "gu");\n')
+    return {**_files("js"), "shared": "".join(lines)}
+
+
+def bundle(modules: Mapping[str, str]) -> str:
+    """Put modules into one script.
+
+    Args:
+        modules: their sources by name; they may `import { a, b } from "./name.js";` and export functions and constants.
+
+    Raises:
+        ValueError: they import from each other in a circle, or what is not exported or not used; something exported is
+            not imported anywhere; or an import or export has another form.
+    """
+    imports = {
+        name: {source: re.findall(r"\w+", names) for names, source in IMPORT.findall(text)}
+        for name, text in modules.items()
+    }
+    problems = list(_problems(modules, imports))
+    if problems:
+        raise ValueError("; ".join(problems))
+    order = TopologicalSorter(imports).static_order()
+    return "".join(_scoped(name, modules[name], imports[name]) for name in order)
+
+
+def _problems(modules: Mapping[str, str], imports: Mapping[str, Mapping[str, list[str]]]) -> Iterator[str]:
+    exported = {(name, one) for name, text in modules.items() for one in EXPORT.findall(text)}
+    imported = {(source, one) for by in imports.values() for source, names in by.items() for one in names}
+    yield from (f"{name}.js does not export {one}, which is imported" for name, one in sorted(imported - exported))
+    yield from (f"nothing imports {one} of {name}.js" for name, one in sorted(exported - imported))
+    for name, text in modules.items():
+        body = IMPORT.sub("", text)
+        yield from (f"{name}.js: {line}" for line in OTHER_FORM.findall(EXPORT.sub("", body)))
+        used = set(re.findall(r"\w+", body))
+        yield from (
+            f"{name}.js does not use {one}" for names in imports[name].values() for one in names if one not in used
+        )
+
+
+def _scoped(name: str, text: str, imports: Mapping[str, list[str]]) -> str:
+    given = "".join(f"const {{ {', '.join(names)} }} = ${source};\n" for source, names in imports.items())
+    body = EXPORT.sub("", IMPORT.sub("", text))
+    return f"const ${name} = (() => {{\n{given}{body}return {{ {', '.join(EXPORT.findall(text))} }};\n}})();\n"
+
+
+def _files(ending: str) -> dict[str, str]:
     folder = files("evalharness.report") / "static"
-    return "\n".join((folder / f"{name}.{ending}").read_text(encoding="utf-8") for name in names)
+    paths = sorted((one for one in folder.iterdir() if one.name.endswith(f".{ending}")), key=lambda one: one.name)
+    return {one.name.removesuffix(f".{ending}"): one.read_text(encoding="utf-8") for one in paths}
 
 
 def _source(text: str) -> str:

@@ -68,14 +68,14 @@ def make_distribution(values: Mapping[str, Floats], roles: Mapping[str, str], me
     columns = {name: sorted(values[name][~np.isnan(values[name])].tolist()) for name in roles}
     if not any(columns.values()):
         return None
-    values = [value for column in columns.values() for value in column]
-    scale = _scale(values)
+    every = [value for column in columns.values() for value in column]
+    scale = _scale(every)
     most = max(max(_counts(scale, column)) / max(len(column), 1) for column in columns.values())
     return Distribution(
         title=metric.title[:1].upper() + metric.title[1:],
         unit=metric.unit,
         spreads=tuple(_spread(name, role, columns[name], scale, most) for name, role in roles.items()),
-        axis=_axis(scale, values),
+        axis=_axis(scale, every),
     )
 
 

@@ -13,8 +13,8 @@ from typing import Any
 from evalharness.observations import Observations
 from evalharness.records import Comparison, Completion, Failure, GenerationRequest, Metric, Sample, Score, ScorerFacts
 from evalharness.report.samples import chip_of
-from evalharness.report.sent import NOTES, sent_of
-from evalharness.report.words import EXPECTED, WITHOUT_LABEL, ending_in_words, problem_in_words
+from evalharness.report.sent import sent_of
+from evalharness.report.words import EXPECTED, facts_in_words, problem_in_words
 from evalharness.store import Run
 
 OPENING = '<script type="application/gzip;base64" id="data">'
@@ -67,8 +67,6 @@ def make_data(run: Run, table: Observations, comparison: Comparison, roles: Mapp
         "metrics": [_metric(metric) for metric in comparison.metrics],
         "labels": _labels(run, table),
         "states": next((one.name for one in run.facts.values() if one.chart == "states"), None),
-        "without_label": {name: title for name, (title, _) in WITHOUT_LABEL.items()},
-        "notes": NOTES,
         "samples": [
             _sample(sample, places[sample.category])
             | {"cells": [cells.of(request, sample) for request in requests.get(sample.id, ())]}
@@ -134,13 +132,7 @@ class _Cells:
 def _outcome(outcome: Completion | Failure | None) -> dict[str, Any]:
     if not isinstance(outcome, Completion):
         return {"problem": problem_in_words(outcome), "state": "failure" if outcome else "missing"}
-    facts = {
-        "thinking": outcome.thinking,
-        "tokens": outcome.completion_tokens,
-        "seconds": None if outcome.seconds is None else round(outcome.seconds, 2),
-        "attempts": outcome.attempts if outcome.attempts > 1 else None,
-    }
-    return {"text": outcome.text, "ending": ending_in_words(outcome)} | _without_nothing(facts)
+    return {"text": outcome.text, "facts": facts_in_words(outcome)} | _without_nothing({"thinking": outcome.thinking})
 
 
 def _score(score: Score, known: ScorerFacts) -> dict[str, Any]:

@@ -19,10 +19,9 @@ from evalharness.records import (
 )
 from evalharness.report.observed import colour_of
 from evalharness.report.sent import NOTES, Sent, sent_of
-from evalharness.report.visible import marked, tamed
-from evalharness.report.words import EXPECTED, ending_in_words, problem_in_words
+from evalharness.report.visible import marked
+from evalharness.report.words import EXPECTED, WITHOUT_LABEL, facts_in_words, problem_in_words
 from evalharness.store import Run
-from evalharness.text import format_number
 
 MOST_SAMPLES = 20
 MOST_EVIDENCE = 3
@@ -175,10 +174,10 @@ def _cell(run: Run, sample: Sample, request: GenerationRequest, role: str) -> Ce
             completion.text, _spans(scores, run.facts_of, form=False), _spans(scores, run.facts_of, form=True)
         ),
         problem="" if isinstance(outcome, Completion) else problem_in_words(outcome),
-        facts="" if completion is None else " · ".join(_facts(completion)),
+        facts="" if completion is None else facts_in_words(completion),
         sent=_sent_shown(sent),
-        sent_title=sent.title,
-        sent_note=f"{NOTES[sent.note]} {sent.tokens}",
+        sent_title=NOTES[sent.note][0],
+        sent_note=f"{NOTES[sent.note][1]} {sent.tokens}",
     )
 
 
@@ -196,7 +195,7 @@ def _chips(
     outcome: Completion | Failure | None, scores: Sequence[Score], facts_of: Callable[[str], ScorerFacts]
 ) -> Iterator[Chip]:
     if not isinstance(outcome, Completion):
-        yield Chip("chip-failure", "failed" if outcome else "not generated")
+        yield Chip("chip-failure", WITHOUT_LABEL["failure" if outcome else "missing"][0])
         return
     for score in scores:
         if score.status == "failed":
@@ -209,14 +208,6 @@ def _chips(
 def chip_of(facts: ScorerFacts, label: str) -> str:
     """The CSS classes of a label's chip: a dot in its colour for a state, a square for any other."""
     return f"{'chip-state' if facts.chart == 'states' else 'chip-label'} {colour_of(facts, label)}"
-
-
-def _facts(completion: Completion) -> Iterator[str]:
-    if completion.completion_tokens is not None:
-        yield f"{completion.completion_tokens:,} tokens"
-    if completion.seconds is not None:
-        yield f"{format_number(round(completion.seconds, 1))} s"
-    yield tamed(ending_in_words(completion))
 
 
 def _sent_shown(sent: Sent) -> Markup:

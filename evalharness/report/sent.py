@@ -8,12 +8,17 @@ from evalharness.records import ChatPrompt, GenerationRequest, Message, RawPromp
 OWN_TEXT = 12
 """A sample's text shorter than this stands in a template by chance too often to be pointed at."""
 
+AS_SENT = "Prompt as sent"
 NOTES = {
-    "recorded": "The sample's prompt; the completion was generated elsewhere, and what was sent there is not known.",
-    "server": "The turns as sent to the server; the template that it puts around them is known to it alone.",
-    "whole": "Exactly the sample's text; nothing was added.",
-    "around": "Dimmed: what the template, the tokenizer or the scaffold puts around the sample's text.",
+    "recorded": (
+        "Prompt",
+        "The sample's prompt; the completion was generated elsewhere, and what was sent there is not known.",
+    ),
+    "server": (AS_SENT, "The turns as sent to the server; the template that it puts around them is known to it alone."),
+    "whole": (AS_SENT, "Exactly the sample's text; nothing was added."),
+    "around": (AS_SENT, "Dimmed: what the template, the tokenizer or the scaffold puts around the sample's text."),
 }
+"""What the text of a prompt is called, and what it is."""
 
 
 @dataclass(frozen=True)
@@ -25,11 +30,6 @@ class Sent:
     pieces: tuple[str, ...]
     """Alternately what was put around (first) and the sample's own text; joined they are the prompt."""
     tokens: str
-
-    @property
-    def title(self) -> str:
-        """What the text may be called."""
-        return "Prompt" if self.note == "recorded" else "Prompt as sent"
 
 
 def sent_of(request: GenerationRequest, sample: Sample, *, recorded: bool) -> Sent:

@@ -2,12 +2,13 @@
 
 Escaping stops a text from being code. It does not stop a text from lying to the eye, which is what bidirectional
 overrides, zero-width characters and terminal codes do, nor from burying the page, which is what a thousand marks on one
-letter do; those are replaced by something that can be seen. `static/text.js` does the same in the browser.
+letter do; those are replaced by something that can be seen. `static/text.js` does the same with the same characters.
 """
 
 import re
-from collections.abc import Iterator, Sequence, Set
-from itertools import pairwise
+from collections.abc import Iterable, Iterator, Sequence, Set
+from itertools import groupby, pairwise
+from unicodedata import category
 
 from markupsafe import Markup, escape
 
@@ -18,12 +19,21 @@ MOST_MARKS = 8
 """Combining marks on one letter that are drawn; no language needs as many."""
 LONGEST_LINE = 2_000
 """Characters of a name, an id or a sentence that are printed; completions have their own rules."""
-MARKS = (
-    "\u0300-\u036f\u0483-\u0489\u0591-\u05bd\u0610-\u061a\u064b-\u065f\u0e31\u0e34-\u0e3a\u0e47-\u0e4e"
-    "\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f"
-)
+MARKED_PLANES = (*range(0x300, 0x20000), *range(0xE0100, 0xE01F0))
+"""Code points among which every combining mark is."""
+
+
+def _ranges(codes: Iterable[int]) -> Iterator[str]:
+    """Ascending code points as the ranges of a regular expression."""
+    for _, together in groupby(enumerate(codes), key=lambda pair: pair[1] - pair[0]):
+        first, *rest = (chr(code) for _, code in together)
+        yield f"{first}-{rest[-1]}" if rest else first
+
+
+MARKS = "".join(_ranges(code for code in MARKED_PLANES if category(chr(code)).startswith("M")))
+"""Every combining mark, in any script."""
 STRANGE = re.compile(f"({HIDDEN.pattern})\\1*|(?<=[{MARKS}]{{{MOST_MARKS}}})[{MARKS}]+")
-"""A run of one hidden character, or the marks on a letter that are too many."""
+"""A run of one hidden character, or the marks on a letter that are too many; the page's script has the same."""
 
 
 def tamed(text: str) -> str:
@@ -32,7 +42,7 @@ def tamed(text: str) -> str:
     >>> tamed("a\\x00" + "\\u0301" * 11)
     'a[U+0000]\u0301\u0301\u0301\u0301\u0301\u0301\u0301\u0301[3 more marks]'
     """
-    shown = STRANGE.sub(lambda found: _stand_in(found.group()), text[:LONGEST_LINE])
+    shown = STRANGE.sub(_stand_in, text[:LONGEST_LINE])
     rest = len(text) - LONGEST_LINE
     return f"{shown}… ({rest:,} more characters)" if rest > 0 else shown
 
@@ -80,14 +90,15 @@ def _shown(text: str) -> Markup:
     last = 0
     for match in STRANGE.finditer(text):
         parts.append(escape(text[last : match.start()]))
-        parts.append(Markup('<span class="hidden-character">{}</span>').format(_stand_in(match.group())))
+        parts.append(Markup('<span class="hidden-character">{}</span>').format(_stand_in(match)))
         last = match.end()
     return Markup("").join([*parts, escape(text[last:])])
 
 
-def _stand_in(strange: str) -> str:
-    """What stands for a hidden character, or for the marks that are too many."""
-    if HIDDEN.match(strange):
-        code = hidden_code(strange[0])
-        return code if len(strange) == 1 else f"{code[:-1]} × {len(strange):,}]"
-    return f"[{len(strange):,} more marks]"
+def _stand_in(match: re.Match[str]) -> str:
+    """What stands for a run of one hidden character, or for the marks that are too many."""
+    length = len(match[0])
+    if match[1] is None:
+        return f"[{length:,} more marks]"
+    code = hidden_code(match[1])
+    return code if length == 1 else f"{code[:-1]} × {length:,}]"

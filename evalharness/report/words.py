@@ -1,6 +1,9 @@
 """The report's fixed words: what formats, endings and verdicts are called for a reader who is new."""
 
 from evalharness.records import Completion, Failure, Metric, PairedDifference, ResolvedCheckpoint
+from evalharness.report.typeset import typeset
+from evalharness.report.visible import tamed
+from evalharness.text import format_number
 
 FORMATS = {
     "raw": "plain text, nothing added; the model simply goes on writing",
@@ -47,6 +50,22 @@ def ending_in_words(completion: Completion) -> str:
             return "stopped because it looped"
         case None:
             return "how it ended was not recorded"
+
+
+def facts_in_words(completion: Completion) -> str:
+    """How long a completion is, what it took and how it ended.
+
+    >>> facts_in_words(Completion(request_id="1", text="", finish_reason="length", completion_tokens=1, attempts=2))
+    '1\\xa0token · 2 attempts · cut off by the token limit'
+    """
+    facts = []
+    if completion.completion_tokens is not None:
+        facts.append(f"{completion.completion_tokens:,} token{'' if completion.completion_tokens == 1 else 's'}")
+    if completion.seconds is not None:
+        facts.append(f"{format_number(round(completion.seconds, 1))} s")
+    if completion.attempts > 1:
+        facts.append(f"{completion.attempts} attempts")
+    return " · ".join([*map(typeset, facts), tamed(ending_in_words(completion))])
 
 
 def problem_in_words(outcome: Failure | None) -> str:

@@ -1,7 +1,14 @@
 // The sample browser: filters on top, the list on the left, one sample on the right; the address names the sample.
 
+import { byId, count, counted, el, fill } from "./dom.js";
+import { tamed } from "./text.js";
+import { differencesIn, own, stateInWords } from "./data.js";
+import { listed, noFilter } from "./filters.js";
+import { makeList, markChosen, setPlaces } from "./list.js";
+import { sampleNodes } from "./detail.js";
+
 /** Sets up the browser; returns what the keys and the rating mode need of it. */
-function startBrowser(data) {
+export function startBrowser(data) {
   const role = (name) => data.checkpoints.findIndex((one) => one.role === name);
   const [left, right] = [role("baseline"), role("candidate")];
   const browser = { data, filter: noFilter(left, right), diff: false, open: false, chosen: -1, places: [] };
@@ -141,7 +148,7 @@ function refresh(browser) {
 // ----------------------------------------------------------------------------------------------- choosing
 
 /** Chooses a sample and writes it into the address. */
-function choose(browser, place) {
+export function choose(browser, place) {
   show(browser, place);
   history.replaceState(null, "", `#${addressOf(browser.data.samples[place].id)}`);
 }
@@ -176,7 +183,7 @@ function tellPlace(browser) {
 }
 
 /** Goes on or back in the list; from a sample that is not listed to the first one. */
-function step(browser, by) {
+export function step(browser, by) {
   if (!browser.places.length) return;
   const at = browser.places.indexOf(browser.chosen);
   const next = at < 0 ? 0 : Math.min(browser.places.length - 1, Math.max(0, at + by));
@@ -186,7 +193,7 @@ function step(browser, by) {
 }
 
 /** Shows the words that differ, or the evidence. */
-function toggleDiff(browser) {
+export function toggleDiff(browser) {
   browser.diff = !browser.diff;
   byId("diff").setAttribute("aria-pressed", String(browser.diff));
   redraw(browser);

@@ -1,5 +1,8 @@
 // The samples: unpacked from the page, and given the few things that every filter asks for.
 
+import { idle } from "./dom.js";
+import { WITHOUT_LABEL } from "./shared.js";
+
 /** Bytes out of base64. */
 function bytesOf(base64) {
   const binary = atob(base64);
@@ -9,7 +12,7 @@ function bytesOf(base64) {
 }
 
 /** The data that the page carries. */
-async function unpack(packed) {
+export async function unpack(packed) {
   const stream = new Blob([bytesOf(packed.trim())]).stream().pipeThrough(new DecompressionStream("gzip"));
   return prepare(JSON.parse(await new Response(stream).text()));
 }
@@ -32,7 +35,7 @@ function prepare(data) {
 }
 
 /** All the text of a sample that a search looks at, in lower case; made once. */
-function haystack(sample) {
+export function haystack(sample) {
   return (sample.haystack ??= [
     sample.id,
     ...sample.turns.map((turn) => turn[1]),
@@ -41,7 +44,7 @@ function haystack(sample) {
 }
 
 /** Makes every sample's haystack while the reader reads, so that the first search need not wait. */
-async function stackHay(data) {
+export async function stackHay(data) {
   for (let at = 0; at < data.samples.length; at++) {
     if (at % 200 === 0) await idle();
     haystack(data.samples[at]);
@@ -49,7 +52,7 @@ async function stackHay(data) {
 }
 
 /** What an object itself holds under a name that a stranger may have chosen, such as `constructor`. */
-function own(holder, name) {
+export function own(holder, name) {
   return holder !== undefined && Object.hasOwn(holder, name) ? holder[name] : undefined;
 }
 
@@ -59,12 +62,12 @@ function labelInWords(data, scorer, label) {
 }
 
 /** What a state is called. */
-function stateInWords(data, state) {
-  return own(data.without_label, state) ?? labelInWords(data, data.states, state);
+export function stateInWords(data, state) {
+  return own(WITHOUT_LABEL, state) ?? labelInWords(data, data.states, state);
 }
 
 /** The metric of a role, of one scorer or of any. */
-function metricWithRole(data, role, scorer) {
+export function metricWithRole(data, role, scorer) {
   return data.metrics.find((one) => one.role === role && (!scorer || one.name.startsWith(`${scorer}.`)));
 }
 
@@ -76,7 +79,7 @@ function labelsOf(cell) {
 }
 
 /** How the labels of two sides differ, in words. */
-function flipsOf(data, sample, left, right) {
+export function flipsOf(data, sample, left, right) {
   const found = new Set();
   const replicates = Math.max(sample.sides[left].length, sample.sides[right].length);
   for (let at = 0; at < replicates; at++) {
@@ -90,7 +93,7 @@ function flipsOf(data, sample, left, right) {
 }
 
 /** A metric's value for one side of a sample, averaged over replicates; NaN where there is none. */
-function valueOf(cells, metric) {
+export function valueOf(cells, metric) {
   const dot = metric.indexOf(".");
   const [scorer, key] = [metric.slice(0, dot), metric.slice(dot + 1)];
   let [sum, n] = [0, 0];
@@ -106,7 +109,7 @@ function valueOf(cells, metric) {
 }
 
 /** Right minus left in a metric (empty: the number of labels that differ) for every sample; made once for each pair. */
-function differencesIn(data, metric, left, right) {
+export function differencesIn(data, metric, left, right) {
   const key = `${metric} ${left} ${right}`;
   if (!data.differences.has(key)) {
     const flips = (sample) => flipsOf(data, sample, left, right).length;

@@ -1,7 +1,13 @@
 // One sample side by side: what was sent, what came back, what the scorers made of it.
 
+import { counted, el, figure } from "./dom.js";
+import { marked, sentNodes, shown, tamed, textBox } from "./text.js";
+import { wordDiff } from "./diff.js";
+import { NOTES, WITHOUT_LABEL } from "./shared.js";
+import { flipsOf, metricWithRole, own, valueOf } from "./data.js";
+
 /** The whole panel of a sample. */
-function sampleNodes(data, place, view) {
+export function sampleNodes(data, place, view) {
   const sample = data.samples[place];
   const pairs = Math.max(sample.sides[view.left].length, sample.sides[view.right].length, 1);
   return [
@@ -35,7 +41,7 @@ function metricNode(data, sample, view) {
 }
 
 /** The sample's own turns, with a role before each where there are several. */
-function promptNodes(sample) {
+export function promptNodes(sample) {
   if (sample.turns.length === 1) return [textBox(sample.turns[0][1], (most) => marked(sample.turns[0][1], [], most))];
   return sample.turns.map(([role, text]) => [
     el("span", { class: "turn" }, role),
@@ -71,12 +77,12 @@ function cellNode(data, checkpoint, cell, diff, view) {
 /** What came back, and what is known of it. */
 function cellBody(data, cell, diff, view) {
   const fine = el("details", { class: "fine", open: view.open, toggle: view.opened },
-    el("summary", {}, `${sentTitle(cell).toLowerCase()}, scores`),
-    sentNode(data, cell),
+    el("summary", {}, `${NOTES[cell.note][0].toLowerCase()}, scores`),
+    sentNode(cell),
     scoreNodes(data, cell),
   );
   if (cell.text === undefined) return [el("p", { class: "problem" }, tamed(cell.problem, 2000)), fine];
-  return [thinkingNode(cell), completionNode(cell, diff), el("p", { class: "facts" }, factsOf(cell)), fine];
+  return [thinkingNode(cell), completionNode(cell, diff), el("p", { class: "facts" }, cell.facts), fine];
 }
 
 /** The completion with its evidence, or with the words that only it has. */
@@ -99,18 +105,9 @@ function thinkingNode(cell) {
   );
 }
 
-/** Tokens, time and how it ended. */
-function factsOf(cell) {
-  const facts = [];
-  if (cell.tokens !== undefined) facts.push(counted(cell.tokens, "token"));
-  if (cell.seconds !== undefined) facts.push(`${figure(cell.seconds)}\u00a0s`);
-  if (cell.attempts) facts.push(counted(cell.attempts, "attempt"));
-  return [...facts, tamed(cell.ending)].join(" · ");
-}
-
 /** The labels of a cell as chips. */
 function chips(data, cell) {
-  if (cell?.text === undefined) return [plainChip("failure", cell?.state === "failure" ? "failed" : "not generated")];
+  if (cell?.text === undefined) return [plainChip("failure", WITHOUT_LABEL[cell?.state ?? "missing"])];
   const length = metricWithRole(data, "length");
   const n = length ? valueOf([cell], length.name) : NaN;
   const inWords = Number.isNaN(n) ? "" : ` for ${figure(n)}\u00a0${length.unit}`;
@@ -136,17 +133,13 @@ function plainChip(kind, text) {
   return el("span", { class: `chip chip-${kind}` }, text);
 }
 
-/** What the text that was sent may be called. */
-function sentTitle(cell) {
-  return cell.note === "recorded" ? "Prompt" : "Prompt as sent";
-}
-
 /** The prompt as sent, its special tokens visible. */
-function sentNode(data, cell) {
+function sentNode(cell) {
+  const [title, note] = NOTES[cell.note];
   return [
-    el("p", { class: "label" }, sentTitle(cell)),
+    el("p", { class: "label" }, title),
     el("pre", { class: "sent", dir: "auto", tabindex: "0" }, sentNodes(cell.sent ?? [])),
-    el("p", { class: "hint" }, `${data.notes[cell.note]} ${cell.ids}`),
+    el("p", { class: "hint" }, `${note} ${cell.ids}`),
   ];
 }
 

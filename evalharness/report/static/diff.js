@@ -1,5 +1,7 @@
 // The word diff: which words one completion has that the other has not (Myers, An O(ND) Difference Algorithm, 1986).
 
+import { cutAt } from "./text.js";
+
 const MOST_CHARACTERS = 40000;
 const MOST_LINES = 2000;
 const MOST_EDITS = 1000;
@@ -13,7 +15,7 @@ function wordsOf(text) {
  * For each side the runs of words, as [kept, text]; null where the texts are too long or too different to compare.
  * @returns {[Array<[boolean, string]>, Array<[boolean, string]>] | null}
  */
-function wordDiff(left, right) {
+export function wordDiff(left, right) {
   if ([left, right].some((text) => cutAt(text, MOST_CHARACTERS, MOST_LINES) < text.length)) return null;
   const [a, b] = [wordsOf(left), wordsOf(right)];
   const same = (x, y) => a[x].trim() === b[y].trim();

@@ -1,7 +1,7 @@
 // Elements are made here. Text is only ever put in as text: nothing in this page parses a string as markup.
 
 /** An element with attributes and children; a string child becomes a text node, null and false are left out. */
-function el(name, attributes = {}, ...children) {
+export function el(name, attributes = {}, ...children) {
   const made = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) {
     if (typeof value === "function") made.addEventListener(key, value);
@@ -18,27 +18,27 @@ function present(children) {
 }
 
 /** The one element with this id. */
-function byId(id) {
+export function byId(id) {
   return document.getElementById(id);
 }
 
 /** Replaces what an element holds. */
-function fill(parent, ...children) {
+export function fill(parent, ...children) {
   parent.replaceChildren(...present(children));
 }
 
 /** A name of ours or a stranger's as part of a CSS class. */
-function slug(text) {
+export function slug(text) {
   return text.toLowerCase().replace(/[^a-z0-9]+/g, "-").slice(0, 60);
 }
 
 /** A number with its thousands set apart. */
-function count(number) {
+export function count(number) {
   return number.toLocaleString("en-US");
 }
 
 /** A number with three significant digits or more and a true minus; with a plus where `signed`. */
-function figure(value, signed = false) {
+export function figure(value, signed = false) {
   const size = Math.abs(value);
   const text = size >= 100 ? count(Math.round(size)) : String(Number(size.toPrecision(3)));
   const sign = value < 0 ? "\u2212" : signed && value > 0 ? "+" : "";
@@ -46,11 +46,11 @@ function figure(value, signed = false) {
 }
 
 /** A count with its noun, not broken between lines. */
-function counted(number, one, many = `${one}s`) {
+export function counted(number, one, many = `${one}s`) {
   return `${count(number)}\u00a0${number === 1 ? one : many}`;
 }
 
 /** Waits until the browser has painted and has time to spare. */
-function idle() {
+export function idle() {
   return new Promise((done) => (window.requestIdleCallback ? requestIdleCallback(done) : setTimeout(done, 16)));
 }

@@ -1,13 +1,15 @@
 // Which samples are listed, and in what order.
 
+import { differencesIn, haystack } from "./data.js";
+
 /** A filter that lets everything through. */
-function noFilter(left, right) {
+export function noFilter(left, right) {
   const none = { text: "", category: "", metric: "", verdict: "", leftState: "", rightState: "", order: "" };
   return { ...none, flipped: false, left, right };
 }
 
 /** Places of the samples that pass, in the order asked for. */
-function listed(data, filter) {
+export function listed(data, filter) {
   const passes = tests(data, filter);
   const places = [];
   for (let at = 0; at < data.samples.length; at++) {

@@ -1,7 +1,10 @@
 // Keys that work anywhere on the page, and the panel that lists them.
 
+import { byId } from "./dom.js";
+import { choose, step, toggleDiff } from "./browser.js";
+
 /** Hears the keyboard. */
-function startKeys(browser) {
+export function startKeys(browser) {
   const help = byId("help");
   byId("help-open").addEventListener("click", () => help.showModal());
   byId("help-close").addEventListener("click", () => help.close());

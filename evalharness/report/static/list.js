@@ -1,5 +1,7 @@
 // The list of samples: only the rows in view exist, so that twenty thousand are as quick as twenty.
 
+import { el, fill } from "./dom.js";
+
 const ROW_HEIGHT = 76;
 const SPARE_ROWS = 6;
 
@@ -9,7 +11,7 @@ const SPARE_ROWS = 6;
  * @param {(place: number) => Node[]} draw - what a row shows
  * @param {(place: number) => void} choose - called when a row is clicked
  */
-function makeList(box, draw, choose) {
+export function makeList(box, draw, choose) {
   const spacer = el("div", { class: "rows", role: "presentation" });
   const list = { box, draw, choose, places: [], chosen: -1, spacer };
   fill(box, list.spacer);
@@ -19,14 +21,14 @@ function makeList(box, draw, choose) {
 }
 
 /** Shows these places, from the top. */
-function setPlaces(list, places) {
+export function setPlaces(list, places) {
   list.places = places;
   list.spacer.style.height = `${places.length * ROW_HEIGHT}px`;
   list.box.scrollTop = 0;
   drawRows(list);
 }
 
-/** Draws the rows in view. */
+/** Draws the rows in view, and names the chosen one as active while it is among them. */
 function drawRows(list) {
   const { scrollTop, clientHeight } = list.box;
   const first = Math.max(0, Math.floor(scrollTop / ROW_HEIGHT) - SPARE_ROWS);
@@ -34,6 +36,11 @@ function drawRows(list) {
   const rows = [];
   for (let at = first; at < last; at++) rows.push(rowOf(list, at));
   fill(list.spacer, rows);
+  if (list.places.slice(first, last).includes(list.chosen)) {
+    list.box.setAttribute("aria-activedescendant", `row-${list.chosen}`);
+  } else {
+    list.box.removeAttribute("aria-activedescendant");
+  }
 }
 
 /** One row. */
@@ -52,16 +59,13 @@ function rowOf(list, at) {
 }
 
 /** Marks a place as chosen and scrolls its row into view. */
-function markChosen(list, place) {
+export function markChosen(list, place) {
   list.chosen = place;
   const at = list.places.indexOf(place);
   if (at >= 0) {
     const [top, bottom] = [at * ROW_HEIGHT, (at + 1) * ROW_HEIGHT];
     if (top < list.box.scrollTop) list.box.scrollTop = top;
     else if (bottom > list.box.scrollTop + list.box.clientHeight) list.box.scrollTop = bottom - list.box.clientHeight;
-    list.box.setAttribute("aria-activedescendant", `row-${place}`);
-  } else {
-    list.box.removeAttribute("aria-activedescendant");
   }
   drawRows(list);
 }

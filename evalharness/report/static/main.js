@@ -1,5 +1,11 @@
 // The start. Without this script the page is complete but for the samples beyond its excerpt.
 
+import { byId } from "./dom.js";
+import { stackHay, unpack } from "./data.js";
+import { startBrowser } from "./browser.js";
+import { startRating } from "./rating_view.js";
+import { startKeys } from "./keys.js";
+
 /** Unpacks the samples and brings the browser to life. */
 async function start() {
   const data = await unpack(byId("data").textContent);

@@ -1,6 +1,6 @@
 // Blind rating without its looks: who is shown first, what was preferred, and the lines that are exported.
 
-const CHOICES = ["first", "second", "tie", "bad"];
+export const CHOICES = ["first", "second", "tie", "bad"];
 
 /** A 32-bit number out of a text (FNV-1a), the same everywhere. */
 function numberOf(text) {
@@ -12,25 +12,25 @@ function numberOf(text) {
 }
 
 /** Which side is shown first: settled by the run, the rater and the sample, all of which are in the exported line. */
-function shownFirst(run, rater, sampleId, replicate) {
+export function shownFirst(run, rater, sampleId, replicate) {
   return numberOf([run, rater, sampleId, replicate].join("\n")) % 2 ? "candidate" : "baseline";
 }
 
 /** The two checkpoints to rate: the baseline, and of the two in view the one that is not the baseline. */
-function ratedSides(data, filter) {
+export function ratedSides(data, filter) {
   const baseline = data.checkpoints.findIndex((one) => one.role === "baseline");
   const own = data.checkpoints.findIndex((one) => one.role === "candidate");
   return { baseline, candidate: [filter.right, filter.left].find((side) => side !== baseline) ?? own };
 }
 
 /** The names of the two, where the candidate is not the run's own; an exported line without names means those. */
-function ratedNames(data, sides) {
+export function ratedNames(data, sides) {
   if (data.checkpoints[sides.candidate].role === "candidate") return {};
   return { baseline: data.checkpoints[sides.baseline].name, candidate: data.checkpoints[sides.candidate].name };
 }
 
 /** The pairs that can be rated: both sides have a completion; in an order of the rater's own. */
-function ratable(data, places, run, rater, { baseline, candidate }) {
+export function ratable(data, places, run, rater, { baseline, candidate }) {
   const pairs = places.flatMap((at) => {
     const sample = data.samples[at];
     return sample.sides[baseline].flatMap((left) => {
@@ -46,12 +46,12 @@ function ratable(data, places, run, rater, { baseline, candidate }) {
 }
 
 /** The key of a pair among the ratings. */
-function pairKey(pair) {
+export function pairKey(pair) {
   return `${pair.replicate} ${pair.sample.id}`;
 }
 
 /** One exported line. */
-function ratingOf({ run, rater, names, browser }, pair, choice) {
+export function ratingOf({ run, rater, names, browser }, pair, choice) {
   const first = shownFirst(run, rater, pair.sample.id, pair.replicate);
   const second = first === "baseline" ? "candidate" : "baseline";
   const preferred = { first, second, tie: "tie", bad: "both bad" }[choice];
@@ -60,12 +60,12 @@ function ratingOf({ run, rater, names, browser }, pair, choice) {
 }
 
 /** All ratings as JSON lines. */
-function jsonLines(ratings) {
+export function jsonLines(ratings) {
   return [...ratings.values()].map((rating) => `${JSON.stringify(rating)}\n`).join("");
 }
 
 /** Ratings made before in this browser; none where it keeps nothing. */
-function recall(run, rater) {
+export function recall(run, rater) {
   try {
     return new Map(JSON.parse(localStorage.getItem(`evalharness ${run} ${rater}`) ?? "[]"));
   } catch {
@@ -75,7 +75,7 @@ function recall(run, rater) {
 }
 
 /** Keeps the ratings in this browser; false where it refuses. */
-function keep(run, rater, ratings) {
+export function keep(run, rater, ratings) {
   try {
     localStorage.setItem(`evalharness ${run} ${rater}`, JSON.stringify([...ratings]));
     return true;

@@ -1,7 +1,14 @@
 // Blind rating as people see it: a dialog that shows two completions and hides everything that tells them apart.
 
+import { byId, count, counted, el, fill, slug } from "./dom.js";
+import { marked, tamed, textBox } from "./text.js";
+import { promptNodes } from "./detail.js";
+import {
+  CHOICES, jsonLines, keep, pairKey, ratable, ratedNames, ratedSides, ratingOf, recall, shownFirst,
+} from "./rating.js";
+
 /** Sets up the dialog for the samples that the browser lists. */
-function startRating(browser) {
+export function startRating(browser) {
   const rating = { browser, rater: "", pairs: [], at: 0, ratings: new Map(), dialog: byId("rating"), kept: true };
   byId("rate").addEventListener("click", () => openRating(rating));
   byId("rating-start").addEventListener("submit", (event) => { event.preventDefault(); beginRating(rating); });

@@ -1,8 +1,8 @@
 // Text from strangers, made safe to look at: hidden characters are shown, towers of marks are cut, evidence is marked.
 
-const HIDDEN =
-  /([\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ufffe\uffff\u{e0000}-\u{e007f}]|[\ud800-\udfff])\1*|(?<=\p{M}{8})\p{M}+/gu;
-const MARKS = /^\p{M}/u;
+import { count, el, fill } from "./dom.js";
+import { STRANGE } from "./shared.js";
+
 const SPECIAL =
   /<\|[^|<>\s]{1,40}\|>|<\/?(?:s|bos|eos|pad|unk)>|<(?:start|end)_of_(?:turn|text|image)>|\[\/?(?:INST|SYSTEM_PROMPT)\]|<<\/?SYS>>/g;
 const SHOWN_AT_ONCE = 20000;
@@ -10,28 +10,27 @@ const SHOWN_MORE = 100000;
 const LINES_AT_ONCE = 400;
 const LINES_MORE = 4000;
 
-/** What stands for a run of one hidden character, or for marks that are too many. */
-function standIn(strange) {
-  const code = strange.codePointAt(0);
+/** What stands for a run of one `hidden` character, or for marks that are too many. */
+function standIn(strange, hidden) {
   const length = [...strange].length;
-  if (MARKS.test(strange)) return `[${count(length)} more marks]`;
+  if (hidden === undefined) return `[${count(length)} more marks]`;
   const times = length > 1 ? ` × ${count(length)}` : "";
-  return `[U+${code.toString(16).toUpperCase().padStart(4, "0")}${times}]`;
+  return `[U+${hidden.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}${times}]`;
 }
 
 /** A stranger's short text, such as a name, as a plain string. */
-function tamed(text, most = 400) {
-  const shown = text.slice(0, most).replace(HIDDEN, standIn);
+export function tamed(text, most = 400) {
+  const shown = text.slice(0, most).replace(STRANGE, standIn);
   return text.length > most ? `${shown}…` : shown;
 }
 
 /** A text as nodes, hidden characters set apart. */
-function shown(text) {
+export function shown(text) {
   const nodes = [];
   let last = 0;
-  for (const match of text.matchAll(HIDDEN)) {
+  for (const match of text.matchAll(STRANGE)) {
     if (match.index > last) nodes.push(text.slice(last, match.index));
-    nodes.push(el("span", { class: "hidden-character" }, standIn(match[0])));
+    nodes.push(el("span", { class: "hidden-character" }, standIn(...match)));
     last = match.index + match[0].length;
   }
   if (last < text.length) nodes.push(text.slice(last));
@@ -48,7 +47,7 @@ function inCodeUnits(text, spans, most) {
 }
 
 /** The beginning of a text as nodes with its evidence highlighted; spans may overlap. */
-function marked(text, spans, most = Infinity) {
+export function marked(text, spans, most = Infinity) {
   const whole = text.slice(0, most);
   const placed = inCodeUnits(text, spans, most).filter(([start, end]) => start < whole.length && end > start);
   const ends = placed.flatMap(([start, end]) => [start, Math.min(end, whole.length)]);
@@ -67,7 +66,7 @@ function piece(text, start, end, spans) {
 }
 
 /** A long text in a box that shows its beginning and more on demand, so that a megabyte does not stop the page. */
-function textBox(text, draw, attributes) {
+export function textBox(text, draw, attributes) {
   const box = el("div", { dir: "auto", ...attributes });
   const show = (most, lines) => {
     const cut = cutAt(text, most, lines);
@@ -79,7 +78,7 @@ function textBox(text, draw, attributes) {
 }
 
 /** Where the beginning of a text ends: after so many characters or so many lines. */
-function cutAt(text, most, lines) {
+export function cutAt(text, most, lines) {
   let at = -1;
   for (let line = 0; line < lines; line++) {
     at = text.indexOf("\n", at + 1);
@@ -95,7 +94,7 @@ function moreButton(rest, show) {
 }
 
 /** A prompt as sent: what was put around the sample's text set apart, special tokens and line ends made visible. */
-function sentNodes(pieces) {
+export function sentNodes(pieces) {
   return pieces.map((text, at) => {
     const nodes = tokenNodes(text.slice(0, SHOWN_AT_ONCE), at % 2 === 0);
     const rest = text.length - SHOWN_AT_ONCE;
