@@ -8,6 +8,7 @@ import re
 import time
 import urllib.parse
 from dataclasses import fields, replace
+from itertools import pairwise
 from typing import get_args, get_type_hints
 
 import pytest
@@ -496,6 +497,15 @@ def test_what_quotes_less_than_five_words_stays(text):
 def test_five_words_of_a_text_without_blanks_between_its_words_are_cut():
     asked = "请详细说明养蜂人如何把蜂箱搬到县的另一边而不失去蜂王"
     assert Quotes([asked], by_words=True).cut("好的。养蜂人如何把蜂箱搬走。") == f"好的。{CUT}走。"
+
+
+@pytest.mark.parametrize("every", [1, 20])
+def test_the_end_of_a_text_and_the_beginning_of_the_next_are_no_quotation(every):
+    texts = [f"The story of number {n} begins at home, {n} and ends abroad {n}." for n in range(300)]
+    quotes = Quotes(texts, every=every, by_words=True)
+    for first, second in pairwise(texts):
+        joined = f"{first[-18:]} {CUT} {second[:15]}"
+        assert quotes.cut(joined) == joined
 
 
 def test_a_short_prompt_is_cut_out_of_the_completion_to_it():

@@ -10,7 +10,7 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from evalharness.sharing.redaction.folding import CUT, WORD, folded, letters, places, words
+from evalharness.sharing.redaction.folding import BARRIER, CUT, WORD, folded, letters, places, words
 
 Hashes = NDArray[np.uint64]
 WINDOW = 20
@@ -60,9 +60,11 @@ class Quotes:
     def __init__(self, texts: Iterable[str], *, every: int = 1, by_words: bool = False) -> None:
         found, found_words = [_none()], [_none()]
         for batch in map(folded, batches(texts)):
-            found.append(np.unique(windows(batch)[::every]))
+            ends = [character == BARRIER for character in letters(batch)]
+            found.append(np.unique(windows(batch)[::every][_within(ends, WINDOW)[::every]]))
             if by_words:
-                found_words.append(np.unique(word_windows(words(batch))))
+                said = words(batch)
+                found_words.append(np.unique(word_windows(said)[_within([word == BARRIER for word in said], WORDS)]))
         self.every = every
         self.windows = Windows(np.concatenate(found))
         self.word_windows = Windows(np.concatenate(found_words)) if by_words else None
@@ -133,6 +135,12 @@ def _joined(first: Hashes, second: Hashes, after: int) -> Hashes:
     mixed += second[after : after + count]
     mixed *= ODD
     return mixed ^ (mixed >> np.uint64(29))
+
+
+def _within(ends: list[bool], width: int) -> NDArray[np.bool_]:
+    """Which stretches of a width are within one text: what reaches into the next text is no quotation of either."""
+    counts = np.cumsum(np.array([False, *ends]))
+    return np.asarray(counts[width:] == counts[: max(0, len(counts) - width)])
 
 
 def _none() -> Hashes:
