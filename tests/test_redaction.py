@@ -122,7 +122,7 @@ KEPT = {
     ("Manifest", "created"),
     # Digests over what is there, from which nothing can be read back.
     ("GenerationRequest", "id"), ("Completion", "request_id"), ("Failure", "request_id"), ("Score", "request_id"),
-    ("Comparison", "evidence_digest"), ("GateReport", "evidence_digest"),
+    ("Comparison", "evidence_digest"), ("Comparison", "opinions_digest"), ("GateReport", "evidence_digest"),
 }  # fmt: skip
 
 

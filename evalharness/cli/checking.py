@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from evalharness.cli.terminal import say
+from evalharness.cli.terminal import say, say_json
 
 NOT_WHOLE = 5
 
@@ -23,7 +23,7 @@ def check(run: Path, as_json: bool) -> None:
 
     checked = check_run(run)
     if as_json:
-        click.echo(checked.model_dump_json(indent=2))
+        say_json(checked.model_dump_json(indent=2))
     else:
         for one in checked.problems:
             say(f"{one.kind}: {one.message}")
