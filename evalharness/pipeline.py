@@ -12,6 +12,7 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from evalharness.backends import Backend, open_backend
+from evalharness.backends.survey import Check
 from evalharness.compare import compare
 from evalharness.compare.pairing import Side, narrowed, pair_runs, sides_of
 from evalharness.config import RunConfig, read_rules
@@ -19,7 +20,6 @@ from evalharness.errors import ConfigError, EvalHarnessError, StoreError
 from evalharness.gate import check_gate, check_rules, read_noise
 from evalharness.gate.aa_test import against_itself, measure
 from evalharness.generate import NoProgress, Progress, first_token, generate, outcomes_of
-from evalharness.machine.doctor import Check
 from evalharness.plan import make_plan
 from evalharness.preferences.judge import Judge, JudgeSettings, judging_of, kept_preferences, open_judge, pairs_to_judge
 from evalharness.prompting import settle_format

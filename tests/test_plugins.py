@@ -15,6 +15,8 @@ import evalharness
 from evalharness import plugins
 from evalharness.backends import open_backend
 from evalharness.errors import BackendError, ScorerError
+from evalharness.machine.doctor import examine
+from evalharness.machine.inventory import local_models
 from evalharness.records import Checkpoint
 from evalharness.scorers import SCORERS, facts_of, open_scorer, scorer_kinds
 
@@ -217,3 +219,38 @@ def test_a_backend_that_cannot_be_imported_is_named(package):
     package("broken", "import nothing_of_this_name", group="evalharness.backends", odd="Odd")
     with pytest.raises(BackendError, match="'odd' of the package broken cannot be imported"):
         open_backend(Checkpoint(name="base", model="odd/x", variant="base"))
+
+
+SURVEY = """
+from evalharness.backends.survey import Check, LocalModel
+
+class EchoSurvey:
+    example = None
+
+    def models(self, report):
+        return [LocalModel(model="echo/parrot", variant="base", evidence="it repeats")]
+
+    def checks(self):
+        return [Check(name="echo", status="ok", found="a parrot")]
+"""
+
+
+def test_a_backend_of_another_package_shows_up_in_list_models_and_doctor(package):
+    package("echoing", ECHO, group="evalharness.backends", echo="EchoBackend")
+    package("surveying", SURVEY, group="evalharness.surveys", echo="EchoSurvey")
+    assert "echo/parrot" in [model.model for model in local_models()]
+    checks = {check.name: check for check in examine()}
+    assert checks["echo"].found == "a parrot"
+    assert checks["backend echo"].status == "ok"
+
+
+def test_a_broken_backend_or_survey_is_a_finding_of_doctor_with_a_fix(package):
+    package("broken", "import nothing_of_this_name", group="evalharness.backends", odd="Odd")
+    package("worse", "import nothing_of_this_name", group="evalharness.surveys", odd="Odd")
+    missing = {check.name: check for check in examine() if check.status == "missing"}
+    assert "'odd' of the package broken cannot be imported" in missing["backend odd"].found
+    assert "'odd' of the package worse cannot be imported" in missing["plug-in"].found
+    assert missing["backend odd"].fix and missing["plug-in"].fix
+    reported = []
+    local_models(reported.append)
+    assert any("the package worse" in error.problem for error in reported)

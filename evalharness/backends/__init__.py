@@ -100,12 +100,22 @@ def backend_class(checkpoint: Checkpoint) -> type[Backend]:
             fix=f"write it as BACKEND/MODEL with a backend of {', '.join(backend_names())}, such as hf/org/name",
         )
     try:
-        found: type[Backend] = plugins.load(GROUP, BACKENDS, checkpoint.backend, BackendError)
+        return load_backend(checkpoint.backend)
     except ModuleNotFoundError as error:
         raise MissingExtra(
             f"checkpoint {checkpoint.name!r} needs {error.name}, which is not installed",
             fix=" and ".join(INSTALL[checkpoint.backend]),
         ) from None
+
+
+def load_backend(name: str) -> type[Backend]:
+    """Import the class of the backend `name`.
+
+    Raises:
+        BackendError: two packages bring that name, or another package's class cannot be imported.
+        ModuleNotFoundError: what a backend of ours needs is not installed.
+    """
+    found: type[Backend] = plugins.load(GROUP, BACKENDS, name, BackendError)
     return found
 
 

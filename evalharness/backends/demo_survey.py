@@ -1,0 +1,31 @@
+"""Whether the bundled pair is installed."""
+
+from importlib.util import find_spec
+
+from evalharness.backends.survey import Check, LocalModel, Report
+from evalharness.weights.bundled import INSTALL, PACKAGES
+
+
+class DemoSurvey:
+    """The two bundled checkpoints."""
+
+    example = None
+
+    def models(self, report: Report) -> list[LocalModel]:
+        """Both, or none where a package is missing."""
+        if not _is_installed():
+            return []
+        return [
+            LocalModel(model="demo/base", variant="base", evidence="Gemma 3 270M, bundled"),
+            LocalModel(model="demo/instruct", variant="instruct", evidence="SmolLM2-135M-Instruct, bundled"),
+        ]
+
+    def checks(self) -> list[Check]:
+        """Whether they are installed."""
+        if _is_installed():
+            return [Check(name="bundled pair", status="ok", found="demo/base and demo/instruct")]
+        return [Check(name="bundled pair", status="missing", found="not installed", fix=" and ".join(INSTALL))]
+
+
+def _is_installed() -> bool:
+    return all(find_spec(package) is not None for package in PACKAGES.values())
