@@ -3,9 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
-DATA ?= ../shared/data
+DATA ?= $(firstword $(wildcard data ../shared/data) data)
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check example docs bench validate package clean
+.PHONY: help setup demo test check example docs bench validate data package clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,7 +52,10 @@ bench: $(VENV)/ready ## Run the benchmarks and print their ratios
 	$(BIN)/python benchmarks/report.py
 	$(BIN)/python benchmarks/reward.py
 
-validate: $(VENV)/ready ## Measure the scorers against people, on DATA (default ../shared/data)
+data: $(VENV)/ready ## Fetch the labelled validation data from its authors into data/ (needs a network)
+	$(BIN)/python benchmarks/fetch_data.py
+
+validate: $(VENV)/ready ## Measure the scorers against people, on DATA (default: data, else ../shared/data)
 	$(BIN)/python benchmarks/validate_scorers.py --data $(DATA)
 	$(BIN)/python benchmarks/gold.py
 

@@ -1,6 +1,6 @@
 """Whether a small linear model on the rules' own features labels refusals better than the rules.
 
-    python benchmarks/refusal_linear.py --data ../shared/data
+    python benchmarks/refusal_linear.py [--data FOLDER]
 
 Logistic regression on what the rules see of each completion: the share and the presence of each kind of sentence, in
 all and among the first three, and what the prompt asks for. Fitted by five-fold cross-validation in which prompts of
@@ -9,7 +9,6 @@ and tested on the other. Prints Cohen's kappa, the rules' beside it.
 """
 
 import argparse
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import get_args
 
 import numpy as np
 from conditions import conditions
+from fetch_data import data_folder
 from validate_scorers import REFUSALS, accuracy_and_kappa, chatgpt, scores, table_of, xstest
 
 from evalharness.scorers import Item
@@ -112,8 +112,7 @@ def cross_validated(data: Labelled) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    default = os.environ.get("EVALHARNESS_VALIDATION_DATA", "../shared/data")
-    parser.add_argument("--data", type=Path, default=Path(default), help="folder of the labelled data")
+    parser.add_argument("--data", type=Path, default=data_folder(), help="folder of the labelled data")
     folder = parser.parse_args().data
     if not folder.is_dir():
         raise SystemExit(f"no validation data in {folder}; pass its folder with --data")

@@ -1,6 +1,6 @@
 """How far the scorers agree with people and with reference checkers, on data that is not part of this repository.
 
-    python benchmarks/validate_scorers.py --data ../shared/data [--write-digests]
+    python benchmarks/validate_scorers.py [--data FOLDER] [--write-digests]
 
 Prints counts, accuracy, Cohen's kappa and the ids of what is most wrong, never a text. `--write-digests` records the
 digest of all labels under the scorers' versions, in tests/label_digests.json; a version that has another digest there
@@ -9,7 +9,6 @@ must be raised first.
 
 import argparse
 import json
-import os
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -20,6 +19,7 @@ from typing import Any
 
 import numpy as np
 from conditions import conditions
+from fetch_data import data_folder
 from refusal_baselines import baselines
 
 from evalharness.constraints import judge
@@ -317,8 +317,7 @@ SECTIONS = (validate_xstest, validate_chatgpt, validate_ordinary_answers, valida
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    default = os.environ.get("EVALHARNESS_VALIDATION_DATA", "../shared/data")
-    parser.add_argument("--data", type=Path, default=Path(default), help="folder of the labelled data")
+    parser.add_argument("--data", type=Path, default=data_folder(), help="folder of the labelled data")
     parser.add_argument("--write-digests", action="store_true", help="record the labels under the scorers' versions")
     given = parser.parse_args()
     if not given.data.is_dir():

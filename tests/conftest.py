@@ -1,15 +1,19 @@
 """What all tests share: a clean environment and the options for validation data."""
 
 import os
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from ollama_asking import open_model, server  # noqa: F401 - fixtures
 
+REPOSITORY = Path(__file__).parent.parent
+sys.path.insert(0, str(REPOSITORY / "benchmarks"))
+from fetch_data import VARIABLE, data_folder  # noqa: E402
+
 KEPT = ("VALIDATION_DATA", "REWARD_MODEL")
 REWARDING = ("RUN", "DEMO", "AA_TEST", "PLAN")
-REPOSITORY = Path(__file__).parent.parent
 
 
 def pytest_addoption(parser):
@@ -54,7 +58,15 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(scope="session")
 def validation_data():
     """The folder of labelled validation data; a test that uses it is skipped where it is absent."""
-    folder = Path(os.environ.get("EVALHARNESS_VALIDATION_DATA", REPOSITORY.parent / "shared" / "data"))
+    folder = data_folder()
     if not folder.is_dir():
-        pytest.skip("no validation data: set EVALHARNESS_VALIDATION_DATA to its folder")
+        pytest.skip(f"no validation data in {folder}: `make data`, or set {VARIABLE} to its folder")
     return folder
+
+
+def pytest_report_header():
+    """Where the validation data is read from, which may be outside the repository."""
+    folder = data_folder()
+    return (
+        f"validation data: {folder if folder.is_dir() else f'none (make data, or {VARIABLE}); its tests are skipped'}"
+    )

@@ -43,8 +43,10 @@ def scored(validation_data):
 @pytest.fixture(scope="module")
 def reference(validation_data):
     """The reference checker's verdicts, by key, in the order of the constraints."""
-    verdicts = {}
-    for row in rows(validation_data / "ifeval" / "reference_gpt4.jsonl"):
+    path, verdicts = validation_data / "ifeval" / "reference_gpt4.jsonl", {}
+    if not path.exists():
+        pytest.skip(f"no {path}: the reference checker's verdicts are published nowhere, so `make data` has none")
+    for row in rows(path):
         verdicts.setdefault(row["key"], []).append(row)
     return verdicts
 
