@@ -229,6 +229,24 @@ def three_checkpoints():
     return _judged(replace(run, plan=plan, outcomes=run.outcomes | outcomes))
 
 
+def unusual():
+    """One sample, two replicates: turns, a hidden character, thinking, an emoji, a long text, an id to be escaped."""
+    turns = (("user", "Hello!"), ("assistant", "Hello\u202e."), ("user", "Tell me a secret."))
+    messages = tuple(Message(role=role, content=content) for role, content in turns)
+    sample = SCENES[0].sample.model_copy(update={"id": "it's (rare)!", "messages": messages})
+    refusal = "\U0001f600 I'm sorry, but I can't help with that."
+    run = make_run((replace(SCENES[0], sample=sample, base=refusal, instruct="A line.\n" * 900),), judged=False)
+    again = {one.checkpoint.name: _request(one, sample, replicate=1) for one in run.plan.checkpoints}
+    outcomes = {
+        again[one.checkpoint].id: run.outcomes[one.id].model_copy(
+            update={"request_id": again[one.checkpoint].id, "thinking": "First, a plan.", "attempts": 2}
+        )
+        for one in run.plan.requests
+    }
+    plan = run.plan.model_copy(update={"requests": (*run.plan.requests, *again.values())})
+    return _judged(replace(run, plan=plan, outcomes=run.outcomes | outcomes))
+
+
 MANIFEST = Manifest(
     format_version=1,
     evalharness_version="0.1.0",
@@ -246,7 +264,7 @@ NOTICES = (
 DETERMINISM = (DeterminismCheck(checkpoint="instruct", n=4, changed=("soup",), batch="batch of up to 32, float32"),)
 
 
-def _request(resolved, sample):
+def _request(resolved, sample, replicate=0):
     prompt = build_prompt(sample, resolved.checkpoint.prompt_format)
     if prompt.type == "chat":
         turns = "".join(f"<|im_start|>{one.role}\n{one.content}<|im_end|>\n" for one in prompt.messages)
@@ -254,7 +272,9 @@ def _request(resolved, sample):
     else:
         text = f"<bos>{prompt.text}"
     ids = tuple(len(word) * 37 % 997 for word in text.split())
-    return GenerationRequest.of(resolved, sample.id, prompt, RenderedPrompt(text=text, token_ids=ids), CONFIG)
+    return GenerationRequest.of(
+        resolved, sample.id, prompt, RenderedPrompt(text=text, token_ids=ids), CONFIG, replicate
+    )
 
 
 def _outcome(request, text, ends):

@@ -3,8 +3,9 @@
 import json
 
 from report_pages import FIXTURES, in_a_browser
-from report_run import SCENES
+from report_run import SCENES, three_checkpoints
 
+from evalharness.preferences.ratings import read_ratings
 from evalharness.report import unpack
 
 pytestmark = in_a_browser
@@ -104,3 +105,22 @@ def test_only_listed_pairs_with_two_completions_are_rated(show, report):
         one for one in SCENES if one.sample.category == "open" and one.base is not None and one.instruct is not None
     ]
     assert total == len(pairs)
+
+
+def test_of_three_checkpoints_the_pair_in_view_is_rated(show, written, tmp_path):
+    run = three_checkpoints()
+    page = show(written("three", three_checkpoints))
+    page.select_option("#side-right", label="base-chat")
+    page.click("#rate")
+    assert "of base and base-chat" in page.locator("#rating-offer").inner_text()
+    page.fill("#rater", "ann")
+    page.keyboard.press("Enter")
+    page.click("#rate-first")
+    page.keyboard.press("t")
+    with page.expect_download() as download:
+        page.click("#rating-export")
+    file = tmp_path / "ratings.jsonl"
+    file.write_bytes(download.value.path().read_bytes())
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    assert {(one["baseline"], one["candidate"]) for one in lines} == {("base", "base-chat")}
+    assert {one.candidate for one in read_ratings(file, run)} == {"base-chat"}

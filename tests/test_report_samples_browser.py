@@ -1,7 +1,10 @@
 """The sample browser of the report: filters, search, order, links, keys, the word diff, and three checkpoints."""
 
 from report_pages import FIXTURES, chosen, in_a_browser, rows
-from report_run import make_run, many, rewarded, three_checkpoints
+from report_run import make_run, many, rewarded, three_checkpoints, unusual
+
+from evalharness.report import unpack
+from evalharness.report.samples import anchor_of
 
 pytestmark = in_a_browser
 browser, written, report, show = FIXTURES
@@ -166,3 +169,93 @@ def test_a_thousand_samples_are_listed_and_only_a_few_rows_exist(show, written):
     assert page.locator("#place").inner_text() == "990 of 1,000"
     assert page.locator("#list .row").count() < 40
     assert page.locator("#row-989").is_visible()
+
+
+def test_the_active_row_is_never_one_that_is_gone(show, written):
+    page = show(written("thousand", lambda: make_run(many(1_000))), fragment="#sample=old-house-989")
+    named = "document.getElementById('list').getAttribute('aria-activedescendant')"
+    assert page.evaluate(named) == "row-989"
+    page.evaluate("document.getElementById('list').scrollTop = 0")
+    page.locator("#row-0").wait_for()
+    assert page.locator("#row-989").count() == 0
+    assert page.evaluate(named) is None
+    page.focus("#list")
+    page.keyboard.press("ArrowUp")
+    assert page.evaluate(f"document.getElementById({named}).getAttribute('aria-selected')") == "true"
+    page.fill("#filter-text", "old-house-5")
+    assert page.evaluate(f"document.getElementById({named}).getAttribute('aria-selected')") == "true"
+
+
+def test_what_a_colour_says_is_there_in_forced_colours(show, report):
+    page = show(report)
+    page.emulate_media(forced_colors="active")
+
+    def style(selector, name, before=""):
+        return page.evaluate(
+            "([selector, name, before]) => getComputedStyle(document.querySelector(selector), before || null)[name]",
+            [selector, name, before],
+        )
+
+    ground, ink = style("body", "backgroundColor"), style("body", "color")
+    assert style('.row[aria-selected="true"]', "backgroundColor") not in (
+        ground,
+        style(".row + .row", "backgroundColor"),
+    )
+    assert style("#samples mark", "backgroundColor") != ground
+    assert style(".row .state", "backgroundColor", "::before") not in (ground, "rgba(0, 0, 0, 0)")
+    assert style(".plot", "backgroundImage") != "none"
+    assert style(".tone-open .whisker", "stroke") == ink != ground
+
+
+def test_replicates_turns_thinking_and_long_texts_are_shown(show, written):
+    path = written("unusual", unusual)
+    page = show(path)
+    [sample] = unpack(path.read_text(encoding="utf-8"))["samples"]
+    page.click("#next", force=True)
+    page.keyboard.press("j")
+    assert page.url.endswith(f"#{anchor_of(sample['id'])}")
+    assert page.locator("#sample .turn").all_inner_texts() == ["user", "assistant", "user"]
+    assert page.locator("#sample .hidden-character").first.inner_text() == "[U+202E]"
+    assert page.locator("#sample .who", has_text="replicate 2").count() == 2
+    page.locator("#sample .thinking summary").first.click()
+    assert page.locator("#sample .thought").first.inner_text() == "First, a plan."
+    assert "2 attempts" in page.locator("#sample .facts").last.inner_text()
+    cell = sample["cells"][0]
+    evidence = {cell["text"][start:end] for score in cell["scores"] for start, end, *_ in score.get("spans", ())}
+    shown = page.locator("#sample .side-baseline mark").all_inner_texts()
+    assert shown and all(any(text in one for one in evidence) for text in shown)
+    before = len(page.locator("#sample .side-candidate .completion").first.inner_text())
+    page.locator("#sample .more-text").first.click()
+    assert len(page.locator("#sample .side-candidate .completion").first.inner_text()) > before
+
+
+def test_every_control_has_its_effect(show, report):
+    page = show(report)
+    page.click("#next")
+    assert page.locator("#place").inner_text() == "2 of 18"
+    page.click("#previous")
+    assert page.locator("#place").inner_text() == "1 of 18"
+    page.locator("#list .row").nth(3).click()
+    assert page.locator("#place").inner_text() == "4 of 18"
+    page.click("#diff")
+    assert page.locator("#diff").get_attribute("aria-pressed") == "true"
+    page.click("#help-open")
+    page.click("#help-close")
+    assert page.locator("#help").is_hidden()
+    page.keyboard.press("f")
+    assert page.is_checked("#filter-flipped")
+    page.keyboard.press("f")
+    page.select_option("#filter-right", index=1)
+    assert rows(page) != "18 samples"
+    page.focus("#filter-text")
+    page.keyboard.press("Enter")
+    page.click("text=Clear")
+    page.select_option("#filter-metric", label="length")
+    firsts = []
+    for order in ("size", "best", "worst"):
+        page.select_option("#filter-order", order)
+        firsts.append(page.locator("#list .row-id").first.inner_text())
+    assert len(set(firsts)) > 1
+    page.click("#rate")
+    page.click("#rating-close")
+    assert page.locator("#rating").is_hidden()

@@ -1,6 +1,5 @@
 """Reports of several runs and several raters: the trend, where a run was put together from, how a judge was asked."""
 
-import json
 import re
 from dataclasses import replace
 
@@ -14,7 +13,6 @@ from test_report import Page, plain
 
 from evalharness import pipeline
 from evalharness.preferences import pairs_of
-from evalharness.preferences.ratings import read_ratings
 from evalharness.report import render_html
 from evalharness.report.raters import make_agreements
 from evalharness.text import format_share
@@ -157,21 +155,3 @@ class TestInABrowser:
         page = show(path, width)
         assert page.locator(".trend").first.is_visible()
         assert page.evaluate("document.documentElement.scrollWidth") <= width
-
-    def test_of_three_checkpoints_the_pair_in_view_is_rated(self, show, written, tmp_path):
-        run = three_checkpoints()
-        page = show(written("three", three_checkpoints))
-        page.select_option("#side-right", label="base-chat")
-        page.click("#rate")
-        assert "of base and base-chat" in page.locator("#rating-offer").inner_text()
-        page.fill("#rater", "ann")
-        page.keyboard.press("Enter")
-        for key in "at":
-            page.keyboard.press(key)
-        with page.expect_download() as download:
-            page.click("#rating-export")
-        file = tmp_path / "ratings.jsonl"
-        file.write_bytes(download.value.path().read_bytes())
-        lines = [json.loads(line) for line in file.read_text().splitlines()]
-        assert {(one["baseline"], one["candidate"]) for one in lines} == {("base", "base-chat")}
-        assert {one.candidate for one in read_ratings(file, run)} == {"base-chat"}

@@ -128,7 +128,5 @@ function ratingKey(rating, event) {
 /** Saves the ratings as a file. */
 function exportRatings(rating) {
   const blob = new Blob([jsonLines(rating.ratings)], { type: "application/jsonl" });
-  const link = el("a", { href: URL.createObjectURL(blob), download: `ratings-${slug(rating.rater)}.jsonl` });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+  el("a", { href: URL.createObjectURL(blob), download: `ratings-${slug(rating.rater)}.jsonl` }).click();
 }
