@@ -13,6 +13,7 @@ from evalharness import pipeline, sharing
 from evalharness.cli import cli
 from evalharness.errors import EvalHarnessError, StoreError
 from evalharness.store.check import MOST, check_run
+from evalharness.store.side_by_side import show
 
 
 @pytest.fixture(scope="module")
@@ -154,3 +155,30 @@ def test_a_configuration_that_is_not_valid_is_named(run):
     assert ("manifest.json", "damaged") in problems(run)
     with pytest.raises(StoreError, match=r"manifest\.json is not valid"):
         pipeline.rescore(run)
+
+
+def edited_comparison(run, old, new):
+    path = run / "comparison.json"
+    path.write_text(path.read_text().replace(old, new))
+
+
+def test_a_comparison_of_a_metric_that_it_does_not_hold_is_not_valid(run):
+    held = json.loads((run / "comparison.json").read_text())["metrics"][0]["name"]
+    edited_comparison(run, f'"metric": "{held}"', '"metric": "made.up"')
+    with pytest.raises(StoreError, match=r"comparison.json is not valid: .*'made.up' is not among its metrics"):
+        pipeline.load_run(run)
+    assert ("comparison.json", "damaged") in problems(run)
+
+
+def test_a_comparison_of_a_checkpoint_that_the_plan_does_not_have_is_refused(run):
+    candidate = pipeline.load_run(run).plan.candidate
+    edited_comparison(run, f'"candidate": "{candidate}"', '"candidate": "stranger"')
+    with pytest.raises(StoreError, match="compares 'stranger', which the plan does not have"):
+        pipeline.redraw(run)
+
+
+def test_one_sample_is_not_shown_with_scores_of_other_outcomes(run):
+    sample = next(iter(pipeline.load_run(run).plan.samples))
+    (run / "outcomes.jsonl").write_bytes(b"".join(lines(run / "outcomes.jsonl")[:-1]))
+    with pytest.raises(StoreError, match="changed after they were scored"):
+        show(run, sample)

@@ -139,3 +139,12 @@ class Comparison(Record):
     """One for each two reward models."""
     preferences: tuple[PreferenceSummary, ...] = ()
     """One for each person and judge."""
+
+    @model_validator(mode="after")
+    def _metrics_are_known(self) -> "Comparison":
+        """A file that was edited or damaged must not end in a chart that looks for a metric in vain."""
+        known = {metric.name for metric in self.metrics}
+        differences = (*self.differences, *(row for other in self.further for row in other.differences))
+        if unknown := {*(row.metric for row in self.summaries), *(row.metric for row in differences)} - known:
+            raise ValueError(f"{min(unknown)!r} is not among its metrics")
+        return self

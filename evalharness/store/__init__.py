@@ -342,6 +342,17 @@ class RunStore:
         """Read the comparison; None where there is none yet."""
         return self._parse(Comparison, "comparison.json") if self._holds("comparison.json") else None
 
+    def _comparison_of(self, plan: Plan) -> Comparison | None:
+        comparison = self.read_comparison()
+        if comparison is not None:
+            named = {comparison.baseline, comparison.candidate, *(other.candidate for other in comparison.further)}
+            if unknown := named - {checkpoint.name for checkpoint in plan.checkpoints}:
+                raise StoreError(
+                    f"{self.path / 'comparison.json'} compares {min(unknown)!r}, which the plan does not have",
+                    fix=f"compare again: evalharness score {self.path}",
+                )
+        return comparison
+
     def write_gate(self, report: GateReport) -> None:
         """Replace what the gate rules came to."""
         self._replace_shown("gate.json", report.model_dump_json(indent=2))
@@ -397,16 +408,17 @@ class RunStore:
             plan: its plan, where that was read before.
         """
         manifest, outcomes, scoring = self.read_manifest(), self.read_outcomes(), self.read_scoring()
+        plan = plan or self.read_plan()
         return Run(
             path=self.path,
             manifest=manifest,
-            plan=plan or self.read_plan(),
+            plan=plan,
             outcomes=outcomes,
             notices=outcomes.notices,
             determinism=outcomes.determinism,
             scores=self.read_scores(),
             scorers=scoring.scorers if scoring else (),
-            comparison=self.read_comparison(),
+            comparison=self._comparison_of(plan),
             gate=self.read_gate(),
             preferences=self.read_preferences(),
             judgings=self.read_judgings(),

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from evalharness.errors import ConfigError
+from evalharness.errors import ConfigError, StoreError
 from evalharness.records import Completion, Failure, Record, Sample, Score
 from evalharness.store import RunStore
+from evalharness.store.check import stale
 
 
 class SideBySide(Record):
@@ -27,8 +28,12 @@ def show(path: Path, sample_id: str) -> SideBySide:
 
     Raises:
         ConfigError: the run has no such sample.
+        StoreError: its scores are of other outcomes.
     """
-    loaded = RunStore(path).load()
+    store = RunStore(path)
+    for problem in stale(store, None, None):
+        raise StoreError(problem.message, fix=problem.fix)
+    loaded = store.load()
     samples = loaded.plan.samples
     if sample_id not in samples:
         raise ConfigError(f"{path} has no sample {sample_id!r}", fix=f"use one of {', '.join(list(samples)[:10])}, ...")
