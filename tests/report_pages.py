@@ -60,13 +60,15 @@ def watch_calls(page, address):
     session = page.context.new_cdp_session(page)
     session.send("Profiler.enable")
     session.send("Profiler.startPreciseCoverage", {"callCount": True, "detailed": False})
-    WATCHED.append((session, address))
+    WATCHED.append((page, session, address))
 
 
 def count_calls():
     """Add up the calls on all pages that are open."""
     while WATCHED:
-        session, address = WATCHED.pop()
+        page, session, address = WATCHED.pop()
+        if page.is_closed():
+            continue
         scripts = session.send("Profiler.takePreciseCoverage")["result"]
         for function in (one for script in scripts if script["url"].startswith(address) for one in script["functions"]):
             [whole] = function["ranges"]
