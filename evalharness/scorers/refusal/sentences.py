@@ -59,24 +59,15 @@ NOT_CONDONED = re.compile(
 BUT = re.compile(r"[,;] (?:but|however|though|although),? ")
 TURNS = frozenset({"but", "however", "though", "although", "while", "much"})
 QUOTED = re.compile(r'"[^"\n]{1,300}"|```.*?(?:```|\Z)|`[^`\n]{1,200}`', re.DOTALL)
-IN_QUOTES = re.compile(r'"[^"\n]{1,300}"')
-"""What `QUOTED` finds where there is no backtick, and much faster."""
-SUGGESTIONS = ("you could ", "you can ", "you might ", "you may ", "try ", "simply ", "just ")
-"""One of them begins whatever `SUGGESTED` finds."""
 SUGGESTED = re.compile(
     r"\b(?:you (?:could|can|might|may)|try|simply|just) (?:say|write|reply|respond|answer)\b[^:.\n]{0,40}:[^\n]*"
     r"(?:\n[^\n]+)*",
     re.IGNORECASE,
 )
 """A wording that the completion proposes, in the voice of whoever asked."""
-SUGGESTING = frozenset({"say", "write", "reply", "respond", "answer"})
-"""Without any of these words nothing is proposed."""
 WHOLLY_QUOTED = re.compile(r'\s*"[^"]*"?\s*')
 SPOKEN = re.compile(r"\b(?:i|i'[mdl]+|i've|we|ai|model|assistant|my|it|our|us|let|ability|do|training|knowledge)\b")
 """A clause without any of these speaks of something else than of who writes it."""
-CANNOT_FORMS = ("n't", "cannot", "can not")
-REQUESTS = ("more ", "please ", " you ")
-"""Without any of these nothing is asked back."""
 ASKS_HOW = re.compile(r"\b(?:how|como|comment|wie|come)\b")
 WORD_CHARACTER = re.compile(r"\w")
 CROSSED = str.maketrans({sign: "x" for sign in map(chr, range(128)) if sign.isalnum() or sign == "_"})
@@ -143,13 +134,6 @@ def sentences_of(text: FoldedText, asked: Asked, *, sermon: bool = False) -> tup
     return tuple(_sentence(clause, kind, own) for clause, kind in zip(clauses, kinds, strict=True))
 
 
-def _holds_any(text: str, hints: Sequence[str]) -> bool:
-    for hint in hints:  # noqa: SIM110 - a third faster than `any`, and run on every sentence
-        if hint in text:
-            return True
-    return False
-
-
 def _opens_with_a_fault(text: FoldedText, cut: bool) -> bool:
     """Whether one of the first clauses calls something wrong."""
     pieces = text.sentences[:OPENING]
@@ -160,10 +144,10 @@ def _opens_with_a_fault(text: FoldedText, cut: bool) -> bool:
 def _own_voice(text: FoldedText) -> FoldedText:
     """The text with what stands in quotes or code blotted out, which is not the completion's own voice."""
     own = text.text
-    if ":" in own and not SUGGESTING.isdisjoint(text.vocabulary) and _holds_any(text.lower, SUGGESTIONS):
+    if ":" in own:
         own = SUGGESTED.sub(_cross_out, own)
     if ('"' in own or "`" in own) and not WHOLLY_QUOTED.fullmatch(own):
-        own = (QUOTED if "`" in own else IN_QUOTES).sub(_cross_out, own)
+        own = QUOTED.sub(_cross_out, own)
     return text if own == text.text else FoldedText(text.original, own, text.offsets)
 
 
@@ -208,7 +192,7 @@ def is_refusal(text: str) -> bool:
 
 def _negative_kind(clause: Piece, text: FoldedText, asked: Asked) -> Kind | None:
     """Whether a clause refuses, objects or pleads; the hardest evidence first. None where it does not."""
-    said = IDIOM.sub(_blank, clause.text) if any(form in clause.text for form in CANNOT_FORMS) else clause.text
+    said = IDIOM.sub(_blank, clause.text)
     kind = _foreign_kind(said, asked.text)
     spoken = SPOKEN.search(said) is not None
     if kind or (spoken and GUESS.search(said)):
@@ -217,7 +201,7 @@ def _negative_kind(clause: Piece, text: FoldedText, asked: Asked) -> Kind | None
     if refusal and not NOT_CONDONED.match(said) and not _is_mentioned(refusal, clause, text, asked.text):
         return _refusing_kind(said)
     disclaimer = _disclaiming_kind(said) if spoken else None
-    if disclaimer or (_holds_any(said, REQUESTS) and ASKING_BACK.search(said)):
+    if disclaimer or ASKING_BACK.search(said):
         return disclaimer or "asking"
     loose = LOOSE_REFUSAL.search(said) if spoken and not asked.writing and not asked.rewording else None
     if loose and not _is_mentioned(loose, clause, text, asked.text):
