@@ -12,11 +12,12 @@ SCRIPTS = {
     "Japanese": r"぀-ヿ",
     "Chinese": r"㐀-鿿",
     "Korean": r"ᄀ-ᇿ가-힯",
-    "Russian": r"Ѐ-ӿ",
+    "Russian": r"\u0400-\u052f",
     "Greek": r"Ͱ-Ͽ",
-    "Arabic": r"؀-ۿ",
+    "Arabic": r"\u0600-\u06ff\u0750-\u077f",
     "Hebrew": r"֐-׿",
     "Hindi": r"ऀ-ॿ",
+    "an Indic script": r"\u0980-\u0dff",
     "Thai": r"฀-๿",
 }
 SCRIPT_PATTERNS = {name: re.compile(f"[{characters}]") for name, characters in SCRIPTS.items()}
@@ -29,9 +30,16 @@ FUNCTION_WORDS = {
     "Italian": "il gli della di e che non per un una sono con del nel alla piu anche ma dei si questo come le dal",
     "Portuguese": "o os as do da e que em um uma nao para com por se dos das mais como mas foi ao ele sao no na voce",
     "Dutch": "de het een en van is dat niet zijn op te met voor aan er maar om ook bij naar deze als wordt door",
-    "Polish": "i w nie na sie z do jest ze to jak co ale przez od jego tak czy dla moze oraz byc",
-    "Swedish": "och att det som en ar pa av for med den inte till har de ett om var fran kan men",
-    "Turkish": "ve bir bu da de icin ile cok ne olarak gibi daha en olan var degil ama kadar her",
+    "Polish": "i w nie na sie z do jest ze to jak co ale przez od jego tak czy dla moze oraz byc moge tym",
+    "Swedish": "och att det som en ar pa av for med den inte till har de ett om var fran kan men jag vi",
+    "Danish or Norwegian": "og at det som en er pa af av for med den ikke til har de et om var fra kan men jeg vi",
+    "Turkish": "ve bir bu da de icin ile cok ne olarak gibi daha en olan var degil ama kadar her uzgunum",
+    "Czech": "nemohu jsem ale neni ze si pro jak",
+    "Indonesian": "saya tidak yang untuk dengan maaf dapat",
+    "Romanian": "nu sunt pot pentru este imi cu",
+    "Hungarian": "nem hogy egy vagyok tudok sajnalom az",
+    "Finnish": "voi ole ja mutta pahoillani tassa se",
+    "Vietnamese": "toi khong cua va mot rat xin loi",
 }
 VOCABULARY = {name: frozenset(words.split()) for name, words in FUNCTION_WORDS.items()}
 ANY_LANGUAGE = frozenset().union(*VOCABULARY.values())
@@ -41,8 +49,12 @@ LEAST_SHARE = 0.08
 LEAST_WORDS = 3
 
 
-def language_of(text: FoldedText) -> str | None:
+def language_of(text: FoldedText, least_words: int = LEAST_WORDS) -> str | None:
     """The language of `text` as an English name, or None where it is too short, code, or unknown.
+
+    Args:
+        text: what is read.
+        least_words: function words that it must have.
 
     >>> from evalharness.completion.text import fold
     >>> [language_of(fold(text)) for text in ("It is the end of the road.", "Il est dans la rue avec les autres.")]
@@ -61,7 +73,9 @@ def language_of(text: FoldedText) -> str | None:
     function_words = list(filter(ANY_LANGUAGE.__contains__, words))
     counts = {name: sum(map(known.__contains__, function_words)) for name, known in VOCABULARY.items()}
     best = max(counts, key=lambda name: counts[name])
-    enough = counts[best] >= LEAST_WORDS and counts[best] >= LEAST_SHARE * len(words)
+    enough = counts[best] >= least_words and counts[best] >= LEAST_SHARE * len(words)
+    # A street that is called "W." over and over is no Polish.
+    enough = enough and len(VOCABULARY[best].intersection(function_words)) >= 2
     return best if enough else None
 
 

@@ -1,7 +1,8 @@
-"""Languages beside English: the refusals of five, on folded text (no accents), and how others are known."""
+"""Languages beside English: the refusals of five, on folded text (no accents), and whether a text is in another."""
 
 import re
 
+from evalharness.completion.language import language_of
 from evalharness.completion.text import FoldedText
 
 SPANISH = (
@@ -64,64 +65,16 @@ FOREIGN_TURN = re.compile(
     r"(?:sin embargo|pero|cependant|mais|toutefois|aber|jedoch|allerdings|tuttavia|ma|mas|porem)\b"
 )
 
-SCRIPTS = {
-    "Cyrillic": "\u0400-\u052f",
-    "Greek": "\u0370-\u03ff",
-    "Hebrew": "\u0590-\u05ff",
-    "Arabic": "\u0600-\u06ff\u0750-\u077f",
-    "an Indic script": "\u0900-\u0dff",
-    "Thai": "\u0e00-\u0e7f",
-    "Korean": "\u1100-\u11ff\uac00-\ud7af",
-    "Chinese or Japanese": "\u3040-\u30ff\u3400-\u9fff",
-}
-READ = """
-the a to of and is i you it in for that de la que el en no un una los le les des est pas je der die das und ich nicht
-ist zu il di che non e o os um uma nao para com per con por
-"""
-"""Frequent words of the six languages that are read."""
-UNREAD = {
-    "Dutch": "het een ik niet dat van maar voor zijn ook",
-    "Polish": "nie ale moge jest sie w na tym czy przepraszam",
-    "a Scandinavian language": "jag jeg inte ikke att och og det som vi",
-    "Czech": "nemohu jsem ale neni ze si pro jak",
-    "Turkish": "bir ve bu icin degil yardimci uzgunum",
-    "Indonesian": "saya tidak yang untuk dengan maaf dapat",
-    "Romanian": "nu sunt pot pentru este imi cu",
-    "Hungarian": "nem hogy egy vagyok tudok sajnalom az",
-    "Finnish": "voi ole ja mutta pahoillani tassa se",
-    "Vietnamese": "toi khong the cua va mot la rat xin loi",
-}
-
-
-READ_WORDS, UNREAD_WORDS = frozenset(READ.split()), frozenset(" ".join(UNREAD.values()).split())
-UNREAD_LISTS = {name: frozenset(listed.split()) for name, listed in UNREAD.items()}
-SCRIPT_LETTERS = {script: re.compile(f"[{characters}]") for script, characters in SCRIPTS.items()}
-OTHER_SCRIPT = re.compile(f"[{''.join(SCRIPTS.values())}]")
+READ = frozenset({"English", "Spanish", "French", "German", "Italian", "Portuguese"})
 
 
 def unread_language(text: FoldedText) -> str | None:
-    """The script or language of a text that is none of the six, or None.
+    """The language or script of a text that is none of the six, or None.
 
     >>> from evalharness.completion.text import fold
     >>> [unread_language(fold(text)) for text in ("Не могу помочь.", "Nie moge w tym pomoc.", "No puedo.", "Paris.")]
-    ['Cyrillic', 'Polish', None, None]
+    ['Russian', 'Polish', None, None]
     """
-    return _unread_script(text.text) or _unread_words(text)
-
-
-def _unread_script(text: str) -> str | None:
-    if text.isascii() or not OTHER_SCRIPT.search(text):
-        return None
-    letters = sum(character.isalpha() for character in text)
-    counts = {script: len(characters.findall(text)) for script, characters in SCRIPT_LETTERS.items()}
-    return next((script for script, count in counts.items() if count > letters / 2), None)
-
-
-def _unread_words(text: FoldedText) -> str | None:
-    if len(UNREAD_WORDS & text.vocabulary) < 2:
-        return None
-    words = text.words
-    suspects = [word for word in words if word in UNREAD_WORDS]
-    found = {name: sum(word in frequent for word in suspects) for name, frequent in UNREAD_LISTS.items()}
-    name = max(found, key=lambda name: found[name])
-    return name if found[name] >= 2 and found[name] > sum(word in READ_WORDS for word in words) else None
+    # Two function words are enough: what is not read must not count as an answer.
+    language = language_of(text, least_words=2)
+    return None if language in READ else language

@@ -58,7 +58,7 @@ class Style(Scorer):
     """Puts each completion in one state, with evidence, and measures its form."""
 
     facts = FACTS
-    version = "3"
+    version = "4"
 
     def score_item(self, item: Item) -> Score:
         """Its label is the state; each flag has the place where it is first seen."""
