@@ -1,6 +1,7 @@
 """How much a checkpoint differs from itself, and what a gate makes of it; on real checkpoints and a real server."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from evalharness import pipeline
 from evalharness.config import build_config
 from evalharness.errors import ConfigError, StoreError
 from evalharness.gate import read_noise
+from evalharness.gate.aa_test import shared_noise
 from evalharness.pipeline import run_aa_test
 from evalharness.records import Completion
 from evalharness.store import RunStore
@@ -67,69 +69,63 @@ def test_a_greedy_checkpoint_on_one_machine_repeats_itself_in_other_batches(gree
     assert set(found.noise.values()) == {0.0}
 
 
-def test_a_drawn_checkpoint_has_noise_in_every_category(drawn):
+def test_a_sampled_checkpoint_shares_no_noise(drawn):
     found, path = drawn
     assert found.determinism == "sampling"
     assert found.n == 24
-    assert found.noise["style.words"] > 0
-    assert set(found.noise_by_category["style.words"]) == {"long", "short"}
+    assert set(found.noise.values()) == {0.0}
     assert RunStore(path).read_aa_test() == found
 
 
-def test_the_noise_is_196_standard_errors_around_zero_or_what_was_seen(drawn):
-    found, path = drawn
-    run = RunStore(path).load()
-    first, other = ({}, {})
-    for request in run.requests_of("before"):
-        [score] = run.scores_of(request.id)
-        (other if request.replicate else first)[request.sample_id] = score.values["style.words".partition(".")[2]]
-    batches = paired(
-        run.observations.of_samples("before", "style.words"), run.observations.of_samples("again", "style.words")
-    )
-    seeds = paired(first, other)
-    expected = max(max(1.959964 * np.sqrt((d**2).sum()) / d.size, abs(d.mean())) for d in (batches, seeds))
-    assert found.noise["style.words"] == pytest.approx(expected)
+def between_runs(draw, *, n, shift):
+    """Differences of a rate between two runs of one checkpoint: independent flips, and a shift of the second run."""
+    first, second = draw.random(n) < 0.5, draw.random(n) < 0.5 + shift
+    return second.astype(float) - first.astype(float)
 
 
-def paired(left, right):
-    return np.array([right[one] - left[one] for one in left])
+def test_noise_of_single_samples_widens_nothing():
+    draw = np.random.default_rng(0)
+    sizes = [shared_noise(between_runs(draw, n=400, shift=0.0), np.ones(400), level=0.05) for _ in range(1_000)]
+    assert sum(size > 0 for size in sizes) <= 70  # 5 % of 1,000, and three standard errors
 
 
-def test_changes_in_opposite_directions_are_noise_although_the_means_are_equal():
-    from evalharness.gate.aa_test import _size
+def test_a_shift_of_a_whole_run_is_found_with_its_size():
+    draw = np.random.default_rng(1)
+    sizes = [shared_noise(between_runs(draw, n=400, shift=0.2), np.ones(400), level=0.05) for _ in range(200)]
+    assert np.mean([size > 0 for size in sizes]) > 0.95
+    assert np.mean(sizes) == pytest.approx(1.96 * 0.2, rel=0.1)
 
-    assert _size(np.array([1.0, -1.0, 0.0, 0.0]), 4) == pytest.approx(1.96 * np.sqrt(2) / 4, rel=1e-4)
-    assert _size(np.array([0.5] * 100), 100) == 0.5
+
+def test_the_same_shift_of_every_sample_is_shared_noise_and_opposite_changes_are_none():
+    assert shared_noise(np.full(100, 0.5), np.ones(100), level=0.05) == pytest.approx(1.96 * 0.5, rel=1e-3)
+    assert shared_noise(np.array([1.0, -1.0] * 50), np.ones(100), level=0.05) == 0.0
+    assert shared_noise(np.array([0.5]), np.ones(1), level=0.05) == 0.0
 
 
-def test_a_gate_is_widened_and_what_passed_is_undecided(folder, drawn):
+def with_noise(path, folder, size):
+    """A copy of an A/A test that found shared noise in the number of words."""
+    copied = shutil.copytree(path, folder / "shifted")
+    store = RunStore(copied)
+    store.write_aa_test(store.read_aa_test().model_copy(update={"noise": {"style.words": size}}))
+    return copied
+
+
+def test_shared_noise_widens_a_gate_and_what_passed_is_undecided(folder, drawn, tmp_path):
     rule = {"metric": "style.words", "kind": "at_most", "bound": 0.0, "min_pairs": 1, "max_truncated": 1.0}
-    plain = pipeline.run(config_of(folder, temperature=1.0), out=folder / "plain")
+    plain = pipeline.run(config_of(folder, temperature=1.0), out=tmp_path / "plain")
     [row] = [
         one for one in plain.compared.summaries
         if (one.metric, one.checkpoint, one.category) == ("style.words", "after", None)
     ]  # fmt: skip
-    noise = drawn[0].noise["style.words"]
-    rule["bound"] = row.interval.high + noise / 2
+    rule["bound"] = row.interval.high + 1
     verdicts = {}
-    for name, measured in (("without", None), ("with", drawn[1])):
+    for name, measured in (("without", None), ("with", with_noise(drawn[1], tmp_path, 2.0))):
         config = config_of(folder, temperature=1.0, rules=[rule], aa_test=measured)
-        [verdicts[name]] = pipeline.run(config, out=folder / name).gate.results
+        [verdicts[name]] = pipeline.run(config, out=tmp_path / name).gate.results
     assert [one.verdict for one in verdicts.values()] == ["pass", "undecided"]
-    assert verdicts["with"].noise == noise
-    assert verdicts["with"].interval.high == pytest.approx(verdicts["without"].interval.high + noise)
-    assert "widened by the noise of" in verdicts["with"].reason
-
-
-def test_a_rule_on_a_category_or_a_suite_allows_for_the_noise_there(folder, drawn):
-    found, path = drawn
-    rule = {"metric": "style.words", "kind": "at_most", "bound": 1.0, "min_pairs": 1, "max_truncated": 1.0}
-    rules = [rule | {"category": "long"}, rule | {"suite": "t"}]
-    results = pipeline.run(
-        config_of(folder, temperature=1.0, rules=rules, aa_test=path), out=folder / "placed"
-    ).gate.results
-    sizes = found.noise_by_category["style.words"]
-    assert [one.noise for one in results] == [sizes["long"], max(sizes.values())]
+    assert verdicts["with"].noise == 2.0
+    assert verdicts["with"].interval.high == pytest.approx(verdicts["without"].interval.high + 2.0)
+    assert "widened by a shared noise of 2" in verdicts["with"].reason
 
 
 def refused_noise(folder, path, **changes):

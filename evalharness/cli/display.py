@@ -243,7 +243,8 @@ def aa_test_text(test: AATest) -> str:
     head = f"{test.checkpoint}: {test.determinism}; in other batches {test.n_changed} of "
     noise = sorted(test.noise.items(), key=lambda pair: -pair[1])
     rows: list[dict[str, object]] = [
-        {"metric": metric, "moves by up to": f"{size:.3g}"} for metric, size in noise if size
+        {"metric": metric, "shared noise": f"{size:.3g}"} for metric, size in noise if size
     ]
-    said = table(rows) if rows else "no metric differed\n"
+    none = "No metric shifted as a whole: the paired intervals already hold the noise of single samples.\n"
+    said = table(rows) if rows else none
     return f"{head}{test.n} completions changed\n\n{said}"

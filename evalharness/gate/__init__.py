@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from evalharness.errors import ConfigError
 from evalharness.gate.evidence import Evidence, gather
 from evalharness.gate.judging import MOST_AGAINST, judge
-from evalharness.gate.noise import Noise, noise_of, read_noise
+from evalharness.gate.noise import Noise, read_noise
 from evalharness.gate.rules import check_rules
 from evalharness.records import GateReport, GateRule, overall_verdict
 from evalharness.store import Run
@@ -41,7 +41,7 @@ def check_gate(rules: Sequence[GateRule], run: Run, *, noise: Noise | None = Non
     for rule, name in asked:
         evidence = gather(rule, known[rule.metric], run.observations, comparison.baseline, name)
         _refuse_without_values(rule, evidence, source)
-        moves = noise_of(rule, noise or {}, run.plan.suites)
+        moves = (noise or {}).get(rule.metric, 0.0)
         title = f"{rule.title} [{name}]" if others else rule.title
         results.append(
             judge(evidence, title=title, candidate=name, n_rules=len(asked), noise=moves, seed=comparison.seed)

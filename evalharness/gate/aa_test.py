@@ -1,17 +1,16 @@
-"""How much a checkpoint differs from itself: the noise under which no regression can be told.
+"""How much a checkpoint differs from itself: the noise that the samples of a run share.
 
-The baseline is generated twice, in batches of another size (or by another number of clients), and where it is drawn at
-random also with other seeds. What differs then is no property of any tuning.
+The baseline is generated twice, in batches of another size (or by another number of clients), and where completions are
+sampled also with other seeds. What differs then is no effect of any tuning.
 
-The noise of a metric is not the difference of its two means, in which changes of opposite directions hide each other:
-two runs of which half the samples changed can have equal means by chance. It is how far the means are expected to lie
-apart: 1.96 standard errors, made from the squares of the single differences around 0; or what was seen, where that is
-more.
+Noise that is independent from sample to sample is in the interval of a paired difference already. What that interval
+cannot hold is a shift that all samples of a run share: of a batch size, a server, a seed. The mean difference between
+two runs of one checkpoint has the variance of its samples plus twice the variance between runs (a two-way layout of
+runs by samples); the second part widens a gate only where a t test finds it.
 """
 
 import math
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -21,13 +20,15 @@ from evalharness.compare.pairing import Side, pair_runs
 from evalharness.config import RunConfig
 from evalharness.errors import ConfigError, StoreError
 from evalharness.observations import Observations, observe
-from evalharness.records import AATest, Checkpoint, Completion, DeterminismClass, Metric
+from evalharness.records import AATest, Checkpoint, Completion, DeterminismClass
 from evalharness.statistics import Z95, Floats
+from evalharness.statistics.distributions import t_quantile
+from evalharness.statistics.rates import standard_error
 from evalharness.store import Run
 
 AGAIN = "again"
-Noise = dict[tuple[str, str | None], float]
-"""By metric and category; None is all categories together."""
+LEVEL = 0.05
+"""Of all tests for shared noise together."""
 
 
 def measure(run: Run, config: RunConfig) -> AATest:
@@ -42,7 +43,6 @@ def measure(run: Run, config: RunConfig) -> AATest:
             f"{config.baseline} completed nothing twice, so its noise is not known",
             fix=f"see why its requests failed: evalharness report {run.path}",
         )
-    noise = _noise(run)
     return AATest(
         checkpoint=config.baseline,
         identity_digest=run.plan.checkpoints[0].identity.digest,
@@ -52,8 +52,7 @@ def measure(run: Run, config: RunConfig) -> AATest:
         determinism=_class(config, changed),
         n=n,
         n_changed=changed,
-        noise={metric: size for (metric, category), size in noise.items() if category is None},
-        noise_by_category=_by_category(noise),
+        noise=_noise(run),
     )
 
 
@@ -83,12 +82,19 @@ def _varied(checkpoint: Checkpoint) -> Checkpoint:
     return checkpoint.model_copy(update={"name": AGAIN, "options": {**checkpoint.options, option: other}})
 
 
-def _noise(run: Run) -> Noise:
-    """The largest of what was found between batches and between seeds."""
-    noise: Noise = {}
-    for table, baseline, candidate in _twice(run):
-        for key, size in _sizes(table, run.compared.metrics, baseline, candidate):
-            noise[key] = max(size, noise.get(key, 0.0))
+def _noise(run: Run) -> dict[str, float]:
+    """The larger of what was found between batches and between seeds, by metric."""
+    pairs = list(_twice(run))
+    metrics = run.compared.metrics
+    noise = {metric.name: 0.0 for metric in metrics}
+    for table, first, second in pairs:
+        for metric in metrics:
+            differences = table.column(second, metric.name) - table.column(first, metric.name)
+            there = ~np.isnan(differences)
+            if there.any():
+                sums, counts = grouped(differences[there], table.groups[there])
+                size = shared_noise(sums, counts, level=LEVEL / (len(metrics) * len(pairs)))
+                noise[metric.name] = max(size, noise[metric.name])
     return noise
 
 
@@ -102,34 +108,18 @@ def _twice(run: Run) -> Iterator[tuple[Observations, str, str]]:
         yield observe(paired.plan, outcomes, paired.scores), "first seed", "other seed"
 
 
-def _sizes(
-    table: Observations, metrics: Sequence[Metric], baseline: str, candidate: str
-) -> Iterator[tuple[tuple[str, str | None], float]]:
-    for metric in metrics:
-        difference = table.column(candidate, metric.name) - table.column(baseline, metric.name)
-        for category in table.categories:
-            there = table.in_category(category) & ~np.isnan(difference)
-            if there.any():
-                yield (metric.name, category), _size(grouped(difference[there], table.groups[there])[0], there.sum())
-
-
-def _size(sums: Floats, n: int) -> float:
-    """How far two means lie apart in 95 % of cases, were each group's difference as likely to have the other sign.
+def shared_noise(sums: Floats, counts: Floats, *, level: float) -> float:
+    """How far two runs differ in 95 % of cases beyond what their samples explain; 0 where no shared part is found.
 
     Args:
-        sums: of the differences in each group, shape (n_groups,).
-        n: samples in all groups.
+        sums: of the differences between two runs of one checkpoint in each group, shape (n_groups,).
+        counts: samples in each group, shape (n_groups,).
+        level: of the two-sided t test whose result decides whether there is a shared part.
     """
-    expected = Z95 * math.sqrt(float((sums**2).sum())) / n
-    return max(expected, abs(float(sums.sum())) / n)
-
-
-def _by_category(noise: Noise) -> dict[str, dict[str, float]]:
-    found: dict[str, dict[str, float]] = defaultdict(dict)
-    for (metric, category), size in noise.items():
-        if category is not None:
-            found[metric][category] = size
-    return dict(found)
+    mean, error = abs(float(sums.sum() / counts.sum())), standard_error(sums, counts)
+    if sums.size < 2 or mean <= t_quantile(1 - level / 2, sums.size - 1) * error:
+        return 0.0
+    return Z95 * math.sqrt(max(mean**2 - error**2, 0.0))
 
 
 def _changed_texts(run: Run) -> tuple[int, int]:

@@ -1,22 +1,14 @@
 """The noise of the baseline, from an A/A test that was made under the conditions of the run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from evalharness.errors import ConfigError
-from evalharness.records import AATest, GateRule, Plan, Suite
+from evalharness.records import AATest, Plan
 from evalharness.store import RunStore
 
-Noise = Mapping[tuple[str, str | None], float]
-"""By metric and category (None: all together), how far a mean moves between two runs of one checkpoint."""
-
-
-def noise_of(rule: GateRule, noise: Noise, suites: Sequence[Suite]) -> float:
-    """What a rule has to allow for: of its category, or of the category of its suite that moves furthest."""
-    if rule.category is not None or rule.suite is None:
-        return noise.get((rule.metric, rule.category), 0.0)
-    inside = {sample.category for suite in suites if suite.name == rule.suite for sample in suite.samples}
-    return max(noise.get((rule.metric, category), 0.0) for category in inside)
+Noise = Mapping[str, float]
+"""By metric, how far two runs of one checkpoint differ beyond what their samples explain."""
 
 
 def read_noise(folder: str | None, plan: Plan, scorers: Mapping[str, str] | None = None) -> Noise:
@@ -39,12 +31,7 @@ def read_noise(folder: str | None, plan: Plan, scorers: Mapping[str, str] | None
             f"the A/A test in {folder} is of another {other}",
             fix=f"run the A/A test again into a new folder: evalharness aa-test --out {folder}-2, and name that",
         )
-    overall = {(metric, None): size for metric, size in measured.noise.items()}
-    return overall | {
-        (metric, category): size
-        for metric, sizes in measured.noise_by_category.items()
-        for category, size in sizes.items()
-    }
+    return measured.noise
 
 
 def _what_differs(measured: AATest, plan: Plan, scorers: Mapping[str, str]) -> str | None:

@@ -8,7 +8,6 @@ from evalharness.records.privacy import CheckpointName, Digest, Public
 from evalharness.records.record import Record
 from evalharness.records.requests import GenerationConfig
 
-Sizes = dict[str, Annotated[float, Field(ge=0.0, allow_inf_nan=False)]]
 DeterminismClass = Literal["identical text", "batch-sensitive", "sampling"]
 
 
@@ -28,7 +27,5 @@ class AATest(Record):
     """Completions that were generated in two sorts of batches."""
     n_changed: int = Field(ge=0)
     """Those among them whose text changed."""
-    noise: Sizes
-    """By metric, how far its mean over all samples moves: two runs of the checkpoint differ by more in 5 % of cases."""
-    noise_by_category: dict[str, Sizes] = Field(default_factory=dict)
-    """The same by metric and category, whose fewer samples move further."""
+    noise: dict[Public, Annotated[float, Field(ge=0.0, allow_inf_nan=False)]]
+    """By metric, how far two runs differ in 95 % of cases beyond what samples explain; 0 where no test finds it."""
