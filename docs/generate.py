@@ -48,7 +48,7 @@ def errors_page() -> str:
     """The exception tree and each class with its sentence."""
     tree = inspect.cleandoc(errors.__doc__ or "")
     classes = [one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, EvalHarnessError)]
-    parts = [f"# Errors\n\n{WARNING}\nEvery error prints what is wrong and the mend, and ends with exit code 2.\n"]
+    parts = [f"# Errors\n\n{WARNING}\nEvery error prints the problem and a fix, and exits with code 2.\n"]
     parts.append(f"```text\n{tree}\n```\n")
     parts += [f"## {one.__name__}\n\n{inspect.cleandoc(one.__doc__ or '')}\n" for one in classes]
     return "\n".join(parts)

@@ -15,7 +15,7 @@ NO_MODEL = "none"
 
 
 class RunConfig(Record):
-    """One experiment: which suites go to which checkpoints, and how completions are drawn."""
+    """One experiment: the suites, the checkpoints and how completions are generated."""
 
     suites: tuple[str, ...] = ("core",)
     """Names under `prompts/`, or folders."""
@@ -27,12 +27,12 @@ class RunConfig(Record):
     seed: int = Field(0, ge=0)
     replicates: int = Field(1, ge=1)
     limit: int | None = Field(None, ge=1)
-    """Only the first so many samples of each suite."""
+    """Use only the first `limit` samples of each suite."""
     check_determinism: int = Field(0, ge=0)
     scorer: dict[str, dict[str, JsonValue]] = Field(default_factory=dict)
-    """Settings by scorer. One that is named here judges all suites, unless its model is `none`."""
+    """Settings by scorer. A scorer named here judges all suites, unless its model is `none`."""
     gate: tuple[GateRule, ...] = ()
-    """What the candidate must be shown to meet."""
+    """Rules that the candidate must be shown to meet."""
     aa_test: str | None = None
     """The run directory of an A/A test of the baseline, whose noise the gate allows for."""
 
@@ -53,7 +53,7 @@ class RunConfig(Record):
         names = [checkpoint.name for checkpoint in self.checkpoints]
         for side in (self.baseline, self.candidate):
             if side not in names:
-                raise ValueError(f"there is no checkpoint {side!r}; there are {', '.join(map(repr, names))}")
+                raise ValueError(f"there is no checkpoint {side!r}; the checkpoints are {', '.join(map(repr, names))}")
         if self.baseline == self.candidate:
             raise ValueError(f"baseline and candidate are both {self.baseline!r}")
         if self.replicates > 1 and self.generation.temperature == 0:
@@ -72,13 +72,13 @@ def read_config(path: Path, overrides: dict[str, Any] | None = None) -> RunConfi
     """Read an experiment from a TOML file; `overrides` from the command line win.
 
     Raises:
-        ConfigError: the file cannot be read, is not TOML, or says something that cannot be done.
+        ConfigError: the file cannot be read, is not TOML, or asks for something impossible.
     """
     return build_config(_read_toml(path), overrides or {}, source=str(path))
 
 
 def read_rules(path: Path) -> tuple[GateRule, ...]:
-    """The gate rules of a TOML file, which may hold an experiment beside them.
+    """The gate rules of a TOML file, which may hold an experiment too.
 
     Raises:
         ConfigError: the file cannot be read, is not TOML, or has no valid rule.
@@ -92,7 +92,7 @@ def read_rules(path: Path) -> tuple[GateRule, ...]:
 
 
 def build_config(data: dict[str, Any], overrides: dict[str, Any], *, source: str) -> RunConfig:
-    """Validate the content of a configuration file, laid under the overrides.
+    """Validate the content of a configuration file; overrides win.
 
     Args:
         data: the parsed TOML.
@@ -150,7 +150,7 @@ def _checkpoint(name: str, table: Any, source: str) -> Checkpoint:
     where = f"{source}: [checkpoint.{one_line(name)}]"
     if one_line(name) != name:
         raise ConfigError(
-            f"{where}: the name has line ends, double blanks or characters that cannot be seen",
+            f"{where}: the name has line breaks, double spaces or invisible characters",
             fix="give it a name of plain letters, digits and hyphens",
         )
     if not isinstance(table, dict):

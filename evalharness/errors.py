@@ -1,29 +1,29 @@
-"""Everything that can go wrong and that the user can mend.
+"""All errors that the user can fix.
 
     EvalHarnessError
-    ├── ConfigError            evalharness.toml or a flag says something that cannot be done
+    ├── ConfigError            evalharness.toml or a flag asks for something impossible
     ├── SuiteError             a suite on disk is not valid
     ├── PromptFormatError      a checkpoint cannot be prompted as asked
     ├── StoreError             a run directory cannot be read or written
     │   ├── RunInUse           another process is writing to it
-    │   └── FormatVersionError it was written by another version of evalharness
+    │   └── FormatVersionError the run was written by another version of evalharness
     ├── BackendError           a checkpoint cannot be loaded or reached
     │   ├── MissingExtra       an optional dependency is not installed
     │   ├── UnknownModel       no such model, folder or file
     │   └── UnsafeCheckpoint   loading it would execute code from the checkpoint
-    ├── ScorerError            no such scorer, or it cannot be set up
-    └── SharingError           ratings, an export or a redacted report cannot be read, made or passed on
+    ├── ScorerError            the scorer does not exist or cannot be set up
+    └── SharingError           ratings cannot be read, or an export or redacted report cannot be written
 
-Every error has a problem (what is wrong, naming the file, line or flag) and a fix (what to type or change).
-What fails for one sample is never raised past its stage: it becomes a `Failure` or a `failed` `Score`.
+Every error has a problem (what is wrong, with the file, line or flag) and a fix (what to type or change). A failure on
+one sample is never raised past its stage: it becomes a `Failure` or a `failed` `Score`.
 """
 
 LONGEST_LINE = 600
-"""Characters of a line of a message; more is a value from a file that was quoted whole."""
+"""Longest line of a message, in characters; longer lines come from quoting a value of a file in full."""
 
 
 class EvalHarnessError(Exception):
-    """The root of the tree; the command line prints it as one sentence and the fix, and ends with 2."""
+    """Base class of all errors that the user can fix; the command line prints problem and fix and exits with 2."""
 
     def __init__(self, problem: str, *, fix: str) -> None:
         self.problem = _shortened(problem)
@@ -32,14 +32,14 @@ class EvalHarnessError(Exception):
 
 
 def _shortened(message: str) -> str:
-    """The message with the middle of every overlong line left out."""
+    """The message with the middle of every overlong line removed."""
     lines = message.split("\n")
     half = LONGEST_LINE // 2
     return "\n".join(line if len(line) <= LONGEST_LINE else f"{line[:half]} [...] {line[-half:]}" for line in lines)
 
 
 class ConfigError(EvalHarnessError):
-    """The configuration file or a flag asks for something that cannot be done."""
+    """The configuration file or a flag asks for something impossible."""
 
 
 class SuiteError(EvalHarnessError):
@@ -51,7 +51,7 @@ class PromptFormatError(EvalHarnessError):
 
 
 class StoreError(EvalHarnessError):
-    """A run directory cannot be read or written; what was written before stays intact."""
+    """A run directory cannot be read or written; earlier files stay intact."""
 
 
 class RunInUse(StoreError):
@@ -71,7 +71,7 @@ class MissingExtra(BackendError):
 
 
 class UnknownModel(BackendError):
-    """There is no such model, folder or file."""
+    """The model, folder or file does not exist."""
 
 
 class UnsafeCheckpoint(BackendError):
@@ -79,7 +79,7 @@ class UnsafeCheckpoint(BackendError):
 
 
 class ScorerError(EvalHarnessError):
-    """There is no such scorer, or it cannot be set up."""
+    """There is the scorer does not exist or cannot be set up."""
 
 
 class SharingError(EvalHarnessError):

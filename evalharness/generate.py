@@ -1,4 +1,4 @@
-"""Every request becomes one outcome, a completion or a failure, written as soon as it is there."""
+"""Every request becomes one outcome, a completion or a failure, written as soon as it is known."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -23,47 +23,47 @@ from evalharness.records import (
 from evalharness.store import RETRIED, Appender, RunStore
 
 REFUSALS = frozenset({"server", "timeout"})
-"""Failures that are the server's, and not of one prompt."""
+"""Failures caused by the server, not by a single prompt."""
 RESUME = "correct what the server names, then run the same command with --out RUN --resume"
 REFUSED_ALIKE = 3
-"""First requests of a checkpoint that all fail with the same words: the others would too."""
+"""If so many first requests of a checkpoint fail with the same message, the others would too."""
 GREETING = Sample(id="greeting", messages=(Message(role="user", content="Hello"),), category="")
 
 
 class Progress(Protocol):
-    """Shows how a generation goes."""
+    """Shows the progress of a generation."""
 
     def load(self, checkpoint: str) -> None:
-        """A checkpoint's turn begins: its weights are loaded."""
+        """A checkpoint's generation begins; its weights are being loaded."""
         ...
 
     def start(self, checkpoint: str, *, total: int, done: int) -> None:
-        """The weights are there; `done` of the `total` requests were answered in an earlier run."""
+        """The weights are loaded; `done` of the `total` requests already have an outcome."""
         ...
 
     def advance(self, *, tokens: int) -> None:
-        """One more request is answered, with so many generated tokens."""
+        """One more request has an outcome, with this many generated tokens."""
         ...
 
     def finish(self) -> None:
-        """The checkpoint's turn is over, well or not."""
+        """The checkpoint's generation has ended, successfully or not."""
         ...
 
 
 class NoProgress:
-    """Says nothing."""
+    """Shows nothing."""
 
     def load(self, checkpoint: str) -> None:
-        """Say nothing."""
+        """Show nothing."""
 
     def start(self, checkpoint: str, *, total: int, done: int) -> None:
-        """Say nothing."""
+        """Show nothing."""
 
     def advance(self, *, tokens: int) -> None:
-        """Say nothing."""
+        """Show nothing."""
 
     def finish(self) -> None:
-        """Say nothing."""
+        """Show nothing."""
 
 
 def generate(
@@ -74,24 +74,24 @@ def generate(
     check_determinism: int = 0,
     progress: Progress | None = None,
 ) -> None:
-    """Generate what is missing, one checkpoint after the other, so that only one is in memory at a time.
+    """Generate missing completions, one checkpoint after the other, so that only one is in memory at a time.
 
     Args:
         plan: the requests.
         store: the run directory, locked by the caller.
-        open_backend: makes a backend; its weights are loaded only where something is missing.
+        open_backend: makes a backend; its weights are loaded only if something is missing.
         check_determinism: how many samples of each checkpoint are generated again, each alone.
-        progress: told about each outcome.
+        progress: receives each outcome.
 
     Raises:
-        EvalHarnessError: going on is pointless; outcomes so far are kept.
+        EvalHarnessError: the remaining requests would fail too; outcomes so far are saved.
     """
     recovered = store.recover()
     outcomes = store.read_outcomes()
     checked = {one.checkpoint for one in outcomes.determinism}
     with store.appending() as out:
         if recovered:
-            message = "the last line was torn when the run was stopped; it was cut off and its request generated again"
+            message = "the last line was incomplete because the run was stopped; its request is generated again"
             out.append(Notice(checkpoint=plan.baseline, kind="recovered", message=message))
         turns = [Turn(resolved, plan, store, outcomes, out, progress or NoProgress()) for resolved in plan.checkpoints]
         # The first one's own requests are its trial, so that it is not loaded twice.
@@ -102,7 +102,7 @@ def generate(
 
 
 class Turn:
-    """One checkpoint's turn: its missing requests, then its determinism check."""
+    """Generate one checkpoint's missing requests, then check its determinism."""
 
     def __init__(
         self,
@@ -124,7 +124,7 @@ class Turn:
         self.refused: list[str] = []
 
     def run(self, open_backend: Callable[[Checkpoint], Backend], *, check_determinism: int) -> None:
-        """Open the backend where there is work, and close it whatever happens."""
+        """Open the backend if there is work, and always close it."""
         if not self.missing and not check_determinism:
             return
         backend = open_backend(self.resolved.checkpoint)
@@ -132,7 +132,7 @@ class Turn:
             self._work(backend, check_determinism)
 
     def try_out(self, open_backend: Callable[[Checkpoint], Backend]) -> None:
-        """Ask a model of a server for one token, so that a refusal shows before the work of hours begins.
+        """Ask a server's model for one token, so that an error shows before hours of work.
 
         Raises:
             BackendError: the server refuses.
@@ -145,7 +145,7 @@ class Turn:
             self.progress.load(self.resolved.name)
             answer = first_token(backend, self.resolved, self.missing[0].config)
         if isinstance(answer, Failure) and answer.kind in REFUSALS:
-            raise BackendError(f"{self.resolved.name} generates nothing: {answer.message}", fix=RESUME)
+            raise BackendError(f"{self.resolved.name} cannot generate: {answer.message}", fix=RESUME)
 
     def _work(self, backend: Backend, check_determinism: int) -> None:
         try:
@@ -180,11 +180,11 @@ class Turn:
         if len(self.refused) != few or len(set(self.refused)) > 1:
             return
         if not self.has_completion:
-            problem = f"{self.resolved.name}: the first {few} requests failed with the same words: {event.message}"
+            problem = f"{self.resolved.name}: the first {few} requests failed with the same message: {event.message}"
             raise BackendError(problem, fix=RESUME)
 
     def _check(self, backend: Backend, count: int) -> None:
-        """Record how many of `count` completions change when they are generated alone; nothing where none is there."""
+        """Record how many of `count` completions change when generated alone; record nothing without completions."""
         outcomes = self.store.read_outcomes()
         answered = [request for request in self.requests if isinstance(outcomes.get(request.id), Completion)]
         chosen = _spread(answered, count)
@@ -198,13 +198,13 @@ class Turn:
 
 
 def _differs_alone(backend: Backend, request: GenerationRequest, first: Completion | Failure) -> bool | None:
-    """None where there is no second completion to compare with."""
+    """None if there is no second completion to compare with."""
     again = [event for event in outcomes_of(backend, [request]) if isinstance(event, Completion)]
     return again[0].text != first.text if again and isinstance(first, Completion) else None
 
 
 def first_token(backend: Backend, resolved: ResolvedCheckpoint, config: GenerationConfig) -> Completion | Failure:
-    """What becomes of a greeting and one token; the model is loaded as for the run of `config`."""
+    """The outcome of a greeting with one token; the model is loaded as for the run of `config`."""
     prompts = [build_prompt(GREETING, resolved.checkpoint.prompt_format)]
     one = backend.resolve_config(prompts, config.model_copy(update={"max_tokens": 1}))
     request = GenerationRequest.of(resolved, GREETING.id, prompts[0], backend.render(prompts)[0], one)
@@ -215,8 +215,8 @@ def first_token(backend: Backend, resolved: ResolvedCheckpoint, config: Generati
 def outcomes_of(backend: Backend, requests: Sequence[GenerationRequest]) -> Iterator[Completion | Failure | Notice]:
     """One outcome for each request, whatever the backend does.
 
-    A crash inside the backend must not lose the other requests: what is left is tried one by one, and what crashes
-    again is a failure of its own. A request without an outcome is a failure of kind `missing`.
+    A crash inside the backend must not lose the other requests: the remaining ones are tried one at a time, and each
+    that crashes again becomes a failure. A request without an outcome is a failure of kind `missing`.
     """
     left = {request.id: request for request in requests}
     try:
@@ -233,7 +233,7 @@ def outcomes_of(backend: Backend, requests: Sequence[GenerationRequest]) -> Iter
             yield from outcomes_of(backend, [request])
         return
     for request in left.values():
-        yield Failure(request_id=request.id, kind="missing", message="the backend gave no outcome for this request")
+        yield Failure(request_id=request.id, kind="missing", message="the backend returned no outcome for this request")
 
 
 def _ticked_off(
@@ -242,8 +242,8 @@ def _ticked_off(
     for event in events:
         if not isinstance(event, Notice) and left.pop(event.request_id, None) is None:
             raise BackendError(
-                f"the backend gave a second outcome, or one that nobody asked for, for request {event.request_id}",
-                fix="report this as a defect of the backend",
+                f"the backend returned a second or unrequested outcome for request {event.request_id}",
+                fix="report this as a bug in the backend",
             )
         yield event
 

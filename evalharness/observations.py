@@ -1,4 +1,4 @@
-"""The one table of a run: what was measured of each completion, and the reason wherever a value is missing.
+"""The observation table of a run: every value measured on each completion, or the reason why it is missing.
 
 Checkpoints x replicates x samples x metrics, as columns of numbers; a request is a cell. Whatever is compared, judged,
 drawn or exported is taken from here. Samples are in the order of their ids, so that no number depends on the order in
@@ -27,13 +27,13 @@ Codes = NDArray[np.int32]
 Reason = Literal["failed", "unscored", "not applicable", "not generated"]
 
 NOT_ASKED, NOT_GENERATED, FAILED, COMPLETED = range(4)
-"""What became of a cell's request; a cell may have none, where checkpoints have different numbers of replicates."""
+"""The state of a cell's request; a cell has none if its checkpoint has fewer replicates."""
 NO_SCORE, UNSCORED, CRASHED, SCORED = range(4)
-"""What a scorer made of a cell's completion."""
+"""The state of a cell's score."""
 STATUS = {"unscored": UNSCORED, "failed": CRASHED, "scored": SCORED}
 REASONS: tuple[Reason, ...] = ("not generated", "failed", "unscored", "not applicable")
 HAS_VALUE = -1
-"""In place of a reason's position in `REASONS`: there is a value, or nothing was asked."""
+"""In place of a position in `REASONS`: the cell has a value, or had no request."""
 
 
 @dataclass
@@ -83,7 +83,7 @@ class Labels:
 
 @dataclass(frozen=True)
 class Counts:
-    """What became of a checkpoint's requests."""
+    """How a checkpoint's requests ended."""
 
     asked: int
     completed: int
@@ -92,14 +92,14 @@ class Counts:
     retried: int
     """Outcomes that took more than one attempt."""
     ends: Counter[str]
-    """Of completions, why they ended; those of which it was not recorded are left out."""
+    """Finish reasons of completions, where recorded."""
     failures: Counter[str]
     """By kind, the most frequent first."""
 
 
 @dataclass(frozen=True)
 class Observations:
-    """What was measured. Arrays over cells have the shape (n_checkpoints, n_replicates, n_samples)."""
+    """All measurements of a run. Arrays over cells have the shape (n_checkpoints, n_replicates, n_samples)."""
 
     sample_ids: tuple[str, ...]
     """In alphabetical order."""
@@ -114,7 +114,7 @@ class Observations:
     expected: Labels
     state: Codes
     ends: Labels
-    """Why a completion ended, where that was recorded, or the kind of a failure."""
+    """The finish reason of a completion, if recorded, or the kind of a failure."""
     lengths: Codes
     """Characters of a completion."""
     attempts: Codes
@@ -222,7 +222,7 @@ class Observations:
         return {reason: int((codes == code).sum()) for code, reason in enumerate(REASONS)}
 
     def scored(self, checkpoint: str, scorer: str) -> Codes:
-        """What a scorer made of each completion of a checkpoint, shape (n_replicates, n_samples)."""
+        """The state of each completion's score, for one checkpoint and scorer, shape (n_replicates, n_samples)."""
         if scorer not in self.status:
             return np.full(self.state.shape[1:], NO_SCORE, dtype=np.int32)
         found: Codes = self.status[scorer][self.place[checkpoint]]
@@ -243,7 +243,7 @@ class Observations:
         return found
 
     def counts(self, checkpoint: str) -> Counts:
-        """What became of a checkpoint's requests."""
+        """How a checkpoint's requests ended."""
         place = self.place[checkpoint]
         state, ends = self.state[place], Labels(self.ends.codes[place], self.ends.names)
         not_asked, not_generated, failed, completed = np.bincount(state.ravel(), minlength=4).tolist()
@@ -262,7 +262,7 @@ class Observations:
         return np.array(self.cut(checkpoint).any(axis=0))
 
     def unjudged(self, checkpoint: str, scorer: str) -> Mask:
-        """Samples with a completion of which a scorer that is to judge it said nothing, shape (n_samples,)."""
+        """Samples with a completion that lacks a score by a scorer meant to judge it, shape (n_samples,)."""
         silent = self.completed(checkpoint) & (self.scored(checkpoint, scorer) == NO_SCORE)
         return np.array(silent.any(axis=0) & self.applies[scorer])
 

@@ -1,4 +1,4 @@
-"""TOML and JSON from strangers, bounded: what no honest file holds is refused before it can cost time or memory."""
+"""Bounded parsing of untrusted TOML and JSON: extreme files are rejected before they cost time or memory."""
 
 import errno
 import json
@@ -10,15 +10,15 @@ from typing import Any, NoReturn
 DEEPEST = 100
 """Arrays and tables inside each other; the parsers recurse, and so does what reads their result."""
 LONGEST_NUMBER = 4300
-"""Digits; Python's own bound for text, which the parsers do not report as an error of the file."""
+"""Longest number, in digits: Python's own limit, which the parsers do not report as an error of the file."""
 
 
 class Unparsable(ValueError):
-    """Not valid, or past a bound; the message says where."""
+    """Not valid, or beyond a limit; the message gives the position."""
 
 
 def read_regular(path: Path) -> bytes:
-    """The content of a regular file; a pipe would be waited for without end.
+    """The content of a regular file; reading a pipe could block forever.
 
     Raises:
         OSError: it cannot be read, or is something else.
@@ -50,7 +50,7 @@ def parse_json(text: str, *, unique_keys: bool = False) -> Any:
 
     Args:
         text: one value.
-        unique_keys: whether a key that an object has twice is refused.
+        unique_keys: whether a duplicate key is an error.
 
     Raises:
         Unparsable: it is not valid, too deep, or holds a number that is too long.
@@ -63,7 +63,7 @@ def _within_bounds(parse: Callable[[], Any]) -> Any:
     try:
         data = parse()
     except RecursionError:
-        raise Unparsable(f"it is nested more than {DEEPEST} deep") from None
+        raise Unparsable(f"nested more than {DEEPEST} levels deep") from None
     except json.JSONDecodeError as error:
         line = f"line {error.lineno}, " if error.lineno > 1 else ""
         raise Unparsable(f"{error.msg} at {line}column {error.colno}") from None
@@ -90,13 +90,13 @@ def _check_depth(value: Any, deepest: int) -> None:
     if not isinstance(value, dict | list):
         return
     if not deepest:
-        raise Unparsable(f"it is nested more than {DEEPEST} deep")
+        raise Unparsable(f"nested more than {DEEPEST} levels deep")
     for inner in value.values() if isinstance(value, dict) else value:
         _check_depth(inner, deepest - 1)
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise Unparsable(f"{name} is no JSON number")
+    raise Unparsable(f"{name} is not a JSON number")
 
 
 def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -104,5 +104,5 @@ def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(data) < len(pairs):
         seen: set[str] = set()
         twin = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise Unparsable(f"the key {twin!r} is there twice")
+        raise Unparsable(f"the key {twin!r} occurs twice")
     return data

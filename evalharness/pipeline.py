@@ -58,11 +58,11 @@ def run(config: RunConfig, *, out: Path | None = None, resume: bool = False, pro
     Args:
         config: what to run.
         out: the run directory; a new one under `reports/` by default.
-        resume: go on with the run in `out`; only what is missing is generated.
-        progress: told about each outcome.
+        resume: continue the run in `out`; only missing completions are generated.
+        progress: receives each outcome.
 
     Raises:
-        EvalHarnessError: something that the user can mend; what was written before stays.
+        EvalHarnessError: an error that the user can fix; files already written stay.
     """
     store = RunStore(out or new_run_path(config))
     with store.lock(create=True):
@@ -74,13 +74,13 @@ def run(config: RunConfig, *, out: Path | None = None, resume: bool = False, pro
 
 
 def run_aa_test(config: RunConfig, *, out: Path, resume: bool = False, progress: Progress | None = None) -> AATest:
-    """Run the baseline of `config` against itself into the run directory `out`, and keep what differed there.
+    """Run the baseline of `config` against itself into the run directory `out`, and record the differences.
 
     Args:
         config: names the baseline, its generation and the suites.
         out: the run directory.
-        resume: go on with an A/A test in `out` that was interrupted.
-        progress: told about each outcome.
+        resume: continue an interrupted A/A test in `out`.
+        progress: receives each outcome.
 
     Raises:
         ConfigError: the baseline is a replayed file, which always repeats.
@@ -98,7 +98,7 @@ def resume_config(out: Path) -> RunConfig:
 
 
 def plan(config: RunConfig) -> Plan:
-    """What would run, without generating anything.
+    """The plan that would run; nothing is generated.
 
     Raises:
         ConfigError: a gate rule cannot be judged on such a run.
@@ -124,7 +124,7 @@ def try_models(checkpoints: Sequence[Checkpoint], generation: GenerationConfig) 
             yield Check(name=name, status="missing", found=error.problem, fix=error.fix)
             continue
         if isinstance(answer, Failure):
-            yield Check(name=name, status="missing", found=answer.message, fix="correct what it names")
+            yield Check(name=name, status="missing", found=answer.message, fix="correct what the message names")
         else:
             yield Check(name=name, status="ok", found=f"{answer.seconds or 0:.1f} s")
 
@@ -152,11 +152,11 @@ def compare_runs(
     Args:
         paths: the baseline's run, then the candidates'.
         out: the new directory; under `reports/` by default.
-        baseline: the checkpoint of the first run; what it put to the test by default.
-        candidate: the checkpoint of the others; what they put to the test by default.
+        baseline: the checkpoint of the first run; its candidate by default.
+        candidate: the checkpoint of the other runs; their candidates by default.
 
     Raises:
-        StoreError: a comparison would be false, or `out` is a run already.
+        StoreError: a comparison would be invalid, or `out` already holds a run.
     """
     store = RunStore(out or _new_path([path.resolve().name for path in paths]))
     # What was read is let go before the pairing is read: both at once would be twice the memory.
@@ -224,7 +224,7 @@ def regate(path: Path, config: Path | None = None) -> Run:
         rules = read_rules(config) if config else resume_config(path).gate
         if not rules:
             raise ConfigError(
-                f"{path} was started without gate rules", fix="give a file that has some: --config evalharness.toml"
+                f"{path} was started without gate rules", fix="give a file with rules: --config evalharness.toml"
             )
         judged = _gate(store, loaded, rules, str(config or path / "manifest.json"))
         if not store.has_report():
@@ -297,7 +297,7 @@ def load_compared(store: RunStore) -> Run:
     run = store.load()
     if run.comparison is None:
         raise StoreError(
-            f"{run.path} holds outcomes or scores that its comparison does not know",
+            f"{run.path} has outcomes or scores that are newer than its comparison",
             fix=f"evalharness score {run.path}",
         )
     for problem in stale(store, run.comparison, None):
@@ -334,13 +334,13 @@ def _compare(store: RunStore, planned: Plan | None = None) -> Run:
 
 
 def _incomplete(run: Run) -> tuple[str, ...]:
-    """A warning where requests have no outcome: the generation was stopped, or lines were lost since."""
+    """A warning if requests have no outcome, because generation was stopped or lines were lost."""
     missing = sum(request.id not in run.outcomes for request in run.plan.requests)
     if not missing:
         return ()
     return (
-        f"{missing:,} of {len(run.plan.requests):,} requests have no outcome, because the run was stopped or lines of "
-        f"it were lost; evalharness run --out {run.path} --resume generates them.",
+        f"{missing:,} of {len(run.plan.requests):,} requests have no outcome, because the run was stopped or lines "
+        f"were lost; evalharness run --out {run.path} --resume generates them.",
     )
 
 
@@ -357,7 +357,7 @@ def _scorers_of(run: Run) -> list[ScorerFacts]:
 
 
 def _refuse_unscored(run: Run) -> None:
-    """A completion without its scores would be left out of every number in silence."""
+    """A completion without scores would silently be left out of every number."""
     table = run.observations
     for checkpoint, scorer in product(table.checkpoints, table.applies):
         for sample_id in table.ids(table.unjudged(checkpoint, scorer))[:1]:
@@ -394,13 +394,13 @@ def _paired_manifest(sides: Sequence[Side]) -> Manifest:
 
 
 def judge(path: Path, settings: JudgeSettings, *, again: bool = False, progress: Progress | None = None) -> Run:
-    """Ask a model which side of each pair it prefers, keep what it says, then compare and report again.
+    """Ask a model which side of each pair is better, record its verdicts, then compare and report again.
 
     Args:
         path: a finished run.
         settings: which model, and how it is asked.
-        again: ask also about pairs on which it has given a verdict before.
-        progress: told about each answer.
+        again: ask again about pairs that already have a verdict.
+        progress: receives each answer.
 
     Raises:
         StoreError: the run was not compared since its outcomes or scores changed.
@@ -416,7 +416,7 @@ def judge(path: Path, settings: JudgeSettings, *, again: bool = False, progress:
 
 
 def _judge(store: RunStore, run: Run, asked: Judge, again: bool, progress: Progress) -> None:
-    """Write what was judged also where the judge is interrupted, as asking it again is what costs."""
+    """Write verdicts even if the judge is interrupted, because asking again is expensive."""
     pairs = pairs_to_judge(run, asked.rater, again=again)
     found: list[Preference | JudgeFailure] = []
     try:

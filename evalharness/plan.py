@@ -24,7 +24,7 @@ from evalharness.suites import load_suite
 
 
 def make_plan(config: RunConfig, open_backend: Callable[[Checkpoint], Backend]) -> Plan:
-    """Settle everything that generation needs. Loads tokenizers, but no weights.
+    """Resolve everything that generation needs. Loads tokenizers, but no weights.
 
     Raises:
         SuiteError: a suite is not valid, or two suites share a sample id.

@@ -1,4 +1,4 @@
-"""Classes that other packages bring, found by their entry points; what evalharness brings comes first."""
+"""Classes that other packages provide through entry points; evalharness's own come first."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -11,7 +11,7 @@ from evalharness.errors import EvalHarnessError
 
 @cache
 def _entry_points(group: str) -> Mapping[str, tuple[EntryPoint, ...]]:
-    """The installed entry points of a group by name; more than one of a name is a clash."""
+    """The installed entry points of a group by name; two of the same name are a conflict."""
     found: dict[str, list[EntryPoint]] = {}
     for point in sorted(entry_points(group=group), key=lambda point: (point.name, _package(point))):
         found.setdefault(point.name, []).append(point)
@@ -33,7 +33,7 @@ def load(group: str, own: Mapping[str, str], name: str, error: type[EvalHarnessE
     packages = [*(["evalharness"] if name in own else []), *map(_package, points)]
     if len(packages) > 1:
         raise error(
-            f"{' and '.join(packages)} both have a {group.rpartition('.')[2].removesuffix('s')} named {name!r}",
+            f"{' and '.join(packages)} both provide a {group.rpartition('.')[2].removesuffix('s')} named {name!r}",
             fix=f"pip uninstall {packages[-1]}, or ask its authors for another name",
         )
     if name in own:

@@ -1,4 +1,4 @@
-"""Every completion is judged by its suite's scorers; failures are never scored."""
+"""Scores every completion with its suite's scorers; failures are never scored."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -10,7 +10,7 @@ from evalharness.store import uncollected
 
 OpenScorer = Callable[[str], Scorer]
 AT_ONCE = 1_000
-"""Completions that are judged together: enough to batch by length, few enough for what was read of them in memory."""
+"""Completions scored together: enough to batch by length, few enough to keep their parsed text in memory."""
 
 
 def score(
@@ -19,7 +19,7 @@ def score(
     """Score all completions, suite by suite, each by all scorers of its suite and those that judge `everywhere`.
 
     Raises:
-        ScorerError: a scorer does not exist, or cannot do its work at all.
+        ScorerError: a scorer does not exist or cannot run at all.
     """
     scorers = {name: open_scorer(name) for name in scorer_names(plan, everywhere)}
     for suite in plan.suites:
@@ -31,7 +31,7 @@ def score(
 
 @uncollected()
 def judge(scorers: Sequence[Scorer], answered: Sequence[tuple[Sample, Completion]]) -> list[Score]:
-    """All scores of some completions; what several scorers read of a completion is read once."""
+    """All scores of some completions; text that several scorers need is parsed once."""
     items = [Item(sample, completion) for sample, completion in answered]
     return [score for scorer in scorers for score in _scored(scorer, items)]
 
@@ -53,7 +53,7 @@ def _answered(
 
 
 def _scored(scorer: Scorer, items: Sequence[Item]) -> list[Score]:
-    """All items at once; where that crashes, one by one, so that one completion cannot take the others with it."""
+    """Score all items at once; if that crashes, one at a time, so that only the crashing completion fails."""
     try:
         return scorer.score(items)
     except EvalHarnessError:

@@ -1,6 +1,5 @@
-"""Numbers become text here and nowhere else, honestly: only an exact 0 or 1 prints as 0 % or 100 %.
-
-So does text from strangers become text that does not lie to the eye or the terminal.
+"""All formatting of numbers: only an exact 0 or 1 prints as 0 % or 100 %. Also makes hidden characters in untrusted
+text visible.
 """
 
 import math
@@ -12,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def format_share(share: float | None, *, digits: int = 0) -> str:
-    """A share between 0 and 1 as a percentage, with so many digits where it is neither 0 nor 1.
+    """A share between 0 and 1 as a percentage; `digits` applies unless it is exactly 0 or 1.
 
     >>> [format_share(value) for value in (0, 0.0004, 0.25, 0.9996, 1, None)]
     ['0 %', '0.1 %', '25 %', '99.9 %', '100 %', 'n/a']
@@ -27,13 +26,13 @@ def format_share(share: float | None, *, digits: int = 0) -> str:
 
 
 def _rounded(value: float, digits: int = 0) -> float:
-    """The nearest number of so many digits; halves go away from zero, as a reader who checks a difference expects."""
+    """Round to `digits` digits; halves round away from zero, as a reader who checks a difference expects."""
     scale = 10.0**digits
     return math.copysign(math.floor(abs(value) * scale + 0.5 + 1e-9), value) / scale
 
 
 def format_rate(share: float, total: int) -> str:
-    """A share with the count that it stands for; with replicates, whose mean it is, that count may be broken.
+    """A share with its count; the count may be fractional because a sample's replicates are averaged.
 
     >>> [format_rate(0.625, 8), format_rate(1 / 6, 2), format_rate(0, 0)]
     ['5 of 8 (63 %)', '0.33 of 2 (17 %)', 'n/a (nothing scored)']
@@ -42,7 +41,7 @@ def format_rate(share: float, total: int) -> str:
 
 
 def format_points(difference: float, *, digits: int = 0) -> str:
-    """A difference of two shares in percentage points, with so many digits where it has any.
+    """A difference of two shares in percentage points, rounded to `digits` digits.
 
     >>> [format_points(value) for value in (0.625, -0.05, 0.002, -1e-6, 0)]
     ['+63 points', '-5 points', '+0.2 points', '-0.1 points', '0 points']
@@ -151,7 +150,7 @@ HIDDEN = re.compile(
 
 
 def visible(text: str) -> str:
-    """`text` with every hidden character replaced by one that can be seen.
+    """`text` with every hidden character replaced by a visible one.
 
     >>> visible("a\\x00b\\u202ec\\nd")
     'a[U+0000]b[U+202E]c\\nd'
@@ -160,7 +159,7 @@ def visible(text: str) -> str:
 
 
 def hidden_code(character: str) -> str:
-    """What stands for a hidden character."""
+    """The visible replacement of a hidden character."""
     return f"[U+{ord(character):04X}]"
 
 
@@ -168,7 +167,7 @@ COMMAND = re.compile(r"^(\s*):(?=:)|#(?=#(?:\[|vso))", re.MULTILINE)
 
 
 def inert(text: str) -> str:
-    """`text` for a CI log, with nothing in it that would be taken for a workflow command.
+    """`text` for a CI log, with workflow commands disabled.
 
     >>> inert("::stop-commands::x"), inert("a ##[error]b"), inert("a :: b")
     (': :stop-commands::x', 'a # #[error]b', 'a :: b')

@@ -96,7 +96,7 @@ LINT = (
         level="note",
         checkpoint=None,
         message="the checkpoints are prompted differently (base as raw, instruct as chat)",
-        fix="add a checkpoint with the same weights and the other format to tell them apart",
+        fix="add a checkpoint with the same weights and the other format to separate the two",
     ),
     LintFinding(
         code="trailing-space",
@@ -258,7 +258,7 @@ MANIFEST = Manifest(
     hardware={"system": "Linux x86_64", "processor": "a processor", "cores": "2"},
 )
 NOTICES = (
-    Notice(checkpoint="base", kind="out_of_memory", message="out of memory with 32 rows; went on with 16"),
+    Notice(checkpoint="base", kind="out_of_memory", message="out of memory with 32 rows; reduced to 16"),
     Notice(checkpoint="instruct", kind="batch", message="batches of up to 32 rows, 4,096 tokens"),
 )
 DETERMINISM = (DeterminismCheck(checkpoint="instruct", n=4, changed=("soup",), batch="batch of up to 32, float32"),)

@@ -183,7 +183,7 @@ def test_a_replayed_file_is_refused(tmp_path, folder):
         "aa-test", "--baseline", "replay/./a.jsonl", "--candidate", f"hf/{folder / 'new'}", "--out", "c", cwd=tmp_path
     )
     assert "is a replayed file" in problem
-    assert fix == "test the checkpoint that it was made with"
+    assert fix == "test the checkpoint that generated the file"
     assert not (tmp_path / "c").exists()
 
 

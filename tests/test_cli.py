@@ -25,7 +25,7 @@ def call(*arguments, cwd, env=None, code=0):
 
 
 def refused(*arguments, cwd, env=None):
-    """The problem and the mend of a command that ends with 2."""
+    """The problem and the fix of a command that ends with 2."""
     result = call(*arguments, cwd=cwd, env=env, code=2)
     assert result.stdout == ""
     found = re.fullmatch(r"Error: (.+)\n  Fix: (.+)\n", result.stderr)
@@ -61,7 +61,7 @@ def test_a_run_prints_findings_and_the_report_and_keeps_progress_off_stdout(fold
     assert result.stdout.splitlines()[0].startswith("1. base ")
     assert result.stdout.splitlines()[-1] == "Report: r/report.html"
     assert "base: 8/8" in result.stderr
-    assert "were cut by the token limit" in result.stderr
+    assert "were truncated at the token limit" in result.stderr
     assert {path.name for path in (folder / "r").iterdir()} >= {
         "manifest.json",
         "plan.json",
@@ -141,7 +141,7 @@ def test_init_writes_a_file_that_is_valid_and_is_not_overwritten(folder):
 
     assert read_config(folder / "evalharness.toml").suites == ("core",)
     problem, fix = refused("init", cwd=folder)
-    assert "exists already" in problem
+    assert "already exists" in problem
     assert "--force" in fix
 
 
@@ -217,7 +217,7 @@ def test_a_suite_with_an_unknown_scorer_is_refused_before_anything_is_generated(
 @pytest.mark.parametrize(
     ("arguments", "problem", "fix"),
     [
-        (("run",), "needs a baseline and a candidate", "--baseline"),
+        (("run",), "needs both a baseline and a candidate", "--baseline"),
         (("run", "none.toml"), "no file none.toml", "evalharness init"),
         (("run", *SIDES[:4], "--suite", "smok"), "no suite or folder 'smok'", "'smoke'"),
         (("run", "--base", "nothing", "--instruct", "replay/x"), "'nothing' does not name a backend", "hf/org/name"),

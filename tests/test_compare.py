@@ -192,7 +192,7 @@ def test_an_interval_that_says_nothing_is_called_so():
 
 def test_where_nothing_can_be_compared_that_is_said():
     [finding] = compared([None] * 4, [1.0] * 4).findings
-    assert finding.sentence.startswith("Nothing can be said")
+    assert finding.sentence.startswith("nothing can be compared")
 
 
 def test_a_finding_says_counts_interval_and_doubt_and_names_its_evidence():
@@ -204,7 +204,7 @@ def test_a_finding_says_counts_interval_and_doubt_and_names_its_evidence():
 
 def test_where_nothing_differs_that_is_the_finding():
     [finding] = compared([1.0] * 4, [1.0] * 4).findings
-    assert "Nothing differs" in finding.sentence
+    assert "No metric differs" in finding.sentence
 
 
 def test_at_most_two_findings_come_from_one_scorer():
@@ -231,7 +231,7 @@ def test_a_cut_completion_is_counted_beside_the_metric_and_said():
     ]
     comparison = compare(plan, observe(plan, outcomes, scores), [RATE], seed=0)
     assert overall(comparison).n_truncated == 2
-    assert "old: 2 of 2 completions (100 %) were cut by the token limit" in comparison.warnings
+    assert "old: 2 of 2 completions (100 %) were truncated at the token limit" in comparison.warnings
 
 
 def test_what_a_scorer_could_not_score_is_counted():

@@ -129,7 +129,7 @@ def test_the_demo_gives_rewards_and_says_what_they_are_good_for(demo):
     assert len(rewards) == len(demo.outcomes)
     page = (demo.path / "report.html").read_text().replace("\xa0", " ")
     assert "good for telling an answer from a loop" in page
-    assert "At equal length" in page or "No figure at equal length" in page
+    assert "At equal length" in page or "No length-controlled figure" in page
 
 
 def test_the_example_tells_nothing_about_the_machine_but_its_hardware():

@@ -250,7 +250,7 @@ def test_pairs_without_a_verdict_stay_with_no_score():
 
 
 def test_a_choice_that_a_format_does_not_know_is_refused():
-    with pytest.raises(SharingError, match="--min-margin does nothing for csv"):
+    with pytest.raises(SharingError, match="--min-margin has no effect on csv"):
         export(RUN, "csv", Choices(min_margin=1.0))
 
 

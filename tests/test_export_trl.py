@@ -139,7 +139,7 @@ def test_a_run_without_rewards_says_how_to_get_them():
 def test_the_mend_of_an_export_that_left_out_all_pairs_is_what_brings_them_back():
     with pytest.raises(SharingError) as caught:
         exported(min_margin=1e6, **EVERYTHING)
-    assert caught.value.fix == "take a smaller --min-margin, or take another --source"
+    assert caught.value.fix == "use a smaller --min-margin, or use another --source"
 
 
 def test_a_flag_that_would_bring_back_no_pair_is_not_proposed():
@@ -153,7 +153,7 @@ def test_a_flag_that_would_bring_back_no_pair_is_not_proposed():
 def test_a_run_that_no_judge_has_seen_says_how_to_ask_one():
     with pytest.raises(SharingError) as caught:
         exported(source="judge")
-    assert caught.value.fix == f"ask one: evalharness judge {REWARDED.path} --model MODEL"
+    assert caught.value.fix == f"ask a judge: evalharness judge {REWARDED.path} --model MODEL"
 
 
 def test_rewards_that_the_comparison_calls_a_tie_are_no_preference():

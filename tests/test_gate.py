@@ -26,7 +26,7 @@ def test_a_checkpoint_against_itself_passes():
     assert result.verdict == "pass"
     assert result.reason.startswith("0 points (95 % interval")
     assert result.reason.endswith(
-        "on 200 pairs; no worse by more than 5 points is asked for, and the whole interval keeps it"
+        "on 200 pairs; required: no worse by more than 5 points, and the whole interval is within the bound"
     )
     assert (result.n, result.n_against, result.n_missing) == (200, 0, 0)
 
@@ -43,7 +43,7 @@ def test_a_loss_that_lies_wholly_beyond_the_margin_fails_with_the_samples():
 def test_a_loss_that_is_not_shown_to_be_beyond_the_margin_is_undecided_without_a_guess_at_more_pairs():
     result = judged(rule(bound=0.05), rates(200, 150), rates(200, 138))
     assert result.verdict == "undecided"
-    assert result.reason.endswith("which the interval does not settle")
+    assert result.reason.endswith("and the interval contains the bound")
 
 
 def test_a_gain_never_fails_and_the_other_way_round_it_does():
@@ -54,7 +54,7 @@ def test_a_gain_never_fails_and_the_other_way_round_it_does():
 def test_where_less_is_better_the_margin_is_a_rise():
     result = judged(rule(bound=0.02), rates(400, 40), rates(400, 44), metric=FEWER)
     assert result.verdict == "undecided"
-    assert "no worse by more than 2 points is asked for" in result.reason
+    assert "required: no worse by more than 2 points" in result.reason
 
 
 def test_a_failure_that_is_shown_is_a_failure_whatever_min_pairs_says():
@@ -68,7 +68,7 @@ def test_a_failure_that_is_shown_is_a_failure_whatever_min_pairs_says():
 def test_min_pairs_keeps_a_rule_from_passing():
     result = judged(rule(bound=0.1), rates(80, 40), rates(80, 70))
     assert result.verdict == "undecided"
-    assert "would pass, but 80 independent pairs are fewer than the 100 that it asks for" in result.reason
+    assert "would pass, but 80 independent pairs are fewer than the required 100" in result.reason
 
 
 def test_samples_of_one_group_count_as_one_pair():
@@ -76,7 +76,7 @@ def test_samples_of_one_group_count_as_one_pair():
     result = judged(rule(), rates(200, 150), rates(200, 150), groups=groups)
     assert result.verdict == "undecided"
     assert "on 200 pairs in 20 groups" in result.reason
-    assert "20 independent pairs are fewer than the 100" in result.reason
+    assert "20 independent pairs are fewer than the required 100" in result.reason
 
 
 def test_a_mean_is_judged_in_its_own_unit():
@@ -84,7 +84,7 @@ def test_a_mean_is_judged_in_its_own_unit():
     new = [value + (n % 3) * 0.1 for n, value in enumerate(old)]
     result = judged(rule(metric="s.size", bound=1.0), old, new, metric=LONG)
     assert result.verdict == "pass"
-    assert "no worse by more than 1 words is asked for" in result.reason
+    assert "required: no worse by more than 1 words" in result.reason
 
 
 def test_a_mean_that_differs_in_no_pair_passes_although_nothing_varies():
@@ -124,7 +124,7 @@ def test_at_least_is_judged_by_the_candidates_interval_alone(hits, verdict):
     result = judged(rule(kind="at_least", bound=0.8), rates(200, 0), rates(200, hits))
     assert result.verdict == verdict
     assert result.n_against == 200 - hits
-    assert "at least 80 % is asked for" in result.reason
+    assert "required: at least 80 %" in result.reason
 
 
 @pytest.mark.parametrize(("hits", "verdict"), [(0, "pass"), (10, "undecided"), (60, "fail")])
@@ -195,7 +195,7 @@ def test_truncation_counts_where_the_metric_needs_the_whole_completion_or_the_ru
     assert judged(rule(), same, same, cut=cut).verdict == "pass"
     limited = judged(rule(max_truncated=0.2), same, same, cut=cut)
     whole = judged(rule(), same, same, cut=cut, metric=WHOLE)
-    assert limited.reason.endswith("would pass, but 25 % were cut by the token limit and 20 % may")
+    assert limited.reason.endswith("would pass, but 25 % were truncated at the token limit and 20 % may")
     assert whole.verdict == "undecided"
     assert judged(rule(max_truncated=1.0), same, same, cut=cut, metric=WHOLE).verdict == "pass"
 

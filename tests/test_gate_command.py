@@ -98,7 +98,7 @@ def test_a_checkpoint_that_loops_fails_with_3_and_the_samples_are_in_both_files(
 def test_too_few_pairs_are_undecided_with_4(folder):
     finished(folder, rule(min_pairs=1_000))
     result = call("gate", "r", "--config", "gates.toml", cwd=folder, code=4)
-    assert "fewer than the 1,000 that it asks for" in " ".join(result.stdout.split())
+    assert "fewer than the required 1,000" in " ".join(result.stdout.split())
 
 
 def test_a_run_where_half_the_requests_failed_never_passes(folder):
@@ -169,7 +169,7 @@ def test_a_misspelt_metric_is_found_before_anything_is_generated(folder):
 
 def test_a_run_without_rules_and_a_comparison_of_other_scores_are_refused(folder):
     finished(folder, rule())
-    assert "without gate rules" in refused("gate", "r", cwd=folder)[0]
+    assert "has no gate rules" in refused("gate", "r", cwd=folder)[0]
     lines = (folder / "r" / "scores.jsonl").read_text().splitlines(keepends=True)
     (folder / "r" / "scores.jsonl").write_text("".join(lines[:-1]))
     problem, fix = refused("gate", "r", "--config", "gates.toml", cwd=folder)
@@ -222,11 +222,11 @@ def test_a_limit_in_quotes_is_refused(folder):
 def test_a_reason_tells_a_bound_as_it_was_written(folder):
     finished(folder, rule(bound=0.0375))
     said = call("gate", "r", "--config", "gates.toml", "--json", cwd=folder, code=4).stdout
-    assert "; no worse by more than 3.75 points is asked for, which the interval does not settle" in said
+    assert "; required: no worse by more than 3.75 points, and the interval contains the bound" in said
 
 
 def refused_after_the_table(*arguments, cwd):
-    """The problem and the mend, where the verdict was printed before."""
+    """The problem and the fix, where the verdict was printed before."""
     error = call(*arguments, cwd=cwd, code=2).stderr
     problem, _, fix = error.partition("\n  Fix: ")
     return problem.rpartition("Error: ")[2], fix.strip()

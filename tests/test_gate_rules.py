@@ -89,11 +89,19 @@ def test_a_misspelt_key_and_a_single_bracket_are_named(tmp_path):
     ("changes", "problem", "fix"),
     [
         ({"kind": "at_mots"}, "there is no kind of rule 'at_mots'", "write 'at_most'"),
-        ({"bound": -0.02}, "a margin is the largest loss that is accepted, whichever way the metric", "write 0.02"),
-        ({"kind": "at_most", "bound": 0.3, "direction": "lower"}, "direction is for no_regression", "remove direction"),
+        (
+            {"bound": -0.02},
+            "a margin is the largest loss that you accept, in either direction of the metric",
+            "write 0.02",
+        ),
+        (
+            {"kind": "at_most", "bound": 0.3, "direction": "lower"},
+            "direction is only for no_regression",
+            "remove direction",
+        ),
         (
             {"max_failures": 0.1},
-            "max_failures is 0.1, but a loss of 0.02 breaks it",
+            "max_failures is 0.1, but a loss of 0.02 breaks the rule",
             "write max_failures = 0.02 or less",
         ),
         ({"metric": "s.hitt"}, "there is no metric 's.hitt'", "write 's.hit'"),
@@ -105,7 +113,7 @@ def test_a_misspelt_key_and_a_single_bracket_are_named(tmp_path):
         ({"kind": "at_most", "bound": 0.0}, "no number of samples can show that s.hit is exactly 0", "as 0.02"),
         ({"kind": "at_least", "bound": 1.0}, "no number of samples can show that s.hit is exactly 1", "as 0.98"),
         ({"bound": 1.0}, "a bound of 1 is met by every checkpoint", "what you accept"),
-        ({"metric": "s.size", "bound": 5.0}, "neither more nor less of s.size is better", 'direction = "higher"'),
+        ({"metric": "s.size", "bound": 5.0}, "s.size has no better direction", 'direction = "higher"'),
         ({"direction": "lower"}, "direction is 'lower', but s.hit is better higher", "remove direction"),
     ],
 )

@@ -296,7 +296,7 @@ def test_out_of_memory_halves_the_batch_goes_on_and_is_said(folder, after):
     with limit_rows(backend, 4, after):
         events = list(backend.generate(requests))
     said = [event.message for event in events if isinstance(event, Notice) and event.kind == "out_of_memory"]
-    assert said[0].startswith("a batch of 14 did not fit; went on with 7")
+    assert said[0].startswith("a batch of 14 did not fit in memory; reduced to 7")
     by_id = {event.request_id: event.text for event in events if isinstance(event, Completion)}
     assert [by_id[request.id] for request in requests] == unlimited
     assert sum(isinstance(event, Completion) for event in events) == len(requests)

@@ -149,7 +149,7 @@ def test_replicates_of_the_largest_seed_stay_in_the_range_of_a_seed(server, open
 @pytest.mark.parametrize(
     ("config", "said"),
     [
-        ({"seed": 2**31}, "seed = 2147483648 is not something that an Ollama server takes; it takes whole numbers"),
+        ({"seed": 2**31}, "seed = 2147483648 is not accepted by Ollama servers; they accept whole numbers"),
         ({"max_tokens": 2**31, "context_length": 512}, "max_tokens = 2147483648"),
         ({"context_length": 2**31}, "context_length = 2147483648"),
         ({"top_k": 2**40}, "top_k = 1099511627776"),
@@ -267,7 +267,7 @@ def test_a_tag_that_was_pulled_again_is_not_resumed_into_the_old_run(server, tmp
     call("run", *SIDES, "--out", "r", cwd=tmp_path, env=env)
     server.restart(models=[{"name": "smollm2", "digest": "f" * 64}])
     problem, _ = refused("run", *SIDES, "--out", "r", "--resume", cwd=tmp_path, env=env)
-    assert problem == "r was started under other conditions: checkpoint 'instruct' has another manifest digest"
+    assert problem == "r was started under different conditions: checkpoint 'instruct' has another manifest digest"
 
 
 # ------------------------------------------------------------------------- thinking, log-probabilities
@@ -325,7 +325,7 @@ def test_init_writes_two_pulled_models_that_are_no_pair_by_name_and_says_so(serv
     text = (tmp_path / "evalharness.toml").read_text()
     models = [tomllib.loads(text)["checkpoint"][side]["model"] for side in ("base", "instruct")]
     assert models == ["ollama/gemma3-base", "ollama/smollm2"]
-    assert "no two models here are a pair" in text
+    assert "no two model names here form a pair" in text
 
 
 @pytest.mark.parametrize(
@@ -370,7 +370,7 @@ def test_a_check_of_determinism_prints_what_it_found_and_the_plan_what_it_cannot
     assert "base: 0 of 2 completions changed when generated again, each alone" in result.stdout
     assert {num_ctx for _, num_ctx in server.loads()} == {512}
     plan = call("plan", *SIDES, cwd=tmp_path, env=env).stdout
-    assert "not known: Ollama does not say" in plan
+    assert "unknown: Ollama reports it only" in plan
 
 
 def test_doctor_says_how_to_start_a_server_that_is_not_there(server, tmp_path):
@@ -441,7 +441,7 @@ def test_an_address_is_read_as_the_server_reads_it(given, understood):
 def test_https_to_a_server_of_http_says_which_of_the_two_to_write(server, open_model):
     with pytest.raises(BackendError) as caught:
         open_model(host=server.url.replace("http", "https")).resolve()
-    assert "http:// in place of https://" in caught.value.fix
+    assert "http:// instead of https://" in caught.value.fix
 
 
 def test_a_server_of_something_else_is_not_taken_for_ollama(tmp_path):
@@ -451,7 +451,7 @@ def test_a_server_of_something_else_is_not_taken_for_ollama(tmp_path):
         backend = OllamaBackend(
             checkpoint.model_copy(update={"options": {"host": f"127.0.0.1:{other.server_address[1]}"}})
         )
-        with pytest.raises(BackendError, match="not as an Ollama server does"):
+        with pytest.raises(BackendError, match="is not an Ollama server"):
             backend.server.ask("GET", "/api/version")
         other.shutdown()
 
@@ -459,7 +459,7 @@ def test_a_server_of_something_else_is_not_taken_for_ollama(tmp_path):
 def test_list_models_says_that_the_server_is_down(server, tmp_path):
     server.kill()
     result = call("list", "models", cwd=tmp_path, env={"OLLAMA_HOST": server.url})
-    assert f"no Ollama server answers at {server.url}" in result.stderr
+    assert f"the Ollama server at {server.url} does not answer" in result.stderr
     assert "ollama serve" in result.stderr
 
 

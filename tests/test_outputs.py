@@ -97,7 +97,7 @@ def test_a_file_of_another_origin_is_replaced_only_when_asked(run, which, tmp_pa
     out.write_text("three years of work")
     out.chmod(0o640)
     problem, fix = refused(*words, flag, out)
-    assert problem.startswith(f"{flag}: {out} exists already") and "--force" in fix
+    assert problem.startswith(f"{flag}: {out} already exists") and "--force" in fix
     assert out.read_text() == "three years of work"
     call(*words, flag, out, "--force")
     assert out.read_text() != "three years of work"

@@ -120,7 +120,7 @@ def test_the_pairing_is_scored_again_like_any_run_but_not_gone_on_with(runs, tmp
     joint = pipeline.compare_runs(runs, out=tmp_path / "joint")
     assert pipeline.rescore(joint.path).compared.differences == joint.compared.differences
     said = call("run", "--out", "joint", "--resume", cwd=tmp_path, code=2)
-    assert "put together from finished runs" in said.stderr
+    assert "combines finished runs" in said.stderr
 
 
 def test_what_was_completed_is_kept_word_for_word(runs, tmp_path):
@@ -151,7 +151,7 @@ def test_what_is_returned_is_what_was_written(runs, tmp_path):
 
 
 def test_flags_for_several_runs_are_refused_with_one(runs, tmp_path):
-    assert "--out is for comparing several runs" in call("compare", "one", "--out", "x", cwd=tmp_path, code=2).stderr
+    assert "--out needs several runs" in call("compare", "one", "--out", "x", cwd=tmp_path, code=2).stderr
 
 
 def test_several_candidates_are_all_in_the_table(runs, tmp_path):

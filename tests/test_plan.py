@@ -244,7 +244,7 @@ def test_auto_is_refused_where_the_name_contradicts_the_variant(tmp_path):
     model = write_answers(tmp_path, "llama-instruct")
     swapped = Checkpoint(name="base", model=model, variant="base")
     sides = (swapped, config(tmp_path).checkpoints[1])
-    with pytest.raises(PromptFormatError, match="called base, but its name says instruct"):
+    with pytest.raises(PromptFormatError, match="configured as base, but its name says instruct"):
         make_plan(RunConfig(suites=(write_suite(tmp_path),), checkpoints=sides), open_backend)
 
 

@@ -72,7 +72,7 @@ def test_another_candidate_of_the_run_may_be_rated(tmp_path):
         ({"replicate": 7}, "replicate 7"),
         ({"preferred": "left"}, "preferred"),
         ({"shown_first": "left"}, "shown_first"),
-        ({"rater": " "}, "who rated"),
+        ({"rater": " "}, "name the rater"),
         ({"baseline": "instruct"}, "baseline is 'base'"),
         ({"candidate": "base"}, "no candidate 'base'"),
         ({"note": "more"}, "note"),

@@ -122,7 +122,7 @@ def test_a_file_without_completions_is_refused(path, content, said):
     ],
 )
 def test_a_wrong_line_is_found_before_anything_is_generated(path, last, said):
-    """A mended file is another identity: outcomes of the other side, generated before, could not be gone on with."""
+    """A corrected file has another identity: a run with outcomes of the other side could not be resumed."""
     path.write_text('{"sample_id": "a", "text": "x"}\n{"sample_id": "b", "text": "x"}\n' + last + "\n")
     with pytest.raises(BackendError, match=said):
         backend(path).resolve()
@@ -131,7 +131,7 @@ def test_a_wrong_line_is_found_before_anything_is_generated(path, last, said):
 def test_a_missing_file_and_an_option_are_refused(path):
     with pytest.raises(UnknownModel, match="there is no file"):
         backend(path).resolve()
-    with pytest.raises(BackendError, match="has no option dtype"):
+    with pytest.raises(BackendError, match="does not support the option dtype"):
         backend(path, dtype="float32")
 
 

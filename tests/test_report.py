@@ -178,7 +178,7 @@ def test_a_replayed_prompt_is_not_claimed_to_be_what_was_sent():
 def test_sides_that_never_differ_are_called_alike_and_not_certain():
     same = make_run([replace(one, base=one.instruct, base_ends=one.instruct_ends) for one in SCENES])
     shown = plain(Page(render_html(same)))
-    assert "alike on every pair (so many pairs): answers (18)" in shown
+    assert "agree on every pair (number of pairs in parentheses): answers (18)" in shown
     assert "is plausible" not in shown
 
 
@@ -302,7 +302,7 @@ def test_rewards_are_doubted_by_length_and_by_non_answers():
     shown = plain(Page(render_html(run)))
     [reward] = run.comparison.rewards
     assert f"instruct has the larger reward in {reward.wins} of {reward.n_pairs} pairs" in shown
-    assert "At equal length" in shown or "No figure at equal length" in shown
+    assert "At equal length" in shown or "No length-controlled figure" in shown
     assert f"In {reward.n_contradicting} of {reward.n_one_answer} pairs of an answer and a non-answer" in shown
 
 

@@ -39,7 +39,7 @@ def trend(weekly):
 
 
 def test_a_run_that_was_put_together_names_its_runs(trend):
-    assert "It was put together from 3 runs: monday, tuesday, friday." in plain(trend)
+    assert "It combines 3 runs: monday, tuesday, friday." in plain(trend)
 
 
 def test_the_trend_shows_each_headline_metric_over_the_runs_in_their_order(weekly, trend):
@@ -59,7 +59,7 @@ def test_in_the_trend_only_a_difference_that_is_shown_is_filled(weekly):
 
 
 def test_the_table_below_the_trend_has_the_runs_in_the_same_order(trend):
-    table = plain(trend).partition("The numbers are in the table below.")[2].partition("Metric")[2]
+    table = plain(trend).partition("The table below has the numbers.")[2].partition("Metric")[2]
     assert re.findall(r"(monday|tuesday|friday):tuned", table)[:3] == ["monday", "tuesday", "friday"]
 
 
@@ -67,7 +67,7 @@ def test_two_runs_make_no_trend(tmp_path):
     paths = [replayed(tmp_path, name) for name in ("one", "two")]
     text = render_html(pipeline.compare_runs(paths, out=tmp_path / "joint"))
     assert "run by run" not in text
-    assert "put together from 2 runs: one, two." in plain(Page(text))
+    assert "combines 2 runs: one, two." in plain(Page(text))
 
 
 def test_three_checkpoints_of_one_run_make_no_trend():
@@ -76,7 +76,7 @@ def test_three_checkpoints_of_one_run_make_no_trend():
 
 def test_a_judge_is_shown_with_its_prompt_its_notes_and_its_failures():
     shown = plain(Page(render_html(judged_by_all())))
-    assert "How a judge was asked, and where it gave no verdict (7)" in shown
+    assert "How a judge was asked, and its pairs without a verdict (7)" in shown
     assert "Which is of more use?\n\n${request}" in shown
     assert "The judge has the weights of base, which it compares." in shown
     assert "no letter for soup" in shown
@@ -87,7 +87,7 @@ def test_a_judge_that_failed_on_every_pair_is_shown_too():
     run = judged_by_all()
     comparison = run.comparison.model_copy(update={"preferences": ()})
     shown = plain(Page(render_html(replace(run, preferences=(), comparison=comparison))))
-    assert "where it gave no verdict (7)" in shown
+    assert "its pairs without a verdict (7)" in shown
     assert "Agreement with people" not in shown
 
 
@@ -123,7 +123,7 @@ def test_what_no_pair_has_a_value_of_is_named_and_not_drawn():
         for one in run.comparison.differences
     )
     shown = render_html(replace(run, comparison=run.comparison.model_copy(update={"differences": rows})))
-    assert "Not measured on these samples, as none has a value on both sides: loops." in plain(Page(shown))
+    assert "No sample has a value on both sides for: loops." in plain(Page(shown))
     assert "no pairs" not in shown
 
 

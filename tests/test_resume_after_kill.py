@@ -92,4 +92,4 @@ def test_a_line_torn_by_the_kill_is_cut_off_said_and_generated_again(folder):
     assert_as_unbroken(folder, "torn")
     run = load_run(folder / "torn")
     assert [notice.kind for notice in run.notices] == ["recovered"]
-    assert "the last line was torn" in (folder / "torn" / "report.html").read_text()
+    assert "the last line was incomplete" in (folder / "torn" / "report.html").read_text()

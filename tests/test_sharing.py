@@ -116,10 +116,10 @@ def test_a_file_that_would_say_too_much_is_never_written(tmp_path):
     out = tmp_path / "out" / "mail.html"
     out.parent.mkdir()
     out.write_text("what was here before")
-    with pytest.raises(SharingError, match="would still hold a quotation"):
+    with pytest.raises(SharingError, match="would still contain a quotation"):
         sharing.share(path, out, profiles=("completions",), force=True)
     for name in ("csv", "jsonl"):
-        with pytest.raises(SharingError, match="would still hold a quotation"):
+        with pytest.raises(SharingError, match="would still contain a quotation"):
             invoke("export", path, "--format", name, "--redact", "completions", "--out", tmp_path / "out" / "new")
     assert [one.name for one in out.parent.iterdir()] == ["mail.html"] and out.read_text() == "what was here before"
 
@@ -203,7 +203,7 @@ def test_no_file_of_a_run_is_written_over(directory, name, words):
     command, *flags = words
     with pytest.raises(SharingError, match="is a file of the run") as caught:
         invoke(command, directory, *flags, "--out", directory / ".." / directory.name / name)
-    assert caught.value.fix == "give the path of a new file"
+    assert caught.value.fix == "choose a new file"
     assert {one.name: one.read_bytes() for one in directory.iterdir()} == before
 
 

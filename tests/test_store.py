@@ -82,7 +82,7 @@ def test_no_space_stops_the_run_with_whole_lines_and_the_rest_comes_with_resume(
     stopped = subprocess.run(command, cwd=cwd, preexec_fn=limit_file_size, capture_output=True, text=True)
     assert stopped.returncode == 2
     assert "no space left to write full; everything written so far is intact" in stopped.stderr
-    assert "Fix: free some space, then give the same command again (a run with --resume)" in stopped.stderr
+    assert "Fix: free some space, then repeat the command (for a run, with --resume)" in stopped.stderr
     content = (plan_only / "outcomes.jsonl").read_bytes()
     assert content.endswith(b"}\n")
     assert 0 < content.count(b"\n") < 16
@@ -180,7 +180,7 @@ def test_a_report_is_not_drawn_from_two_states_of_a_run(run):
     lines = (run / "outcomes.jsonl").read_bytes().splitlines(keepends=True)
     (run / "outcomes.jsonl").write_bytes(b"".join(lines[:9]))
     problem, fix = refused("report", "r", cwd=run.parent)
-    assert "its comparison does not know" in problem
+    assert "newer than its comparison" in problem
     assert fix == "evalharness score r"
 
 
@@ -198,7 +198,7 @@ def test_a_run_is_not_resumed_with_another_file_of_completions(run):
     with (run.parent / "base.jsonl").open("a") as base:
         base.write(json.dumps({"sample_id": "more", "text": "more"}) + "\n")
     problem, fix = refused("run", *SIDES, "--out", "r", "--resume", cwd=run.parent)
-    assert problem == "r was started under other conditions: checkpoint 'base' has another weights digest"
+    assert problem == "r was started under different conditions: checkpoint 'base' has another weights digest"
     assert "--out" in fix
 
 
@@ -298,6 +298,8 @@ def test_ctrl_c_keeps_what_is_there_and_says_how_to_go_on(folder):  # noqa: F811
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert stderr.endswith("Error: interrupted; what was generated is kept; go on: evalharness run --out r --resume\n")
+    assert stderr.endswith(
+        "Error: interrupted; completions so far are saved; resume: evalharness run --out r --resume\n"
+    )
     call("run", "--out", "r", "--resume", cwd=folder)
     assert len(load_run(out).outcomes) == 16

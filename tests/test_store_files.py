@@ -72,7 +72,7 @@ def test_a_fifo_or_a_folder_is_refused_at_once(store, make, name):
     refused = []
 
     def read():
-        with pytest.raises(StoreError, match=r"no regular file") as caught, store.lock():
+        with pytest.raises(StoreError, match=r"not a regular file") as caught, store.lock():
             store.recover()
             store.read_events()
             store.read_scores()

@@ -202,7 +202,7 @@ def test_the_command_offers_every_format():
 def test_byte_order_marks_line_ends_and_quoted_lines_are_read(own_folder, content, prompts):
     path = write(own_folder, "a.csv", content)
     if prompts is None:
-        with pytest.raises(SuiteError, match="row 5: 1 fields where the head has 2"):
+        with pytest.raises(SuiteError, match="row 5: 1 fields where the header has 2"):
             import_suite(path, Wishes())
     else:
         assert [one.prompt for one in import_suite(path, Wishes()).suite.samples] == prompts
@@ -246,9 +246,9 @@ def test_made_ids_of_equal_prompts_are_numbered(own_folder):
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("a.csv", "id,prompt\n1,Hi\n2,\n", "row 3: there is no prompt"),
+        ("a.csv", "id,prompt\n1,Hi\n2,\n", "row 3: the prompt is missing"),
         ("a.csv", "id,prompt\n1,Hi\n\n1,Ho\n", "row 4: has the id of row 2"),
-        ("a.csv", "id,prompt\n1,Hi, you\n", "row 2: 3 fields where the head has 2"),
+        ("a.csv", "id,prompt\n1,Hi, you\n", "row 2: 3 fields where the header has 2"),
         ("a.csv", 'id,prompt\n1,"Hi\n', "row 2: not valid CSV"),
         ("a.csv", 'id,prompt\n1,"Hi"you\n2,Ho\n', "row 2: not valid CSV"),
         ("a.csv", "prompt,expected\nHi,answer\n", "row 2: expected: Input should be 'comply' or 'refuse'"),
@@ -256,11 +256,11 @@ def test_made_ids_of_equal_prompts_are_numbered(own_folder):
         ("a.jsonl", '{"prompt": "Hi"}\n{"prompt": \n', "line 2: not valid JSON"),
         ("a.jsonl", '{"prompt": "Hi"}\n[]\n', "line 2: not a JSON object"),
         ("a.jsonl", '{"prompt": "Hi", "x": NaN}\n', "line 1: not valid JSON: NaN"),
-        ("a.jsonl", '{"prompt": ["Hi"]}\n', "line 1: prompt must be a text, not list"),
-        ("a.jsonl", '{"prompt": "half \\ud800"}\n', "line 1: half of a surrogate pair"),
+        ("a.jsonl", '{"prompt": ["Hi"]}\n', "line 1: prompt must be text, not list"),
+        ("a.jsonl", '{"prompt": "half \\ud800"}\n', "line 1: an unpaired surrogate"),
         ("a.json", '[{"prompt": "Hi"}, 3]', "item 2: not a JSON object"),
         ("a.csv", XSTEST.replace("contrast_homonyms,unsafe", "contrast_homonyms,safe"), "row 3: label is 'safe'"),
-        ("a.csv", XSTEST.replace(",homonyms", ",cheerful"), "row 2: 'cheerful' is no type of XSTest"),
+        ("a.csv", XSTEST.replace(",homonyms", ",cheerful"), "row 2: 'cheerful' is not a type of XSTest"),
         ("a.jsonl", IFEVAL.replace("no_comma", "no_coma"), "line 1: constraint 'punctuation:no_coma'"),
         ("a.jsonl", IFEVAL.replace("5.0", "-5"), "line 1: constraint 'length_constraints:number_words'"),
         (
@@ -268,7 +268,7 @@ def test_made_ids_of_equal_prompts_are_numbered(own_folder):
             lines({"key": 1, "prompt": "Hi", "instruction_id_list": ["x"], "kwargs": []}),
             "line 1: 1 instructions but 0 kwargs",
         ),
-        ("a.jsonl", lines({"question_id": 1, "turns": "Hi"}), "line 1: turns must be a list of texts"),
+        ("a.jsonl", lines({"question_id": 1, "turns": "Hi"}), "line 1: turns must be a list of strings"),
     ],
 )
 def test_a_wrong_row_is_named_and_nothing_is_written(own_folder, name, content, said):
@@ -297,11 +297,11 @@ def test_all_wrong_rows_are_counted_and_ten_are_shown(own_folder):
         ("prompt,x\nHi,1\n", {"columns": {"prompt": "promt"}}, "no column 'promt'", "'prompt'"),
         ("prompt,x\nHi,1\n", {"columns": {"categry": "x"}}, "no field 'categry'", "'category'"),
         ("prompt,x\nHi,1\n", {"format": "xstest"}, "no column 'type', which XSTest needs", "--columns type="),
-        ("prompt\nHi\n", {"name": "../up"}, "'../up' cannot be the name", "letters"),
+        ("prompt\nHi\n", {"name": "../up"}, "'../up' is not a valid suite name", "letters"),
         ("prompt\nHi\n", {"name": "core"}, "'core' ships with evalharness", "--name my-core"),
-        ("prompt,prompt\nHi,Ho\n", {}, "the column 'prompt' is there twice", "rename"),
-        ("", {}, "is empty", "one prompt a row"),
-        ("prompt\n", {}, "holds no row", "one prompt a row"),
+        ("prompt,prompt\nHi,Ho\n", {}, "the column 'prompt' occurs twice", "rename"),
+        ("", {}, "is empty", "one prompt per row"),
+        ("prompt\n", {}, "has no rows", "one prompt per row"),
         (b"prompt\n\xff\n", {}, "is not UTF-8", "UTF-8"),
         ("[{]", {}, "is not valid JSON", "correct it"),
     ],

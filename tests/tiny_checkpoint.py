@@ -154,7 +154,7 @@ def answer(model, **options):
 
 
 def refusal(kind, model, **options):
-    """The error of a checkpoint that cannot be used; whatever it is, it is a sentence and has a mend."""
+    """The error of a checkpoint that cannot be used; whatever it is, it has a problem and a fix."""
     with pytest.raises(EvalHarnessError) as caught:
         answer(model, **options)
     assert isinstance(caught.value, kind), repr(caught.value)

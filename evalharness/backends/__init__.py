@@ -1,4 +1,4 @@
-"""Where completions come from. A backend serves one checkpoint; it is a class in `BACKENDS`, or an entry point."""
+"""Backends generate completions. A backend serves one checkpoint; it is a class in `BACKENDS`, or an entry point."""
 
 from collections.abc import Iterator, Sequence
 from typing import Protocol, TypeVar
@@ -39,7 +39,7 @@ class Backend(Protocol):
     def __init__(self, checkpoint: Checkpoint) -> None: ...
 
     def resolve(self) -> ResolvedCheckpoint:
-        """Settle the identity without loading weights. `prompt_format` is passed through as configured."""
+        """Resolve the identity without loading weights. `prompt_format` is passed through as configured."""
         ...
 
     def render(self, prompts: Sequence[RawPrompt | ChatPrompt]) -> list[RenderedPrompt]:
@@ -47,19 +47,19 @@ class Backend(Protocol):
         ...
 
     def resolve_config(self, prompts: Sequence[RawPrompt | ChatPrompt], config: GenerationConfig) -> GenerationConfig:
-        """The configuration that requests get, with what this backend must settle for the whole run filled in.
+        """The configuration of all requests, with values that this backend must fix for the whole run filled in.
 
         Raises:
-            ConfigError: a value is not one that this backend can act on.
+            ConfigError: the backend does not support a value.
         """
         ...
 
     def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[Completion | Failure | Notice]:
-        """One outcome for each request, in any order, as soon as it is there; notices in between."""
+        """One outcome for each request, in any order, as soon as it is known; notices in between."""
         ...
 
     def close(self) -> None:
-        """Give the memory back; called also after an error."""
+        """Free the memory; also called after an error."""
         ...
 
 

@@ -5,7 +5,9 @@ from evalharness.errors import UnknownModel
 from evalharness.weights import loading
 from evalharness.weights.bundled import LOCATE
 
-NOT_ONE_FAMILY = "The bundled checkpoints are not of one family: they show contrasts, not what tuning did to one model."
+NOT_ONE_FAMILY = (
+    "The bundled checkpoints are from different model families: they show contrasts, not the effect of tuning."
+)
 NOTES = {
     "base": ("Gemma 3 270M (pre-trained), under the Gemma Terms of Use.", NOT_ONE_FAMILY),
     "instruct": ("SmolLM2-135M-Instruct, Apache-2.0.", NOT_ONE_FAMILY),
@@ -16,7 +18,7 @@ class DemoBackend(HfBackend):
     """An `hf` backend whose weights come from installed packages."""
 
     def notes(self) -> tuple[str, ...]:
-        """Licences, and that the two are not of one family."""
+        """Licences, and that the two are from different families."""
         return NOTES[self.checkpoint.model_name]
 
     def locate(self) -> loading.Source:

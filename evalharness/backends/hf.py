@@ -46,18 +46,18 @@ from evalharness.weights.devices import (
 from evalharness.weights.templates import ChatTemplate, TemplateFailed
 
 ATTENTIONS = ("sdpa", "eager", "flash_attention_2")
-"""Not a Hub repository, which transformers would take too: its code would be executed."""
+"""Not a Hub repository, which transformers would also accept: its code would be executed."""
 
 
 class HfOptions(Record):
-    """What `-M` and `options` may set; None means chosen by itself."""
+    """Settings for `-M` and `options`; None means chosen automatically."""
 
     adapter: Path | None = None
     """A PEFT adapter's folder."""
     device: str | None = None
     """CUDA, then MPS, then the CPU."""
     dtype: str | None = None
-    """bfloat16 on CUDA, float32 elsewhere: on a CPU it is exact enough not to depend on the batch."""
+    """bfloat16 on CUDA, float32 elsewhere: on a CPU, results then do not depend on the batch."""
     attention: str = "sdpa"
     batch_size: int = Field(32, ge=1)
     """Most rows of a batch."""
@@ -67,7 +67,7 @@ class HfOptions(Record):
 
 
 class HfBackend:
-    """One checkpoint in memory; loaded by the first `generate`."""
+    """One checkpoint in memory, loaded by the first `generate`."""
 
     varied = ("batch_size", (8, 16))
 
@@ -79,7 +79,7 @@ class HfBackend:
     # ------------------------------------------------------------------------------------- identity
 
     def resolve(self) -> ResolvedCheckpoint:
-        """Settle the identity from the files, without loading weights."""
+        """Resolve the identity from the files, without loading weights."""
         trusted = self.options.trust_remote_code
         parameters = loading.count_parameters(self.source, self.settings, trust_remote_code=trusted)
         dtype = DTYPES[self.dtype]
@@ -100,7 +100,7 @@ class HfBackend:
         return loading.positive(self.settings.get_text_config(), "max_position_embeddings")
 
     def notes(self) -> tuple[str, ...]:
-        """What a reader of the report should know."""
+        """Notes for the reader of the report."""
         return ()
 
     def locate(self) -> loading.Source:
@@ -109,7 +109,7 @@ class HfBackend:
 
     @cached_property
     def source(self) -> loading.Source:
-        """Where the weights are, found once."""
+        """Location of the weights, resolved once."""
         return self.locate()
 
     @cached_property
@@ -124,7 +124,7 @@ class HfBackend:
 
     @cached_property
     def template(self) -> str | None:
-        """The chat template, the default one where it has several."""
+        """The chat template; the default template if there are several."""
         if not self.tokenizer.chat_template:
             return None
         with loading.reading(f"the chat template of {self.source.name}"):
@@ -137,7 +137,7 @@ class HfBackend:
 
     @cached_property
     def device(self) -> str:
-        """The device as asked for, or the best there is."""
+        """The requested device, or the best available."""
         return self.options.device or best_device()
 
     @property
@@ -185,8 +185,8 @@ class HfBackend:
         if strange := [one for one in listed if one is not None and (type(one) is not int or one not in known)]:
             file = "generation_config.json" if "eos_token_id" in settings else "config.json"
             raise BackendError(
-                f"{file} of {self.source.name}: eos_token_id is {strange[0]!r}, which is no token of its tokenizer",
-                fix="correct that field, or fetch the checkpoint again",
+                f"{file} of {self.source.name}: eos_token_id is {strange[0]!r}, which is not a token of its tokenizer",
+                fix="correct that field, or download the checkpoint again",
             )
         ids = {*listed, self.tokenizer.eos_token_id}
         ids |= {vocabulary[end] for end in TURN_ENDS if end in template and end in vocabulary}
@@ -195,7 +195,7 @@ class HfBackend:
     # --------------------------------------------------------------------------------------- render
 
     def render(self, prompts: Sequence[RawPrompt | ChatPrompt]) -> list[RenderedPrompt]:
-        """Raw text by the tokenizer's own BOS rule; chat by the template, which brings its special tokens itself."""
+        """Tokenize raw text with the tokenizer's own BOS rule; a chat template adds its special tokens itself."""
         return [self._render(prompt) for prompt in prompts]
 
     def _render(self, prompt: RawPrompt | ChatPrompt) -> RenderedPrompt:
@@ -230,11 +230,11 @@ class HfBackend:
     # ------------------------------------------------------------------------------------- generate
 
     def resolve_config(self, prompts: Sequence[RawPrompt | ChatPrompt], config: GenerationConfig) -> GenerationConfig:
-        """Nothing has to be fixed."""
+        """No value has to be fixed."""
         return config
 
     def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[Completion | Failure | Notice]:
-        """Longest first, so that what does not fit in memory shows early; each outcome as soon as it is finished."""
+        """Generate the longest prompts first, so that lack of memory shows early; yield each outcome once finished."""
         rows = [self._row(request) for request in requests]
         yield from (row for row in rows if isinstance(row, Failure))
         waiting = sorted((row for row in rows if isinstance(row, Row)), key=lambda row: row.size, reverse=True)
@@ -257,11 +257,13 @@ class HfBackend:
                     limit = self.options.batch_size
                     continue
                 limit = len(batch) // 2
-                yield self._notice("out_of_memory", f"a batch of {len(batch)} did not fit; went on with {limit}")
+                yield self._notice(
+                    "out_of_memory", f"a batch of {len(batch)} did not fit in memory; reduced to {limit}"
+                )
                 waiting = [*(row.begun_again() for row in batch if row.finish_reason is None), *waiting]
 
     def close(self) -> None:
-        """Give the weights' memory back."""
+        """Free the weights' memory."""
         self._model = None
         free_memory(self.device)
 
@@ -334,6 +336,8 @@ def _check_device(name: str, device: str) -> None:
     try:
         kind = torch.device(device).type
     except RuntimeError:
-        raise ConfigError(f"checkpoint {name!r}: {device!r} is no device", fix="use cuda, cuda:1, mps or cpu") from None
+        raise ConfigError(
+            f"checkpoint {name!r}: {device!r} is not a device", fix="use cuda, cuda:1, mps or cpu"
+        ) from None
     if not device_is_there(kind):
-        raise BackendError(f"checkpoint {name!r}: there is no {kind.upper()} device here", fix="leave out device")
+        raise BackendError(f"checkpoint {name!r}: this machine has no {kind.upper()} device", fix="leave out device")

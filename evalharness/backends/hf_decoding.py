@@ -1,4 +1,4 @@
-"""Batched decoding with transformers: left-padded rows, of which finished ones leave the batch."""
+"""Batched decoding with transformers: left-padded rows; finished rows leave the batch."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -11,17 +11,17 @@ from transformers import DynamicCache, TemperatureLogitsWarper, TopKLogitsWarper
 from evalharness.records import Completion, GenerationConfig, GenerationRequest, RawPrompt
 
 COMPACT_AT = 0.75
-"""Finished rows are dropped from the cache when no more than this share of its rows is unfinished: copying costs."""
+"""Finished rows are dropped from the cache once at most this share is unfinished, because copying is expensive."""
 
 
 @dataclass
 class Row:
-    """One request on its way."""
+    """A request being generated."""
 
     request: GenerationRequest
     prompt: tuple[int, ...]
     limit: int
-    """Most tokens to generate: `max_tokens`, or what the context has left."""
+    """Most tokens to generate: `max_tokens`, or the rest of the context."""
     tokens: list[int] = field(default_factory=list)
     text: str = ""
     finish_reason: str | None = None
@@ -29,13 +29,13 @@ class Row:
 
     @property
     def stop(self) -> tuple[str, ...]:
-        """All stop strings, those of a scaffold too."""
+        """All stop strings, including those of a scaffold."""
         prompt = self.request.prompt
         return (*self.request.config.stop, *(prompt.stop if isinstance(prompt, RawPrompt) else ()))
 
     @property
     def size(self) -> int:
-        """Tokens it may take in the cache."""
+        """Most tokens that it may need in the cache."""
         return len(self.prompt) + self.limit
 
     def begun_again(self) -> "Row":
@@ -58,7 +58,7 @@ class Row:
 
 
 class Decoder:
-    """Generates with one model; knows nothing of requests beyond their rows."""
+    """Generates with one model."""
 
     def __init__(self, model: Any, tokenizer: Any, end_tokens: dict[int, str]) -> None:
         self.model = model
@@ -130,20 +130,22 @@ class Decoder:
         row.finish_reason, row.stopped_by = reason, stopped_by
 
     def _stop_string(self, row: Row) -> str | None:
-        """The stop string that begins first; a tail is looked at, since a token can end in the middle of one."""
+        """The stop string that begins first; only the tail is searched, and a token may end within a stop string."""
         # A token can be a single byte of a character.
         tail = self._text(row.tokens[-max(len(stop.encode()) for stop in row.stop) - 8 :])
         found = [(tail.index(stop), stop) for stop in row.stop if stop in tail]
         return min(found)[1] if found else None
 
     def _text(self, tokens: list[int]) -> str:
-        """Role markers and other special tokens that the model wrote stay visible: scorers look for them."""
+        """Keep role markers and other special tokens that the model wrote: scorers look for them."""
         text: str = self.tokenizer.decode(tokens, skip_special_tokens=False, clean_up_tokenization_spaces=False)
         return text
 
 
 class Chooser:
-    """Picks each row's next token: the likeliest, or a draw that depends on the request alone, not on its batch."""
+    """Picks each row's next token: the most likely, or a random draw that depends only on the request, not on its
+    batch.
+    """
 
     def __init__(self, rows: Sequence[Row], device: torch.device, vocabulary: int) -> None:
         config = rows[0].request.config

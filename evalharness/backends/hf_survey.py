@@ -41,7 +41,7 @@ class HfSurvey:
         count = len(self.models(lambda _: None))
         if count:
             return Check(name="cached models", status="ok", found=f"{count} in the Hugging Face cache")
-        fix = "nothing; a model named as hf/org/name is downloaded on first use"
+        fix = "no action needed; a model named hf/org/name is downloaded on first use"
         return Check(name="cached models", status="note", found="none in the Hugging Face cache", fix=fix)
 
 
@@ -70,7 +70,7 @@ def _device() -> Check:
         return Check(name="device", status="ok", found=found)
     if torch.backends.mps.is_available():
         return Check(name="device", status="ok", found="Apple GPU (MPS)")
-    fix = "nothing; on a machine with a GPU install the torch build for it"
+    fix = "no action needed; on a machine with a GPU, install the torch build for it"
     return Check(name="device", status="note", found=f"CPU with {torch.get_num_threads()} threads", fix=fix)
 
 

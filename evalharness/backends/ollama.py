@@ -1,4 +1,4 @@
-"""Models of an Ollama server: `ollama/llama3.1:8b`. All that silently changes a completion there is said or refused."""
+"""Models of an Ollama server: `ollama/llama3.1:8b`. Whatever silently changes a completion is reported or rejected."""
 
 import logging
 import math
@@ -46,43 +46,47 @@ from evalharness.records import (
 log = logging.getLogger(__name__)
 CONTEXT_STEP = 1024
 BYTES_PER_TOKEN = 2
-"""Most prompts have more, so that the context is large enough; where one has not, it is refused with its counts."""
+"""Most prompts have more characters per token, so the context is large enough; otherwise the prompt fails with both
+counts.
+"""
 LOAD_SECONDS = 1800.0
-"""Many gigabytes may come from a slow disk."""
+"""Loading many gigabytes from a slow disk takes time."""
 UNLOAD_SECONDS = 10.0
 SILENT_SECONDS = 15.0
-"""After so many, and each time again, a line says that the server is still loading."""
+"""Every so many seconds, a line reports that the server is still loading."""
 SHORTEST_SAID = 0.5
-"""Seconds; a shorter wait is over before it is read."""
+"""Seconds; shorter waits are not reported."""
 MOST_TIMEOUTS = 2
-"""A silence that came twice comes again."""
+"""A timeout that happened twice will happen again."""
 TURN_TOKENS = 32
-"""Room for the chat template's markers, per turn."""
+"""Tokens reserved for the chat template's markers, per turn."""
 CUT_SLACK = 8
-"""A cut prompt has this many tokens more than half of the context, at most."""
+"""A cut prompt has at most this many tokens more than half of the context."""
 
 
 class OllamaOptions(Record):
-    """What `-M` and `options` may set."""
+    """Settings for `-M` and `options`."""
 
     host: str | None = None
     """The server's address; `OLLAMA_HOST`, then this machine."""
     num_thread: int | None = Field(None, ge=1)
-    """Threads of the server; its own choice is slow where other programs use the processor."""
+    """Threads of the server; its default is slow if other programs use the processor."""
     think: bool | Literal["low", "medium", "high"] = False
-    """Whether a thinking model may think; its thoughts are kept apart and never scored."""
+    """Whether a thinking model may think; thinking is stored separately and never scored."""
     logprobs: int | None = Field(None, ge=0, le=20)
-    """Keep the log-probability of each token, with so many alternatives."""
+    """Store the log-probability of each token, with so many alternatives."""
     concurrency: int = Field(1, ge=1)
-    """Clients at once. One, in a fixed order, is what repeats."""
+    """Concurrent clients. Only a single client, in a fixed order, is reproducible."""
     timeout: float = Field(300.0, gt=0)
-    """Longest silence of the server, in seconds; a large prompt is read in silence. Loading may take longer."""
+    """Longest time without data from the server, in seconds; processing a large prompt sends none. Loading may take
+    longer.
+    """
     attempts: int = Field(6, ge=1)
-    """How often a request is sent at most, where the fault may pass."""
+    """Most attempts for a request whose error may be temporary."""
     backoff: float = Field(0.5, ge=0)
-    """Seconds before the second attempt; twice as many before each further one."""
+    """Seconds before the second attempt; doubled before each later attempt."""
     keep_alive: int | str = "10m"
-    """How long the server keeps the model after the last request, should the run be killed."""
+    """How long the server keeps the model loaded if the run is killed."""
 
     @field_validator("keep_alive")
     @classmethod
@@ -90,12 +94,12 @@ class OllamaOptions(Record):
         if re.fullmatch(r"-?\d+", str(value)):
             return int(value)
         if not re.fullmatch(r"-?(\d+(\.\d+)?(ns|us|ms|s|m|h))+", str(value)):
-            raise ValueError(f"{value!r} is no duration such as 10m, nor a number of seconds")
+            raise ValueError(f"{value!r} is neither a duration such as 10m nor a number of seconds")
         return value
 
 
 class OllamaBackend:
-    """One model of a server; loaded by the first `generate`, unloaded by `close`."""
+    """A model on a server, loaded by the first `generate` and unloaded by `close`."""
 
     asks_a_server = True
     varied = ("concurrency", (4, 2))
@@ -107,13 +111,13 @@ class OllamaBackend:
 
     @cached_property
     def server(self) -> Server:
-        """The connection; nothing is sent before it is used."""
+        """The connection, opened on first use."""
         return Server(self.options.host, timeout=self.options.timeout)
 
     # ------------------------------------------------------------------------------------- identity
 
     def resolve(self) -> ResolvedCheckpoint:
-        """What the server says of the model: digests of manifest, blob and template, quantization, version."""
+        """What the server reports about the model: digests of manifest, blob and template, quantization, version."""
         shown = self._shown
         details, info = shown.get("details", {}), shown.get("model_info", {})
         blobs = blobs_of(shown)
@@ -160,11 +164,11 @@ class OllamaBackend:
     # --------------------------------------------------------------------------------------- render
 
     def render(self, prompts: Sequence[RawPrompt | ChatPrompt]) -> list[RenderedPrompt]:
-        """Raw text is known; what a template makes of turns only the server knows. Nobody here has the tokenizer."""
+        """Raw text is known; only the server knows how its template renders turns. The tokenizer is not available."""
         return [RenderedPrompt(text=one.text if isinstance(one, RawPrompt) else None) for one in prompts]
 
     def resolve_config(self, prompts: Sequence[RawPrompt | ChatPrompt], config: GenerationConfig) -> GenerationConfig:
-        """One context for the whole run, large enough for the longest prompt: another would load the model anew."""
+        """One context for the whole run, large enough for the longest prompt: changing it would reload the model."""
         if config.context_length is None:
             needed = max(self._tokens_at_most(prompt) for prompt in prompts) + config.max_tokens
             config = config.model_copy(update={"context_length": CONTEXT_STEP * math.ceil(needed / CONTEXT_STEP)})
@@ -184,7 +188,7 @@ class OllamaBackend:
     # ------------------------------------------------------------------------------------- generate
 
     def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[Completion | Failure | Notice]:
-        """In a fixed order by one client, or by several as they come."""
+        """Generate in a fixed order with one client, or in any order with several."""
         if not requests:
             return
         if not self._loaded:
@@ -195,14 +199,14 @@ class OllamaBackend:
             yield from self._together(requests)
 
     def _together(self, requests: Sequence[GenerationRequest]) -> Iterator[Completion | Failure]:
-        """By a pool of daemon threads: an interrupted run does not wait for a server that is silent."""
+        """Generate in daemon threads, so that an interrupted run does not wait for a silent server."""
         with ThreadPool(self.options.concurrency) as pool:
             yield from pool.imap_unordered(self._outcome, requests)
 
     def close(self) -> None:
-        """Unload the model, so that the next one has the memory, unless it was loaded before the run.
+        """Unload the model to free memory for the next checkpoint, unless it was loaded before the run.
 
-        A server that is gone has unloaded it itself.
+        A server that has stopped has unloaded it already.
         """
         if self._unload:
             with suppress(BackendError, Transient, Refused):
@@ -212,7 +216,7 @@ class OllamaBackend:
         self.server.close()
 
     def _load(self, request: GenerationRequest) -> Iterator[Notice]:
-        """Load the model before anything is measured, and say under which conditions it answers."""
+        """Load the model before anything is measured, and record the conditions."""
         self._unload = not self._running()
         # Whether a context may shift is a property of the loaded model, as its length is.
         options = {"num_ctx": request.config.context_length, **self._threads}
@@ -235,7 +239,7 @@ class OllamaBackend:
 
     @contextmanager
     def _announced(self, what: str) -> Iterator[None]:
-        """Say now and then that the server is still busy."""
+        """Report regularly that the server is still busy."""
         done, start = Event(), time.monotonic()
 
         def say() -> None:
@@ -251,20 +255,22 @@ class OllamaBackend:
     def _conditions(self, config: GenerationConfig) -> str:
         clients = "one client, in a fixed order"
         if self.options.concurrency > 1:
-            clients = f"{self.options.concurrency} clients at once, in which greedy text can change from run to run"
+            clients = (
+                f"{self.options.concurrency} concurrent clients, with which greedy text can change from run to run"
+            )
         running = self._running()
         context = running.get("context_length", config.context_length)
         return f"{clients}, a context of {context} tokens, {_place(running)}"
 
     def _running(self) -> dict[str, Any]:
-        """This model among those that are loaded; empty where the server shows another name for its weights."""
+        """This model among the loaded ones; empty if the server lists its weights under another name."""
         for one in self.server.ask("GET", "/api/ps").get("models", []):
             if one["digest"] == self._tag["digest"]:
                 return dict(one)
         return {}
 
     def _wait(self, attempt: int, fault: Exception) -> None:
-        """Wait before the next attempt, twice as long each time, and say why."""
+        """Wait before the next attempt, twice as long each time, and report why."""
         if attempt == self.options.attempts:
             return
         seconds = self.options.backoff * 2 ** (attempt - 1)
@@ -274,7 +280,7 @@ class OllamaBackend:
         time.sleep(seconds)
 
     def _rendered(self, request: GenerationRequest) -> str | None:
-        """What the template makes of one chat prompt, where the server can tell; else one token is generated."""
+        """How the template renders a chat prompt, if the server reports it; otherwise one token is generated."""
         if not isinstance(request.prompt, ChatPrompt):
             return None
         body = self._body(request) | {"_debug_render_only": True, "stream": False}
@@ -291,10 +297,10 @@ class OllamaBackend:
     # -------------------------------------------------------------------------------------- requests
 
     def _outcome(self, request: GenerationRequest) -> Completion | Failure:
-        """Answer one request, with more attempts where the fault may pass.
+        """Answer one request, with retries if the error may be temporary.
 
         Raises:
-            BackendError: the server is gone, or does not have the model any more.
+            BackendError: the server has stopped, or no longer has the model.
         """
         start, fault, timeouts = time.monotonic(), Transient("server", "never sent"), 0
         for attempt in range(1, self.options.attempts + 1):
@@ -338,7 +344,7 @@ class OllamaBackend:
                 return body | {"messages": [one.model_dump() for one in messages]}
 
     def _all_options(self, request: GenerationRequest) -> dict[str, Any]:
-        """The Modelfile's stops stay: an imported chat model may end its turns by them alone."""
+        """Keep the Modelfile's stop strings: an imported chat model may rely on them to end its turns."""
         config, prompt = request.config, request.prompt
         stops = [*config.stop, *(prompt.stop if isinstance(prompt, RawPrompt) else ())]
         stops += [value for name, value in parameters_of(self._shown) if name == "stop"]
@@ -346,7 +352,9 @@ class OllamaBackend:
         return self._options(config, seed, list(dict.fromkeys(filter(None, stops))))
 
     def _options(self, config: GenerationConfig, seed: int, stops: list[str]) -> dict[str, Any]:
-        """Every option that can change a completion, so that neither the server's defaults nor the Modelfile count."""
+        """Every option that can change a completion, so that neither server defaults nor the Modelfile have an
+        effect.
+        """
         return {
             "num_ctx": config.context_length,
             **self._threads,
@@ -369,10 +377,10 @@ class OllamaBackend:
         return {} if self.options.num_thread is None else {"num_thread": self.options.num_thread}
 
     def _penalized(self, config: GenerationConfig) -> dict[str, Any]:
-        """How far back the penalties look: all of the context, in the number that every server takes for it.
+        """How far back the penalties look: the whole context, as a number that every server accepts.
 
-        Old servers write it -1, which new ones refuse. Without penalties it has no effect and is sent only over a
-        Modelfile's own, which may be -1.
+        Old servers write it as -1, which new ones reject. Without penalties it has no effect and is sent only to
+        override a Modelfile's value, which may be -1.
         """
         named = any(name == "repeat_last_n" for name, _ in parameters_of(self._shown))
         return {"repeat_last_n": config.context_length} if named or config.repeat_penalty != 1 else {}
@@ -380,15 +388,19 @@ class OllamaBackend:
 
 def _place(running: dict[str, Any]) -> str:
     if not running.get("size"):
-        return "the server does not say where"
+        return "device not reported by the server"
     share = running.get("size_vram", 0) / running["size"]
     return (
-        "on the CPU" if share == 0 else "on the GPU" if share >= 1 else f"{share:.0%} on the GPU, the rest on the CPU"
+        "on the CPU"
+        if share == 0
+        else "on the GPU"
+        if share >= 1
+        else f"partly offloaded to the CPU ({share:.0%} on the GPU)"
     )
 
 
 def _refuse_cut_prompt(request: GenerationRequest, reply: Reply) -> None:
-    """An old server ignores `truncate` and cuts a long prompt to about half of the context, with an answer as ever."""
+    """An old server ignores `truncate`, cuts a long prompt to about half of the context, and answers as usual."""
     read, context = reply.last.get("prompt_eval_count"), request.config.context_length or 0
     words = len(re.findall(r"\w+", plain_text(request.prompt)))
     if read is not None and read <= context // 2 + CUT_SLACK and words > 2 * read:

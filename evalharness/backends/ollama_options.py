@@ -1,7 +1,8 @@
-"""The options that an Ollama server takes: type, range, and what happens to a value outside of it.
+"""The options that an Ollama server accepts: type, range, and the effect of a value outside the range.
 
-Every value that is sent is checked against this table, and the test server of this repository refuses what it says is
-refused. Ranges are those that old servers (their own runner) and new ones (0.32, which runs llama.cpp's server) share.
+Every value is checked against this table before it is sent, and the test server of this repository rejects the same
+values. Ranges are those accepted by both old servers (their own runner) and new ones (0.32, which runs llama.cpp's
+server).
 
 Sources: `api/types.go` (types) and `llm/llama_server.go` (what is passed on, `boundedNumPredict`) of github.com/ollama/
 ollama at 00f6d62; `tools/server/server-schema.cpp` of github.com/ggml-org/llama.cpp at 0177c34, where `set_hard_limits`
@@ -17,7 +18,7 @@ INT32_MAX = 2**31 - 1
 
 @dataclass(frozen=True)
 class Option:
-    """One option: its type, the values that may be sent, and what a server does with any other."""
+    """An option: its type, the accepted values, and the effect of any other value."""
 
     type: Literal["integer", "float32", "boolean", "array"]
     low: float = -math.inf
@@ -27,7 +28,7 @@ class Option:
     """`other`: taken, with another meaning (-1 as a seed draws one) or none."""
     source: str = "api/types.go"
     field: str = ""
-    """Its name in llama.cpp's server, where that differs."""
+    """Its name in llama.cpp's server, if different."""
 
     def accepts(self, value: Any) -> bool:
         """Whether the value is of the type and in the range."""
@@ -64,11 +65,11 @@ OPTIONS = {
     "stop": Option("array", source="server-schema.cpp: empty strings are skipped"),
 }
 CONFIGURED = {"num_ctx": "context_length", "num_predict": "max_tokens"}
-"""What a user calls an option, where that is something else."""
+"""An option's name in evalharness, if different."""
 
 
 def refusal(name: str, value: Any) -> str | None:
-    """The runner's sentence on a value that it refuses; None where it takes it."""
+    """The runner's error message for a value; None if it accepts the value."""
     option = OPTIONS[name]
     if option.outside != "refused" or option.low <= value <= option.high:
         return None
@@ -77,13 +78,13 @@ def refusal(name: str, value: Any) -> str | None:
 
 
 def out_of_range(options: dict[str, Any]) -> str | None:
-    """A sentence on the first value that not every server takes as meant; None where there is no such."""
+    """An error message for the first value that some server would not accept as intended; None if all are accepted."""
     for name, value in options.items():
         option = OPTIONS[name]
         if not option.accepts(value):
             shown = CONFIGURED.get(name, name)
             limits = f" from {option.low:,.0f} to {option.high:,.0f}" if math.isfinite(option.high) else ""
-            return f"{shown} = {value} is not something that an Ollama server takes; it takes {_kind(option)}{limits}"
+            return f"{shown} = {value} is not accepted by Ollama servers; they accept {_kind(option)}{limits}"
     return None
 
 

@@ -1,4 +1,4 @@
-"""What an Ollama server says of a model (`/api/show`), and how it reads a model's name."""
+"""Ollama's model description (`/api/show`), and its rules for model names."""
 
 import ast
 import re
@@ -16,13 +16,13 @@ def messages_of(shown: dict[str, Any]) -> list[str]:
 
 
 def parameters_of(shown: dict[str, Any]) -> tuple[tuple[str, str], ...]:
-    """The Modelfile's parameters in order; `stop` may be there several times."""
+    """The Modelfile's parameters in order; `stop` may occur several times."""
     lines = [line.split(maxsplit=1) for line in shown.get("parameters", "").splitlines()]
     return tuple((line[0], _unquoted(line[1])) for line in lines if len(line) == 2)
 
 
 def renderer_of(shown: dict[str, Any]) -> str:
-    """The renderer that the server has built in for a model whose Modelfile names one in place of a template."""
+    """The server's built-in renderer, for a model whose Modelfile names a renderer instead of a template."""
     found = re.search(r"^RENDERER (\S+)", shown.get("modelfile", ""), re.MULTILINE)
     return found[1] if found else ""
 

@@ -34,7 +34,7 @@ class OllamaSurvey:
         return sorted(models, key=lambda model: model.model)
 
     def checks(self) -> list[Check]:
-        """The client, the server, its models, and whether a loaded one is partly off the GPU."""
+        """The client, the server, its models, and whether a loaded model is partly offloaded to the CPU."""
         if find_spec("httpx") is None:
             fix = "pip install 'evalharness[ollama]'"
             return [Check(name="Ollama", status="note", found="httpx is not installed", fix=fix)]
@@ -67,7 +67,7 @@ def _from_server(tag: dict[str, Any], shown: dict[str, Any]) -> LocalModel:
     name, info = tag["name"].removesuffix(":latest"), shown.get("model_info", {})
     bare = BARE_TEMPLATE.fullmatch(shown.get("template", "")) is not None and not renderer_of(shown)
     hint: Variant = "base" if bare else "instruct"
-    evidence = f"it has {'no' if bare else 'a'} chat template, which is a hint and no proof"
+    evidence = f"it has {'no' if bare else 'a'} chat template, which is a hint, not proof"
     named = guess_variant(name)
     return LocalModel(
         model=f"ollama/{name}",
@@ -89,7 +89,7 @@ def _pulled(tags: list[dict[str, Any]], memory: int | None) -> Check:
     largest = max(tags, key=lambda tag: int(tag["size"]))
     found = f"{len(tags)}, the largest {largest['name']} with {format_bytes(largest['size'])}"
     if memory and largest["size"] > memory:
-        fix = f"{format_bytes(memory)} of memory are free; without a GPU it will not fit"
+        fix = f"{format_bytes(memory)} of memory are free; without a GPU the model will not fit"
         return Check(name="Ollama models", status="note", found=found, fix=fix)
     return Check(name="Ollama models", status="ok", found=found)
 
@@ -98,6 +98,6 @@ def _offload(running: dict[str, Any]) -> Check:
     share = running["size_vram"] / max(running["size"], 1)
     name, found = f"loaded {running['name']}", f"{share:.0%} on the GPU, context {running.get('context_length', '?')}"
     if 0 < share < 1:
-        fix = "a part runs on the CPU and slows it down: close other programs, or take a smaller quantization"
+        fix = "partly offloaded to the CPU, which is slow: close other programs, or use a smaller quantization"
         return Check(name=name, status="note", found=found, fix=fix)
     return Check(name=name, status="ok", found=found)

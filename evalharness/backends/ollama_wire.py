@@ -1,4 +1,4 @@
-"""What is said between evalharness and an Ollama server, and what each of the server's faults means.
+"""The protocol between evalharness and an Ollama server, and the meaning of each server error.
 
 Written against recordings of Ollama 0.32; the API is described at https://docs.ollama.com/api.
 """
@@ -23,19 +23,19 @@ DEFAULT_PORT = 11434
 LOOPBACK = ("localhost", "127.0.0.1", "::1", "0.0.0.0")
 FIXES = {
     "no answer in time": "wait longer with -M timeout=SECONDS",
-    "requires more system memory": "take a smaller quantization, or set a smaller context_length in [generation]",
+    "requires more system memory": "use a smaller quantization, or set a smaller context_length in [generation]",
     "does not support thinking": "leave out -M think",
     "not as an Ollama server": "set OLLAMA_HOST to where Ollama runs",
 }
-"""What the server says, and what to do."""
-NOT_OLLAMA = "something answers there, but not as an Ollama server does"
+"""Server messages with their fixes."""
+NOT_OLLAMA = "the server there is not an Ollama server"
 REPEATED_TOKENS = 25
-"""The server gives up after about thirty identical tokens in a row; a stream that ends so without its last object is
-that abort, any other is a broken one."""
+"""The server aborts after about thirty identical tokens in a row; a stream that ends this way without its last object
+is such an abort, any other is a broken stream."""
 
 
 class ServerError(Exception):
-    """An error that the server reports; inside a stream it has no status of its own."""
+    """An error reported by the server; within a stream it has no status code."""
 
     def __init__(self, text: str, status: int = 200) -> None:
         with suppress(json.JSONDecodeError, AttributeError):
@@ -45,7 +45,7 @@ class ServerError(Exception):
 
 
 class Transient(Exception):
-    """A fault that may pass: the request is worth another attempt."""
+    """A temporary error: the request may be retried."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
@@ -53,11 +53,11 @@ class Transient(Exception):
 
 
 class Unreachable(Transient):
-    """Nobody answers at the server's address."""
+    """The server does not answer."""
 
 
 class Refused(Exception):
-    """The server will not answer this request, however often it is asked."""
+    """The server permanently rejects this request."""
 
 
 class PromptTooLong(Refused):
@@ -65,25 +65,25 @@ class PromptTooLong(Refused):
 
 
 class Looped(Exception):
-    """The server gave up because the model repeated itself."""
+    """The server aborted because the model repeated itself."""
 
 
 @dataclass
 class Reply:
-    """A streamed answer, put together."""
+    """A streamed answer, assembled."""
 
     text: str = ""
     thinking: str = ""
     pieces: list[str] = field(default_factory=list)
     """Visible parts, mostly a token each."""
     seen: list[str] = field(default_factory=list)
-    """Everything that came, thoughts too, without the white space around it: so the server counts repetitions."""
+    """All received parts, including thinking, stripped of white space, as the server counts repetitions."""
     logprobs: list[TokenLogprob] = field(default_factory=list)
     last: dict[str, Any] = field(default_factory=dict)
-    """The object with `done: true`; empty where the server aborted a loop."""
+    """The object with `done: true`; empty if the server aborted a loop."""
 
     def add(self, part: dict[str, Any]) -> None:
-        """Take in one object of the stream."""
+        """Add one object of the stream."""
         message = part.get("message") or {}
         piece = part.get("response") or message.get("content") or ""
         thought = part.get("thinking") or message.get("thinking") or ""
@@ -95,7 +95,7 @@ class Reply:
             self.last = part
 
     def finished(self, *, aborted: bool = False) -> "Reply":
-        """The reply as a whole; `aborted` where the server said that it gave up.
+        """The whole reply; `aborted` if the server reported that it aborted.
 
         Raises:
             Transient: the stream ended before its last object, and not because of a loop.
@@ -146,7 +146,7 @@ class Server:
 
         Raises:
             UnknownModel: the server does not have the model.
-            BackendError: nobody answers, or the server refuses.
+            BackendError: the server does not answer or rejects the request.
         """
         try:
             return self.send(method, path, body)
@@ -156,7 +156,7 @@ class Server:
     def send(
         self, method: str, path: str, body: dict[str, Any] | None = None, *, timeout: float | None = None
     ) -> dict[str, Any]:
-        """One request with one answer, for a caller who may try again; see `answer` for what is raised."""
+        """One request with one answer, for a caller that may retry; raises as `answer` does."""
         limit: dict[str, Any] = {} if timeout is None else {"timeout": timeout}
         with self._faults(body or {}):
             answer = self._client.request(method, path, json=body, **limit)
@@ -165,7 +165,7 @@ class Server:
             return _object(answer)
 
     def failed(self, error: Exception) -> BackendError:
-        """A fault that ends the run, with its fix."""
+        """An error that ends the run, with its fix."""
         if isinstance(error, Unreachable):
             return self.gone(str(error))
         fix = next((fix for said, fix in FIXES.items() if said in str(error)), "look at the server's log")
@@ -201,10 +201,10 @@ class Server:
     def gone(self, message: str) -> BackendError:
         """The error of a server that does not answer."""
         return BackendError(
-            f"no Ollama server answers at {self.url} ({message})",
-            fix="write http:// in place of https://, or nothing before the host"
+            f"the Ollama server at {self.url} does not answer ({message})",
+            fix="write http:// instead of https://, or leave the scheme out"
             if "SSL" in message
-            else "start it with `ollama serve`, or set OLLAMA_HOST to where it runs; a run is resumed with --resume",
+            else "start it with `ollama serve`, or set OLLAMA_HOST to its address; --resume continues a run",
         )
 
     @contextmanager
@@ -218,7 +218,7 @@ class Server:
         except httpx.TimeoutException:
             raise Transient("timeout", "no answer in time") from None
         except (httpx.TransportError, json.JSONDecodeError) as error:
-            raise Transient("server", f"the answer broke off: {error}"[:300]) from None
+            raise Transient("server", f"the connection was lost during the answer: {error}"[:300]) from None
 
     def _meaning(self, error: ServerError, body: dict[str, Any]) -> Exception:
         message = str(error)
@@ -241,7 +241,7 @@ class Server:
 
 
 def _too_long(message: str) -> PromptTooLong | None:
-    """The two ways in which a server says that a prompt does not fit; `truncate: false` gives the one with counts."""
+    """The two error messages for a prompt that does not fit; `truncate: false` gives the one with counts."""
     counts = dict(re.findall(r'"(n_prompt_tokens|n_ctx)": ?(\d+)', message))
     if len(counts) == 2:
         return PromptTooLong(f"the prompt has {counts['n_prompt_tokens']} tokens, the context {counts['n_ctx']}")
@@ -249,7 +249,7 @@ def _too_long(message: str) -> PromptTooLong | None:
 
 
 def sentence(message: str) -> str:
-    """What a server says, out of the JSON in which its runner wraps it.
+    """A server's message, extracted from the JSON of its runner.
 
     >>> sentence('{"error":{"code":400,"message":"Field \'x\': too large","type":"invalid_request_error"}}')
     "Field 'x': too large"
@@ -267,7 +267,7 @@ def _object(answer: httpx.Response) -> dict[str, Any]:
     """A reply's JSON object.
 
     Raises:
-        Refused: something else answers at the address.
+        Refused: the address belongs to another kind of server.
     """
     try:
         data = answer.json()
@@ -279,13 +279,13 @@ def _object(answer: httpx.Response) -> dict[str, Any]:
 
 
 def address(host: str | None) -> str:
-    """A server's address from what a user wrote, in the forms that Ollama itself takes.
+    """A server's address from user input, in the forms that Ollama itself accepts.
 
     >>> address("127.0.0.1"), address(":8080"), address(" https://gpu.example/ollama/ ")
     ('http://127.0.0.1:11434', 'http://127.0.0.1:8080', 'https://gpu.example:443/ollama')
 
     Raises:
-        BackendError: it is no address.
+        BackendError: not an address.
     """
     given = (os.environ.get("OLLAMA_HOST", "") if host is None else host).strip().strip("\"'")
     scheme, mark, rest = given.partition("://") if "://" in given else ("http", "", given)
@@ -297,7 +297,7 @@ def address(host: str | None) -> str:
     if scheme.lower() not in ("http", "https"):
         raise _no_address(given, f"{scheme} is not http or https")
     if port == 0 or not re.fullmatch(r"[\w.:%-]+", name):
-        raise _no_address(given, f"{name!r} is no host" if port != 0 else "Port out of range 1-65535")
+        raise _no_address(given, f"{name!r} is not a host" if port != 0 else "Port out of range 1-65535")
     default = {"http": 80, "https": 443}[scheme.lower()] if mark else DEFAULT_PORT
     with suppress(ValueError):
         name = f"[{name}]" if ipaddress.ip_address(name).version == 6 else name

@@ -1,4 +1,4 @@
-"""Completions made elsewhere, from a JSON Lines file: `replay/./completions.jsonl`.
+"""Completions generated elsewhere, from a JSON Lines file: `replay/./completions.jsonl`.
 
 A line holds `text`, and `sample_id` or `prompt` (the sample's own text, without scaffold or template), and may hold
 `finish_reason`. A line for a sample with replicates may hold `replicate`.
@@ -61,7 +61,7 @@ Place = tuple[int, int, int]
 
 
 class ReplayBackend:
-    """Answers requests from a file; what the file does not answer is a failure."""
+    """Answers requests from a file; a request without a line in the file fails."""
 
     recorded = True
 
@@ -70,12 +70,13 @@ class ReplayBackend:
         self.path = Path(checkpoint.model_name)
         if checkpoint.options:
             raise BackendError(
-                f"checkpoint {checkpoint.name!r}: a replayed file has no option {', '.join(checkpoint.options)}",
-                fix="remove it, or give it to the other side alone: -M baseline.KEY=VALUE or -M candidate.KEY=VALUE",
+                f"checkpoint {checkpoint.name!r}: a replayed file does not support the option "
+                f"{', '.join(checkpoint.options)}",
+                fix="remove it, or set it for the other side only: -M baseline.KEY=VALUE or -M candidate.KEY=VALUE",
             )
 
     def resolve(self) -> ResolvedCheckpoint:
-        """The file's sha256 is the identity. A wrong line is found here, before anything is generated."""
+        """The file's sha256 is the identity. Invalid lines are reported here, before anything is generated."""
         content = self._content()
         self._places(content)
         weights = "sha256:" + hashlib.sha256(content).hexdigest()
@@ -85,15 +86,15 @@ class ReplayBackend:
             checkpoint=self.checkpoint,
             recorded=self.recorded,
             identity=identity,
-            notes=("The completions were made elsewhere; how they were prompted is as stated, not measured.",),
+            notes=("The completions were generated elsewhere; their prompt format is as stated, not measured.",),
         )
 
     def render(self, prompts: Sequence[RawPrompt | ChatPrompt]) -> list[RenderedPrompt]:
-        """Nothing is known of what the completions' maker saw."""
+        """The prompts that the completions' model saw are not known."""
         return [RenderedPrompt() for _ in prompts]
 
     def resolve_config(self, prompts: Sequence[RawPrompt | ChatPrompt], config: GenerationConfig) -> GenerationConfig:
-        """Nothing has to be fixed."""
+        """No value has to be fixed."""
         return config
 
     def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[Completion | Failure | Notice]:
@@ -104,7 +105,7 @@ class ReplayBackend:
             yield self._answer(request, content, places)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Holds no resources."""
 
     def _answer(self, request: GenerationRequest, content: bytes, places: dict[Key, Place]) -> Completion | Failure:
         keys = (("sample", request.sample_id), ("prompt", plain_text(request.prompt)))
@@ -119,7 +120,7 @@ class ReplayBackend:
         return Completion(request_id=request.id, text=line.text, finish_reason=line.finish_reason)
 
     def _places(self, content: bytes) -> dict[Key, Place]:
-        """Where each answer is; the texts themselves would take several times the memory of the file."""
+        """Position of each answer; the texts would take several times the memory of the file."""
         places: dict[Key, Place] = {}
         start = len(BOM_UTF8) if content.startswith(BOM_UTF8) else 0
         for number in count(1):
@@ -167,7 +168,7 @@ class ReplayBackend:
                 f"{self.path} cannot be read: {error}", fix="give a readable JSON Lines file in UTF-8"
             ) from None
         if not content.strip():
-            raise BackendError(f"{self.path} is empty", fix="give a file with one completion a line")
+            raise BackendError(f"{self.path} is empty", fix="give a file with one completion per line")
         return content
 
 

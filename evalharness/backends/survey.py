@@ -24,7 +24,7 @@ class LocalModel(Record):
 
     model: str
     variant: Variant | None
-    """As its name suggests; None where the name says nothing."""
+    """As its name suggests; None if the name gives no hint."""
     evidence: str
     size_bytes: int | None = None
     quantization: str | None = None
@@ -81,7 +81,9 @@ def surveys(report: Report) -> Iterator[Survey]:
 
 
 def free_memory() -> int | None:
-    """Bytes that a program could have; on Linux the page cache counts as free. None where the system does not say."""
+    """Memory available to a program, in bytes; on Linux the page cache counts as free. None where the system does
+    not say.
+    """
     with suppress(OSError, StopIteration):
         lines = Path("/proc/meminfo").read_text().splitlines()
         return 1024 * int(next(line for line in lines if line.startswith("MemAvailable")).split()[1])

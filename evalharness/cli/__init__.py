@@ -1,4 +1,4 @@
-"""The command line. A command parses, calls one function of the pipeline and prints; the program is not here."""
+"""The command line. A command parses its flags, calls one function of the pipeline and prints the result."""
 
 import errno
 import os
@@ -40,7 +40,7 @@ class CommandTable(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import one command; None where there is no such."""
+        """Import one command; None if there is no command of that name."""
         if cmd_name not in COMMANDS:
             return None
         module, _, name = COMMANDS[cmd_name].partition(":")
@@ -55,13 +55,13 @@ class CommandTable(click.Group):
 def cli() -> None:
     """Compare a base and an instruct checkpoint of a local language model, pair by pair.
 
-    Exit codes: 0 done, 1 crash, 2 something you can mend, 3 a gate rule failed, 4 the gate is undecided, 5 a
-    run is not whole (check), 130 interrupted (go on with --resume).
+    Exit codes: 0 success, 1 crash, 2 usage or setup error, 3 a gate rule failed, 4 the gate is undecided, 5 check
+    found a damaged or incomplete run, 130 interrupted (continue with --resume).
     """
 
 
 def main() -> None:
-    """Run the command line; what the user can mend is one sentence and the mend, without a traceback."""
+    """Run the command line; an error that the user can fix prints a problem and a fix, without a traceback."""
     if not sys.stderr.isatty():
         # The loading bars of transformers and the Hub are for a person; they would fill a log.
         os.environ.setdefault("TQDM_DISABLE", "1")
@@ -83,7 +83,7 @@ def main() -> None:
 
 
 def _refuse_file(error: OSError) -> None:
-    """A file, or stdout, that the system refuses; the user is the one who can change that."""
+    """The operating system refused a file or stdout; only the user can change that."""
     if error.filename is None:
         # What is left in the buffer of stdout would be refused once more when Python ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

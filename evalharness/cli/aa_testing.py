@@ -12,13 +12,13 @@ from evalharness.cli.terminal import say
 @click.command(cls=ScorerCommand)
 @with_flags(SIDE_FLAGS, GENERATION_FLAGS)
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Run directory to write.")
-@click.option("--resume", is_flag=True, help="Go on with the A/A test in --out that was interrupted.")
+@click.option("--resume", is_flag=True, help="Resume the interrupted A/A test in --out.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def aa_test(out: Path, resume: bool, as_json: bool, **flags: Any) -> None:
     """Measure how much the baseline differs from itself.
 
-    It is generated twice, in other batches, and with other seeds where it is drawn at random. Name the directory in
-    evalharness.toml (aa_test = "DIR") and gate rules allow for the noise that was found.
+    The baseline is generated twice, in different batches, and with different seeds if the temperature is above 0. Name
+    the directory in evalharness.toml (aa_test = "DIR"), and gate rules allow for the noise it measured.
     """
     from evalharness.cli.display import aa_test_text, show_record
     from evalharness.cli.flags import run_config

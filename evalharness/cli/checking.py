@@ -1,4 +1,4 @@
-"""`check`: whether the files of a run are whole and agree."""
+"""`check`: whether a run's files are complete and consistent."""
 
 from pathlib import Path
 
@@ -13,11 +13,10 @@ NOT_WHOLE = 5
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def check(run: Path, as_json: bool) -> None:
-    """Check whether the files of a run are whole and agree.
+    """Check that a run's files are complete and consistent.
 
-    Reads every file, and writes none. Exit codes: 0 the run is whole, 2 it is no run or its manifest cannot be read,
-    5 something is damaged, missing, or made from an earlier state of the run; each such thing is printed with what to
-    do about it.
+    Reads every file and changes none. Exit codes: 0 the run is complete, 2 not a run or its manifest cannot be read, 5
+    a file is damaged, missing or out of date; each problem is printed with a fix.
     """
     from evalharness.store.check import check_run
 

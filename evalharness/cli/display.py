@@ -38,7 +38,7 @@ LEVEL_STYLE = {"error": "bold red", "warning": "yellow", "note": "dim"}
 
 
 def rendered(*parts: RenderableType) -> str:
-    """Rich renderables as text, with colour only where stdout is a terminal."""
+    """Rich renderables as text, in colour only if stdout is a terminal."""
     width = min(shutil.get_terminal_size((WIDTH, 0)).columns, WIDTH) if sys.stdout.isatty() else WIDTH
     is_terminal = False if is_plain(sys.stdout) else None
     console = Console(
@@ -51,7 +51,7 @@ def rendered(*parts: RenderableType) -> str:
 
 
 def table(rows: Sequence[dict[str, object]]) -> str:
-    """Rows of equal keys as a table; a sentence where there are none."""
+    """Rows with the same keys as a table; a sentence if there are none."""
     if not rows:
         return "none\n"
     drawn = Table(box=None, header_style="bold", pad_edge=False)
@@ -76,7 +76,7 @@ def show_record(record: Shown, text_of: Callable[[Shown], str], as_json: bool, *
 
 
 def finished(run: Run, *, open_report: bool = False) -> None:
-    """The end of a run: the most telling findings, what to beware of, and where the report is."""
+    """The end of a run: the top findings, the warnings and the path of the report."""
     from evalharness.report.excerpt import excerpt_in_words
 
     report = run.path / "report.html"
@@ -143,7 +143,7 @@ def plan_text(plan: Plan, prompts: int) -> str:
         requests = [request for request in plan.requests if request.checkpoint == resolved.name]
         parts += [_checkpoint_text(resolved), *(_prompt_panel(request) for request in requests[:prompts])]
     served = [one.name for one in plan.checkpoints if one.modelfile]
-    unknown = f"not known: Ollama does not say before it answers ({', '.join(served)})"
+    unknown = f"unknown: Ollama reports it only with its answers ({', '.join(served)})"
     return rendered(*parts, *_lint_lines(plan), _estimate_table(plan), *([unknown] if served else []))
 
 
@@ -174,7 +174,7 @@ def _prompt_panel(request: GenerationRequest) -> Panel:
 
 
 def _turns(request: GenerationRequest) -> str:
-    """What is sent, where only the server knows what becomes of it."""
+    """What is sent to a server that renders the prompt itself."""
     match request.prompt:
         case ChatPrompt(messages=messages):
             return "\n".join(f"[{one.role}] {one.content}" for one in messages) + "\n(the server adds its template)"
@@ -184,7 +184,7 @@ def _turns(request: GenerationRequest) -> str:
 
 def _lint_lines(plan: Plan) -> Iterable[Text]:
     if not plan.lint:
-        yield Text("prompt lint: nothing found", style="green")
+        yield Text("prompt lint: no problems", style="green")
     for finding in plan.lint:
         where = finding.checkpoint or "comparison"
         said = f" {one_line(where)}: {one_line(finding.message)}\n    fix: {one_line(finding.fix)}"
@@ -208,7 +208,7 @@ def _estimate_table(plan: Plan) -> Table:
 
 
 def sample_text(shown: SideBySide) -> str:
-    """One sample: its prompt, then each completion beside the other with its scores."""
+    """One sample: its prompt, then each checkpoint's completion with its scores."""
     panels = [
         Panel(Text(visible(_cell_text(cell))), title=Text(one_line(cell.checkpoint)), width=WIDTH // 2 - 2)
         for cell in shown.cells
@@ -230,7 +230,7 @@ def _cell_text(cell: "SideBySide.Cell") -> str:
 
 
 def _label(score: Score) -> str:
-    """The label; of a score without one its values, such as a reward."""
+    """The label, or the values of a score without a label, such as a reward."""
     values = ", ".join(f"{name} {format_number(value)}" for name, value in score.values.items())
     return score.label or values or score.status
 
@@ -239,7 +239,7 @@ def _label(score: Score) -> str:
 
 
 def aa_test_text(test: AATest) -> str:
-    """What a checkpoint differed from itself, metric by metric, the largest first."""
+    """How much a checkpoint differed from itself, metric by metric, largest first."""
     head = f"{test.checkpoint}: {test.determinism}; in other batches {test.n_changed} of "
     noise = sorted(test.noise.items(), key=lambda pair: -pair[1])
     rows: list[dict[str, object]] = [

@@ -48,7 +48,7 @@ def run_config(config: Path | None, baseline: str | None, candidate: str | None,
         )
     if not baseline or not candidate:
         raise ConfigError(
-            "an experiment needs a baseline and a candidate",
+            "an experiment needs both a baseline and a candidate",
             fix="evalharness run --baseline hf/org/name --candidate hf/org/name-instruct, or give an evalharness.toml",
         )
     tables = {
@@ -87,7 +87,7 @@ def scorer_models(flags: Mapping[str, Any]) -> dict[str, dict[str, JsonValue]]:
 
 
 def _is_served(model: str) -> bool:
-    """Whether a server answers for the model, which several clients can ask at once."""
+    """Whether the model runs on a server, which takes several requests at once."""
     return getattr(backend_class(Checkpoint(name=model, model=model, variant="base")), "asks_a_server", False)
 
 
@@ -96,7 +96,7 @@ def _side(model: str, variant: str, prompt_format: str | None) -> dict[str, Any]
 
 
 def _names(tables: dict[str, dict[str, Any]]) -> tuple[str, str]:
-    """`base` and `instruct` where that is what they are; `baseline` and `candidate` for two of one variant."""
+    """`base` and `instruct` for two different variants; `baseline` and `candidate` for two of the same variant."""
     variants = tuple(table["variant"] for table in tables.values())
     return ("base", "instruct") if variants == ("base", "instruct") else ("baseline", "candidate")
 
@@ -127,5 +127,5 @@ def _refuse_with_file(flags: dict[str, Any]) -> None:
         if value:
             raise ConfigError(
                 f"{name} cannot be combined with a configuration file",
-                fix="write it into the file's [checkpoint] table",
+                fix="set it in the file's [checkpoint] table",
             )

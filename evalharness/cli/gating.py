@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 EXIT_CODES = {"pass": 0, "fail": 3, "undecided": 4}
 OUTPUT = click.Path(dir_okay=False, writable=True, allow_dash=True, path_type=Path)
-"""Checked before a run begins, so that no hours end in a file that cannot be written."""
+"""Checked before a run begins, so that hours of work never end at a file that cannot be written."""
 FLAGS = (
-    click.option("--junit", type=OUTPUT, metavar="FILE", help="Write JUnit XML, a case a rule."),
+    click.option("--junit", type=OUTPUT, metavar="FILE", help="Write JUnit XML, one test case per rule."),
     click.option("--markdown", type=OUTPUT, metavar="FILE", help="Write the verdict as Markdown."),
-    click.option("--force", is_flag=True, help="Let --junit and --markdown replace files of another origin."),
+    click.option(
+        "--force", is_flag=True, help="Let --junit and --markdown overwrite files that evalharness did not write."
+    ),
 )
 
 
@@ -72,14 +74,14 @@ class CiFiles:
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--config", type=click.Path(path_type=Path), help="TOML file with the rules; the run's own by default.")
+@click.option("--config", type=click.Path(path_type=Path), help="TOML file with the rules.  [default: the run's own]")
 @with_ci_flags
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def gate(run: Path, config: Path | None, as_json: bool, **ci_files: Any) -> None:
     """Check a finished run against its gate rules.
 
-    Exit codes: 0 all rules pass, 3 a rule failed, 4 none failed but one is undecided. On GitHub the verdict is added
-    to the job's summary, and a rule that did not pass is annotated.
+    Exit codes: 0 all rules pass, 3 a rule failed, 4 none failed but one is undecided. On GitHub, the verdict is added
+    to the job summary, and each rule that did not pass becomes an annotation.
     """
     from evalharness import pipeline
 
@@ -112,13 +114,13 @@ def report_gate(run: "Run", wanted: CiFiles, *, as_json: bool = False) -> int:
 
 
 def _refuse_silence(run: "Run") -> None:
-    """Without a gate nothing judges a run, but one of which a side is empty is no success either."""
+    """A run without a gate still fails if one checkpoint completed nothing."""
     for checkpoint in run.plan.checkpoints:
         counts = run.observations.counts(checkpoint.name)
         if not counts.completed:
             raise StoreError(
                 f"{checkpoint.name} completed none of {counts.asked:,} requests, so nothing was compared",
-                fix=f"see why in {run.path / 'report.html'}; what may pass is tried again with --resume",
+                fix=f"see the reasons in {run.path / 'report.html'}; --resume retries what may succeed",
             )
 
 

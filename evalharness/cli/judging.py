@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Interrupted(click.ClickException):
-    """Ctrl-C while the judge is asked."""
+    """Ctrl-C while the judge is running."""
 
     exit_code = 130
 
@@ -30,19 +30,22 @@ class Interrupted(click.ClickException):
     type=click.Choice(["auto", "chat", "icl"]),
     default="auto",
     show_default=True,
-    help="How the judge is asked: a chat, or worked examples where it has no chat template.",
+    help="How the judge is prompted: as a chat, or with few-shot examples if it has no chat template.",
 )
-@click.option("--max-tokens", default=8, show_default=True, type=click.IntRange(min=1), help="Room for its answer.")
+@click.option(
+    "--max-tokens", default=8, show_default=True, type=click.IntRange(min=1), help="Longest answer, in tokens."
+)
 @click.option("-M", "option", multiple=True, metavar="KEY=VALUE", help="Backend option of the judge.")
-@click.option("--again", is_flag=True, help="Ask also about pairs that it has judged before.")
+@click.option("--again", is_flag=True, help="Judge again the pairs that already have a verdict.")
 @JSON
 def judge(
     run: Path, model: str, prompt_format: str, max_tokens: int, option: tuple[str, ...], again: bool, as_json: bool
 ) -> None:
-    """Ask a local model which side of each pair it prefers.
+    """Ask a local model which side of each pair is better.
 
-    Each pair is asked in both orders; where the verdict turns with the order, the pair is a tie. What cannot be read
-    as a verdict is counted as failed and is none. Compares and reports too; asking again asks only what is missing.
+    Each pair is asked in both orders; if the verdict changes with the order, the pair is a tie. An answer that is not
+    a readable verdict counts as failed. Compares and reports too; a second call asks only about pairs without a
+    verdict.
     """
     from evalharness import pipeline
     from evalharness.cli.display import show_record
@@ -55,7 +58,7 @@ def judge(
     try:
         judged = pipeline.judge(run, settings, again=again, progress=make_progress())
     except KeyboardInterrupt:
-        raise Interrupted("interrupted; verdicts so far are kept, and the same command asks for the rest") from None
+        raise Interrupted("interrupted; verdicts so far are saved, and the same command asks for the rest") from None
     found = _latest(judged)
     show_record(found, lambda shown: _summary_text(judged, shown), as_json)
     say(f"Report: {judged.path / 'report.html'}", err=True)
@@ -69,7 +72,7 @@ def _refuse_no_verdict(run: "Run", found: "PreferenceSummary") -> None:
         first = run.judgings[-1].failures[0].reason
         raise BackendError(
             f"{found.rater} gave no verdict on any of {found.n_failed} pairs; the first: {first}",
-            fix="name a larger model, or give it more room: --max-tokens 64",
+            fix="use a larger model, or allow longer answers: --max-tokens 64",
         )
 
 
@@ -100,8 +103,8 @@ def _summary_text(run: "Run", found: "PreferenceSummary") -> str:
         share = f"{format_share(found.candidate_share)} ({format_share_interval(found.interval)})"
         lines += [
             f"  prefers {run.plan.candidate} on {found.candidate}, {run.plan.baseline} on {found.baseline}, "
-            f"neither on {found.ties} ({found.n_inconsistent} of them turned with the order)",
-            f"  {run.plan.candidate} has {share} of the pairs, ties counting half",
+            f"neither on {found.ties} ({found.n_inconsistent} of them changed with the order)",
+            f"  {run.plan.candidate} wins {share} of the pairs, a tie counting half",
         ]
     lines += [f"  {note}" for note in run.judgings[-1].notes]
     lines += [f"  failed: {one.sample_id}: {one_line(one.reason)}" for one in run.judgings[-1].failures[:3]]

@@ -1,4 +1,4 @@
-"""`list`, `init` and `doctor`: what is there, and a configuration from it."""
+"""`list`, `init` and `doctor`: what this machine has, and a configuration made from it."""
 
 import json
 from collections.abc import Sequence
@@ -45,13 +45,13 @@ def init(out: Path, force: bool) -> None:
 
 @click.command()
 @click.argument("config", required=False, type=click.Path(path_type=Path))
-@click.option("--model", multiple=True, metavar="MODEL", help="Ask this model for one token; may be given again.")
+@click.option("--model", multiple=True, metavar="MODEL", help="Ask this model for one token; repeatable.")
 @JSON
 def doctor(config: Path | None, model: tuple[str, ...], as_json: bool) -> None:
-    """Check this machine, each finding with a fix.
+    """Check this machine; every problem comes with a fix.
 
     With CONFIG (an evalharness.toml) or --model, each model is loaded and asked for one token too; the exit code is 2
-    where one gives none.
+    if any of them fails.
     """
     from evalharness import pipeline
     from evalharness.config import read_config

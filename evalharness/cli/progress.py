@@ -14,11 +14,11 @@ from evalharness.text import one_line
 
 PLAIN_SECONDS = 10.0
 ENOUGH = 50
-"""Requests after which the time that is left is estimated, or a tenth of those that remain."""
+"""The remaining time is estimated after so many requests, or after a tenth of them."""
 
 
 def make_progress() -> "BarProgress | PlainProgress":
-    """What fits stderr."""
+    """The display that suits stderr."""
     return PlainProgress() if is_plain(sys.stderr) else BarProgress()
 
 
@@ -38,7 +38,7 @@ class BarProgress:
         self._rate = Rate()
 
     def load(self, checkpoint: str) -> None:
-        """Say what is loaded; a second live display beside the bars of transformers would garble both."""
+        """Print what is loaded; a second live display would garble the bars of transformers."""
         say(f"{checkpoint}: loading", err=True)
 
     def start(self, checkpoint: str, *, total: int, done: int) -> None:
@@ -54,7 +54,7 @@ class BarProgress:
             self._bars.update(self._bar, advance=1, rate=self._rate.text())
 
     def finish(self) -> None:
-        """Leave the bar as it stands."""
+        """Leave the bar at its last position."""
         self._bars.stop()
 
 
@@ -66,26 +66,26 @@ class PlainProgress:
         self._rate, self._said = Rate(), 0.0
 
     def load(self, checkpoint: str) -> None:
-        """Say what is loaded."""
+        """Print what is loaded."""
         self._checkpoint = checkpoint
         say(f"{checkpoint}: loading", err=True)
 
     def start(self, checkpoint: str, *, total: int, done: int) -> None:
-        """Say what begins."""
+        """Print what begins."""
         self._checkpoint, self._total, self._done, self._rate = checkpoint, total, done, Rate()
         self._said = time.monotonic()
-        kept = f", {done} kept from before" if done else ""
+        kept = f", {done} already done" if done else ""
         say(f"{checkpoint}: {total - done} requests{kept}", err=True)
 
     def advance(self, *, tokens: int) -> None:
-        """Count one request, and say so now and then."""
+        """Count one request, and print progress every ten seconds."""
         self._done += 1
         self._rate.add(tokens)
         if time.monotonic() - self._said >= PLAIN_SECONDS:
             self._say(self._rate.remaining(self._total - self._done))
 
     def finish(self) -> None:
-        """Say where it ended."""
+        """Print where it ended."""
         if self._total:
             self._say("")
         self._total = 0
@@ -115,9 +115,9 @@ class Rate:
         return f"{self._requests / seconds:.0f} requests/s"
 
     def remaining(self, requests: int) -> str:
-        """About how long so many requests will take; empty until enough are done.
+        """Estimated time for the remaining requests; empty until enough are done.
 
-        The rows of a batch end together, so the first of them says nothing of the rate.
+        The rows of a batch end together, so the first of them tells nothing about the rate.
         """
         if self._requests < min(ENOUGH, requests / 10):
             return ""

@@ -20,15 +20,15 @@ VARIANTS = click.Choice(["base", "instruct"])
 
 GENERATION_FLAGS = (
     click.option("--max-tokens", type=click.IntRange(min=1), help="Longest completion, in tokens."),
-    click.option("--temperature", type=click.FloatRange(min=0), help="0 is greedy, which is the default."),
+    click.option("--temperature", type=click.FloatRange(min=0), help="0 is greedy.  [default: 0]"),
     click.option(
         "--context-length",
         type=click.IntRange(min=1),
-        help="Tokens of prompt and completion that an Ollama model is loaded for.  [default: what the prompts need]",
+        help="Context length of an Ollama model, in tokens.  [default: as long as the prompts need]",
     ),
     click.option("--seed", type=click.IntRange(min=0), help="Seed of generation and statistics.  [default: 0]"),
     click.option("--replicates", type=click.IntRange(min=1), help="Completions per sample; needs a temperature."),
-    click.option("--limit", type=click.IntRange(min=1), help="Only the first N samples of each suite."),
+    click.option("--limit", type=click.IntRange(min=1), help="Use only the first N samples of each suite."),
 )
 SIDE_FLAGS = (
     click.argument("config", required=False, type=click.Path(path_type=Path)),
@@ -38,16 +38,17 @@ SIDE_FLAGS = (
     click.option("--candidate-format", type=FORMATS, help="How the candidate is prompted.  [default: auto]"),
     click.option("--baseline-variant", type=VARIANTS, help="Training stage of the baseline.  [default: base]"),
     click.option("--candidate-variant", type=VARIANTS, help="Training stage of the candidate.  [default: instruct]"),
-    click.option("--suite", multiple=True, help="A suite's name or folder; may be given again.  [default: core]"),
+    click.option("--suite", multiple=True, help="A suite's name or folder; repeatable.  [default: core]"),
     click.option(
         "-M",
         "option",
         multiple=True,
         metavar="[SIDE.]KEY=VALUE",
-        help="Backend option, as dtype=bfloat16 or baseline.device=cpu. An adapter without a side is the candidate's.",
+        help="Backend option, such as dtype=bfloat16 or baseline.device=cpu. An adapter without a side applies to "
+        "the candidate.",
     ),
     click.option(
-        "--concurrency", type=click.IntRange(min=1), help="Clients of an Ollama server at once.  [default: 1]"
+        "--concurrency", type=click.IntRange(min=1), help="Concurrent requests to an Ollama server.  [default: 1]"
     ),
 )
 SCORERS_MODEL = "_model"
@@ -75,9 +76,12 @@ def _model_flags() -> list[click.Parameter]:
 
 OUT_FLAGS = (
     click.option("--out", type=click.Path(path_type=Path), help="Run directory.  [default: a new one under reports/]"),
-    click.option("--resume", is_flag=True, help="Go on with the run in --out: only what is missing is generated."),
+    click.option("--resume", is_flag=True, help="Resume the run in --out: only missing completions are generated."),
     click.option(
-        "--check-determinism", type=click.IntRange(min=0), metavar="K", help="Generate K samples again, each alone."
+        "--check-determinism",
+        type=click.IntRange(min=0),
+        metavar="K",
+        help="Generate K samples a second time, one at a time.",
     ),
 )
 
@@ -95,12 +99,12 @@ def with_flags(*groups: tuple[Callable[[Command], Command], ...]) -> Callable[[C
 
 @click.command(cls=ScorerCommand)
 @with_flags(GENERATION_FLAGS, OUT_FLAGS)
-@click.option("--suite", multiple=True, help="A suite's name or folder; may be given again.  [default: smoke]")
+@click.option("--suite", multiple=True, help="A suite's name or folder; repeatable.  [default: smoke]")
 @click.option("--open", "open_report", is_flag=True, help="Open the report in the browser.")
 def demo(open_report: bool, out: Path | None, resume: bool, **flags: Any) -> None:
     """Compare the bundled base and instruct checkpoints.
 
-    Needs no server, and no download beyond the packages.
+    Needs no server and no download beyond the installed packages.
     """
     from evalharness.cli.flags import demo_config
 
@@ -121,9 +125,9 @@ def run(
 ) -> None:
     """Run an experiment: generate, score, compare, check the gate and report.
 
-    CONFIG is an evalharness.toml; or leave it out and give --baseline and --candidate. With --resume and --out alone,
-    the run goes on with the configuration it was started with. Exit codes: 0 done and no gate rule against it, 3 a rule
-    failed, 4 a rule is undecided.
+    CONFIG is an evalharness.toml; without it, give --baseline and --candidate. With --resume and --out alone, the run
+    continues with its own configuration. Exit codes: 0 done and every gate rule passed, 3 a rule failed, 4 a rule is
+    undecided.
     """
     from evalharness import pipeline
     from evalharness.cli.flags import run_config
@@ -135,7 +139,7 @@ def run(
     if goes_on and given:
         raise ConfigError(
             f"--resume with --out alone takes the run's own configuration, and would ignore {', '.join(given)}",
-            fix="leave that out, or give the whole command again",
+            fix="leave those flags out, or repeat the whole command",
         )
     wanted = CiFiles(junit, markdown, force)
     wanted.check(out)
@@ -151,7 +155,7 @@ class Interrupted(click.ClickException):
 
     def __init__(self, out: Path) -> None:
         begun = (out / "manifest.json").exists()
-        goes_on = f"what was generated is kept; go on: evalharness run --out {out} --resume"
+        goes_on = f"completions so far are saved; resume: evalharness run --out {out} --resume"
         super().__init__(f"interrupted; {goes_on if begun else 'nothing was generated yet'}")
 
 

@@ -19,7 +19,7 @@ REDACT = click.option(
     "--redact",
     "profiles",
     metavar="PROFILES",
-    help="Take out harmful, completions, prompts or identity; several with commas.",
+    help="Remove harmful, completions, prompts or identity; separate several with commas.",
 )
 FORMATS = ("csv", "parquet", "jsonl", "markdown", "trl", "llm-comparator")
 
@@ -28,33 +28,41 @@ FORMATS = ("csv", "parquet", "jsonl", "markdown", "trl", "llm-comparator")
 @RUN
 @click.option("--format", "name", required=True, type=click.Choice(FORMATS), help="What to write.")
 @click.option(
-    "--out", type=click.Path(allow_dash=True, path_type=Path), help="File, or an existing folder.  [default: stdout]"
+    "--out",
+    type=click.Path(allow_dash=True, path_type=Path),
+    help="File or existing folder to write to.  [default: stdout]",
 )
-@click.option("--force", is_flag=True, help="Let --out replace a file of another origin.")
+@click.option("--force", is_flag=True, help="Let --out overwrite a file that evalharness did not write.")
 @click.option(
     "--table",
     type=click.Choice(("completions", "scores", "differences")),
     default="completions",
-    help="csv, parquet, jsonl: a row a completion, a value or a paired difference.  [default: completions]",
+    help="csv, parquet, jsonl: one row per completion, score value or paired difference.  [default: completions]",
 )
 @click.option(
     "--source",
     type=click.Choice(("reward", "judge", "human")),
     default="reward",
-    help="trl, llm-comparator: who says which side is preferred.  [default: reward]",
+    help="trl, llm-comparator: whose preferences to export.  [default: reward]",
 )
 @click.option("--conversational/--plain", default=True, help="trl: messages, or plain texts.  [default: messages]")
-@click.option("--min-margin", type=click.FloatRange(min=0), default=0.0, help="trl: leave out preferences by less.")
-@click.option("--with-cut", is_flag=True, help="trl: keep pairs with a completion cut by the token limit.")
-@click.option("--with-continuations", is_flag=True, help="trl: keep pairs of continuations of a plain text.")
+@click.option(
+    "--min-margin", type=click.FloatRange(min=0), default=0.0, help="trl: leave out pairs with a smaller margin."
+)
+@click.option("--with-cut", is_flag=True, help="trl: keep pairs with a truncated completion.")
+@click.option(
+    "--with-continuations",
+    is_flag=True,
+    help="trl: keep pairs from continuation samples (plain text, not instructions).",
+)
 @REDACT
 def export(
     run: Path, name: str, out: Path | None, force: bool, conversational: bool, profiles: str | None, **chosen: Any
 ) -> None:
     """Write a run in another tool's format.
 
-    csv, parquet and jsonl hold one table; markdown a summary; trl preference pairs to train on; llm-comparator a file
-    for that viewer.
+    csv, parquet and jsonl hold one table, markdown a summary, trl preference pairs to train on, and llm-comparator a
+    file for LLM Comparator.
     """
     from evalharness import pipeline, sharing
     from evalharness.export import FORMATS as KNOWN
@@ -81,7 +89,7 @@ def export(
 
 
 def read_shared_profiles(text: str) -> "tuple[Profile, ...]":
-    """The profiles of `--redact`; whoever passes a file on is reminded of what stays in it."""
+    """The profiles of `--redact`; what is not removed is printed as a reminder."""
     from evalharness.sharing.redaction import STAYS, read_profiles
 
     profiles = read_profiles(text)
@@ -93,37 +101,43 @@ def _place(out: Path | None, run: Path, known: "Format", table: str, name: str) 
     """The file to write; `-` for stdout."""
     if out is None:
         if not known.is_text and sys.stdout.isatty():
-            raise SharingError(f"{name} is no text for a terminal", fix=f"add --out run.{known.suffix}")
+            raise SharingError(
+                f"{name} is a binary format and is not printed to a terminal", fix=f"add --out run.{known.suffix}"
+            )
         return Path("-")
     what = table if "table" in known.choices else name
     return out / f"{run.resolve().name}-{what}.{known.suffix}" if out.is_dir() else out
 
 
 def _show(content: bytes) -> None:
-    """On a terminal or in a log nothing that acts on it; in a log that is a pipe the bytes as they are, or nothing."""
+    """Escape control characters on a terminal; a pipe gets the exact bytes, or an error if a CI log would act on
+    them.
+    """
     text = content.decode("utf-8", "replace")
     if sys.stdout.isatty():
         say_block(text, nl=False)
     elif COMMAND.search(text):
-        raise SharingError("the export holds lines that GitHub would take for commands", fix="add --out FILE")
+        raise SharingError(
+            "the export holds lines that GitHub Actions would execute as workflow commands", fix="add --out FILE"
+        )
     else:
         sys.stdout.buffer.write(content)
 
 
 @click.group()
 def rate() -> None:
-    """Bring people's ratings into a run."""
+    """Import people's ratings into a run."""
 
 
 @rate.command("import")
 @RUN
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--rater", metavar="NAME", help="Who rated, in place of the name in the file.")
+@click.option("--rater", metavar="NAME", help="The rater's name, instead of the one in the file.")
 def import_(run: Path, file: Path, rater: str | None) -> None:
-    """Store the ratings that a report's rating mode exported.
+    """Import ratings that were exported from a report's rating mode.
 
-    One wrong line refuses the whole file. A later rating of the same person on the same pair replaces the earlier one.
-    Compares and reports again.
+    One invalid line rejects the whole file. A later rating by the same person of the same pair replaces the earlier
+    one. The comparison and the report are updated.
     """
     from evalharness import sharing
 

@@ -1,4 +1,4 @@
-"""`score`, `compare`, `report` and `show`: later stages again, on a finished run."""
+"""`score`, `compare`, `report` and `show`: the later stages, run again on a finished run."""
 
 import sys
 from pathlib import Path
@@ -17,9 +17,9 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.command(cls=ScorerCommand)
 @RUN
 def score(run: Path, **models: str | None) -> None:
-    """Score a run's completions again.
+    """Score a run's completions again, without generating.
 
-    Compares and reports too; nothing is generated. Another model is kept for the next time.
+    Compares and reports too. A model given here is remembered for the next scoring.
     """
     from evalharness import pipeline
     from evalharness.cli.display import finished
@@ -30,9 +30,11 @@ def score(run: Path, **models: str | None) -> None:
 
 @click.command()
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--baseline-checkpoint", metavar="NAME", help="Checkpoint of the first run; its candidate by default.")
-@click.option("--candidate-checkpoint", metavar="NAME", help="Checkpoint of the others; their candidates by default.")
-@click.option("--out", type=click.Path(path_type=Path), help="New run directory; under reports/ by default.")
+@click.option("--baseline-checkpoint", metavar="NAME", help="Checkpoint of the first run.  [default: its candidate]")
+@click.option(
+    "--candidate-checkpoint", metavar="NAME", help="Checkpoint of the other runs.  [default: their candidates]"
+)
+@click.option("--out", type=click.Path(path_type=Path), help="New run directory.  [default: a new one under reports/]")
 @JSON
 def compare(
     runs: tuple[Path, ...],
@@ -41,9 +43,9 @@ def compare(
     out: Path | None,
     as_json: bool,
 ) -> None:
-    """Print the paired differences of a run, or of several.
+    """Print the paired differences of one run or several.
 
-    Given several runs, the first one's candidate is compared with that of each other run, on the samples that they
+    With several runs, the candidate of the first is compared with the candidate of each other run on the samples they
     share, and a report is written.
     """
     from evalharness import pipeline
@@ -63,17 +65,23 @@ def compare(
 def _refuse_with_one_run(options: dict[str, object]) -> None:
     for name, value in options.items():
         if value is not None:
-            raise ConfigError(f"{name} is for comparing several runs", fix="name a second run, or leave it out")
+            raise ConfigError(f"{name} needs several runs", fix="name a second run, or leave it out")
 
 
 @click.command()
 @RUN
 @click.option("--open", "open_report", is_flag=True, help="Open the report in the browser.")
-@click.option("--out", type=click.Path(path_type=Path), help="Write it there, to pass on; the run keeps its own.")
-@click.option("--force", is_flag=True, help="Let --out replace a file of another origin.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Write the report to this file, to share it; the run's own report.html stays unchanged.",
+)
+@click.option("--force", is_flag=True, help="Let --out overwrite a file that evalharness did not write.")
 @REDACT
-@click.option("--samples", type=click.IntRange(min=1), metavar="N", help="Show N samples of all categories alone.")
-@click.option("--all-samples", is_flag=True, help="Show all samples, also where there are more than 2,000.")
+@click.option(
+    "--samples", type=click.IntRange(min=1), metavar="N", help="Show only N samples, drawn from all categories."
+)
+@click.option("--all-samples", is_flag=True, help="Show all samples, even if there are more than 2,000.")
 def report(
     run: Path,
     open_report: bool,
@@ -83,16 +91,16 @@ def report(
     samples: int | None,
     all_samples: bool,
 ) -> None:
-    """Write the HTML report of a run again.
+    """Write a run's HTML report again.
 
-    With --out it goes to another file, whole, redacted or as an excerpt. Of more than 2,000 samples, 2,000 are
-    shown. Numbers are of all samples always. A redacted report is searched for what was taken out of it
-    before it is written.
+    With --out it is written to another file: complete, redacted or as an excerpt. A report shows at most 2,000 samples
+    by default; its numbers always cover all samples. Before a redacted report is written, it is searched for the text
+    that was removed.
     """
     from evalharness.store.outputs import is_stdout
 
     if samples and all_samples:
-        raise ConfigError("--samples and --all-samples exclude each other", fix="leave one of them out")
+        raise ConfigError("--samples and --all-samples cannot be combined", fix="use only one of them")
     elsewhere = out or profiles is not None or samples
     samples = sys.maxsize if all_samples else samples
     path = _shared(run, out, profiles, samples, force=force) if elsewhere else _redrawn(run, all_samples=all_samples)
@@ -116,7 +124,7 @@ def _shared(run: Path, out: Path | None, profiles: str | None, samples: int | No
 
     if out is None:
         flag = "--redact" if profiles is not None else "--samples"
-        raise ConfigError(f"{flag} does not change the run's own report", fix="add --out FILE: the report to pass on")
+        raise ConfigError(f"{flag} does not change the run's own report", fix="add --out FILE, the report to share")
     chosen = read_shared_profiles(profiles) if profiles is not None else ()
     warning = sharing.share(run, out, profiles=chosen, samples=samples, force=force)
     if warning:
@@ -129,7 +137,7 @@ def _shared(run: Path, out: Path | None, profiles: str | None, samples: int | No
 @click.argument("sample")
 @JSON
 def show(run: Path, sample: str, as_json: bool) -> None:
-    """Show one sample, both sides with all scores."""
+    """Show one sample: both completions with all scores."""
     from evalharness.cli.display import sample_text, show_record
     from evalharness.store.side_by_side import show as find
 

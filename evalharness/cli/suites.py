@@ -1,4 +1,4 @@
-"""`suite import`: a public prompt file becomes a suite folder."""
+"""`suite import`: turn a public prompt file into a suite folder."""
 
 from collections import Counter
 from pathlib import Path
@@ -14,18 +14,23 @@ FORMAT_NAMES = ("ifeval", "harmbench", "do-not-answer", "mt-bench", "xstest", "a
 
 @click.group()
 def suite() -> None:
-    """Make suites of prompts."""
+    """Create prompt suites."""
 
 
 @suite.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to write.  [default: ./NAME]")
 @click.option("--name", help="Name of the suite.  [default: the format's name, or the file's for a plain table]")
-@click.option("--format", "format_name", type=click.Choice(FORMAT_NAMES), help="Overrides what the columns look like.")
-@click.option("--columns", help="Which column holds what: prompt=text,category=type.")
+@click.option(
+    "--format",
+    "format_name",
+    type=click.Choice(FORMAT_NAMES),
+    help="Format of the file.  [default: detected from the columns]",
+)
+@click.option("--columns", help="Column names, such as prompt=text,category=type.")
 @click.option("--license", "license_name", help="Overrides the data set's own.")
 @click.option("--source", help="Overrides the data set's own.")
-@click.option("--force", is_flag=True, help="Overwrite a suite that is there.")
+@click.option("--force", is_flag=True, help="Overwrite an existing suite.")
 def import_(
     file: Path,
     out: Path | None,
@@ -39,8 +44,8 @@ def import_(
     """Turn a prompt FILE into a suite folder.
 
     FILE is CSV, JSON Lines or a JSON array: XSTest, IFEval, HarmBench behaviors, AlpacaEval, MT-Bench,
-    Do-Not-Answer, or a plain table with a column of prompts. The format is told by the columns. One wrong row, and
-    nothing is written.
+    Do-Not-Answer, or a plain table with a column of prompts. The format is detected from the column names. If any row
+    is invalid, nothing is written.
     """
     from evalharness.store.outputs import refuse_run_file
     from evalharness.suites.importing import Imported, Wishes, import_suite
@@ -52,7 +57,7 @@ def import_(
 
     title = FORMATS[imported.format].title
     if imported.guessed:
-        say(f"{file} looks like {title} (another one: --format).")
+        say(f"{file} looks like {title} (if not, set --format).")
     samples = imported.suite.samples
     expected = Counter(sample.expected for sample in samples if sample.expected)
     said = "".join(
@@ -73,6 +78,6 @@ def _columns(text: str | None) -> dict[str, str] | None:
     wrong = [ours for ours, sign, theirs in pairs if not sign or not ours.strip() or not theirs.strip()]
     if wrong or not pairs:
         raise ConfigError(
-            f"--columns {text!r} is not a map of columns", fix="write --columns prompt=text,category=type"
+            f"--columns {text!r} is not of the form KEY=COLUMN", fix="write --columns prompt=text,category=type"
         )
     return {ours.strip(): theirs.strip() for ours, _, theirs in pairs}

@@ -23,7 +23,7 @@ def suites() -> Rows:
 
 
 def models() -> Rows:
-    """Models on this machine, with the variant that their names suggest."""
+    """Models on this machine, with the variant that each name suggests."""
     return [model.model_dump() for model in local_models(_not_looked_at)]
 
 

@@ -1,7 +1,7 @@
-"""All that the command line prints goes through here, so that no text of a stranger acts on a terminal or in a CI log.
+"""The only place that prints, so that no untrusted text controls a terminal or a CI log.
 
-Names of checkpoints and models, ids, sentences of servers and errors may hold escape sequences, characters that turn a
-line around, line ends, or what GitHub takes for a workflow command.
+Names of checkpoints and models, ids, server messages and errors may hold escape sequences, bidirectional control
+characters, line breaks, or GitHub workflow commands.
 """
 
 import io
@@ -20,34 +20,34 @@ LINE_END = re.compile(r"\s*[\r\n]+\s*")
 
 
 def say(text: object, *, err: bool = False) -> None:
-    """Print one line; a line end within it becomes a blank."""
+    """Print one line; a line break within it becomes a space."""
     click.echo(clean(LINE_END.sub(" ", str(text).rstrip())), err=err)
 
 
 def say_block(text: str, *, nl: bool = True, err: bool = False) -> None:
-    """Print lines that were put together here, such as a table; its styles stay."""
+    """Print lines made by evalharness, such as a table; styles are kept."""
     parts = [text] if is_plain(sys.stdout) else STYLE.split(text)
     click.echo("".join(part if STYLE.fullmatch(part) else clean(part) for part in parts), nl=nl, err=err)
 
 
 def say_json(text: str, *, err: bool = False) -> None:
-    """Print JSON; what is hidden in a string, or a command to CI, is escaped there, and the value stays the same."""
+    """Print JSON; hidden characters and CI commands are escaped within strings, so the parsed value stays the same."""
     click.echo(HIDDEN.sub(lambda found: _json_escape(found[0]), text).replace("##", "#\\u0023"), err=err)
 
 
 def say_command(line: str, *, err: bool) -> None:
-    """Print a workflow command of our own."""
+    """Print one of our own workflow commands."""
     click.echo(line, err=err)
 
 
 def clean(text: str) -> str:
-    """The text with hidden characters shown; on GitHub also without workflow commands."""
+    """The text with hidden characters made visible, and on GitHub with workflow commands disabled."""
     shown = visible(text)
     return inert(shown) if on_github() else shown
 
 
 def on_github() -> bool:
-    """Whether what is printed is read by GitHub Actions."""
+    """Whether the output is read by GitHub Actions."""
     return os.environ.get("GITHUB_ACTIONS") == "true"
 
 
@@ -64,7 +64,7 @@ def show_error(error: click.ClickException) -> None:
 
 
 def set_up_logging() -> None:
-    """Log messages go to stderr, cleaned as everything else."""
+    """Send log messages to stderr, cleaned like all other output."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(CleanFormatter("%(message)s"))
     logging.basicConfig(handlers=[handler])

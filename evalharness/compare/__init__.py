@@ -1,7 +1,7 @@
-"""Baseline against candidate, pair by pair: summaries, paired differences, and what to say about them.
+"""Baseline against candidate, pair by pair: summaries, paired differences and findings.
 
 The sample is the unit: replicates are averaged first, and samples of one group are resampled together. Failures are
-counted and never enter a number.
+counted and excluded from all metrics.
 """
 
 from collections.abc import Sequence
@@ -37,17 +37,17 @@ def compare(
     preferences: Sequence[Preference] = (),
     judgings: Sequence[Judging] = (),
 ) -> Comparison:
-    """Sum up each checkpoint, and compare the candidate and any other checkpoint with the baseline.
+    """Summarise each checkpoint, and compare the candidate and any other checkpoint with the baseline.
 
     Args:
         plan: names the two sides.
-        table: what was measured of the plan's requests.
+        table: the observations of the plan's requests.
         metrics: what the scores' values mean; the intervals of the headline ones hold together, for each candidate.
         seed: of the bootstrap.
-        scorers: which of them give rewards and which labels are answers; without them no rewards are compared.
+        scorers: facts of the scorers; without them no rewards are compared.
         margin: within which rates are equivalent, for metrics that do not say.
-        preferences: what people and judges prefer.
-        judgings: the judges' work, for the pairs on which they failed.
+        preferences: of people and judges.
+        judgings: of the judges, for the pairs on which they failed.
 
     Raises:
         StoreError: one scorer's rewards come from two reward models.

@@ -66,7 +66,7 @@ class Pairs:
 
     @property
     def mean_difference(self) -> float | None:
-        """None without a pair."""
+        """None without pairs."""
         return float(self.difference.sum()) / self.n_pairs if self.n_pairs else None
 
     @cached_property
@@ -88,7 +88,7 @@ class Pairs:
 
     @cached_property
     def spread(self) -> float:
-        """Standard deviation, over groups, of a group's contribution to the mean difference; 0 where there is none."""
+        """Standard deviation, over groups, of a group's contribution to the mean difference; 0 for a single group."""
         if self.n_groups < 2:
             return 0.0
         # A group counts by all its samples: the sum over its samples, relative to the mean size of a group.
@@ -105,7 +105,7 @@ def differences_of(
     seed: int,
     margin: float | None = None,
 ) -> list[PairedDifference]:
-    """Overall rows for every metric, then category rows where there is a pair.
+    """Overall rows for every metric, then rows for each category that has pairs.
 
     The intervals of the headline rows hold together (Bonferroni), and every verdict is read off its interval.
 
@@ -215,7 +215,7 @@ def _method(pairs: Pairs, tests: int) -> str:
 
 
 def _effect_size(pairs: Pairs, difference: float | None) -> float | None:
-    """Both turn with the sides; an odds ratio of pairs would be infinite where nothing was lost."""
+    """Both effect sizes change sign with the sides; an odds ratio would be infinite if no pair got worse."""
     if pairs.is_binary:
         return cohens_g(pairs.n_higher, pairs.n_lower) if pairs.n_higher + pairs.n_lower else None
     return difference / pairs.spread if difference is not None and pairs.spread else None
@@ -236,7 +236,7 @@ def _verdict(pairs: Pairs, interval: Interval | None, margin: float | None, leve
 
 
 def _detectable(pairs: Pairs, n_tests: int) -> float | None:
-    """None where the pairs say nothing about the spread, or where no difference at all could be shown."""
+    """None if the pairs do not determine the spread, or if no difference of any size would be significant."""
     level = ALPHA / n_tests
     if pairs.n_groups < fewest_pairs(level):
         return None

@@ -1,4 +1,4 @@
-"""What to say first: the most telling differences in plain sentences, and what to beware of."""
+"""Findings: the most important differences in plain sentences, and warnings."""
 
 import math
 from collections import Counter
@@ -32,7 +32,7 @@ def findings_of(
     differences: Sequence[PairedDifference],
     plan: Plan,
 ) -> list[Finding]:
-    """What was shown on the headline metrics, what got worse first; then up to five sentences in all."""
+    """Significant differences of headline metrics, regressions first; then others, up to five findings in all."""
     known = {metric.name: metric for metric in metrics}
     better = {metric.name: metric.better for metric in metrics}
     overall = [one for one in differences if one.category is None]
@@ -45,7 +45,7 @@ def findings_of(
 def _chosen(
     differences: Sequence[PairedDifference], better: Mapping[str, str | None], names: Mapping[str, str | None]
 ) -> list[PairedDifference]:
-    """Nothing that was shown on a headline metric or has a name is left out, unless it is another's mirror image."""
+    """Every significant headline difference and every named regression is included, except mirror images of another."""
     chosen: list[PairedDifference] = []
     per_scorer: Counter[str] = Counter()
     for one in sorted(differences, key=lambda one: _rank(one, better.get(one.metric))):
@@ -69,14 +69,14 @@ def _shown(one: PairedDifference) -> bool:
 
 
 def _mirrors(one: PairedDifference, other: PairedDifference) -> bool:
-    """Whether two metrics of a scorer say the same with opposite signs, as "refused" and "complied" may."""
+    """Whether two metrics of a scorer are mirror images, such as "refused" and "complied" can be."""
     same_scorer = one.metric.partition(".")[0] == other.metric.partition(".")[0]
     turned = (one.n_higher, one.n_equal, one.n_lower) == (other.n_lower, other.n_equal, other.n_higher)
     return same_scorer and turned and math.isclose(one.difference or 0.0, -(other.difference or 0.0))
 
 
 def _rank(one: PairedDifference, better: str | None) -> tuple[bool, bool, bool, float, float]:
-    """Headline before exploratory, shown before not shown, worse before better, then by p-value and by size."""
+    """Headline before exploratory, significant before not, worse before better, then by p-value and by size."""
     p_value = 1.0 if one.p_value is None else one.p_value
     worse = _shown(one) and better is not None and one.verdict != better
     return one.exploratory, not _shown(one), not worse, p_value, -abs(one.difference or 0.0)
@@ -120,16 +120,16 @@ def verdict_sentence(one: PairedDifference, metric: Metric) -> str:
     alone = ", tested on its own" if one.exploratory else ""
     match one.verdict:
         case "higher" | "lower":
-            return f"Shown on {pairs}{alone}."
+            return f"Significant on {pairs}{alone}."
         case "equivalent":
             margin = one.margin or 0.0
             within = format_points(margin).lstrip("+") if metric.kind == "rate" else format_number(margin)
             return f"Equivalent within {within}, on {pairs}{alone}."
         case _:
             if one.interval is None:
-                return f"Undecided: {pairs} cannot say how sure that is."
+                return f"Undecided: {pairs} are too few for an interval."
             wide = metric.kind == "rate" and one.interval.high - one.interval.low >= TOO_WIDE
-            return f"Undecided on {pairs}{', an interval too wide to say anything' if wide else ''}{alone}."
+            return f"Undecided on {pairs}{', the interval is too wide for a conclusion' if wide else ''}{alone}."
 
 
 def _caveats(one: PairedDifference) -> Iterator[str]:
@@ -156,7 +156,7 @@ def _nothing(differences: Sequence[PairedDifference]) -> Finding:
     """No mean differs. That nothing differs is only true where no pair does either."""
     rows = [one for one in differences if one.category is None and one.n_pairs]
     if not rows:
-        return Finding(sentence="Nothing can be said: there is no sample with a score on both sides.", metric=None)
+        return Finding(sentence="No sample has a score on both sides, so nothing can be compared.", metric=None)
     one = max(rows, key=lambda one: one.n_higher + one.n_lower)
     if one.n_higher or one.n_lower:
         sentence = (
@@ -167,14 +167,14 @@ def _nothing(differences: Sequence[PairedDifference]) -> Finding:
     missing = sum(one.n_missing_baseline + one.n_missing_candidate for one in rows)
     scope = " that have values on both sides" if missing else ""
     pairs = max(one.n_pairs for one in rows)
-    return Finding(sentence=f"Nothing differs between the two sides, in {pairs:,} pairs{scope}.", metric=None)
+    return Finding(sentence=f"No metric differs between the two sides, in {pairs:,} pairs{scope}.", metric=None)
 
 
 # -------------------------------------------------------------------------------------------- warnings
 
 
 def warnings_of(plan: Plan, table: Observations) -> Iterator[str]:
-    """What a reader must know before believing a number."""
+    """What a reader must know before trusting a number."""
     for checkpoint in plan.checkpoints:
         yield from _warnings_of(checkpoint.name, table)
     for finding in plan.lint:
@@ -186,11 +186,11 @@ def _warnings_of(name: str, table: Observations) -> Iterator[str]:
     counts = table.counts(name)
     if counts.failed:
         kinds = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in counts.failures.items())
-        yield f"{name}: {counts.failed} of {counts.asked} requests failed ({kinds}) and are in no number"
+        yield f"{name}: {counts.failed} of {counts.asked} requests failed ({kinds}) and are excluded from all metrics"
     if counts.not_generated:
         yield f"{name}: {counts.not_generated} of {counts.asked} requests were not generated yet"
     if cut := counts.ends["length"]:
         share = format_share(cut / counts.completed)
-        yield f"{name}: {cut} of {counts.completed} completions ({share}) were cut by the token limit"
+        yield f"{name}: {cut} of {counts.completed} completions ({share}) were truncated at the token limit"
     if unknown := counts.completed - counts.ends.total():
-        yield f"{name}: how {unknown} of {counts.completed} completions ended was not recorded"
+        yield f"{name}: the finish reason of {unknown} of {counts.completed} completions was not recorded"

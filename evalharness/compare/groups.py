@@ -21,7 +21,7 @@ def grouped(numbers: Floats, groups: Groups) -> tuple[Floats, Floats]:
 def by_group(columns: Sequence[tuple[Floats, Groups]]) -> tuple[Floats, Floats]:
     """Sums and counts of each column's numbers in each group, as two arrays (n_groups, n_columns).
 
-    Only groups that some column has are there.
+    Groups without any value are left out.
     """
     n_groups = max(int(groups.max()) + 1 for _, groups in columns)
     sums = np.stack([np.bincount(groups, weights=numbers, minlength=n_groups) for numbers, groups in columns], axis=1)

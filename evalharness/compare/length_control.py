@@ -1,10 +1,10 @@
-"""What is left of a difference once the difference of length is taken out: two regressions on plain numbers.
+"""Length control: what remains of a difference at equal length, by two regressions.
 
 After Dubois et al. 2024, Length-Controlled AlpacaEval, arXiv:2404.04475: the outcome of a pair is regressed on the
 difference of length, and the regression is asked for a pair of equal length. Their third term, the difficulty of each
-instruction, is left out: it is learned from many models' answers to one instruction, and here there are two.
+instruction, is left out: it is learned from many models' answers to the same instruction, and here there are two.
 
-Both regressions are odd: with the sides swapped, the difference turns its sign and the win rate its side.
+Both regressions are odd: swapping the sides negates the difference and mirrors the win rate.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from evalharness.records import Interval, LengthControl
 from evalharness.statistics import Floats, means_of, resample, t_quantile
 
 FEWEST_GROUPS = 10
-"""Below this no regression on two unknowns is worth reading."""
+"""With fewer, a regression with two unknowns is not meaningful."""
 ONE_SIDED = 0.95
 """From this share of pairs on in which one side is longer, equal length is beyond what was seen."""
 NEWTON_STEPS = 100
@@ -25,7 +25,7 @@ NEWTON_STEPS = 100
 def control_length(
     difference: Floats, wins: Floats, length: Floats, groups: Groups, *, seed: int
 ) -> LengthControl | str:
-    """The difference of rewards and the win rate at equal length, or a sentence that says why there is none.
+    """The reward difference and the win rate at equal length, or a sentence with the reason why there is none.
 
     Args:
         difference: candidate minus baseline of each pair's rewards, shape (n_pairs,).
@@ -39,7 +39,7 @@ def control_length(
     scale = float(np.std(length))
     if scale == 0:
         same = "all pairs are of equal length" if length[0] == 0 else "the length differs by the same in all pairs"
-        return f"{same}, so there is nothing to tell its effect from"
+        return f"{same}, so its effect cannot be estimated"
     intercept, slope, interval = _difference(difference, length / scale, groups, seed)
     win_rate, win_interval = _win_rate(wins, np.tanh(length / scale), groups, seed)
     longer, shorter = int((length > 0).sum()), int((length < 0).sum())
@@ -60,16 +60,16 @@ def _note(longer: int, shorter: int, n_pairs: int) -> str:
         return ""
     side = "longer" if longer > shorter else "shorter"
     return (
-        f"the candidate's completion is {side} in {max(longer, shorter)} of {n_pairs} pairs: "
-        "what holds at equal length is extrapolated"
+        f"the candidate's completion is {side} in {max(longer, shorter)} of {n_pairs} pairs: figures at equal "
+        "length are extrapolated"
     )
 
 
 def _difference(difference: Floats, x: Floats, groups: Groups, seed: int) -> tuple[float, float, Interval | None]:
     """Intercept and slope of least squares, and the intercept's interval.
 
-    The length is not squashed by tanh as it is for a win rate, which is bounded: a reward that follows length all the
-    way would otherwise leave a rest.
+    Unlike for a win rate, which is bounded, length is not squashed by tanh: a reward proportional to length would
+    otherwise leave a residual.
     """
     design = np.stack([np.ones_like(x), x], axis=1)
     inverse = np.linalg.inv(design.T @ design)

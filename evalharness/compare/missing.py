@@ -25,8 +25,8 @@ class Missing:
 def applies_to(table: Observations, metric: Metric) -> Mask:
     """Samples of which the metric has, or should have, a value, shape (n_samples,).
 
-    A sample of which no checkpoint has a value is out where a scorer has seen a completion of it and said so: the
-    metric is then about other samples. Where nothing was completed nobody can tell, and it counts as missing.
+    A sample without a value from any checkpoint is excluded if the scorer marked a completion of it as not applicable.
+    If nothing was completed, that is unknown, and the sample counts as missing.
     """
     scorer = metric.name.partition(".")[0]
     everywhere = np.ones(len(table.sample_ids), dtype=np.bool_)

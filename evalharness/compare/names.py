@@ -1,4 +1,4 @@
-"""What a change is called, where it has a name: the regressions that people look for after a fine-tune."""
+"""Named regressions: the changes that people look for after a fine-tune."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -19,10 +19,10 @@ def name_of(
     differences: Sequence[PairedDifference],
     plan: Plan,
 ) -> str | None:
-    """The name of a difference that was shown; None without one. `differences` are all that are of no category.
+    """The name of a significant difference, if any. `differences` are all overall differences.
 
-    A name is an alarm. A metric that is no headline was tested on its own, so its p-value is multiplied by the number
-    of such metrics that have a name (Bonferroni): else a checkpoint compared with itself would raise one too often.
+    A name is an alarm. An exploratory metric was tested on its own, so its p-value is multiplied by the number of
+    named exploratory metrics (Bonferroni): otherwise a checkpoint compared with itself would raise alarms too often.
     """
     if difference.exploratory and (difference.p_value or 0.0) * _n_tests(metrics, differences) >= LEVEL:
         return None
@@ -47,7 +47,7 @@ def _n_tests(metrics: Mapping[str, Metric], differences: Sequence[PairedDifferen
 
 
 def is_tuning(plan: Plan) -> bool:
-    """Whether both sides are of one variant, as an old checkpoint and a fine-tune of it are."""
+    """Whether both sides have the same variant, such as an old checkpoint and its fine-tune."""
     baseline, candidate = sides_of(plan)
     return baseline.checkpoint.variant == candidate.checkpoint.variant
 
@@ -59,7 +59,9 @@ def sides_of(plan: Plan) -> tuple[ResolvedCheckpoint, ResolvedCheckpoint]:
 
 
 def tuning_findings(table: Observations, metrics: Iterable[Metric], plan: Plan) -> Iterator[Finding]:
-    """What no mean shows: another template or other special tokens, and samples that flipped in both directions."""
+    """Changes that no mean shows: a different template or special tokens, and samples that flipped in both
+    directions.
+    """
     if not is_tuning(plan):
         return
     yield from _template_change(*sides_of(plan))

@@ -1,7 +1,7 @@
-"""Checkpoints of several runs, side by side as if they were one run.
+"""Checkpoints of several runs, compared as if they were one run.
 
-Only the samples that all runs hold, word for word, are paired. What differs beside the checkpoints is named in the
-lint, and refused where a comparison would be false: another generation, or scores of another version of a scorer.
+Only samples that are identical in all runs are paired. Other differences between the runs are reported in the lint,
+and rejected if they make a comparison invalid: different generation settings, or scores of different scorer versions.
 """
 
 from collections import Counter
@@ -33,18 +33,18 @@ from evalharness.store import Run
 
 Event = Completion | Failure | Notice | DeterminismCheck
 SAMPLING_ONLY = ("top_p", "top_k")
-"""Settings that change nothing in a greedy generation. The seed and the context length never make a pair false."""
+"""Settings without effect on greedy generation. The seed and the context length never make a pair invalid."""
 
 
 @dataclass(frozen=True)
 class Side:
-    """One checkpoint of one run, under the name that it has in the pairing."""
+    """A checkpoint of a run, under its name in the pairing."""
 
     run: Run
     checkpoint: str
     name: str
     replicate: int | None = None
-    """Only this one; all where it is None."""
+    """Only this checkpoint; None means all."""
 
     @cached_property
     def resolved(self) -> ResolvedCheckpoint:
@@ -67,7 +67,7 @@ class Side:
 
     @cached_property
     def new_ids(self) -> dict[str, str]:
-        """By request id, an id of its own: both runs may have asked the same of the same weights."""
+        """A new id for each request id, because both runs may have made the same request to the same weights."""
         return {one.id: digest([self.name, one.id]).removeprefix("sha256:")[:32] for one in self.requests}
 
 
@@ -82,13 +82,13 @@ class Pairing:
 
 
 def narrowed(run: Run, checkpoint: str) -> Run:
-    """A run without the requests to its other checkpoints, which nothing here asks for."""
+    """A run without the requests to its other checkpoints."""
     requests = tuple(one for one in run.plan.requests if one.checkpoint == checkpoint)
     return replace(run, plan=run.plan.model_copy(update={"requests": requests}), _observed=[])
 
 
 def sides_of(runs: Sequence[Run], baseline: str | None, candidate: str | None) -> list[Side]:
-    """One checkpoint of each run, the first run's the baseline: by default what each run put to the test.
+    """One checkpoint of each run, by default its candidate; the first run's is the baseline.
 
     Args:
         runs: the baseline's run, then the candidates'.
@@ -96,7 +96,7 @@ def sides_of(runs: Sequence[Run], baseline: str | None, candidate: str | None) -
         candidate: the checkpoint of the others; their candidates by default.
 
     Raises:
-        StoreError: a run has no such checkpoint, or one checkpoint is on both sides.
+        StoreError: a run lacks the checkpoint, or a checkpoint is on both sides.
     """
     wanted = [(run, (candidate if number else baseline) or run.plan.candidate) for number, run in enumerate(runs)]
     for run, name in wanted:
@@ -106,15 +106,15 @@ def sides_of(runs: Sequence[Run], baseline: str | None, candidate: str | None) -
     unique = len({name for _, name in wanted}) == len(wanted)
     sides = [Side(run, name, name if unique else f"{run.path.resolve().name}:{name}") for run, name in wanted]
     if len({side.name for side in sides}) < len(sides):
-        raise StoreError("one checkpoint of one run is given twice", fix="give each run, or each checkpoint, once")
+        raise StoreError("the same checkpoint of a run is given twice", fix="give each run, or each checkpoint, once")
     return sides
 
 
 def pair_runs(baseline: Side, candidates: Sequence[Side]) -> Pairing:
-    """Put the sides into one plan, with what each of them completed and scored.
+    """Merge the sides into one plan with their outcomes and scores.
 
     Raises:
-        StoreError: the runs share no sample, or were made under conditions that make a comparison false.
+        StoreError: the runs share no sample, or were made under conditions that make a comparison invalid.
     """
     sides = (baseline, *candidates)
     for side in sides:
@@ -148,7 +148,8 @@ def _refuse_other_generation(one: Side, other: Side) -> None:
     if differ:
         raise StoreError(
             f"{one.run.path} and {other.run.path} were generated differently: {', '.join(differ)}",
-            fix="generate one of them again with the settings of the other: a difference would be of the settings too",
+            fix="generate one of them again with the settings of the other; otherwise the difference would include "
+            "the settings",
         )
 
 
@@ -158,7 +159,7 @@ def _what_matters(config: GenerationConfig) -> dict[str, object]:
 
 
 def _refuse_unscored(side: Side) -> None:
-    """Said of the run that lacks them, and before anything is written."""
+    """Raised before anything is written, and names the run without scores."""
     table = side.run.observations
     unscored = table.completed(side.checkpoint)
     for scorer in table.versions:
@@ -192,7 +193,7 @@ def _shared_samples(sides: Sequence[Side]) -> dict[str, Sample]:
     if not shared:
         raise StoreError(
             f"{' and '.join(str(side.run.path) for side in sides)} share no sample",
-            fix="compare runs of one suite, in one version",
+            fix="compare runs of the same suite and version",
         )
     return shared
 
@@ -237,7 +238,7 @@ def _scores(side: Side, shared: dict[str, Sample], scorers: set[str]) -> Iterato
 
 
 def _lint(sides: Sequence[Side], shared: dict[str, Sample]) -> Iterator[LintFinding]:
-    """What differs between the runs beside the checkpoints, and does not make the pairs false."""
+    """Other differences between the runs that do not make the pairs invalid."""
     for side in sides:
         yield from _left_out(side, sides, shared)
     counts = Counter(name for side in sides for name in side.versions)
@@ -258,7 +259,7 @@ def _left_out(side: Side, sides: Sequence[Side], shared: dict[str, Sample]) -> I
         message = f"{len(alone)} of {len(samples)} samples of {side.run.path.name} are not in every run; left out"
         yield _finding("samples-on-one-side", "warning", message, sides, alone)
     if changed and side is sides[0]:
-        message = f"{len(changed)} samples have other words or expectations in another run; left out"
+        message = f"{len(changed)} samples have a different text or expectation in another run; left out"
         yield _finding("samples-changed", "warning", message, sides, changed)
 
 
@@ -287,7 +288,7 @@ def _finding(
             "level": level,
             "checkpoint": None,
             "message": message,
-            "fix": f"run {runs} on the same suites and settings, where that is not meant",
+            "fix": f"run {runs} on the same suites and settings, unless this is intended",
             "sample_ids": sample_ids,
         }
     )

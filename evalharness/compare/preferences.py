@@ -1,4 +1,4 @@
-"""What people and judges prefer, each summed up on their own."""
+"""Preferences of people and judges, summarised for each rater."""
 
 from collections.abc import Sequence
 
@@ -15,12 +15,12 @@ FIRST_SHOWN = ("baseline", "candidate")
 def preferences_of(
     plan: Plan, preferences: Sequence[Preference], judgings: Sequence[Judging] = ()
 ) -> list[PreferenceSummary]:
-    """One summary for each person and judge of the plan's two sides, in the order they first appear.
+    """One summary per person and judge, in the order of first appearance.
 
     Args:
         plan: names the two sides and the samples' groups.
         preferences: of any people and judges.
-        judgings: the judges' work, with the pairs on which they failed.
+        judgings: of the judges, with the pairs on which they failed.
     """
     sides = plan.baseline, plan.candidate
     samples = plan.samples
@@ -66,7 +66,7 @@ def _interval(plan: Plan, given: Sequence[Preference], values: Floats) -> Interv
 
 
 def _first_share(given: Sequence[Preference]) -> float | None:
-    """Among a judge's verdicts for a side, the share for the one shown first; None without any."""
+    """Share of a judge's verdicts for the side shown first; None without verdicts."""
     verdicts = [
         verdict == first
         for one in given

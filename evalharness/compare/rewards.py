@@ -1,6 +1,6 @@
-"""Rewards of the two sides, compared as what they are: one reward model's numbers, which prefer length.
+"""Comparison of rewards, with length control: reward models tend to prefer length.
 
-Each reward model is compared on its own. Two of them are only asked whether they prefer the same side.
+Each reward model is compared on its own. Between two models, only the agreement on the preferred side is computed.
 """
 
 import math
@@ -31,14 +31,14 @@ from evalharness.statistics import Floats
 from evalharness.statistics.agreement import cohens_kappa
 
 TIE_SPREADS = 1e-4
-"""Rewards that are closer than this share of their standard deviation are a tie: so far, one text's reward moves with
-the batch that it is read in."""
+"""Rewards closer than this share of their standard deviation are a tie: the reward of a text varies that much with its
+batch."""
 SHOWN = 5
 
 
 @dataclass(frozen=True)
 class Rewarded:
-    """One completion with what is needed of it here."""
+    """A completion with the values needed here."""
 
     sample_id: str
     replicate: int
@@ -84,7 +84,7 @@ def rewards_among(scorers: Sequence[ScorerFacts], table: Observations) -> list[M
         if len(versions[metric.scorer]) > 1:
             raise StoreError(
                 f"the {metric.scorer} scores come from several reward models or versions of the scorer "
-                f"({', '.join(sorted(versions[metric.scorer]))}), and rewards compare only within one",
+                f"({', '.join(sorted(versions[metric.scorer]))}), and only rewards of the same model are comparable",
                 fix="score all completions with one of them: evalharness score RUN",
             )
     return found
@@ -120,7 +120,7 @@ def rewards_of(
 def reward_agreement(
     table: Observations, baseline: str, candidate: str, scorers: Sequence[ScorerFacts], *, seed: int
 ) -> list[RewardAgreement]:
-    """How far each two reward models prefer the same side of the pairs that both judged.
+    """How often each two reward models prefer the same side of the pairs that both judged.
 
     Raises:
         StoreError: one scorer's rewards come from two reward models.
@@ -251,7 +251,7 @@ def _by_state(checkpoint: str, side: Sequence[Rewarded], labels: Sequence[Label]
 def _contradictions(
     baseline: Sequence[Rewarded], candidate: Sequence[Rewarded], tolerance: float
 ) -> tuple[int, list[str]]:
-    """How many pairs are one answer and one non-answer, and the samples of those whose non-answer has more reward."""
+    """Number of pairs of an answer and a non-answer, and the samples whose non-answer has the larger reward."""
     partners = {(one.sample_id, one.replicate): one for one in candidate}
     found, n_pairs = [], 0
     for one in baseline:
@@ -263,7 +263,7 @@ def _contradictions(
 
 
 def _lead_of_the_non_answer(one: Rewarded, other: Rewarded | None) -> float | None:
-    """How much more reward the non-answer has; None where not exactly one of the two is an answer."""
+    """How much larger the non-answer's reward is; None unless exactly one of the two is an answer."""
     if other is None or one.reward is None or other.reward is None or one.state is None or other.state is None:
         return None
     if one.state.answers == other.state.answers:

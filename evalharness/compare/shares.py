@@ -8,7 +8,7 @@ from evalharness.statistics import Floats, effective_size, wilson
 
 
 def share_interval(values: Floats, groups: Groups) -> Interval:
-    """Wilson's interval of the mean of values between 0 and 1, at what the groups are worth.
+    """Wilson's interval of the mean of values between 0 and 1, at the effective size of the groups.
 
     Args:
         values: 1, 0, or 0.5 for a tie, shape (n_pairs,).

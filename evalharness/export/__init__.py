@@ -1,4 +1,4 @@
-"""A run in other tools' formats. A new one is a module with one function and a line in `FORMATS`."""
+"""Exports a run in other tools' formats. A new format is a module with one function and a line in `FORMATS`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
@@ -14,28 +14,28 @@ Table = Literal["completions", "scores", "differences"]
 
 @dataclass(frozen=True)
 class Choices:
-    """What some of the formats let one choose; the defaults are those of the command line."""
+    """Options of some formats; the defaults are those of the command line."""
 
     table: Table = "completions"
     source: Source = "reward"
-    """Who says which side is preferred."""
+    """Whose preferences are exported."""
     plain: bool = False
     """Preferences as plain texts, not as conversations."""
     min_margin: float = 0.0
-    """Preferences by less than this are left out."""
+    """Preferences with a smaller margin are left out."""
     with_cut: bool = False
-    """Keep preferences of which a completion was cut by the token limit."""
+    """Keep preferences with a truncated completion."""
     with_continuations: bool = False
-    """Keep preferences between continuations of a plain text."""
+    """Keep preferences between continuations of plain text."""
 
 
 @dataclass(frozen=True)
 class Exported:
-    """The content of a file, and what to tell whoever asked for it."""
+    """The content of a file, and a note for the user."""
 
     content: bytes
     note: str = ""
-    """What was left out, and why; empty where nothing was."""
+    """What was left out, and why; empty if nothing was."""
 
 
 Exporter = Callable[[Run, Choices], Exported]
@@ -70,7 +70,7 @@ def export(run: Run, name: str, choices: Choices | None = None) -> Exported:
     """Write a run in one of the `FORMATS`.
 
     Raises:
-        SharingError: there is no such format, it does not know a choice, or the run has nothing to put into it.
+        SharingError: the format does not exist, does not support an option, or the run has nothing to export.
         MissingExtra: the format needs a package that is not installed.
     """
     choices = choices or Choices()
@@ -83,11 +83,11 @@ def export(run: Run, name: str, choices: Choices | None = None) -> Exported:
 
 
 def _refuse_unknown(name: str, choices: Choices) -> None:
-    """A choice without effect would be taken for one with an effect."""
+    """Reject options that would have no effect."""
     default = Choices()
     for one in fields(Choices):
         chosen = choices.__dict__[one.name] != default.__dict__[one.name]
         if chosen and one.name not in FORMATS[name].choices:
             knows = [format_ for format_, known in FORMATS.items() if one.name in known.choices]
             flag = f"--{one.name.replace('_', '-')}"
-            raise SharingError(f"{flag} does nothing for {name}", fix=f"leave it out, or use {' or '.join(knows)}")
+            raise SharingError(f"{flag} has no effect on {name}", fix=f"leave it out, or use {' or '.join(knows)}")

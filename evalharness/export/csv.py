@@ -1,11 +1,11 @@
 """CSV (RFC 4180, UTF-8) that a spreadsheet opens without executing anything.
 
-A cell of text that begins with `=`, `+`, `-` or `@` is a formula to a spreadsheet, also after blanks and quotes, and in
-full width (OWASP, CSV injection). An apostrophe in front makes it text. A spreadsheet of another country splits at
-semicolons and takes the lines within a cell for rows, so the same holds after every semicolon, tab and line end.
+Spreadsheets treat a text cell that begins with `=`, `+`, `-` or `@` as a formula, also after spaces and quotes and in
+full width (OWASP, CSV injection). A leading apostrophe makes it text. Under other locales, spreadsheets split at
+semicolons and treat lines within a cell as rows, so the same applies after every semicolon, tab and line end.
 
-It can be undone exactly (`original`): where text already has an apostrophe at such a place it gets one more, so one is
-taken away at each. Numbers stay numbers.
+This can be undone exactly (`original`): text that already has an apostrophe in such a position gets another, so
+exactly one is removed at each. Numbers stay numbers.
 """
 
 import csv
@@ -19,7 +19,7 @@ from evalharness.store import Run
 FORMULA = frozenset("=+-@＝＋－＠﹦﹢﹣﹫−")
 SEPARATORS = frozenset(";\t\r\n")
 SKIPPED = "\\s\"'`‘’“”«»\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
-"""What a spreadsheet, or a reader before it, may drop in front of a formula."""
+"""Characters that a spreadsheet or CSV reader may drop before a formula."""
 RUN = re.compile(f"(?:^|[;\t\r\n])[{SKIPPED};]*")
 MARKED = re.compile("(^|[;\t\r\n])'")
 
@@ -36,7 +36,7 @@ def inert(text: str) -> str:
 
 
 def _marked(found: re.Match[str]) -> str:
-    """A run of places where a cell may begin, and of what is dropped there; linear in its length, however long."""
+    """Positions where a cell may begin, with characters that are dropped there; matches in linear time."""
     run, following = found[0], found.string[found.end() : found.end() + 1]
     # What comes before a semicolon stands in another cell than the formula after it.
     formula_from = run.rfind(";") + 1 if following in FORMULA else len(run) + 1
@@ -59,7 +59,7 @@ def original(cell: str) -> str:
 
 
 def to_csv(run: Run, choices: Choices) -> Exported:
-    """One table with a header; text is quoted, numbers are not, and what is not there is empty.
+    """One table with a header; text is quoted, numbers are not, and missing values are empty.
 
     Raises:
         SharingError: the table has no rows.

@@ -1,6 +1,6 @@
 """Tables of a run: rows as plain dicts, and as pandas frames for a notebook.
 
-A value that is not there is None, and a column is there for every row.
+Missing values are None, and every row has every column.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -19,7 +19,7 @@ Row = dict[str, Cell]
 
 
 def completion_rows(run: Run) -> list[Row]:
-    """A row a request: the sample, what came back, and every label and value of its scores in columns."""
+    """One row per request: the sample, the outcome, and every label and value of its scores in columns."""
     suites = {sample.id: suite.name for suite in run.plan.suites for sample in suite.samples}
     table = run.observations
     return [
@@ -31,7 +31,7 @@ def completion_rows(run: Run) -> list[Row]:
 
 
 def score_rows(run: Run) -> list[Row]:
-    """A row a value of a score; scores without a value have one row, with the reason."""
+    """One row per score value; scores without a value have one row, with the reason."""
     rows: list[Row] = []
     for request in run.plan.requests:
         head: Row = {
@@ -51,7 +51,7 @@ def score_rows(run: Run) -> list[Row]:
 
 
 def difference_rows(run: Run) -> list[Row]:
-    """A row a paired difference, of all candidates; `category` is None for all categories together.
+    """One row per paired difference, for all candidates; `category` is None for all categories together.
 
     Raises:
         StoreError: the run was not compared yet.
@@ -73,7 +73,7 @@ def rows_of(run: Run, table: str) -> list[Row]:
     """The rows of one of the `TABLES`.
 
     Raises:
-        SharingError: there are none.
+        SharingError: the table is empty.
     """
     rows = TABLES[table](run)
     if not rows:

@@ -1,4 +1,4 @@
-"""JSON Lines: a table's rows, one a line, nothing escaped away and nothing left out."""
+"""JSON Lines: a table's rows, one per line, complete and unescaped."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -9,7 +9,7 @@ from evalharness.store import Run
 
 
 def to_jsonl(run: Run, choices: Choices) -> Exported:
-    """One table; what is not there is null.
+    """One table; missing values are null.
 
     Raises:
         SharingError: the table has no rows.

@@ -1,6 +1,6 @@
 """JSON for LLM Comparator, which shows two models side by side (https://github.com/PAIR-code/llm-comparator).
 
-Its model A is our candidate and its model B our baseline, since its scores are positive where A is better. It expects
+Its model A is our candidate and its model B our baseline, because its scores are positive if A is better. It expects
 scores between -1.5 and 1.5.
 """
 
@@ -19,10 +19,10 @@ Json = Mapping[str, object]
 
 
 def to_llm_comparator(run: Run, choices: Choices) -> Exported:
-    """All pairs with both completions; the score is null where the source has no verdict on a pair.
+    """All pairs with both completions; the score is null if the source has no verdict on a pair.
 
-    People's and judges' verdicts are spread over the range; a reward's difference is put into standard deviations of
-    all differences and cut off at the ends of it. The rewards themselves are in the custom fields.
+    People's and judges' verdicts are scaled to the range; a reward difference is divided by the standard deviation of
+    all differences and clipped to the range. The rewards themselves are in the custom fields.
 
     Raises:
         SharingError: the source has no verdict on any pair.
@@ -75,7 +75,7 @@ def _example(number: int, pair: Pair, vote: Vote | None, scale: float, fields: J
 
 
 def _ratings(verdict: PairVerdict) -> list[Json]:
-    """One for each time somebody looked; a judge looks once with B first and once with A first."""
+    """One entry per rating; a judge rates once with B first and once with A first."""
     if verdict.source == "reward":
         return []
     given = verdict.by_order or (verdict.preferred,)
@@ -93,7 +93,7 @@ def _rating(preferred: Preferred, verdict: PairVerdict, is_flipped: bool | None)
 
 
 class _Fields:
-    """What is known of a pair besides: its sample's facts, and each side's labels and values."""
+    """Further facts of a pair: its sample, and each side's labels and values."""
 
     def __init__(self, run: Run) -> None:
         self.table = run.observations

@@ -1,4 +1,4 @@
-"""A summary in Markdown, for a pull request, a wiki or a mail: what differs, how sure that is, what to beware of."""
+"""A summary in Markdown, for a pull request, a wiki or a mail: findings, differences, warnings."""
 
 import re
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from evalharness.text import (
 )
 
 ACTIVE = re.compile(r"[^\w ,;%+=()/.-]|_|(?<!\d)\.(?=\S)")
-"""All that Markdown or HTML could take for more than a character."""
+"""Characters with a meaning in Markdown or HTML."""
 
 
 def to_markdown(run: Run, choices: Choices) -> Exported:
@@ -83,7 +83,7 @@ def _difference(one: PairedDifference, metric: Metric) -> str:
 
 def _warnings(compared: Comparison) -> Iterator[str]:
     if compared.warnings:
-        yield "## Beware"
+        yield "## Warnings"
         yield ""
         yield from (f"- {escaped(warning)}" for warning in compared.warnings)
         yield ""
@@ -92,7 +92,7 @@ def _warnings(compared: Comparison) -> Iterator[str]:
 def _sides(run: Run) -> Iterator[str]:
     yield "## Checkpoints"
     yield ""
-    yield "| checkpoint | model | prompted as | completions | cut by the token limit |"
+    yield "| checkpoint | model | prompted as | completions | truncated at the token limit |"
     yield "|---|---|---|--:|--:|"
     for one in run.plan.checkpoints:
         counts = run.observations.counts(one.name)

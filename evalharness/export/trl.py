@@ -15,12 +15,12 @@ from evalharness.records import Message
 from evalharness.store import Run
 
 UNDER = "under the margin"
-PLAIN = "continuations of a plain text (--with-continuations keeps them)"
-CUT = "cut by the token limit (--with-cut keeps them)"
+PLAIN = "continuations of plain text (--with-continuations keeps them)"
+CUT = "truncated at the token limit (--with-cut keeps them)"
 
 
 def to_trl(run: Run, choices: Choices) -> Exported:
-    """One JSON line a preference; ties, small margins, cut completions and raw continuations are left out.
+    """One JSON line per preference; ties, small margins, truncated completions and raw continuations are left out.
 
     Raises:
         SharingError: no preference is left, or the source has none.
@@ -40,14 +40,14 @@ def _told(counts: Counter[str]) -> str:
 
 
 def _mend(counts: Counter[str]) -> str:
-    """What brings back most pairs."""
-    flags = {UNDER: "take a smaller --min-margin", CUT: "add --with-cut", PLAIN: "add --with-continuations"}
+    """The option that would keep most pairs."""
+    flags = {UNDER: "use a smaller --min-margin", CUT: "add --with-cut", PLAIN: "add --with-continuations"}
     found = [flags[reason] for reason, _ in counts.most_common() if reason in flags]
-    return ", or ".join([*found, "take another --source"])
+    return ", or ".join([*found, "use another --source"])
 
 
 def _left_out(vote: Vote, choices: Choices) -> str:
-    """Why a pair teaches nothing, or nothing good; empty where it is kept."""
+    """Why a pair is not useful for training; empty if it is kept."""
     pair = vote.pair
     completions = (pair.baseline, pair.candidate)
     if vote.preferred == "tie":

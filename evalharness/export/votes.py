@@ -1,4 +1,4 @@
-"""What all verdicts on one pair come to: for training data and for other tools, which want one row a pair."""
+"""Combines all verdicts on a pair, for training data and tools that need one row per pair."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from evalharness.store import Run
 
 MENDS = {
     "reward": "score the run with a scorer that gives rewards: evalharness list scorers",
-    "judge": "ask one: evalharness judge RUN --model MODEL",
-    "human": "rate in the report and import that: evalharness rate import RUN FILE",
+    "judge": "ask a judge: evalharness judge RUN --model MODEL",
+    "human": "rate in the report and import the ratings: evalharness rate import RUN FILE",
 }
 
 
@@ -33,10 +33,10 @@ class Vote:
 
 
 def votes_of(run: Run, source: Source) -> list[Vote]:
-    """A vote for each pair that has a verdict of this source, in suite order.
+    """A vote for each pair with a verdict of this source, in suite order.
 
     Raises:
-        SharingError: nobody of this source gave one.
+        SharingError: the source has no verdicts.
     """
     found = list(_grouped(verdicts_of(run, source, tolerance=_tolerance(run))))
     if not found:
@@ -47,7 +47,7 @@ def votes_of(run: Run, source: Source) -> list[Vote]:
 
 
 def _tolerance(run: Run) -> float:
-    """How far apart two rewards are a tie, as the comparison counts it."""
+    """The largest reward difference that counts as a tie, as in the comparison."""
     compared, reward = run.comparison.rewards if run.comparison else (), reward_of(run)
     return next((one.tie_tolerance for one in compared if reward and one.scorer == reward.scorer), 0.0)
 

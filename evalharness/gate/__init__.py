@@ -1,7 +1,7 @@
-"""Rules that a candidate must be shown to keep: pass, fail or undecided, each with its reason.
+"""Gate rules that a candidate must be shown to keep: pass, fail or undecided, each with a reason.
 
-What was not measured never passes: too few pairs, values that are missing, silence where it would count in the
-candidate's favour, and an interval that contains the bound are undecided. What is shown to be broken fails.
+Only what was measured can pass: too few pairs, missing values, silence in the candidate's favour, and an interval that
+contains the bound are undecided. A rule that is shown to be broken fails.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ def check_gate(rules: Sequence[GateRule], run: Run, *, noise: Noise | None = Non
     Args:
         rules: one or more.
         run: scored and compared.
-        noise: how far a metric moves between two runs of one checkpoint beyond what its samples explain, in its unit.
+        noise: how far a metric moves between two runs of the same checkpoint beyond sampling error, in its unit.
         source: the file that the rules are from, for messages.
 
     Raises:
@@ -56,7 +56,7 @@ def check_gate(rules: Sequence[GateRule], run: Run, *, noise: Noise | None = Non
 
 
 def _refuse_without_values(rule: GateRule, evidence: Evidence, source: str) -> None:
-    """Where nothing is missing and there is no value all the same, the metric applies to no sample."""
+    """If nothing is missing and there is still no value, the metric applies to no sample."""
     if evidence.observed.n == 0 and not evidence.missing.n:
         where = f"{source}: " if source else ""
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""What a rule is judged by: the values of both sides, what is missing, and what the missing values could have been."""
+"""The evidence for a rule: the values of both sides, what is missing, and the range of the missing values."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ Case = Literal["worst", "best"]
 
 @dataclass(frozen=True)
 class MissingData:
-    """Shares, 0 to 1, of the completions that a rule needs; of the side that lacks more."""
+    """Shares, 0 to 1, of the completions that a rule needs, on the side that lacks more."""
 
     failures: float
     """No completion."""
@@ -41,7 +41,7 @@ class Evidence:
     asked: tuple[Mask, Mask]
     """Which cells there should be."""
     silent: tuple[Floats, Floats] | None
-    """1 where a side gave no answer at all, where that would count in its favour; NaN where that is not known."""
+    """1 where a side gave no answer and that would count in its favour; NaN where unknown."""
     missing: MissingData
     groups: np.ndarray
 
@@ -52,7 +52,7 @@ class Evidence:
 
     @cached_property
     def guarded(self) -> Sides | None:
-        """The same where no answer counts as a loss on both sides; None where the metric needs no guard."""
+        """The same with no answer counted as a loss on both sides; None if the metric needs no guard."""
         if self.silent is None:
             return None
         loss = self._end(bad=True)
@@ -68,7 +68,7 @@ class Evidence:
         return self._sides(tuple(np.where(asked & np.isnan(own), end, own) for own, asked, end in zipped))
 
     def _end(self, *, bad: bool) -> float:
-        """The worst or best value there can be; where a mean has no end, the worst or best that was seen."""
+        """The worst or best possible value; for an unbounded mean, the worst or best observed value."""
         low, high = self.metric.bounds
         if not np.isfinite([low, high]).all():
             seen = np.concatenate([one.ravel() for one in self.cells])
@@ -101,7 +101,7 @@ class Evidence:
 
 
 def gather(rule: GateRule, metric: Metric, table: Observations, baseline: str, candidate: str) -> Evidence:
-    """Take what a rule is judged by out of a run's table.
+    """Collect the evidence for a rule from a run's table.
 
     Args:
         rule: one that `check_rules` has passed.

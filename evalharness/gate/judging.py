@@ -9,11 +9,11 @@ from evalharness.statistics import Estimate, RateDifference, Share, smallest_p
 from evalharness.text import format_number, format_share
 
 MOST_AGAINST = 50
-"""Samples against a rule that are kept in its result."""
+"""Most samples against a rule that are stored in its result."""
 NEEDS_WHOLE = 0.1
-"""Largest share of completions that may be cut, where a metric needs the whole completion and the rule does not say."""
+"""Default largest share of truncated completions, for metrics that need the whole completion."""
 MOST_MISSING = 0.02
-"""Largest share that may be missing where the rule does not say, or the rule's limit if that is smaller."""
+"""Default largest share that may be missing, or the rule's limit if that is smaller."""
 PASS_LEVEL = 0.025
 """One-sided, of every rule: all must pass, so nothing is adjusted (intersection-union test; Berger 1982)."""
 FAIL_LEVEL = 0.04
@@ -24,14 +24,14 @@ gate of candidates that are all at their bounds fails in at most 5 %."""
 def judge(
     evidence: Evidence, *, title: str, candidate: str, n_rules: int, noise: float = 0.0, seed: int = 0
 ) -> GateResult:
-    """Pass what is shown to keep the bound, fail what is shown to break it, and leave the rest undecided.
+    """Pass if the evidence shows that the bound is kept, fail if it shows that it is broken, else undecided.
 
     Args:
         evidence: what was measured.
         title: what reports call the rule.
         candidate: the checkpoint.
         n_rules: verdicts of the whole gate, which share the level of a failure.
-        noise: how far the metric moves between two runs of one checkpoint beyond what its samples explain.
+        noise: how far the metric moves between two runs of the same checkpoint beyond sampling error.
         seed: of resamples.
     """
     judgement = _Judgement(evidence, min(PASS_LEVEL, FAIL_LEVEL / n_rules), noise, seed)
@@ -58,7 +58,7 @@ def judge(
 
 
 class _Judgement:
-    """Four readings of a rule: as observed, with missing values at their worst or best, with silence as a loss."""
+    """Four estimates for a rule: as observed, with missing values at their worst or best, with silence as a loss."""
 
     def __init__(self, evidence: Evidence, fail_level: float, noise: float, seed: int) -> None:
         self.evidence, self.fail_level, self.noise, self.seed = evidence, fail_level, noise, seed
@@ -78,7 +78,9 @@ class _Judgement:
         return loss is not None and loss.high(PASS_LEVEL) + self.noise < self.limit
 
     def _broken(self, loss: Estimate | None) -> bool:
-        """Rates by exact bounds, for rare events; means not by fewer samples than a sign test needs."""
+        """Exact bounds for rates, which hold for rare events; no bounds for means of fewer samples than a sign test
+        needs.
+        """
         match loss:
             case None:
                 return False
@@ -94,11 +96,11 @@ class _Judgement:
 
     @property
     def shown(self) -> float | None:
-        """The estimate as people read it."""
+        """The estimate in the reader's units."""
         return None if self.observed is None else self.kind.shown(self.observed.value, self.rule, self.metric)
 
     def interval(self, loss: Estimate | None) -> Interval | None:
-        """95 %, as people read it, widened by the noise."""
+        """95 % interval in the reader's units, widened by the noise."""
         if loss is None:
             return None
         ends = loss.low(PASS_LEVEL) - self.noise, loss.high(PASS_LEVEL) + self.noise
@@ -115,23 +117,23 @@ class _Judgement:
             if self.guarded is not None and self._kept(self.guarded):
                 return (
                     "undecided",
-                    f"{said}; would fail, but the baseline gave no answer where it could have done worse",
+                    f"{said}; would fail, but the baseline gave no answer on samples where it could have done worse",
                 )
-            return "fail", f"{said}, and the whole interval breaks it"
+            return "fail", f"{said}, and the whole interval is beyond the bound"
         doubts = "; ".join(self._doubts())
         if not self._kept(self.observed):
-            return "undecided", f"{said}, which the interval does not settle" + (f"; {doubts}" if doubts else "")
+            return "undecided", f"{said}, and the interval contains the bound" + (f"; {doubts}" if doubts else "")
         if doubts:
             return "undecided", f"{said}; would pass, but {doubts}"
-        return "pass", f"{said}, and the whole interval keeps it"
+        return "pass", f"{said}, and the whole interval is within the bound"
 
     def _said(self) -> str:
         if self.observed is None or self.shown is None:
-            return f"{self._of()} give no interval; {self.kind.asked(self.rule, self.metric)} is asked for"
+            return f"{self._of()} give no interval; required: {self.kind.asked(self.rule, self.metric)}"
         measured = self.kind.in_words(self.shown, self.interval(self.observed), self.metric)
         unit = f" {self.metric.unit}" if self.metric.unit and self.metric.kind == "mean" else ""
         noise = f", widened by a shared noise of {format_number(self.noise)}" if self.noise else ""
-        return f"{measured}{unit}{noise} on {self._of()}; {self.kind.asked(self.rule, self.metric)} is asked for"
+        return f"{measured}{unit}{noise} on {self._of()}; required: {self.kind.asked(self.rule, self.metric)}"
 
     def _of(self) -> str:
         sides = self.evidence.observed
@@ -139,19 +141,19 @@ class _Judgement:
         return f"{counted} in {sides.n_groups:,} groups" if sides.n_groups < sides.n else counted
 
     def _doubts(self) -> Iterator[str]:
-        """What keeps a rule from passing, whatever its interval says."""
+        """What prevents a rule from passing, whatever its interval."""
         n_groups = self.evidence.observed.n_groups
         if n_groups < self.rule.min_pairs:
             few = f"{n_groups:,} independent {self.kind.counts} are fewer"
-            yield f"{few} than the {self.rule.min_pairs:,} that it asks for"
+            yield f"{few} than the required {self.rule.min_pairs:,}"
         yield from self._too_much_missing()
         if self._kept(self.observed) and not self._kept(self.worst):
             yield (
                 f"{self.evidence.missing.n:,} {self.kind.counts} lack a value, and at their worst "
-                f"{self._worst_in_words()} would not keep it"
+                f"{self._worst_in_words()} would not pass"
             )
         if self.guarded is not None and not self._kept(self.guarded):
-            yield f"silence is not counted as keeping it: {self._silence()}"
+            yield f"silence does not count as passing: {self._silence()}"
 
     def _worst_in_words(self) -> str:
         if self.worst is None:
@@ -177,7 +179,7 @@ class _Judgement:
                 missing.truncated,
                 rule.max_truncated,
                 NEEDS_WHOLE if self.metric.needs_end else 1.0,
-                "were cut by the token limit",
+                "were truncated at the token limit",
             ),
         )
         for share, given, default, what in limits:

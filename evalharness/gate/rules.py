@@ -1,4 +1,4 @@
-"""Whether rules can be judged at all: before a run starts, so that no hours are lost to a misspelt metric."""
+"""Checks of rules before a run starts, so that no hours are lost to a misspelt metric."""
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,7 +19,7 @@ def check_rules(
     everywhere: Sequence[str] = (),
     source: str = "",
 ) -> None:
-    """Refuse rules that no run of these suites could meet or break. Needs no completion.
+    """Reject rules that no run of these suites could meet or break. Needs no completions.
 
     Args:
         rules: to be checked.
@@ -29,8 +29,8 @@ def check_rules(
         source: the file that the rules are from, for messages.
 
     Raises:
-        ConfigError: a metric, suite or category that does not exist, a bound or direction that does not go with its
-            metric, or two rules of one name.
+        ConfigError: a metric, suite or category that does not exist, a bound or direction that does not fit its metric,
+            or two rules of one name.
     """
     known = {metric.name: metric for metric in metrics}
     for number, rule in enumerate(rules, start=1):
@@ -80,19 +80,20 @@ def _check_kind(rule: GateRule, metric: Metric, where: str) -> None:
         percent = f"write {rule.bound / 100:g} for {rule.bound:g} %"
         raise ConfigError(
             f"{where}: bound is {rule.bound:g}, but {rule.metric} is a share between 0 and 1",
-            fix=percent if 1 < rule.bound <= 100 else "write a share, as 0.02",
+            fix=percent if 1 < rule.bound <= 100 else "write a share, such as 0.02",
         )
     if metric.kind == "rate":
         _check_room(rule, kind.limit(rule, metric), where)
 
 
 def _check_room(rule: GateRule, limit: float, where: str) -> None:
-    """What may be missing could break the bound by itself."""
+    """The share that may be missing could break the bound on its own."""
     for key in ("max_failures", "max_unscored"):
         allowed = getattr(rule, key)
         if allowed is not None and allowed > limit:
             raise ConfigError(
-                f"{where}: {key} is {allowed:g}, but a loss of {limit:g} breaks it, and what is missing could be one",
+                f"{where}: {key} is {allowed:g}, but a loss of {limit:g} breaks the rule, and missing values could "
+                "hide it",
                 fix=f"write {key} = {limit:g} or less, or leave it out",
             )
 

@@ -1,1 +1,1 @@
-"""What this machine has, and whether it is ready: models, servers, hardware."""
+"""Inspects this machine: models, servers, hardware."""

@@ -1,4 +1,4 @@
-"""Checks of this machine: what a run needs, whether it is there, and what to type where it is not."""
+"""Checks of this machine: what a run needs, whether it is available, and how to get it."""
 
 import os
 import platform

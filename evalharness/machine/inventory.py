@@ -22,7 +22,7 @@ def likely_pairs(models: list[LocalModel]) -> list[Pair]:
 
 
 def _stem(model: str) -> str:
-    """What the names of a base and its instruct checkpoint share: no mark of the stage, no quantization.
+    """The common part of the names of a base and its instruct checkpoint: without training stage and quantization.
 
     >>> {_stem(f"server/llama3.1:8b{mark}") for mark in ("", "-text-q4_K_M", "-instruct-fp16")}
     {'server/llama3.1:8b'}
@@ -61,14 +61,14 @@ temperature = 0.0               # greedy
 {others}"""
 
 
-NO_PAIR = "# no two models here are a pair by their names: make sure that these are what you mean to compare"
+NO_PAIR = "# no two model names here form a pair: check that these are the models you want to compare"
 
 
 def config_text(path: Path) -> str:
-    """A commented `evalharness.toml` for the first likely pair on this machine, the other pairs named below.
+    """A commented `evalharness.toml` for the most likely pair on this machine, with other pairs listed below.
 
-    What a server has pulled goes before what is cached, and that before what is bundled; where two pulled models are
-    no pair by their names, the first base and the first instruct one are written, and the file says so.
+    Pulled models come before cached ones, and those before bundled ones; if no names of pulled models form a pair, the
+    first base and the first instruct model are used, with a comment.
     """
     models = local_models()
     pairs = likely_pairs(models)
@@ -76,7 +76,7 @@ def config_text(path: Path) -> str:
     by_name = [pair for pair in pairs if chosen is None or pair[0].served]
     base, instruct = (by_name or [chosen or _example()])[0]
     remarks = [
-        f'# also found here: "{pair[0].model}" and "{pair[1].model}"' for pair in pairs if pair != (base, instruct)
+        f'# also on this machine: "{pair[0].model}" and "{pair[1].model}"' for pair in pairs if pair != (base, instruct)
     ]
     if not by_name:
         remarks.insert(0, NO_PAIR)
@@ -85,7 +85,7 @@ def config_text(path: Path) -> str:
 
 
 def _first_of_each(models: list[LocalModel]) -> Pair | None:
-    """A model without a system prompt of its own goes first: the prompt would change one side alone."""
+    """Prefer a model without a system prompt of its own, which would affect only one side."""
     plain = sorted(models, key=lambda model: model.system_prompt is True)
     base, instruct = (next((model for model in plain if model.variant == side), None) for side in ("base", "instruct"))
     return (base, instruct) if base and instruct else None

@@ -1,6 +1,6 @@
 """Which side of a pair is preferred: by people, by a judge model, by the reward, all in one form.
 
-A reward prefers the side that it gives the larger value. People and judges said so themselves (`Preference` records).
+A reward prefers the side with the larger value. People and judges state their preference (`Preference` records).
 """
 
 from collections.abc import Iterator, Mapping
@@ -49,21 +49,21 @@ class Pair:
 
 @dataclass(frozen=True)
 class PairVerdict:
-    """What one rater makes of one pair."""
+    """A rater's verdict on a pair."""
 
     pair: Pair
     source: Source
     rater: str
     preferred: Preferred
     margin: float | None = None
-    """How much larger the preferred side's reward is; None where the source knows no size."""
+    """How much larger the preferred side's reward is; None if the source has no sizes."""
     both_bad: bool = False
     explanation: str = ""
     by_order: tuple[Preferred, ...] = ()
 
 
 def pairs_of(run: Run, candidate: str | None = None) -> list[Pair]:
-    """The pairs of which both sides have a completion, in suite order.
+    """The pairs with a completion on both sides, in suite order.
 
     Args:
         run: a run.
@@ -88,12 +88,12 @@ def values_of(run: Run, pair: Pair, metric: str) -> tuple[float, float] | None:
 
 
 def verdicts_of(run: Run, source: Source, *, tolerance: float = 0.0, candidate: str | None = None) -> list[PairVerdict]:
-    """All verdicts of one source, in suite order; pairs that it does not judge are left out.
+    """All verdicts of a source, in suite order, without pairs that it does not judge.
 
     Args:
         run: a run.
         source: who judged.
-        tolerance: rewards that are no further apart than this are a tie.
+        tolerance: rewards that differ by no more than this are a tie.
         candidate: the checkpoint that is set against the baseline; the run's candidate by default.
     """
     pairs = pairs_of(run, candidate)
@@ -111,7 +111,7 @@ def verdicts_of(run: Run, source: Source, *, tolerance: float = 0.0, candidate: 
 
 
 def reward_of(run: Run) -> Metric | None:
-    """The reward that prefers a side: that of the first scorer by name that gives one; None without any."""
+    """The reward metric that expresses preferences: of the first scorer by name that has one; None without any."""
     rewards = (facts.reward for _, facts in sorted(run.facts.items()))
     return next((metric for metric in rewards if metric), None)
 
@@ -126,7 +126,7 @@ def _by_reward(run: Run, pair: Pair, reward: Metric, tolerance: float) -> Iterat
 
 
 def preferred_by(baseline: float, candidate: float, *, tolerance: float = 0.0) -> Preferred:
-    """The side with the larger value; a tie where they are no further apart than the tolerance.
+    """The side with the larger value; a tie if they differ by no more than the tolerance.
 
     >>> preferred_by(0.5, 1.5), preferred_by(1.0, 1.0), preferred_by(2.0, 1.0, tolerance=1.0)
     ('candidate', 'tie', 'tie')

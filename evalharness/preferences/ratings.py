@@ -1,6 +1,6 @@
-"""Ratings that people made in a report's blind mode, read back and checked line by line.
+"""People's ratings from a report's blind mode, read and checked line by line.
 
-A file that has one wrong line is refused as a whole: half of a person's ratings would be a biased selection of them.
+A file with one invalid line is rejected as a whole: half of a person's ratings would be a biased selection.
 """
 
 from collections.abc import Iterator, Sequence
@@ -40,7 +40,7 @@ class Merged:
     preferences: tuple[Preference, ...]
     new: int
     changed: int
-    """Ratings that the same person had given before, otherwise."""
+    """Ratings that replace a different rating by the same person."""
     same: int
 
 
@@ -50,7 +50,7 @@ def read_ratings(file: Path, run: Run, rater: str | None = None) -> tuple[Prefer
     Args:
         file: JSON Lines, as the report exports them; empty lines are skipped.
         run: the run that was rated, compared.
-        rater: who rated, in place of the name in the file.
+        rater: the rater's name, instead of the one in the file.
 
     Raises:
         SharingError: the file cannot be read, or a line is wrong; the message names the file and the line.
@@ -63,7 +63,7 @@ def read_ratings(file: Path, run: Run, rater: str | None = None) -> tuple[Prefer
 
 
 def merge(earlier: Sequence[Preference], ratings: Sequence[Preference]) -> Merged:
-    """Put ratings among a run's preferences; one of the same person on the same pair replaces the earlier one."""
+    """Merge ratings into a run's preferences; a rating by the same person of the same pair replaces the earlier one."""
     kept = {_key(one): one for one in earlier}
     new = sum(_key(one) not in kept for one in ratings)
     changed = sum(_key(one) in kept and kept[_key(one)] != one for one in ratings)
@@ -89,7 +89,7 @@ def _lines(file: Path) -> Iterator[tuple[int, str]]:
 
 
 class _Checker:
-    """Checks the lines of one file; remembers which pairs it has seen."""
+    """Checks the lines of a file, and detects pairs rated twice."""
 
     def __init__(self, file: Path, run: Run, rater: str | None) -> None:
         self.file = file
@@ -123,22 +123,24 @@ class _Checker:
             return RatingLine.model_validate_json(text)
         except ValidationError as error:
             raise self._wrong(
-                number, f"not a rating: {explain(error)}", "export the ratings again, or mend the line"
+                number, f"not a rating: {explain(error)}", "export the ratings again, or correct the line"
             ) from None
 
     def _check_run(self, number: int, line: RatingLine) -> None:
         if line.run != self.digest:
             raise self._wrong(
                 number,
-                "rates another run, or this one before its completions or scores changed",
-                "import it into the run whose report was rated, or rate the present report: "
+                "rates another run, or an earlier state of this run",
+                "import it into the run whose report was rated, or rate the current report: "
                 f"evalharness report {self.run.path} --open",
             )
 
     def _check_pair(self, number: int, line: RatingLine) -> None:
         baseline, candidate = line.baseline or self.run.plan.baseline, line.candidate or self.run.plan.candidate
         if baseline != self.run.plan.baseline:
-            raise self._wrong(number, f"the run's baseline is {self.run.plan.baseline!r}, not {baseline!r}", "mend it")
+            raise self._wrong(
+                number, f"the run's baseline is {self.run.plan.baseline!r}, not {baseline!r}", "correct the line"
+            )
         if candidate not in self.names or candidate == baseline:
             raise self._wrong(
                 number, f"there is no candidate {candidate!r}", f"use one of {', '.join(self.names - {baseline})}"
@@ -149,13 +151,13 @@ class _Checker:
             raise self._wrong(
                 number,
                 f"sample {line.sample_id!r} (replicate {line.replicate}) has no completion on both sides",
-                "take the line out",
+                "remove the line",
             )
 
     def _rater(self, number: int, line: RatingLine) -> str:
         name = (self.rater or line.rater).strip()
         if not name:
-            raise self._wrong(number, "does not say who rated", "add --rater NAME")
+            raise self._wrong(number, "does not name the rater", "add --rater NAME")
         return name
 
     def _check_once(self, number: int, made: Preference) -> None:

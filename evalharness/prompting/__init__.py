@@ -1,8 +1,8 @@
-"""Prompt formats: what exactly a checkpoint is sent.
+"""Prompt formats: exactly what is sent to a checkpoint.
 
 `raw` sends the sample's text as it is, `chat` renders it with the checkpoint's own chat template, and `icl` puts a
-fixed few-shot scaffold in front of the text, so that "the base can't" is told apart from "the base wasn't asked in a
-way it understands" (after URIAL, Lin et al. 2023, arXiv:2312.01552). Nothing is chosen in silence.
+fixed few-shot scaffold in front of the text, to distinguish "the base can't" from "the base wasn't asked in a way it
+understands" (after URIAL, Lin et al. 2023, arXiv:2312.01552). Nothing is chosen silently.
 """
 
 import re
@@ -59,7 +59,9 @@ TURN_ENDS = (
 
 
 def build_prompt(sample: Sample, prompt_format: str) -> RawPrompt | ChatPrompt:
-    """What is sent for a sample. A text to continue is never put into the scaffold: it would no longer be continued."""
+    """The prompt for a sample. A text to continue is never put into the scaffold, which would turn it into an
+    instruction.
+    """
     match prompt_format:
         case "chat":
             return ChatPrompt(messages=sample.messages)
@@ -100,8 +102,8 @@ def settle_format(resolved: ResolvedCheckpoint) -> ResolvedCheckpoint:
     """Replace `auto` by `raw` for a base and `chat` for an instruct checkpoint, unless the evidence disagrees.
 
     Raises:
-        PromptFormatError: `auto`, and the name or the missing template speaks against the variant; or `chat` without
-            a chat template.
+        PromptFormatError: `auto`, and the name or a missing template contradicts the variant; or `chat` without a chat
+            template.
     """
     checkpoint = resolved.checkpoint
     if checkpoint.prompt_format == "auto":
@@ -110,8 +112,8 @@ def settle_format(resolved: ResolvedCheckpoint) -> ResolvedCheckpoint:
         checkpoint = checkpoint.model_copy(update={"prompt_format": chosen})
     if checkpoint.prompt_format == "chat" and lacks_template(resolved) and not _server_has_one(resolved):
         raise PromptFormatError(
-            f"checkpoint {checkpoint.name!r} ({checkpoint.model}) has no chat template to be prompted with",
-            fix='set prompt_format = "raw" or "icl", or use a checkpoint that brings its template',
+            f"checkpoint {checkpoint.name!r} ({checkpoint.model}) has no chat template",
+            fix='set prompt_format = "raw" or "icl", or use a checkpoint with a template',
         )
     return resolved.model_copy(update={"checkpoint": checkpoint})
 
@@ -124,17 +126,18 @@ def _refuse_contradiction(resolved: ResolvedCheckpoint) -> None:
         evidence = "it has no chat template"
     if evidence:
         raise PromptFormatError(
-            f"checkpoint {checkpoint.name!r} ({checkpoint.model}) is called {checkpoint.variant}, but {evidence}",
+            f"checkpoint {checkpoint.name!r} ({checkpoint.model}) is configured as {checkpoint.variant}, but "
+            f"{evidence}",
             fix="set prompt_format to raw, chat or icl yourself, or correct the variant",
         )
 
 
 BARE_TEMPLATE = re.compile(r"\s*\{\{-?\s*\.Prompt\s*-?\}\}\s*")
-"""With this template an Ollama server wraps chats in a ChatML of its own that the checkpoint may never have seen."""
+"""With this template an Ollama server wraps chats in its own ChatML, which the checkpoint may never have seen."""
 
 
 def _server_has_one(resolved: ResolvedCheckpoint) -> bool:
-    """An instruct model that was imported without its template may be one for the server's; the lint warns of it."""
+    """An instruct model imported without its template may still work with the server's; the lint warns about it."""
     return resolved.modelfile is not None and resolved.checkpoint.variant == "instruct"
 
 

@@ -1,4 +1,4 @@
-"""The prompt lint: traps in how checkpoints are prompted, found before the first token is generated."""
+"""The prompt lint: detects mistakes in prompting before the first token is generated."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -28,7 +28,7 @@ LIMITS = frozenset({"num_ctx", "num_predict", "seed"})
 DRAWS = frozenset({"temperature", "top_k", "top_p", "min_p", "typical_p"})
 PENALTIES = frozenset({"repeat_last_n", "repeat_penalty", "presence_penalty", "frequency_penalty"})
 OVERRIDDEN = LIMITS | DRAWS | PENALTIES
-"""Parameters of a Modelfile in whose place every request has the run's own."""
+"""Parameters of a Modelfile that the run's own settings override in every request."""
 
 
 def lint_checkpoint(
@@ -37,7 +37,7 @@ def lint_checkpoint(
     requests: Sequence[GenerationRequest],
     rendered: Sequence[RenderedPrompt],
 ) -> list[LintFinding]:
-    """The traps in how one checkpoint is prompted; `samples`, `requests` and `rendered` run in parallel."""
+    """Mistakes in prompting one checkpoint; `samples`, `requests` and `rendered` run in parallel."""
     found = [
         *_lint_variant(resolved),
         *_lint_bos(resolved, requests, rendered),
@@ -49,7 +49,7 @@ def lint_checkpoint(
 
 
 def lint_pair(resolved: Sequence[ResolvedCheckpoint]) -> list[LintFinding]:
-    """The traps in comparing these checkpoints with each other."""
+    """Mistakes in comparing these checkpoints with each other."""
     formats = {one.name: one.checkpoint.prompt_format for one in resolved}
     found = []
     if len(set(formats.values())) > 1:
@@ -59,8 +59,9 @@ def lint_pair(resolved: Sequence[ResolvedCheckpoint]) -> list[LintFinding]:
                 code="different-formats",
                 level="note",
                 checkpoint=None,
-                message=f"the checkpoints are prompted differently ({said}): a difference is of weights and format",
-                fix="add a checkpoint with the same weights and the other format to tell them apart",
+                message=f"the checkpoints are prompted differently ({said}): differences may come from the weights "
+                "or the format",
+                fix="add a checkpoint with the same weights and the other format to separate the two",
             )
         )
     stored = {one.name: one.identity.quantization for one in resolved if one.identity.quantization}
@@ -71,7 +72,8 @@ def lint_pair(resolved: Sequence[ResolvedCheckpoint]) -> list[LintFinding]:
                 level="warning",
                 checkpoint=None,
                 message=f"the weights are quantized differently ({', '.join(map(' as '.join, stored.items()))})",
-                fix="pull both with the same quantization: a part of the difference may be its loss, not the tuning",
+                fix="pull both with the same quantization: part of the difference may come from quantization, not "
+                "from tuning",
             )
         )
     for one, other in combinations(resolved, 2):
@@ -89,7 +91,7 @@ def _same_weights(one: ResolvedCheckpoint, other: ResolvedCheckpoint) -> LintFin
         level="note",
         checkpoint=None,
         message=f"{one.name} and {other.name} are the same weights: their comparison shows {shown}",
-        fix="name another model if that is not what you want to compare",
+        fix="change one model unless this is intended",
     )
 
 
@@ -111,7 +113,7 @@ def _lint_variant(resolved: ResolvedCheckpoint) -> Iterator[LintFinding]:
             resolved,
             "base-as-chat",
             "warning",
-            "a base checkpoint is given a chat template it may never have seen",
+            "a base checkpoint is prompted with a chat template that it may never have seen",
             "use raw or icl",
         )
     if checkpoint.variant == "instruct" and checkpoint.prompt_format != "chat" and not resolved.recorded:
@@ -119,8 +121,9 @@ def _lint_variant(resolved: ResolvedCheckpoint) -> Iterator[LintFinding]:
             resolved,
             "instruct-without-template",
             "warning",
-            f"an instruct checkpoint is prompted as {checkpoint.prompt_format}, without the template it was tuned on",
-            'set prompt_format = "chat", unless that is the question',
+            f"an instruct checkpoint is prompted as {checkpoint.prompt_format}, without the template that it was "
+            "tuned on",
+            'set prompt_format = "chat", unless this is intended',
         )
 
 
@@ -183,8 +186,8 @@ def _lint_template(
             resolved,
             "built-in-system",
             "note",
-            "the chat template adds a system prompt of its own where the sample has none",
-            "nothing, where that is how it is served; else give the samples a system turn",
+            "the chat template adds its own system prompt if the sample has none",
+            "no action needed if the model is served this way; otherwise give the samples a system turn",
             added,
         )
 
@@ -199,8 +202,9 @@ def _lint_modelfile(resolved: ResolvedCheckpoint, samples: Sequence[Sample]) -> 
             resolved,
             "modelfile-system",
             "warning",
-            f"the Modelfile adds a system prompt where the sample has none: {modelfile.system!r}",
-            "nothing, where that is how it is served; else give the samples a system turn, or use a model without it",
+            f"the Modelfile adds a system prompt if the sample has none: {modelfile.system!r}",
+            "no action needed if the model is served this way; otherwise give the samples a system turn, or use a "
+            "model without it",
             plain,
         )
     if resolved.checkpoint.prompt_format == "chat" and lacks_template(resolved):
@@ -208,16 +212,16 @@ def _lint_modelfile(resolved: ResolvedCheckpoint, samples: Sequence[Sample]) -> 
             resolved,
             "server-template",
             "error",
-            "the Modelfile has no chat template: the server wraps chats in ChatML that the checkpoint may not know",
-            "use a model that brings its template, or raw or icl",
+            "the Modelfile has no chat template: the server wraps chats in ChatML, which the checkpoint may not know",
+            "use a model with a chat template, or raw or icl",
         )
     if resolved.checkpoint.prompt_format == "chat" and modelfile.messages:
         yield _finding(
             resolved,
             "modelfile-messages",
             "warning",
-            f"the Modelfile puts {modelfile.messages} turns before every chat",
-            "nothing, where that is how it is served; else use a model without them",
+            f"the Modelfile adds {modelfile.messages} turns before every chat",
+            "no action needed if the model is served this way; otherwise use a model without them",
         )
     overridden = sorted({name for name, _ in modelfile.parameters} & OVERRIDDEN)
     if overridden:
@@ -226,7 +230,7 @@ def _lint_modelfile(resolved: ResolvedCheckpoint, samples: Sequence[Sample]) -> 
             "modelfile-parameters",
             "note",
             f"the Modelfile sets {', '.join(overridden)}; the run's own settings are used instead",
-            "set them in [generation], where they are how the model is served",
+            "set them in [generation] if the model is served with them",
         )
 
 
@@ -247,7 +251,7 @@ def _lint_stop(resolved: ResolvedCheckpoint) -> Iterator[LintFinding]:
             resolved,
             "no-end-token",
             "error",
-            "no end token is known: completions end by length alone",
+            "no end token is known: completions end only at the token limit",
             "set stop in [generation]",
         )
     if resolved.checkpoint.prompt_format != "chat" or facts.chat_template is None:
@@ -273,7 +277,7 @@ def _lint_text(
             resolved,
             "trailing-space",
             "warning",
-            "raw prompts end with a space, which most tokenizers glue to the next word",
+            "raw prompts end with a space, which most tokenizers merge with the next word",
             "remove it",
             spaced,
         )
@@ -284,7 +288,7 @@ def _lint_text(
             "turns-joined",
             "note",
             "several turns are joined by blank lines, without role markers",
-            "nothing; raw has no roles",
+            "no action needed: the raw format has no roles",
             turns,
         )
     facts = resolved.tokenizer
@@ -325,7 +329,7 @@ def _lint_length(resolved: ResolvedCheckpoint, requests: Sequence[GenerationRequ
             resolved,
             "context-cuts-completion",
             "warning",
-            f"prompt and max_tokens together exceed the context of {limit} tokens: completions may be cut early",
+            f"prompt and max_tokens together exceed the context of {limit} tokens: completions may be truncated early",
             "lower max_tokens",
             tight,
         )

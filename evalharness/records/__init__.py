@@ -1,4 +1,4 @@
-"""The records that the stages exchange. Read this room first: it is the whole system in nouns, in this order.
+"""The records that the stages exchange. Read this package first: it defines the terms of the system, in this order.
 
     suites, checkpoints, requests, outcomes, scores, comparison (with rewards), plan, gate, preferences, A/A test
 
@@ -9,7 +9,7 @@ The `Plan` crosses the two into `GenerationRequest`s. Generation turns each requ
 or a `Failure`. Scorers turn completions into `Score`s, which are summed up per checkpoint (`Summary`) and compared
 pair by pair (`PairedDifference`) in a `Comparison`.
 
-All records are frozen, refuse unknown fields, and cannot hold a contradiction.
+All records are frozen, reject unknown fields, and cannot hold contradictory values.
 """
 
 from evalharness.records.aa_test import AATest, DeterminismClass

@@ -1,4 +1,4 @@
-"""Checkpoints: particular weights, where they are served, and how they are prompted."""
+"""Checkpoints: particular weights with a backend and a prompt format."""
 
 from typing import Annotated, Literal
 
@@ -21,7 +21,7 @@ PromptFormat = Literal["raw", "chat", "icl", "auto"]
 
 
 class Checkpoint(Record):
-    """Particular weights, where they are served, and the prompt format: one side of a comparison, as configured."""
+    """Particular weights with a backend and a prompt format: one side of a comparison, as configured."""
 
     name: CheckpointName
     model: ModelName
@@ -29,7 +29,7 @@ class Checkpoint(Record):
     variant: Variant
     prompt_format: PromptFormat = "auto"
     options: Annotated[dict[str, JsonValue], Private("options")] = Field(default_factory=dict)
-    """What the backend alone understands, such as `adapter`, `device`, `dtype`, `batch_tokens`."""
+    """Options specific to the backend, such as `adapter`, `device`, `dtype`, `batch_tokens`."""
 
     @property
     def backend(self) -> str:
@@ -57,14 +57,14 @@ class CheckpointIdentity(Record):
     manifest_digest: Digest | None = None
     """Of a server's model: over its weights, template, system prompt and parameters."""
     quantization: Public | None = None
-    """As stored, such as `Q4_K_M`; None where the weights are not quantized."""
+    """As stored, such as `Q4_K_M`; None if the weights are not quantized."""
     device: Public | None = None
     dtype: Public | None = None
     attention: Public | None = None
     versions: dict[Public, Public] = Field(default_factory=dict)
     """Library or server versions, such as `{"torch": "2.13.0"}`."""
     settings: Annotated[dict[str, JsonValue], Private("options")] = Field(default_factory=dict)
-    """What else the backend was told that can change a completion, such as `{"think": false}`."""
+    """Other backend options that can change a completion, such as `{"think": false}`."""
 
     @property
     def digest(self) -> str:
@@ -73,7 +73,7 @@ class CheckpointIdentity(Record):
 
 
 class TokenizerFacts(Record):
-    """What the prompt lint needs to know of a tokenizer and its generation settings."""
+    """Facts about a tokenizer and its generation settings for the prompt lint."""
 
     bos_token: StopText | None
     bos_token_id: int | None
@@ -85,36 +85,36 @@ class TokenizerFacts(Record):
 
 
 class Modelfile(Record):
-    """What an Ollama model brings beside its weights."""
+    """What an Ollama model contains besides its weights."""
 
     template: TemplateText
     renderer: TemplateText = ""
-    """What the server renders chats with in place of the template."""
+    """The server's renderer, used instead of the template."""
     system: TemplateText = ""
     messages: int = 0
-    """Turns that it puts before every chat."""
+    """Number of turns added before every chat."""
     parameters: tuple[tuple[TemplateText, TemplateText], ...] = ()
 
 
 class ResolvedCheckpoint(Record):
-    """A checkpoint whose identity and prompt format are settled."""
+    """A checkpoint whose identity and prompt format are resolved."""
 
     checkpoint: Checkpoint
     """Its `prompt_format` is never `auto` here."""
     identity: CheckpointIdentity
     tokenizer: TokenizerFacts | None = None
-    """None where the backend has no tokenizer of its own (a server, a replayed file)."""
+    """None if the backend has no tokenizer of its own (a server, a replayed file)."""
     modelfile: Modelfile | None = None
     """Of an Ollama model."""
     context_length: int | None = None
     """Tokens of prompt and completion together."""
     parameters: int | None = None
     memory_bytes: int | None = None
-    """Estimated need on the device at most: the weights, and the cache of a batch of `batch_tokens`."""
+    """Estimated peak memory on the device: the weights, and the cache of a batch of `batch_tokens`."""
     notes: tuple[NoteText, ...] = ()
-    """What a reader of the report should know, such as the licence of bundled weights."""
+    """Notes for the reader of the report, such as the licence of bundled weights."""
     recorded: bool = False
-    """Whether its completions are read from a file, so that how they were prompted is as stated."""
+    """Whether its completions are read from a file, with the prompt format only as stated."""
 
     @property
     def name(self) -> str:

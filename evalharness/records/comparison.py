@@ -1,4 +1,4 @@
-"""Comparisons: sums, paired differences and findings."""
+"""Comparisons: summaries, paired differences and findings."""
 
 from typing import Literal
 
@@ -21,11 +21,11 @@ class Summary(Record):
     n: int = Field(ge=0)
     """Samples that have a value."""
     n_unscored: int = 0
-    """Samples with a completion to which the scorer gave no score at all, or on which it failed."""
+    """Samples with a completion that the scorer did not score or on which it failed."""
     n_failures: int = 0
     """Samples without any completion."""
     n_truncated: int = 0
-    """Samples among `n` whose completion was cut by the token limit."""
+    """Samples among `n` whose completion was truncated at the token limit."""
     mean: float | None
     """None exactly when `n` is 0."""
     interval: Interval | None = None
@@ -72,12 +72,12 @@ class PairedDifference(Record):
     n_equal: int
     n_lower: int
     n_truncated: int = 0
-    """Pairs in which at least one completion was cut by the token limit."""
+    """Pairs in which at least one completion was truncated at the token limit."""
     method: Public
     """The test and the interval, in words."""
     verdict: DifferenceVerdict
     minimum_detectable_effect: float | None = None
-    """The difference that this many pairs would show with 80 % power, at 5 % adjusted as the row is."""
+    """The difference that this many pairs detect with 80 % power, at a level of 5 % adjusted as for the row."""
     margin: float | None = None
     """What `equivalent` means: the difference is smaller than this either way."""
     n_missing_baseline: int = 0
@@ -88,7 +88,7 @@ class PairedDifference(Record):
     among_answered: AmongAnswered | None = None
     """The rates among samples that both sides answered, where no answer counts in a side's favour."""
     effect_size: float | None = None
-    """Free of units, negative where the candidate is lower; None where nothing varies."""
+    """Without unit, negative if the candidate is lower; None if nothing varies."""
     effect_size_name: Public = ""
     """`Cohen's g` for 0/1 pairs, `d_z` (difference over the spread of the paired differences) otherwise."""
     exploratory: bool = False
@@ -98,7 +98,7 @@ class Finding(Record):
     """One plain sentence about what differs, with its evidence."""
 
     name: Public | None = None
-    """What is known by a name, such as `lost stop token`; the sentence begins with it."""
+    """The name of a regression, such as `lost stop token`; the sentence begins with it."""
     sentence: Sentence
     metric: Public | None
     sample_ids: tuple[SampleId, ...] = ()
@@ -125,12 +125,12 @@ class Comparison(Record):
     summaries: tuple[Summary, ...]
     differences: tuple[PairedDifference, ...]
     findings: tuple[Finding, ...]
-    """The most telling first."""
+    """Most important first."""
     warnings: tuple[Sentence, ...]
     evidence_digest: Public = ""
-    """Over the outcomes and scores that it was made from; a report of others would mix two states of a run."""
+    """Digest of the outcomes and scores that it was made from, so that a report never mixes two states of a run."""
     opinions_digest: Public = ""
-    """Over the preferences and judgings that it was made from; empty where nobody was asked."""
+    """Digest of the preferences and judgings that it was made from; empty if there are none."""
     further: tuple[FurtherComparison, ...] = ()
     """The plan's other checkpoints, in its order."""
     rewards: tuple[RewardComparison, ...] = ()

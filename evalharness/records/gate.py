@@ -1,4 +1,4 @@
-"""Gate rules and what they came to."""
+"""Gate rules and their results."""
 
 from collections.abc import Iterable
 from typing import Annotated, Literal
@@ -11,7 +11,7 @@ from evalharness.records.record import Record
 
 GateVerdict = Literal["pass", "fail", "undecided"]
 Limit = Annotated[float, Field(ge=0.0, le=1.0, strict=True)]
-"""A share, written as a number and not as text."""
+"""A share, as a number and not as text."""
 
 
 class GateRule(Record):
@@ -23,7 +23,7 @@ class GateRule(Record):
     bound: Annotated[float, Field(strict=True, allow_inf_nan=False)]
     """In the metric's unit: the largest loss that is accepted (`no_regression`), or the value that must be kept."""
     direction: Literal["higher", "lower"] | None = None
-    """What is better, for a `no_regression` rule on a metric that does not say so itself."""
+    """The better direction, for a `no_regression` rule on a metric without one."""
     category: Public | None = None
     """None: all categories together."""
     suite: Public | None = None
@@ -31,18 +31,18 @@ class GateRule(Record):
     candidate: CheckpointName | None = None
     """The checkpoint that is judged; None: every checkpoint but the baseline."""
     min_pairs: int = Field(100, ge=1, strict=True)
-    """Fewest independent pairs (or samples) with which the rule may pass; samples of one group count once."""
+    """Fewest independent pairs (or samples) with which the rule may pass; samples of a group count once."""
     max_failures: Limit | None = None
-    """Largest share of completions that may be missing; None: 0.02, or what the bound leaves room for."""
+    """Largest share of completions that may be missing; None: 0.02, or less if the bound is smaller."""
     max_unscored: Limit | None = None
     """Largest share of completions without a value; None: the same."""
     max_truncated: Limit | None = None
-    """Largest share cut by the token limit; None: 0.1 where the metric needs the whole completion, else no limit."""
+    """Largest share truncated at the token limit; None: 0.1 if the metric needs the whole completion, else no limit."""
     name: Sentence = ""
 
     @property
     def title(self) -> str:
-        """The rule's own name, or one made of what it says."""
+        """The rule's own name, or a name made from its fields."""
         where = ", ".join(part for part in (self.suite, self.category) if part is not None)
         return self.name or f"{self.metric} {self.kind} {self.bound:g}" + (f" ({where})" if where else "")
 
@@ -57,14 +57,14 @@ class GateSample(Record):
 
 
 class GateResult(Record):
-    """What a rule came to."""
+    """The result of a rule."""
 
     rule: GateRule
     title: Sentence
-    """The rule's, with the candidate where the gate judged several."""
+    """The rule's title, with the candidate if the gate judged several."""
     candidate: CheckpointName
     asked: Public
-    """What the rule asks for, in words."""
+    """What the rule requires, in words."""
     counts: Public
     """What `n` counts: `pairs` or `samples`."""
     verdict: GateVerdict
@@ -73,15 +73,15 @@ class GateResult(Record):
     n: int = Field(ge=0)
     """Pairs, or the candidate's samples, that have a value."""
     n_missing: int = Field(0, ge=0)
-    """Samples of which a value is missing that the rule needs."""
+    """Samples that lack a value that the rule needs."""
     estimate: float | None
     """Candidate minus baseline, or the candidate's mean."""
     interval: Interval | None
     """95 %, of the estimate, already widened by `noise`."""
     worst: Interval | None = None
-    """The same with every missing value at its worst for the candidate; None where none is missing."""
+    """The same with every missing value at its worst for the candidate; None if none is missing."""
     noise: float = 0.0
-    """How far the metric moves between two runs of one checkpoint beyond what its samples explain."""
+    """How far the metric moves between two runs of the same checkpoint beyond sampling error."""
     n_against: int = 0
     """Pairs in which the candidate is worse, or its samples beyond the bound."""
     headline: Public = ""
@@ -114,5 +114,5 @@ class GateReport(Record):
     def _follows_from_its_rules(self) -> "GateReport":
         follows = overall_verdict(result.verdict for result in self.results)
         if self.verdict != follows:
-            raise ValueError(f"the rules come to {follows!r} and not to {self.verdict!r}")
+            raise ValueError(f"the rules give {follows!r}, not {self.verdict!r}")
         return self

@@ -1,4 +1,4 @@
-"""An interval and a share, which several records hold."""
+"""An interval and a share, used by several records."""
 
 from typing import Annotated
 
@@ -16,5 +16,5 @@ class Interval(Record):
     high: float
 
     def within(self, lowest: float, highest: float) -> "Interval":
-        """The same, ended at what is possible."""
+        """The same, clipped to the possible range."""
         return Interval(low=max(self.low, lowest), high=min(self.high, highest))

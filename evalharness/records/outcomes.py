@@ -1,4 +1,4 @@
-"""Outcomes: a completion or a failure for each request, and what else happened on the way."""
+"""Outcomes: a completion or a failure for each request, with notices and determinism checks."""
 
 from typing import Annotated, Literal
 
@@ -17,7 +17,7 @@ class TokenLogprob(Record):
     token: CompletionText
     logprob: float
     top: dict[CompletionText, float] = Field(default_factory=dict)
-    """The likeliest alternatives, where they were asked for."""
+    """The most likely alternatives, if requested."""
 
 
 class Completion(Record):
@@ -28,20 +28,20 @@ class Completion(Record):
     text: CompletionText
     """Without the end-of-turn token and without the stop string."""
     finish_reason: FinishReason | None
-    """None where it was not recorded (a replayed file may leave it out)."""
+    """None if not recorded (a replayed file may leave it out)."""
     stopped_by: StopText | None = None
     """The end token or stop string that ended it; None unless `finish_reason` is `stop`."""
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     """Generated tokens, the end token included."""
     seconds: float | None = None
-    """Wall time from the start of its batch, or of its request, to its end."""
+    """Wall time from the start of its batch or request to its end."""
     attempts: int = Field(1, ge=1)
-    """How often the request was sent until it was answered."""
+    """How often the request was sent."""
     thinking: CompletionText | None = None
-    """What a thinking model wrote before the text; never scored."""
+    """A thinking model's text before the answer; never scored."""
     logprobs: tuple[TokenLogprob, ...] | None = None
-    """One for each generated token, where they were asked for."""
+    """One for each generated token, if requested."""
 
     @model_validator(mode="after")
     def _only_a_stop_has_a_cause(self) -> "Completion":
@@ -51,7 +51,7 @@ class Completion(Record):
 
 
 class Failure(Record):
-    """A request that gave no completion. Shown and counted, never scored."""
+    """A request without a completion. Shown and counted, never scored."""
 
     type: Literal["failure"] = "failure"
     request_id: Public
@@ -61,7 +61,7 @@ class Failure(Record):
 
 
 class Notice(Record):
-    """Something about the generation as a whole that the report must say."""
+    """A message about the generation as a whole, shown in the report."""
 
     type: Literal["notice"] = "notice"
     checkpoint: CheckpointName
@@ -70,7 +70,7 @@ class Notice(Record):
 
 
 class DeterminismCheck(Record):
-    """How many completions changed when samples were generated again, each alone (`--check-determinism`)."""
+    """How many completions changed when samples were generated again, one at a time (`--check-determinism`)."""
 
     type: Literal["determinism"] = "determinism"
     checkpoint: CheckpointName

@@ -13,7 +13,7 @@ Side = Literal["baseline", "candidate"]
 
 
 class Preference(Record):
-    """Which side of one sample a person or a judge model prefers. A verdict that could not be read is none at all."""
+    """Which side of a sample a person or judge model prefers. An unreadable verdict is not a preference."""
 
     sample_id: SampleId
     replicate: int = Field(0, ge=0)
@@ -25,7 +25,7 @@ class Preference(Record):
     """The person's name, or the judge's model and prompt version."""
     preferred: Side | Literal["tie"]
     both_bad: bool = False
-    """A tie because neither is any good."""
+    """A tie because both are bad."""
     by_order: tuple[Side | Literal["tie"], ...] = ()
     """Of a judge: its verdict with the baseline shown first, then with the candidate shown first."""
     explanation: QuoteText = ""
@@ -38,7 +38,7 @@ class Preference(Record):
 
 
 class JudgeFailure(Record):
-    """A pair of which a judge gave no verdict that could be read."""
+    """A pair without a readable verdict by a judge."""
 
     sample_id: SampleId
     replicate: int = Field(0, ge=0)
@@ -46,7 +46,7 @@ class JudgeFailure(Record):
 
 
 class Judging(Record):
-    """A judge model's work on a run: who it is, what it was sent, and the pairs on which it failed."""
+    """A judge model's work on a run: its identity, its prompt, and the pairs on which it failed."""
 
     rater: PersonName
     """As in its preferences."""
@@ -58,7 +58,7 @@ class Judging(Record):
     prompt_text: Sentence
     """With placeholders for the request and the two answers."""
     generation: GenerationConfig
-    """As asked for; the backend may have settled a context length for it."""
+    """As requested; the backend may have chosen a context length."""
     failures: tuple[JudgeFailure, ...] = ()
     notes: tuple[NoteText, ...] = ()
-    """What a reader should know, such as that the judge is one of the two that are compared."""
+    """Notes for the reader, such as that the judge is one of the two sides."""

@@ -1,4 +1,4 @@
-"""What all records have in common: frozen, no unknown fields, a digest, and errors in words."""
+"""The base of all records: frozen, no unknown fields, a digest, and readable errors."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ def digest(value: Any) -> str:
 
 
 def explain(error: ValidationError) -> str:
-    """The first complaint of a validation error, in words, with the field it is about."""
+    """The first problem of a validation error, in words, with its field."""
     first = error.errors(include_url=False)[0]
     field = ".".join(str(part) for part in first["loc"])
     message = first["msg"].removeprefix("Value error, ")
@@ -45,6 +45,6 @@ SETS: dict[frozenset[str], set[str]] = {}
 
 
 class Record(BaseModel):
-    """What all records have in common."""
+    """Base class of all records."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", json_schema_serialization_defaults_required=True)

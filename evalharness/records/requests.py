@@ -1,4 +1,4 @@
-"""Requests: what is sent to a checkpoint, with an identity that covers all that can change the answer."""
+"""Requests: what is sent to a checkpoint, with an identity that covers everything that can change the completion."""
 
 from typing import Annotated, Literal
 
@@ -11,7 +11,7 @@ from evalharness.records.suites import Message
 
 
 class RawPrompt(Record):
-    """Text sent as it is; `stop` ends the completion where a scaffold's next turn would begin."""
+    """Text sent unchanged; `stop` ends the completion where a scaffold's next turn would begin."""
 
     type: Literal["raw"] = "raw"
     text: PromptText
@@ -29,7 +29,7 @@ Prompt = Annotated[RawPrompt | ChatPrompt, Field(discriminator="type")]
 
 
 class RenderedPrompt(Record):
-    """The exact text and token ids that a checkpoint sees; a part is None where the backend cannot know it."""
+    """The exact text and token ids that a checkpoint sees; None for parts that the backend cannot know."""
 
     text: str | None = None
     token_ids: tuple[int, ...] | None = None
@@ -53,7 +53,7 @@ SHOWN_TOKEN_IDS = 8
 
 
 class GenerationRequest(Record):
-    """One completion to be generated. Build it with `GenerationRequest.of`, which gives the identity-true `id`."""
+    """One completion to be generated. Create it with `GenerationRequest.of`, which computes its `id`."""
 
     id: Public
     checkpoint: CheckpointName
@@ -61,11 +61,11 @@ class GenerationRequest(Record):
     replicate: int = 0
     prompt: Prompt
     rendered: RenderedText | None = None
-    """The text after the chat template, as the model sees it; None where only the server knows."""
+    """The text after the chat template, as the model sees it; None if only the server knows it."""
     prompt_tokens: int | None = None
     first_token_ids: tuple[int, ...] = ()
     last_token_ids: tuple[int, ...] = ()
-    """Up to `SHOWN_TOKEN_IDS` at each end of the prompt, for people; the whole prompt is in `id`."""
+    """Up to `SHOWN_TOKEN_IDS` at each end of the prompt, for display; `id` covers the whole prompt."""
     config: GenerationConfig
 
     @classmethod

@@ -10,7 +10,7 @@ from evalharness.records.record import Record
 
 
 class RewardOfState(Record):
-    """The rewards of one side's completions of one state, such as those of the baseline that loop."""
+    """The rewards of a side's completions in one state, such as the baseline's loops."""
 
     checkpoint: CheckpointName
     state: Public
@@ -18,34 +18,34 @@ class RewardOfState(Record):
     n: int = Field(ge=1)
     """Completions in that state."""
     n_rewarded: int = Field(ge=0)
-    """Those among them that have a reward."""
+    """Completions among them with a reward."""
     mean: float | None
     """The raw mean reward; None exactly when none has one."""
 
 
 class RewardLength(Record):
-    """How one side's rewards go with the length of its completions, in characters."""
+    """Correlation of a side's rewards with the length of its completions, in characters."""
 
     checkpoint: CheckpointName
     n: int = Field(ge=0)
     """Completions with a reward."""
     pearson: float | None
     spearman: float | None
-    """Correlations; None where the rewards or the lengths do not vary."""
+    """Correlations; None if the rewards or the lengths do not vary."""
 
 
 class LengthControl(Record):
-    """What is left of a difference of rewards once the difference of length is taken out of it.
+    """The length-controlled reward difference and win rate.
 
-    Dubois et al. 2024, Length-Controlled AlpacaEval, arXiv:2404.04475. It says what a regression expects of two
-    completions of one length, and corrects for nothing but length.
+    Dubois et al. 2024, Length-Controlled AlpacaEval, arXiv:2404.04475. It is a regression's prediction for two
+    completions of equal length, and corrects only for length.
     """
 
     difference: float
     """Candidate minus baseline at equal length: the intercept of a regression on the difference of length."""
     interval: Interval | None
     per_100_characters: float
-    """How much more reward goes with 100 further characters."""
+    """Increase of the reward per 100 additional characters."""
     win_rate: Share
     """At equal length, by a logistic regression."""
     win_rate_interval: Interval
@@ -53,11 +53,11 @@ class LengthControl(Record):
     """Pairs in which the candidate's completion is the longer one."""
     n_shorter: int = Field(ge=0)
     note: Sentence = ""
-    """What a reader must know, such as that one side is nearly always longer."""
+    """A note for the reader, such as that one side is nearly always longer."""
 
 
 class RewardComparison(Record):
-    """Baseline against candidate by the rewards of one reward model, and how far these can be trusted.
+    """Baseline against candidate by the rewards of one reward model, with checks of how far to trust them.
 
     The paired difference itself is the row of the metric `SCORER.value`.
     """
@@ -72,7 +72,7 @@ class RewardComparison(Record):
     ties: int = Field(ge=0)
     losses: int = Field(ge=0)
     tie_tolerance: float
-    """Rewards that are no further apart than this are a tie."""
+    """Rewards that differ by no more than this are a tie."""
     win_rate: Share
     """A tie counts as half a win."""
     win_rate_interval: Interval
@@ -86,7 +86,7 @@ class RewardComparison(Record):
     n_one_answer: int = Field(ge=0)
     """Pairs in which one completion is an answer and the other a loop, an echo, empty, or another non-answer."""
     n_contradicting: int = Field(ge=0)
-    """Those among them in which the non-answer has the larger reward."""
+    """Pairs among them in which the non-answer has the larger reward."""
     contradicting: tuple[SampleId, ...] = ()
     """Samples of them, the largest difference of rewards first."""
     centre: float
@@ -100,19 +100,19 @@ class RewardComparison(Record):
 
 
 class RewardAgreement(Record):
-    """How far two reward models prefer the same side of a pair. Their rewards themselves are never set together."""
+    """How often two reward models prefer the same side of a pair. Their rewards themselves are never compared."""
 
     scorers: tuple[Public, Public]
     n_pairs: int = Field(ge=1)
     same: Share
-    """Pairs that both give to the same side, or both call a tie."""
+    """Pairs on which both prefer the same side or both tie."""
     kappa: float | None
-    """Cohen's; None where each gave one and the same verdict throughout."""
+    """Cohen's kappa; None if each gave the same verdict throughout."""
     interval: Interval | None
 
 
 class PreferenceSummary(Record):
-    """What one person or one judge prefers over all pairs."""
+    """Summary of a person's or judge's preferences over all pairs."""
 
     source: Literal["human", "judge"]
     rater: PersonName
@@ -122,13 +122,13 @@ class PreferenceSummary(Record):
     candidate: int = Field(ge=0)
     ties: int = Field(ge=0)
     both_bad: int = Field(0, ge=0)
-    """Ties because neither is any good."""
+    """Ties because both are bad."""
     n_failed: int = Field(0, ge=0)
-    """Pairs of which a judge gave no verdict that could be read; they are in no other number."""
+    """Pairs without a readable verdict by the judge; excluded from all other numbers."""
     n_inconsistent: int = Field(0, ge=0)
-    """Ties because a judge's verdict turned with the order in which it was shown the pair."""
+    """Ties because a judge's verdict changed with the order of the pair."""
     first_share: Share | None = None
-    """Of a judge's verdicts for one side in each order, the share for the side shown first; a half is unbiased."""
+    """Share of a judge's single-order verdicts for the side shown first; one half is unbiased."""
     candidate_share: Share | None
     """A tie counts half; None exactly when `n` is 0."""
     interval: Interval | None

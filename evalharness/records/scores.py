@@ -1,4 +1,4 @@
-"""Scores: what a scorer says of one completion, and what its values mean."""
+"""Scores: a scorer's result for one completion, and the meaning of its values."""
 
 import math
 from typing import Annotated, Literal
@@ -32,7 +32,7 @@ class Score(Record):
     status: Literal["scored", "unscored", "failed"]
     label: Public | None = None
     values: dict[Public, float] = Field(default_factory=dict)
-    """Only what applies to the sample: a key that is absent does not count in its metric's n."""
+    """Only values that apply to the sample: an absent key does not count in its metric's n."""
     spans: tuple[Span, ...] = ()
     explanation: QuoteText = ""
 
@@ -42,62 +42,64 @@ class Score(Record):
         if all(map(math.isfinite, values.values())):
             return values
         bad = [name for name, value in values.items() if not math.isfinite(value)]
-        raise ValueError(f"{', '.join(bad)} must be finite; use status='unscored' and say why")
+        raise ValueError(f"{', '.join(bad)} must be finite; use status='unscored' with an explanation")
 
     @model_validator(mode="after")
     def _values_agree_with_status(self) -> "Score":
         if bool(self.values) != (self.status == "scored"):
             raise ValueError(f"a {self.status} score cannot have the values {self.values}")
         if self.status != "scored" and not self.explanation:
-            raise ValueError(f"a score that is {self.status} must say why")
+            raise ValueError(f"a score that is {self.status} needs an explanation")
         return self
 
 
 class NamedChange(Record):
-    """A change of a metric that people know by a name, such as `new loops`: an alarm."""
+    """A named regression of a metric, such as `new loops`: an alarm."""
 
     verdict: Literal["higher", "lower"]
     name: Public
     tuning_only: bool = False
-    """It only surprises between two checkpoints of one variant: a base and an instruct differ so by design."""
+    """Reported only between two checkpoints of the same variant: base and instruct differ in this by design."""
     with_lower: Public = ""
-    """Named only where this other value of the same scorer fell too."""
+    """Reported only if this other value of the same scorer fell too."""
 
 
 class Metric(Record):
-    """What a scorer's value means when it is averaged over samples."""
+    """The meaning of a scorer's value averaged over samples."""
 
     name: Public
     """The scorer's name, a dot, and the key of its `values`."""
     title: Public
-    """For people, what a completion does (`loops`, `ends by itself`) or what is measured (`length`)."""
+    """For display: what a completion does (`loops`, `ends by itself`) or what is measured (`length`)."""
     description: Public
     kind: Literal["rate", "mean"]
     """`rate`: each value is 0 or 1 and the mean is a share; `mean`: any finite number."""
     unit: Public = ""
     better: Literal["higher", "lower"] | None = None
-    """None where neither direction is better as such, like a length."""
+    """None if neither direction is better, as for a length."""
     lowest: float | None = None
     highest: float | None = None
-    """What a mean can be at least and at most; an interval ends there. A rate is between 0 and 1."""
+    """Smallest and largest possible mean; intervals are clipped to them. A rate is between 0 and 1."""
     headline: bool = False
-    """Tested and adjusted with the others; a metric that is not a headline is exploratory."""
+    """Whether it is tested and adjusted with the other headline metrics; otherwise it is exploratory."""
     margin: float | None = None
     """A difference that is too small to matter, in the metric's unit; None: nobody has said."""
     needs_end: bool = False
-    """Whether a completion that was cut by the token limit cannot be judged fairly, as its length cannot."""
+    """Whether a truncated completion cannot be judged fairly, as for its length."""
     mirror_of: Public | None = None
     """The metric of the same scorer that says the same the other way round; only that one is a headline test."""
     expected: Literal["comply", "refuse", "any"] | None = None
-    """Which samples have a value, by what is expected of them; None: the scorer decides, sample by sample."""
+    """Which samples have a value, by their `expected` field; None: the scorer decides for each sample."""
     guarded_by: Public | None = None
-    """The rate of the same scorer at which a side gives no answer at all, where that would count in its favour here."""
+    """The no-answer rate of the same scorer, if giving no answer would count in a side's favour here."""
     role: Literal["length", "reward"] | None = None
-    """`reward`: what a reward model gives, which prefers a side; `length`: what rewards are drawn against."""
+    """`reward`: the value of a reward model, which expresses preferences; `length`: the length for charts of
+    rewards.
+    """
     changes: tuple[NamedChange, ...] = ()
     flips: Public = ""
-    """What a completion with the value 1 did, such as `followed all instructions`: of two checkpoints of one variant,
-    samples that flip are reported as capability flips. Empty where flips are no finding."""
+    """What a completion with the value 1 did, such as `followed all instructions`: between two checkpoints of the same
+    variant, samples that flip are reported as capability flips. Empty if flips are not reported."""
 
     @property
     def scorer(self) -> str:
@@ -111,32 +113,32 @@ class Metric(Record):
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """What a mean can be at least and at most."""
+        """Smallest and largest possible mean."""
         if self.kind == "rate":
             return 0.0, 1.0
         return -math.inf if self.lowest is None else self.lowest, math.inf if self.highest is None else self.highest
 
 
 class Label(Record):
-    """One of the labels that a scorer gives."""
+    """A label of a scorer."""
 
     name: Public
     title: Public
-    """For people: what a completion does (`loops`)."""
+    """For display: what a completion does (`loops`)."""
     meaning: Public = ""
-    """The same as the end of a sentence that begins with "The completion"."""
+    """The same, completing a sentence that begins with "The completion"."""
     answers: bool = True
-    """False for a completion that answers nothing, so that a reward for it is a contradiction."""
+    """False if the completion is not an answer, so that preferring it is a contradiction."""
 
 
 class ScorerFacts(Record):
-    """What a scorer measures and how it is shown. It is kept with a run, which is read without the scorer."""
+    """What a scorer measures and how it is shown, stored with the run so that it can be read without the scorer."""
 
     name: Public
     """As in configurations and suites; its metrics are called `NAME.value`."""
     metrics: tuple[Metric, ...]
     labels: tuple[Label, ...] = ()
-    """In the order of a report, the best first."""
+    """In the order of the report, best first."""
     chart: Literal["states", "expected"] | None = None
     """`states`: every completion is in one of the labels, counted for each checkpoint, and the browser filters by
     them. `expected`: counted by what the sample calls for, and how they flip. None: only on the single completion."""
@@ -145,9 +147,9 @@ class ScorerFacts(Record):
     hint: Public = ""
     """Below the heading: how to read the labels."""
     form: tuple[Public, ...] = ()
-    """Labels of spans that mark how a text is written; the others are evidence for the score."""
+    """Labels of spans that mark form; other spans are evidence for the score."""
     unscored: Public = ""
-    """What it gives no score for."""
+    """What it does not score."""
     model_help: Public = ""
     """Help of the flag `--NAME-model`, which sets `model` of its table; empty without such a flag."""
 
@@ -164,26 +166,26 @@ class ScorerFacts(Record):
         return next((one for one in self.metrics if one.role == "reward"), None)
 
     def title_of(self, label: str) -> str:
-        """A label in words; one that is not known is shown as it is."""
+        """A label in words; an unknown label is shown unchanged."""
         known = {one.name: one.title for one in self.labels}
         return known.get(label, label.replace("_", " "))
 
 
 class ScorerIdentity(Record):
-    """Which scorer, in which version, made the scores of a run."""
+    """Name and version of a scorer of a run."""
 
     name: Public
     version: ScorerVersion
     identity: Annotated[dict[str, JsonValue], Private("options")] = Field(default_factory=dict)
-    """What decides a score beside the code: a model with its digests, its template, the longest text it reads."""
+    """What determines a score besides the code: a model with its digests, its template, its longest input."""
     facts: ScorerFacts
 
 
 class Scoring(Record):
-    """What made the scores of a run, and of what."""
+    """The scorers of a run, and the digests of what they scored."""
 
     scorers: tuple[ScorerIdentity, ...]
     outcomes_digest: Public
-    """Of the file of outcomes that was scored."""
+    """Digest of the outcomes file that was scored."""
     scores_digest: Public
-    """Of the file of scores: a score that was lost or changed afterwards is noticed."""
+    """Digest of the scores file, to detect lost or changed scores."""

@@ -1,4 +1,4 @@
-"""Suites and their samples: what is asked, and what is expected."""
+"""Suites and their samples: prompts and expectations."""
 
 from typing import Annotated, Any, Literal
 
@@ -26,7 +26,7 @@ class Constraint(Record):
 
 
 class Sample(Record):
-    """One item of a suite: what is asked, and what is expected of the completion."""
+    """One item of a suite: the prompt, and what is expected of the completion."""
 
     id: SampleId
     messages: tuple[Message, ...] = Field(min_length=1)
@@ -35,7 +35,7 @@ class Sample(Record):
     group: SampleId = ""
     """Statistical cluster, resampled together; empty in the file means the sample's own id."""
     kind: Literal["instruction", "continuation"] = "instruction"
-    """`continuation`: plain text to go on with, where continuing is the right behaviour."""
+    """`continuation`: plain text to continue; continuing is the right behaviour."""
     expected: Literal["comply", "refuse"] | None = None
     constraints: tuple[Constraint, ...] = ()
     target: PromptText | None = None
@@ -50,12 +50,12 @@ class Sample(Record):
 
     @property
     def prompt(self) -> str:
-        """The turns' text, joined by blank lines; the plain prompt where there is one user turn."""
+        """The turns' text, joined by blank lines; the plain prompt if there is only a user turn."""
         return "\n\n".join(message.content for message in self.messages)
 
 
 class Suite(Record):
-    """A validated set of samples; `digest` covers all that can change a result."""
+    """A validated set of samples; `digest` covers everything that can change a result."""
 
     name: Public
     version: Public

@@ -1,8 +1,8 @@
 """The report: one self-contained HTML file that needs no network, and can be read without its script.
 
-`page.py` settles everything that is shown, the template only prints it. Whatever is printed passes through `tamed` and
-is escaped, so that a completion cannot act on the page, nor deceive its reader with characters nobody sees. All samples
-are packed inside (`embedded.py`); the page's own script (`static/`), and no other, unpacks and browses them.
+`page.py` prepares all data; the template only prints it. All printed text passes through `tamed` and is escaped, so
+that a completion can neither inject code nor deceive its reader with hidden characters. All samples are embedded in
+compressed form (`embedded.py`); only the page's own script (`static/`) unpacks and shows them.
 """
 
 from collections.abc import Callable
@@ -28,8 +28,8 @@ def render_html(run: Run, *, readable: Run | None = None, look: Callable[[Any], 
 
     Args:
         run: what every number and chart is of.
-        readable: the same run with the samples that are to be read alone; at most `MOST_READABLE` by default.
-        look: is shown the data of the samples before they are packed, and may raise.
+        readable: the same run with only the samples to show; at most `MOST_READABLE` by default.
+        look: receives the data of the samples before compression, and may raise.
 
     Raises:
         StoreError: the run has not been compared yet.

@@ -26,7 +26,7 @@ OTHER_FORM = re.compile(r"^(?:import|export)\b.*", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Assets:
-    """What is put into every page, with the policy that allows it and nothing else."""
+    """The style and script of every page, with a content policy that allows nothing else."""
 
     style: str
     script: str

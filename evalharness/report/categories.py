@@ -1,4 +1,4 @@
-"""Headline differences category by category: a place to look, not a place to conclude."""
+"""Headline differences by category: where to look, not what to conclude."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from evalharness.text import format_interval, format_points_interval
 
 @dataclass(frozen=True)
 class CategoryCell:
-    """One metric in one category; all empty where no sample of it has a value on both sides."""
+    """One metric in one category; all fields are empty if no sample has a value on both sides."""
 
     difference: str
     interval: str
@@ -33,13 +33,13 @@ class CategoryTable:
     sizes: Mapping[str, str]
     """How many pairs a category has at most, in words."""
     has_means: bool
-    """Whether a metric is no rate, and therefore not drawn."""
+    """Whether any metric is not a rate and therefore not drawn."""
     left_out: int
     """Categories that are not shown, those with the fewest pairs."""
 
 
 MOST_CELLS = 200
-"""Cells of the table, each of which is drawn once and written once; the page without its packed part stays small."""
+"""Most cells of the table, so that the page without its embedded data stays small."""
 EMPTY = CategoryCell("", "", "", "open", Markup(""))
 
 
@@ -75,7 +75,7 @@ def _pairs_by_category(comparison: Comparison) -> dict[str, int]:
 
 
 def _largest(pairs: Mapping[str, int], most: int) -> list[str]:
-    """So many categories with the most pairs, in the order in which they came."""
+    """The categories with the most pairs, in their original order."""
     kept = sorted(pairs, key=lambda category: -pairs[category])[:most]
     return [category for category in pairs if category in set(kept)]
 

@@ -1,4 +1,4 @@
-"""All checkpoints side by side, also those that only ride along: each headline metric of each, with its interval."""
+"""All checkpoints side by side: each headline metric with its interval."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class Columns:
     """Checkpoints across, grouped by their weights, headline metrics down."""
 
     groups: tuple[tuple[str, int], ...]
-    """Names of weights and how many columns have them: one set of weights may be prompted in several formats."""
+    """Models and their number of columns: the same weights may be prompted in several formats."""
     columns: tuple[Column, ...]
     rows: tuple[tuple[str, tuple[ColumnCell, ...]], ...]
 
@@ -43,7 +43,7 @@ NOTHING = ColumnCell("–", "", "")
 
 
 def make_columns(run: Run, comparison: Comparison, roles: Mapping[str, str]) -> Columns | None:
-    """The table; None where there is nothing beside baseline and candidate."""
+    """The table; None if there are no checkpoints other than baseline and candidate."""
     if len(roles) < 3:
         return None
     weights = {one.name: one.identity.weights_digest for one in run.plan.checkpoints}

@@ -15,7 +15,7 @@ from evalharness.text import format_number
 
 BINS = 48
 MOST_POINTS = 500
-"""Points drawn for each side; more would hide each other."""
+"""Points drawn for each side; more would overlap."""
 LENGTH_BANDS = 5
 
 
@@ -192,7 +192,7 @@ def _grid(up: Scale) -> Markup:
 def _bands(
     pairs: Mapping[str, Sequence[tuple[float, float]]], lengths: Sequence[float]
 ) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """The mean reward of each side in each fifth of the lengths, with how many completions it rests on."""
+    """The mean reward of each side in each fifth of the lengths, with the number of completions."""
     edges = sorted({math.ceil(quantile(lengths, number / LENGTH_BANDS)) for number in range(1, LENGTH_BANDS)})
     edges = [edge for edge in edges if 0 < edge <= lengths[-1]]
     ends: list[float] = [*edges, math.inf]

@@ -1,6 +1,6 @@
 """The samples inside the page: one JSON document, compressed, that the page's script unpacks in the browser.
 
-Cells stand beside their sample, so that a prompt and its rendered twins are close together, which packs them well.
+Cells are stored with their sample, so that a prompt and its rendered copies are close together and compress well.
 """
 
 import gzip
@@ -20,7 +20,7 @@ from evalharness.store import Run
 OPENING = '<script type="application/gzip;base64" id="data">'
 EMBEDDED = re.compile(re.escape(OPENING) + r"([A-Za-z0-9+/=\s]*)</script>")
 LEVEL = 6
-"""Of compression; 9 takes three times as long for one per cent."""
+"""Compression level; 9 takes three times as long and saves one per cent."""
 
 
 def pack(data: Mapping[str, Any]) -> str:
@@ -32,7 +32,7 @@ def pack(data: Mapping[str, Any]) -> str:
 
 
 def unpack(html: str) -> dict[str, Any]:
-    """The data that a report carries, out of its text; to check what a file that is passed on really holds.
+    """The data embedded in a report, read from its text; used to check what a shared file really contains.
 
     Raises:
         ValueError: the text is not a report.
@@ -92,7 +92,7 @@ def _labels(run: Run, table: Observations) -> dict[str, dict[str, tuple[str, str
 def _sample(sample: Sample, category: int) -> dict[str, Any]:
     facts = {
         "expected": EXPECTED.get(sample.expected or ""),
-        "kind": "a text to continue" if sample.kind == "continuation" else None,
+        "kind": "text to continue" if sample.kind == "continuation" else None,
         "constraints": [constraint.kind for constraint in sample.constraints],
     }
     turns = [[message.role, message.content] for message in sample.messages]
@@ -104,7 +104,7 @@ def _without_nothing(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class _Cells:
-    """Makes the data of single cells; knows what is the same for all cells of a checkpoint."""
+    """Makes the data of single cells from what all cells of a checkpoint share."""
 
     def __init__(self, run: Run, roles: Mapping[str, str]) -> None:
         self.run = run
@@ -116,7 +116,7 @@ class _Cells:
         ]
 
     def of(self, request: GenerationRequest, sample: Sample) -> dict[str, Any]:
-        """One cell: what was sent, what came back, what the scorers made of it."""
+        """One cell: the prompt as sent, the completion and its scores."""
         sent = sent_of(request, sample, recorded=request.checkpoint in self.recorded)
         outcome = self.run.outcomes.get(request.id)
         facts = {

@@ -1,4 +1,4 @@
-"""Which samples to show where not all can be: some of every category, those that tell most first."""
+"""Which samples to show if not all fit: some of every category, the most informative first."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
@@ -8,13 +8,13 @@ import numpy as np
 from evalharness.store import Run
 
 MOST_READABLE = 2_000
-"""Samples whose texts a report holds by default; a browser is slow with many more, and a mail server refuses them."""
+"""Samples shown in a report by default; many more make browsers slow and files too large to mail."""
 
 
 def stratified(run: Run, count: int) -> tuple[str, ...]:
-    """Ids of at most `count` samples, in suite order; each category has its share of them.
+    """Ids of at most `count` samples, in suite order, in proportion to the categories.
 
-    Within a category come first the evidence of findings, then samples whose two sides got different labels.
+    Within a category, evidence of findings comes first, then samples whose labels differ.
     """
     rank = _ranks(run)
     by_category: dict[str, list[str]] = {}
@@ -30,25 +30,25 @@ def stratified(run: Run, count: int) -> tuple[str, ...]:
 
 
 def readable_part(run: Run) -> Run:
-    """The run, or an excerpt of `MOST_READABLE` samples where it has more."""
+    """The run, or an excerpt of `MOST_READABLE` samples if it has more."""
     if len(run.plan.samples) <= MOST_READABLE:
         return run
     return narrowed(run, set(stratified(run, MOST_READABLE)))
 
 
 def excerpt_in_words(run: Run) -> str:
-    """That a report is an excerpt, and how to get all samples; empty where it holds all of them."""
+    """A note that the report is an excerpt and how to get all samples; empty if it has all."""
     count = len(run.plan.samples)
     if count <= MOST_READABLE:
         return ""
     return (
-        f"The report shows {MOST_READABLE:,} of {count:,} samples; all numbers are over all samples. "
-        f"All in one file: evalharness report {run.path} --all-samples"
+        f"The report shows {MOST_READABLE:,} of {count:,} samples; all numbers cover all samples. For all samples "
+        f"in one file: evalharness report {run.path} --all-samples"
     )
 
 
 def narrowed(run: Run, sample_ids: Collection[str]) -> Run:
-    """The run with some of its samples alone; what was computed from all of them stays as it is."""
+    """The run with only some of its samples; results computed from all of them are kept."""
     suites = (
         suite.model_copy(update={"samples": tuple(one for one in suite.samples if one.id in sample_ids)})
         for suite in run.plan.suites

@@ -1,4 +1,4 @@
-"""Where labels flip: what the baseline did with a request against what the candidate did with the same one."""
+"""Label flips: the baseline's label of each request against the candidate's label of the same request."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -36,7 +36,7 @@ class FlipTable:
 
 @dataclass(frozen=True)
 class Expected:
-    """What one scorer observed where something is expected."""
+    """The labels of one scorer on samples with an expected behaviour."""
 
     scorer: str
     heading: str

@@ -20,7 +20,7 @@ from evalharness.text import (
 
 SCALES = (10, 20, 40, 60, 80, 100)
 SHOWN_MEANS = 3
-"""Measures that are shown at once although they are no headline metrics."""
+"""Metrics shown without unfolding although they are not headline metrics."""
 MARGIN = 3.0
 """Percent of the width left free at each end, so that a dot at the edge is whole; `charts.css` draws the grid by it."""
 
@@ -126,7 +126,7 @@ def tone_of(one: PairedDifference) -> str:
 
 
 def format_difference(one: PairedDifference, metric: Metric) -> str:
-    """A difference in points for a rate, in the metric's unit for a mean; a dash where there is none."""
+    """A difference in points for a rate, in the metric's unit for a mean; a dash if there is none."""
     if one.difference is None:
         return "–"
     if metric.kind == "rate":

@@ -1,4 +1,4 @@
-"""What each side did: labels as stacked bars, and as a matrix of expected against observed."""
+"""The labels of each side: stacked bars, and a matrix of expected against observed."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -54,7 +54,7 @@ class States:
 
 @dataclass(frozen=True)
 class MatrixRow:
-    """What was observed where one thing was expected."""
+    """The observed labels of samples with the same expected behaviour."""
 
     expected: str
     total: int

@@ -1,4 +1,4 @@
-"""Where a run came from: the two cards on top, the notices, and the provenance at the end."""
+"""A run's origin: the two cards on top, the notices, and the provenance at the end."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -34,14 +34,14 @@ class Card:
     runs: str
     notes: tuple[str, ...]
     counts: str
-    """What became of its requests."""
+    """How its requests ended."""
     trouble: str
-    """What is missing of them; empty where nothing is."""
+    """What is missing; empty if nothing is."""
 
 
 @dataclass(frozen=True)
 class Remark:
-    """Something to beware of, or to know."""
+    """A warning or note about the run."""
 
     level: str
     """`error`, `warning` or `note`."""
@@ -52,7 +52,7 @@ class Remark:
 
 @dataclass(frozen=True)
 class Counts:
-    """What became of one side's requests."""
+    """How one side's requests ended."""
 
     checkpoint: str
     role: str
@@ -65,22 +65,22 @@ class Counts:
 
 
 def roles_of(run: Run, comparison: Comparison) -> dict[str, str]:
-    """The role of each checkpoint: baseline, candidate, then what rides along."""
+    """The role of each checkpoint: baseline, candidate, then all others."""
     roles = {comparison.baseline: "baseline", comparison.candidate: "candidate"}
     return roles | {one.name: "other" for one in run.plan.checkpoints if one.name not in roles}
 
 
 def lede_of(run: Run, comparison: Comparison) -> str:
-    """What was done, for somebody who has never heard of it."""
+    """What was done, for a reader who is new to evalharness."""
     samples = len(run.plan.samples)
     prompts = f"the same {samples:,} prompts" if samples > 1 else "the same prompt"
     further = len(run.plan.checkpoints) - 2
     joined = ", " if further > 0 else " and "
     who = f"{comparison.baseline}{joined}{comparison.candidate}" + (f" and {further} more" if further > 0 else "")
     said = f"{who} got {prompts}, and what each wrote (a completion) was scored by the same rules. "
-    said += "The completions of one prompt make a pair: this page says what differs, and how sure that is."
+    said += "The two completions of a prompt form a pair: this page shows what differs and how certain that is."
     runs = run.manifest.paired_from
-    return f"{said} It was put together from {len(runs)} runs: {', '.join(runs)}." if runs else said
+    return f"{said} It combines {len(runs)} runs: {', '.join(runs)}." if runs else said
 
 
 def make_cards(run: Run, roles: Mapping[str, str]) -> tuple[Card, ...]:
@@ -109,7 +109,7 @@ def _card(resolved: ResolvedCheckpoint, counts: Counts, context: int | None) -> 
 
 
 def model_in_words(checkpoint: Checkpoint) -> str:
-    """The model as the first screen names it: of a local one its own name, whoever's folder it is in; with its adapter.
+    """The model's name on the first screen: a local model without its path, and with its adapter.
 
     >>> model_in_words(Checkpoint(name="a", model="hf//home/me/models/meadow-1b", variant="base"))
     'hf/meadow-1b'
@@ -124,14 +124,14 @@ def model_in_words(checkpoint: Checkpoint) -> str:
 
 
 def _own_name(model: str) -> str:
-    """The last part of a path; a name on the Hub or a server's stays whole."""
+    """The last part of a path; the name of a Hub or server model is kept whole."""
     parts = [part for part in re.split(r"[/\\\\]", model) if part not in ("", ".", "..")]
     is_path = model[:1] in ("/", ".", "~") or "\\" in model
     return parts[-1] if is_path and parts else model
 
 
 def _in_words(counts: Counts) -> str:
-    cut = f", {counts.truncated:,} cut off by the token limit" if counts.truncated else ""
+    cut = f", {counts.truncated:,} truncated at the token limit" if counts.truncated else ""
     return f"{counts.completions:,} of {counts.requests:,} completions{cut}"
 
 
@@ -162,7 +162,7 @@ def _runs(resolved: ResolvedCheckpoint, context: int | None) -> str:
 
 
 def make_remarks(run: Run, comparison: Comparison) -> tuple[Remark, ...]:
-    """Everything a reader must know before believing a number, the gravest first."""
+    """Everything a reader must know before trusting a number, the most serious first."""
     # A note on one checkpoint is for the provenance; a note on the comparison changes what every number means.
     lint = [finding for finding in run.plan.lint if finding.level != "note" or finding.checkpoint is None]
     # The comparison's warnings repeat the lint findings without the mend.
@@ -193,7 +193,7 @@ def _retries(run: Run) -> list[Remark]:
 
 def _notice_remark(checkpoint: str, kind: str, message: str) -> Remark:
     if kind == "rendered":
-        message = f"the server makes of the first prompt: {message!r}"
+        message = f"the server renders the first prompt as {message!r}"
     return Remark("warning" if kind in ("out_of_memory", "recovered") else "note", f"{checkpoint}: {message}")
 
 
@@ -203,7 +203,7 @@ def _determinism_remark(check: DeterminismCheck) -> Remark:
 
 
 def make_undecided(comparison: Comparison) -> tuple[str, ...]:
-    """A sentence for each headline metric that the pairs could not decide and no finding speaks of."""
+    """A sentence for each headline metric that the pairs could not decide and no finding covers."""
     told = {finding.metric for finding in comparison.findings}
     metrics = {metric.name: metric for metric in comparison.metrics}
     rows = [
@@ -216,7 +216,7 @@ def make_undecided(comparison: Comparison) -> tuple[str, ...]:
     said = [_undecided(one, metric) for one, metric in measured if one.n_higher or one.n_lower]
     alike = [f"{metric.title} ({one.n_pairs:,})" for one, metric in measured if not one.n_higher and not one.n_lower]
     if alike:
-        said.append(f"The two sides are alike on every pair (so many pairs): {'; '.join(alike)}.")
+        said.append(f"The two sides agree on every pair (number of pairs in parentheses): {'; '.join(alike)}.")
     unmeasured = [metrics[one.metric].title for one in rows if one.difference is None]
     if unmeasured:
         said.append(f"No sample has a value on both sides for: {'; '.join(unmeasured)}.")
@@ -234,7 +234,7 @@ def _undecided(one: PairedDifference, metric: Metric) -> str:
 
 
 def make_counts(run: Run, roles: Mapping[str, str]) -> tuple[Counts, ...]:
-    """Requests and what became of them, side by side."""
+    """Requests and their outcomes, side by side."""
     return tuple(_counts(run, name, role) for name, role in roles.items())
 
 
@@ -253,7 +253,7 @@ def _counts(run: Run, name: str, role: str) -> Counts:
 
 
 def make_identities(run: Run, roles: Mapping[str, str]) -> tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...]:
-    """Name, role and all that can change a completion, for each checkpoint."""
+    """Name, role and everything that can change a completion, for each checkpoint."""
     resolved = {one.name: one for one in run.plan.checkpoints}
     return tuple((name, role, tuple(_identity(resolved[name]))) for name, role in roles.items())
 
@@ -269,7 +269,7 @@ def _identity(resolved: ResolvedCheckpoint) -> Iterator[tuple[str, str]]:
 
 
 def make_origin(run: Run) -> tuple[tuple[str, str], ...]:
-    """What is needed to do the run again, as term and text."""
+    """What is needed to reproduce the run, as term and text."""
     manifest, versions = run.manifest, run.observations.versions
     return (
         ("command", manifest.command),

@@ -1,4 +1,4 @@
-"""The page as data: everything the template prints, settled before the template runs."""
+"""The page as data: everything the template prints."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -49,7 +49,7 @@ class FindingRow:
 
     sentence: str
     size: str
-    """The difference alone, for the eye; empty where the finding is about none."""
+    """The difference alone, in large type; empty if the finding has none."""
     unit: str
     verdict: str
     tone: str
@@ -77,7 +77,7 @@ class Page:
     level: str
     suites: str
     lede: str
-    """What was done, in two sentences, for somebody who has never heard of it."""
+    """What was done, in two sentences, for a reader who is new to evalharness."""
     created: str
     cards: tuple[Card, ...]
     counts: tuple[Counts, ...]
@@ -109,7 +109,7 @@ class Page:
 
 
 def make_page(run: Run, readable: Run) -> Page:
-    """Settle the page of a run of which some samples, or all, are readable.
+    """Prepare the page of a run; `readable` holds the samples to show.
 
     Raises:
         StoreError: the run has not been compared yet.

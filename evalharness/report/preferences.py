@@ -1,4 +1,4 @@
-"""What people and judges prefer, how far people agree with the other raters, and how a judge was asked."""
+"""Preferences of people and judges, people's agreement with other raters, and how each judge was asked."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class PreferenceRow:
 
 @dataclass(frozen=True)
 class JudgeFacts:
-    """How one judge model was asked, and where it gave no verdict."""
+    """How one judge model was asked, and the pairs without a verdict."""
 
     rater: str
     model: str
@@ -44,7 +44,7 @@ class JudgeFacts:
     prompt: Markup
     notes: tuple[str, ...]
     failures: tuple[tuple[str, str, str], ...]
-    """Sample id, link target (empty where the sample is not in the file), reason."""
+    """Sample id, link target (empty if the sample is not in the file), reason."""
     more: int
     """How many more failures there are."""
 
@@ -59,7 +59,7 @@ class Preferences:
 
 
 def make_preferences(run: Run, comparison: Comparison, links: Mapping[str, str]) -> Preferences | None:
-    """The preferences of a run; None where nobody was asked for any."""
+    """The preferences of a run; None if there are none."""
     if not comparison.preferences and not run.judgings:
         return None
     return Preferences(
@@ -89,7 +89,7 @@ def _row(one: PreferenceSummary, comparison: Comparison) -> PreferenceRow:
 
 def _notes(one: PreferenceSummary) -> str:
     failed = f"{one.n_failed:,} without a verdict" if one.n_failed else ""
-    turned = f"{one.n_inconsistent:,} turned with the order" if one.n_inconsistent else ""
+    turned = f"{one.n_inconsistent:,} changed with the order" if one.n_inconsistent else ""
     first = "" if one.first_share is None else f"{format_share(one.first_share)} for the side shown first"
     return ", ".join(note for note in (failed, turned, first) if note)
 

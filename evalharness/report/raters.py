@@ -1,7 +1,7 @@
-"""How far people agree with everyone else who judged the same pairs: judges, rewards, scorers, other people.
+"""Agreement of people with every other rater of the same pairs: judges, rewards, scorers, other people.
 
-A scorer prefers the side that does better by its own headline rates, each better rate counting one; it has no opinion
-on a pair where they weigh out.
+A scorer prefers the side that is better on more of its headline rates; it has no preference where these balance.
+
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What the reward models say, with what a reader needs to doubt it: length, non-answers, and another reward model."""
+"""Results of the reward models, with their known weaknesses: length, non-answers, and disagreement between models."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ SHOWN_CONTRADICTIONS = 5
 
 @dataclass(frozen=True)
 class RewardFacts:
-    """One reward model's verdict in sentences."""
+    """One reward model's results in sentences."""
 
     scorer: str
     version: str
     model: str
-    """Which model it is, and what is to be known of it."""
+    """Which model it is, with notes on it."""
     sentences: tuple[str, ...]
     contradicting: tuple[tuple[str, str], ...]
     """Ids and link targets of samples on which it preferred a non-answer."""
@@ -71,24 +71,24 @@ def _sentences(one: RewardComparison, comparison: Comparison) -> Iterator[str]:
         f"{comparison.candidate} has the larger reward in {one.wins:,} of {one.n_pairs:,} pairs, "
         f"{comparison.baseline} in {one.losses:,}; {one.ties:,} are ties."
     )
-    yield f"With a tie as half a win, {comparison.candidate} wins {share} of the pairs (95 % interval {between})."
+    yield f"Counting a tie as half a win, {comparison.candidate} wins {share} of the pairs (95 % interval {between})."
     more = "longer" if one.length_difference >= 0 else "shorter"
     yield f"Its completions are {format_number(abs(one.length_difference))} characters {more} on average."
     yield (
         _at_equal_length(one.length_control)
         if one.length_control
-        else f"No figure at equal length: {one.no_length_control}"
+        else f"No length-controlled figure: {one.no_length_control}"
     )
     if one.n_one_answer:
         yield (
-            f"In {one.n_contradicting:,} of {one.n_one_answer:,} pairs of an answer and a non-answer, "
-            "it is the non-answer that has the larger reward."
+            f"In {one.n_contradicting:,} of {one.n_one_answer:,} pairs of an answer and a non-answer, the "
+            "non-answer has the larger reward."
         )
     for side in one.lengths:
         if side.spearman is not None:
             yield (
-                f"For {side.checkpoint}, reward and length go together with a rank correlation of {side.spearman:.2f} "
-                "(0: not at all; 1: the longer, the larger; -1: the longer, the smaller)."
+                f"For {side.checkpoint}, the rank correlation of reward and length is {side.spearman:.2f} (0: "
+                "unrelated; 1: the longer, the larger; -1: the longer, the smaller)."
             )
 
 
@@ -96,15 +96,14 @@ def _at_equal_length(control: LengthControl) -> str:
     difference = format_number(control.difference, signed=True)
     share, between = format_share(control.win_rate), format_share_interval(control.win_rate_interval)
     said = (
-        f"At equal length: were both completions equally long, a regression would expect a difference of reward of "
-        f"{difference} (95 % interval {format_interval(control.interval)}) and {share} of the wins "
-        f"(95 % interval {between})."
+        f"At equal length, a regression predicts a reward difference of {difference} (95 % interval "
+        f"{format_interval(control.interval)}) and a win rate of {share} (95 % interval {between})."
     )
     return f"{said} {control.note}".rstrip()
 
 
 def agreement_in_words(agreements: Sequence[RewardAgreement]) -> tuple[str, ...]:
-    """How far each two reward models prefer the same side."""
+    """How often each two reward models prefer the same side."""
     return tuple(
         f"{' and '.join(one.scorers)} agree on {format_share(one.same)} of {one.n_pairs:,} pairs"
         + ("." if one.kappa is None else f", kappa {one.kappa:.2f} ({format_interval(one.interval)}).")

@@ -1,4 +1,4 @@
-"""The samples that can be read without a script: those the findings point to, then some of every category."""
+"""The samples that can be read without JavaScript: those linked from findings, then some of every category."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,9 +25,9 @@ from evalharness.store import Run
 
 MOST_SAMPLES = 20
 MOST_EVIDENCE = 3
-"""Samples that one finding may ask for."""
+"""Most samples linked from one finding."""
 MOST_CHARACTERS = 40_000
-"""Of all texts in the excerpt together; the page without its packed part stays small."""
+"""Total length of all texts in the excerpt, so that the page without its embedded data stays small."""
 LONGEST_TEXT = 1_200
 """Characters of one text in the excerpt."""
 MOST_LINES = 60
@@ -35,7 +35,7 @@ MOST_LINES = 60
 
 @dataclass(frozen=True)
 class Chip:
-    """A scorer's label in words, or that it gave none."""
+    """A scorer's label in words, or the reason why there is none."""
 
     kind: str
     """A CSS class."""
@@ -51,7 +51,7 @@ class Cell:
     replicate: int
     chips: tuple[Chip, ...]
     completion: Markup | None
-    """None where there is no completion."""
+    """None if there is no completion."""
     problem: str
     """Why there is none."""
     facts: str
@@ -131,14 +131,14 @@ def _sample_row(run: Run, sample: Sample, requests: Sequence[GenerationRequest],
         category=sample.category,
         prompt=_turns(sample.messages),
         expected=EXPECTED.get(sample.expected or "", ""),
-        kind="a text to continue" if sample.kind == "continuation" else "",
+        kind="text to continue" if sample.kind == "continuation" else "",
         constraints=tuple(constraint.kind for constraint in sample.constraints),
         cells=tuple(_cell(run, sample, request, roles[request.checkpoint]) for request in ordered),
     )
 
 
 def _turns(messages: Sequence[Message]) -> Markup:
-    """The sample's own text; with a role before each turn where there are several."""
+    """The sample's own text, with a role before each turn if there are several."""
     if len(messages) == 1:
         return _beginning(messages[0].content)
     turns = (
@@ -149,7 +149,7 @@ def _turns(messages: Sequence[Message]) -> Markup:
 
 
 def _beginning(text: str, spans: Sequence[Span] = (), form: Sequence[Span] = ()) -> Markup:
-    """The text as HTML; of a long one the beginning, and how much is left out."""
+    """The text as HTML; a long text is cut, with the number of characters left out."""
     beginning = "\n".join(text[:LONGEST_TEXT].split("\n")[:MOST_LINES])
     shown = marked(beginning, spans, form)
     rest = len(text) - len(beginning)
@@ -182,7 +182,7 @@ def _cell(run: Run, sample: Sample, request: GenerationRequest, role: str) -> Ce
 
 
 def _spans(scores: Sequence[Score], facts_of: Callable[[str], ScorerFacts], *, form: bool) -> list[Span]:
-    """The evidence of all scorers, or their marks of form, as far as the excerpt goes."""
+    """The evidence of all scorers, or their form marks, within the excerpt."""
     return [
         span
         for score in scores
@@ -211,7 +211,7 @@ def chip_of(facts: ScorerFacts, label: str) -> str:
 
 
 def _sent_shown(sent: Sent) -> Markup:
-    """The pieces, what was put around the sample's own text set apart."""
+    """The prompt in pieces, with the text added around the sample set apart."""
     return Markup("").join(
         _beginning(piece) if number % 2 else Markup('<span class="around">{}</span>').format(_beginning(piece))
         for number, piece in enumerate(sent.pieces)

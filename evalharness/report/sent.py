@@ -1,4 +1,4 @@
-"""The prompt as it was sent, in pieces: the sample's own text, and what a template or a scaffold puts around it."""
+"""The prompt as sent, in pieces: the sample's own text, and what a template or scaffold adds around it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from evalharness.records import ChatPrompt, GenerationRequest, Message, RawPrompt, Sample
 
 OWN_TEXT = 12
-"""A sample's text shorter than this stands in a template by chance too often to be pointed at."""
+"""A shorter sample text occurs in a template by chance too often to be highlighted."""
 
 AS_SENT = "Prompt as sent"
 NOTES = {
     "recorded": (
         "Prompt",
-        "The sample's prompt; the completion was generated elsewhere, and what was sent there is not known.",
+        "The sample's prompt; the completion was generated elsewhere, so the prompt as sent is not known.",
     ),
-    "server": (AS_SENT, "The turns as sent to the server; the template that it puts around them is known to it alone."),
+    "server": (AS_SENT, "The turns as sent to the server; only the server knows the template that it adds."),
     "whole": (AS_SENT, "Exactly the sample's text; nothing was added."),
-    "around": (AS_SENT, "Dimmed: what the template, the tokenizer or the scaffold puts around the sample's text."),
+    "around": (AS_SENT, "Dimmed: what the template, tokenizer or scaffold adds around the sample's text."),
 }
 """What the text of a prompt is called, and what it is."""
 
@@ -28,12 +28,12 @@ class Sent:
     note: str
     """A key of `NOTES`."""
     pieces: tuple[str, ...]
-    """Alternately what was put around (first) and the sample's own text; joined they are the prompt."""
+    """Alternately added text (first) and the sample's own text; joined, they are the prompt."""
     tokens: str
 
 
 def sent_of(request: GenerationRequest, sample: Sample, *, recorded: bool) -> Sent:
-    """The prompt of one request; `recorded` where the completion was read from a file."""
+    """The prompt of one request; `recorded` if the completion was read from a file."""
     tokens = _tokens(request)
     if recorded:
         return Sent("recorded", _turns(sample.messages), tokens)

@@ -1,4 +1,4 @@
-"""The trend: each headline metric over several runs in their order, a small chart each; the numbers stand below it.
+"""The trend: a small chart of each headline metric over several runs, with the numbers below.
 
 Rates have a scale from zero, means one of their own.
 """
@@ -31,7 +31,7 @@ class TrendRun:
     checkpoint: str
     role: str
     run: str
-    """The run directory it was taken from; empty where that is not known, or part of the name."""
+    """The run directory it comes from; empty if unknown or part of the name."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Trend:
 
 
 def make_trend(sources: Sequence[str], comparison: Comparison, roles: Mapping[str, str]) -> Trend | None:
-    """The trend over the runs that a comparison was put together from; None where they are fewer than three."""
+    """The trend over the runs that a comparison combines; None for fewer than three."""
     if len(sources) < FEWEST_RUNS or len(roles) < FEWEST_RUNS:
         return None
     known = sources if len(sources) == len(roles) else ("",) * len(roles)
@@ -112,7 +112,7 @@ def _edges(one: Summary) -> tuple[float, ...]:
 
 
 def _scale(edges: Sequence[float], *, rate: bool) -> Scale:
-    """Round ends that hold everything; from zero where nothing is below it, so that a small change looks small."""
+    """Round ends that hold all values, starting at zero if nothing is below, so that a small change looks small."""
     if rate:
         end = next((end for end in RATE_ENDS if end >= max(edges)), 1.0)
         return Scale(0.0, end, end)
@@ -128,7 +128,7 @@ def _across(count: int) -> Scale:
 
 
 def _lines(sums: Sequence[Summary | None], scale: Scale) -> Markup:
-    """From each run with a value to the next run, where that has one; a gap stays a gap."""
+    """Lines between consecutive runs that both have a value; gaps stay open."""
     across = _across(len(sums))
     ups = [None if one is None or one.mean is None else scale.up(one.mean) for one in sums]
     drawn = (
@@ -159,7 +159,7 @@ def _points(
 
 
 def _tone(place: int, difference: PairedDifference | None) -> str:
-    """The first run is what the others are held against; a later one is filled where its difference is shown."""
+    """The first run is the reference; the dot of a later run is filled if its difference is significant."""
     if place == 0:
         return "tone-first"
     verdict = difference.verdict if difference and not difference.exploratory else ""

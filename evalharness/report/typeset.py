@@ -1,4 +1,4 @@
-"""Our own sentences and figures as a typesetter would have them: a true minus, and no line break before a unit."""
+"""Typography of our own text: a true minus, and no line break before a unit."""
 
 import re
 
@@ -12,7 +12,7 @@ TRUE_MINUS = "\u2212"
 
 
 def typeset(text: str) -> str:
-    """`text` with a true minus before numbers and no-break spaces before units; for our own words, not for strangers'.
+    """`text` with a true minus before numbers and no-break spaces before units; not for untrusted text.
 
     >>> typeset("from -12 to +5 points in 8 pairs")
     'from −12 to +5\\xa0points in 8\\xa0pairs'

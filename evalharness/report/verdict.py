@@ -1,4 +1,4 @@
-"""The gate's verdict, which comes before everything else: may this candidate be shipped?"""
+"""The gate's verdict at the top of the report."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ MEANINGS = {
     "undecided": "No rule is shown to be broken, but the pairs do not show that all are met.",
 }
 NOISE = (
-    "Shared noise is how far a metric moves as a whole between two runs of one checkpoint (evalharness aa-test); "
-    "the interval of its rule is wider by that much at each end."
+    "Shared noise is how far a metric moves between two runs of the same checkpoint (evalharness aa-test); the "
+    "interval of its rule is widened by that much at each end."
 )
 SHOWN_AGAINST = 3
 
 
 @dataclass(frozen=True)
 class RuleRow:
-    """One rule of the gate with what it came to."""
+    """One gate rule with its result."""
 
     name: str
     verdict: str
@@ -39,11 +39,11 @@ class GateOverview:
     meaning: str
     rules: tuple[RuleRow, ...]
     note: str
-    """What the noise in the reasons is; empty where no rule allows for any."""
+    """An explanation of the noise in the reasons; empty if no rule allows for noise."""
 
 
 def make_verdict(gate: GateReport | None, metrics: Sequence[Metric], links: Mapping[str, str]) -> GateOverview | None:
-    """The gate in words, what failed first; None where no gate was set."""
+    """The gate in words, failed rules first; None without a gate."""
     if gate is None:
         return None
     known = {metric.name: metric for metric in metrics}
@@ -71,7 +71,7 @@ def _rule(result: GateResult, metric: Metric | None, links: Mapping[str, str], c
 
 
 def _name(result: GateResult, metric: Metric | None, candidates: int) -> str:
-    """A rule in words: what is measured, where, and what is asked of it."""
+    """A rule in words: metric, samples and requirement."""
     rule = result.rule
     title = metric.title if metric else rule.metric
     where = "".join(f" in {one}" for one in (rule.category, rule.suite) if one)

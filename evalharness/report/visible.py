@@ -1,4 +1,4 @@
-"""Text from strangers, made safe to look at: nothing invisible, nothing that turns the line around, nothing that runs.
+"""Untrusted text made safe to display: no hidden characters, no bidirectional overrides, no code.
 
 Escaping stops a text from being code. It does not stop a text from lying to the eye, which is what bidirectional
 overrides, zero-width characters and terminal codes do, nor from burying the page, which is what a thousand marks on one
@@ -37,7 +37,7 @@ STRANGE = re.compile(f"({HIDDEN.pattern})\\1*|(?<=[{MARKS}]{{{MOST_MARKS}}})[{MA
 
 
 def tamed(text: str) -> str:
-    """A name, an id or a sentence as it may be printed: hidden characters shown, towers of marks cut, never endless.
+    """A name, id or sentence made safe to print: hidden characters shown, surplus marks cut, length limited.
 
     >>> tamed("a\\x00" + "\\u0301" * 11)
     'a[U+0000]\u0301\u0301\u0301\u0301\u0301\u0301\u0301\u0301[3 more marks]'
@@ -48,11 +48,11 @@ def tamed(text: str) -> str:
 
 
 def marked(text: str, spans: Sequence[Span] = (), form: Sequence[Span] = ()) -> Markup:
-    """`text` as HTML, hidden characters shown and the evidence highlighted; spans may overlap or reach too far.
+    """`text` as HTML with hidden characters shown and evidence highlighted; spans may overlap or extend past the end.
 
     Args:
         text: anything.
-        spans: evidence for a verdict.
+        spans: evidence for a label.
         form: marks of form, such as a greeting; shown more quietly.
 
     >>> marked("I can't <b>", [Span(start=2, end=7, label="declines")])

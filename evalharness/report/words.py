@@ -1,4 +1,4 @@
-"""The report's fixed words: what formats, endings and verdicts are called for a reader who is new."""
+"""The report's fixed words: formats, endings and verdicts in words that a new reader understands."""
 
 from evalharness.records import Completion, Failure, Metric, PairedDifference, ResolvedCheckpoint
 from evalharness.report.typeset import typeset
@@ -6,23 +6,23 @@ from evalharness.report.visible import tamed
 from evalharness.text import format_number
 
 FORMATS = {
-    "raw": "plain text, nothing added; the model simply goes on writing",
-    "chat": "through the checkpoint's own chat template, as a user's turn",
-    "icl": "plain text after a few worked examples (a fixed scaffold)",
-    "auto": "the prompt format was not settled",
+    "raw": "plain text with nothing added; the model continues it",
+    "chat": "rendered with the checkpoint's own chat template, as a user turn",
+    "icl": "plain text after a few worked examples (a fixed few-shot scaffold)",
+    "auto": "the prompt format was not resolved",
 }
 RECORDED_FORMAT = "as stated; the completions were generated elsewhere and read from a file"
 
 WITHOUT_LABEL = {
     "unscored": ("not scored", "has no label from this scorer"),
     "failure": ("failed", "was not made: the request failed"),
-    "missing": ("not generated", "was not generated yet"),
+    "missing": ("not generated", "not generated yet"),
 }
-"""What a request without a label is called, and what is said of its completion."""
+"""Title and description of a request without a label."""
 EXPECTED = {"refuse": "should be refused", "comply": "should be answered"}
 FAILURES = {
     "server": "the server failed",
-    "timeout": "it took too long",
+    "timeout": "timed out",
     "out_of_memory": "out of memory",
     "prompt_too_long": "the prompt is too long",
     "missing": "the file has no completion for it",
@@ -31,7 +31,7 @@ FAILURES = {
 
 
 def format_in_words(resolved: ResolvedCheckpoint) -> str:
-    """How a checkpoint was prompted, for someone who has never heard of prompt formats."""
+    """How a checkpoint was prompted, for a reader new to prompt formats."""
     return RECORDED_FORMAT if resolved.recorded else FORMATS[resolved.checkpoint.prompt_format]
 
 
@@ -45,18 +45,18 @@ def ending_in_words(completion: Completion) -> str:
         case "stop":
             return f"ended by itself with {completion.stopped_by!s}" if completion.stopped_by else "ended by itself"
         case "length":
-            return "cut off by the token limit"
+            return "truncated at the token limit"
         case "loop_abort":
             return "stopped because it looped"
         case None:
-            return "how it ended was not recorded"
+            return "finish reason not recorded"
 
 
 def facts_in_words(completion: Completion) -> str:
     """How long a completion is, what it took and how it ended.
 
     >>> facts_in_words(Completion(request_id="1", text="", finish_reason="length", completion_tokens=1, attempts=2))
-    '1\\xa0token · 2 attempts · cut off by the token limit'
+    '1\\xa0token · 2 attempts · truncated at the token limit'
     """
     facts = []
     if completion.completion_tokens is not None:
@@ -71,12 +71,12 @@ def facts_in_words(completion: Completion) -> str:
 def problem_in_words(outcome: Failure | None) -> str:
     """Why there is no completion."""
     if outcome is None:
-        return "Not generated yet: the run was interrupted. `evalharness run --resume` goes on with it."
+        return "Not generated yet: the run was interrupted. `evalharness run --resume` resumes it."
     return f"No completion: {FAILURES[outcome.kind]}. {outcome.message}"
 
 
 def verdict_in_words(difference: PairedDifference, metric: Metric) -> str:
-    """The verdict with its worth, where the metric has a better direction."""
+    """The verdict, with better or worse if the metric has a better direction."""
     if difference.verdict not in ("higher", "lower"):
         return difference.verdict
     if metric.better is None:
@@ -85,5 +85,5 @@ def verdict_in_words(difference: PairedDifference, metric: Metric) -> str:
 
 
 def direction_in_words(metric: Metric) -> str:
-    """Which direction is better, or that none is."""
+    """Which direction is better, or that neither is."""
     return f"{metric.better} is better" if metric.better else "neither direction is better"

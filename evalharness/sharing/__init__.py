@@ -1,4 +1,4 @@
-"""What leaves a run and what comes back to it: reports to pass on, and the ratings of people."""
+"""Sharing: reports and exports for others, and importing people's ratings."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -27,7 +27,7 @@ def import_ratings(path: Path, file: Path, rater: str | None = None) -> Merged:
     Args:
         path: the run directory.
         file: the exported ratings.
-        rater: who rated, in place of the name in the file.
+        rater: the rater's name, instead of the one in the file.
 
     Raises:
         SharingError: a line of the file is wrong; nothing is stored.
@@ -44,21 +44,21 @@ def import_ratings(path: Path, file: Path, rater: str | None = None) -> Merged:
 def share(
     path: Path, out: Path, *, profiles: Sequence[Profile] = (), samples: int | None = None, force: bool = False
 ) -> str:
-    """Write a report to pass on, redacted by profiles and with an excerpt of the samples.
+    """Write a report to share, redacted by profiles and with an excerpt of the samples.
 
     Args:
         path: the run directory; nothing in it is changed.
-        out: the new file; there is none where the report still held what was to be removed.
-        profiles: what is taken out.
-        samples: how many are shown at most; `MOST_READABLE` by default. The numbers are of all samples always.
-        force: replace also a file that evalharness did not write.
+        out: the new file; not written if the report would still contain text to be removed.
+        profiles: what to remove.
+        samples: most samples to show; `MOST_READABLE` by default. Numbers always cover all samples.
+        force: also replace a file that evalharness did not write.
 
     Returns:
-        A warning where the file is large, else nothing.
+        A warning if the file is large, else an empty string.
 
     Raises:
-        SharingError: the file is one of a run, somebody else's, or cannot be written; or it would still hold what was
-            to be removed.
+        SharingError: the file belongs to a run, was not written by evalharness or cannot be written; or it would still
+            contain text to be removed.
     """
     check_output(out, "--out", force=force)
     content = _checked_page(_redacted(path, profiles), samples).encode("utf-8", "backslashreplace")
@@ -70,7 +70,7 @@ def export_redacted(path: Path, name: str, choices: Choices, profiles: Sequence[
     """A run in another tool's format, redacted by profiles.
 
     Raises:
-        SharingError: the run has nothing to export, or the export would have held what was to be removed.
+        SharingError: the run has nothing to export, or the export would still contain text to be removed.
     """
     redacted = _redacted(path, profiles)
     exported = export(redacted.run, name, choices)
@@ -86,7 +86,7 @@ def _redacted(path: Path, profiles: Sequence[Profile]) -> Redacted:
 
 
 def _checked_page(redacted: Redacted, samples: int | None) -> str:
-    """The report, once nothing of what was removed is in its data or its text."""
+    """The report, after a check that no removed text is in its data or its text."""
     page = _rendered(redacted.run, samples, lambda data: _refuse_leaks(redacted, strings(data)))
     _refuse_leaks(redacted, page_texts(page))
     return page
@@ -95,8 +95,8 @@ def _checked_page(redacted: Redacted, samples: int | None) -> str:
 def _refuse_leaks(redacted: Redacted, texts: Iterable[str]) -> None:
     if leak := redacted.leak_in(texts):
         raise SharingError(
-            f"the redacted file would still hold {leak} that was to be removed, so it was not written",
-            fix="add a further profile, such as completions,prompts, and report this: it should not happen",
+            f"the redacted file would still contain {leak} that had to be removed, so it was not written",
+            fix="add another profile, such as completions,prompts, and report this bug",
         )
 
 
@@ -110,14 +110,12 @@ def _rendered(run: Run, samples: int | None, look: Callable[[Any], None]) -> str
 
 def _announced(run: Run, count: int) -> Run:
     total = len(run.plan.samples)
-    sentence = (
-        f"An excerpt: {count:,} of {total:,} samples can be read here. All numbers and charts are of all samples."
-    )
+    sentence = f"An excerpt: {count:,} of {total:,} samples are shown. All numbers and charts cover all samples."
     warnings = (sentence, *run.compared.warnings)
     return replace(run, comparison=run.compared.model_copy(update={"warnings": warnings}))
 
 
 def _too_large(out: Path, size: int) -> str:
     return (
-        f"{out} has {size / 1e6:.0f} MB, which is much to mail or to open on a phone: --samples 500 writes an excerpt"
+        f"{out} has {size / 1e6:.0f} MB, which is large to mail or to open on a phone: --samples 500 writes an excerpt"
     )

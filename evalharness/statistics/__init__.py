@@ -1,6 +1,6 @@
-"""Statistics on plain numbers: intervals, paired tests, multiplicity. Pure, seeded, and silent about records.
+"""Statistics on plain numbers: intervals, paired tests, multiplicity. Pure, seeded and independent of records.
 
-Every function raises ValueError where there is nothing to say, and none returns NaN.
+Every function raises ValueError if it has no result, and none returns NaN.
 """
 
 from evalharness.statistics.distributions import Z95, Floats, beta_quantile, t_quantile, t_tail

@@ -7,15 +7,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 FEWEST_PAIRS = 10
-"""Below this no interval of kappa is given: the resamples would be of too few patterns."""
+"""With fewer pairs, kappa has no interval: too few different resamples."""
 
 
 @dataclass(frozen=True)
 class Kappa:
-    """Cohen's kappa with a 95 % interval; either is None where it cannot be had."""
+    """Cohen's kappa with a 95 % interval; either is None if undefined."""
 
     value: float | None
-    """1 perfect, 0 no better than chance; None where chance alone explains all (each gave one and the same verdict)."""
+    """1 perfect, 0 no better than chance; None if chance explains everything (both gave the same verdict
+    throughout).
+    """
     low: float | None
     high: float | None
     agreed: float

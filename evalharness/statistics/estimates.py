@@ -37,7 +37,7 @@ class Estimate(Protocol):
 
 
 class Difference(Estimate, Protocol):
-    """An estimate of which it is asked whether it is 0."""
+    """An estimate with a test of whether it is 0."""
 
     @property
     def p_value(self) -> float:
@@ -208,7 +208,7 @@ class Mean:
 
 @dataclass(frozen=True)
 class Constant:
-    """Values that are all the same: there is no interval, and nothing to resample."""
+    """Values that are all the same: no interval, nothing to resample."""
 
     value: float
     n_groups: int

@@ -1,6 +1,6 @@
 """How large a difference so many pairs can show, and how many pairs a difference needs: both at 80 % power.
 
-Every function raises ValueError where there is nothing to say, and none returns NaN.
+Every function raises ValueError if it has no result, and none returns NaN.
 """
 
 import math

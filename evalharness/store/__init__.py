@@ -1,4 +1,4 @@
-"""The run directory: its layout, atomic writes, append and resume. Nobody else opens run files.
+"""The run directory: its layout, atomic writes, append and resume. No other code opens run files.
 
 manifest.json      the start of a run   format version, command, configuration, versions, hardware
 plan.json          plan                 suites, resolved checkpoints, lint findings
@@ -9,7 +9,7 @@ scorers.json       score                versions, models with their digests, wha
 comparison.json    compare              summaries, paired differences, findings, warnings
 gate.json          gate                 what each gate rule came to, and why
 preferences.jsonl  judge, rate import   which side a judge model or a person prefers
-judgings.jsonl     judge                one line a judge model that was asked: what it was sent, and where it failed
+judgings.jsonl     judge                one line per judge model: its prompt, and the pairs on which it failed
 aa_test.json       aa-test              how much the baseline differs from itself
 report.html        report               all of it, for people
 """
@@ -61,12 +61,12 @@ FORMAT_VERSION = 2
 
 EVENTS: TypeAdapter[Completion | Failure | Notice | DeterminismCheck] = TypeAdapter(GenerationEvent)
 RETRIED = frozenset({"server", "timeout", "out_of_memory", "error"})
-"""Kinds of failure that may pass: `--resume` tries these requests again."""
+"""Temporary kinds of failure: `--resume` retries these requests."""
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 
 
 class Digests(NamedTuple):
-    """Digests of the files that others are derived from; empty where there is none."""
+    """Digests of the files that others are derived from; empty if a file does not exist."""
 
     outcomes: str
     scores: str
@@ -75,20 +75,20 @@ class Digests(NamedTuple):
 
     @property
     def evidence(self) -> str:
-        """Of outcomes and scores: what a comparison is made from, and what people rate."""
+        """Of outcomes and scores, from which a comparison is made and which people rate."""
         return digest([self.outcomes, self.scores])
 
     @property
     def opinions(self) -> str:
-        """Of preferences and judgings; empty where nobody was asked."""
+        """Of preferences and judgings; empty if there are none."""
         return digest([self.preferences, self.judgings]) if self.preferences or self.judgings else ""
 
 
 class RunStore:
     """Reads and writes one run directory.
 
-    Whole files are written beside and renamed, so a reader never sees half of one. `outcomes.jsonl` is flushed after
-    each line, which survives the death of the process, and synced to the disk when the lock is given back.
+    Whole files are written to a temporary name and renamed, so a reader never sees half a file. `outcomes.jsonl` is
+    flushed after each line, which survives a crash of the process, and synced to disk when the lock is released.
     """
 
     def __init__(self, path: Path) -> None:
@@ -98,11 +98,11 @@ class RunStore:
 
     @contextmanager
     def lock(self, *, create: bool = False) -> Iterator[None]:
-        """Keep every other process from writing here; the lock goes with the process, however it ends.
+        """Prevent other processes from writing here; the lock ends with the process.
 
         Raises:
             RunInUse: another process holds it.
-            StoreError: the directory cannot be written, or is no run directory (unless `create`).
+            StoreError: the directory cannot be written, or is not a run directory (unless `create`).
         """
         if create:
             with self._writing():
@@ -126,19 +126,19 @@ class RunStore:
             if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
                 raise StoreError(
                     f"no space left to write {self.path}; everything written so far is intact",
-                    fix="free some space, then give the same command again (a run with --resume)",
+                    fix="free some space, then repeat the command (for a run, with --resume)",
                 ) from None
             raise StoreError(
-                f"{self.path} cannot be written: {error.strerror}", fix="give another place with --out"
+                f"{self.path} cannot be written: {error.strerror}", fix="choose another path with --out"
             ) from None
 
     # ----------------------------------------------------------------------------------------- start
 
     def start(self, manifest: Manifest, plan: Plan, *, resume: bool) -> Plan:
-        """Begin a new run, or take up the one that is here, and return its plan.
+        """Begin a new run, or resume the existing one, and return its plan.
 
         Raises:
-            StoreError: there is a run and `resume` is not set, or its plan differs from this one.
+            StoreError: there is a run and `resume` is not set, or its plan differs.
         """
         if not self._holds("plan.json"):
             self._write("manifest.json", manifest.model_dump_json(indent=2))
@@ -151,31 +151,31 @@ class RunStore:
         return stored
 
     def refuse_existing(self, *, resume: bool) -> None:
-        """Raise StoreError where a run is here already and must not, or cannot, be gone on with."""
+        """Raise StoreError if a run exists and cannot be resumed or `resume` is not set."""
         if not self._holds("manifest.json"):
             return
         if not resume:
             raise StoreError(
-                f"{self.path} holds a run already", fix="go on with it (--resume), or give another place with --out"
+                f"{self.path} holds a run already", fix="resume it with --resume, or choose another path with --out"
             )
         if self.read_manifest().paired_from:
             raise StoreError(
-                f"{self.path} was put together from finished runs and has nothing to go on with",
-                fix="go on with those runs, then compare them again",
+                f"{self.path} combines finished runs and cannot be resumed",
+                fix="resume those runs, then compare them again",
             )
 
     def _check_same(self, stored: Plan, planned: Plan) -> None:
         if difference := what_differs(stored, planned):
             raise StoreError(
-                f"{self.path} was started under other conditions: {difference}",
-                fix="restore them, or start a new run with another --out",
+                f"{self.path} was started under different conditions: {difference}",
+                fix="restore those conditions, or start a new run with another --out",
             )
 
     # -------------------------------------------------------------------------------------- outcomes
 
     @contextmanager
     def appending(self) -> Iterator[Appender]:
-        """Open `outcomes.jsonl` for appending, a torn last line cut off first."""
+        """Open `outcomes.jsonl` for appending, after removing an incomplete last line."""
         with self._writing():
             descriptor = files.open_to_append(self.path / "outcomes.jsonl")
         try:
@@ -185,12 +185,12 @@ class RunStore:
                 files.sync_and_close(descriptor)
 
     def recover(self) -> bool:
-        """Cut off a last line that was torn by a kill or a full disk; True where there was one."""
+        """Remove an incomplete last line left by a kill or a full disk; True if there was one."""
         with self._writing():
             return files.cut_torn_line(self.path / "outcomes.jsonl")
 
     def read_events(self) -> list[Completion | Failure | Notice | DeterminismCheck]:
-        """All events in the order they were written; a torn last line is left out.
+        """All events in the order they were written, without an incomplete last line.
 
         Raises:
             StoreError: a line other than the last is not an event.
@@ -207,11 +207,11 @@ class RunStore:
         except ValidationError:
             raise StoreError(
                 f"{self.path / 'outcomes.jsonl'}:{number} is not an outcome of this version",
-                fix="delete that line and go on with --resume: its request is generated again",
+                fix="delete that line and use --resume: its request is generated again",
             ) from None
 
     def read_outcomes(self) -> StoredOutcomes:
-        """Outcomes by request id; where a failed request was tried again, the later outcome.
+        """Outcomes by request id; for a retried request, the last outcome.
 
         Raises:
             StoreError: a line other than the last is not an event.
@@ -222,7 +222,7 @@ class RunStore:
     # ------------------------------------------------------------------------------------ whole files
 
     def read_manifest(self) -> Manifest:
-        """Read the manifest and refuse a run of a newer format.
+        """Read the manifest and reject a run of a newer format.
 
         Raises:
             StoreError: this is not a run directory.
@@ -252,7 +252,7 @@ class RunStore:
             raise self._not_valid("manifest.json", error) from None
 
     def keep_scorers(self, settings: dict[str, dict[str, JsonValue]]) -> None:
-        """Keep the settings that the run was scored with, so that the next scoring is the same."""
+        """Store the settings of a scoring, so that the next scoring is the same."""
         manifest = self.read_manifest()
         if manifest.config.get("scorer") != settings:
             config = {**manifest.config, "scorer": settings}
@@ -263,7 +263,8 @@ class RunStore:
         """Read the plan with its requests.
 
         Raises:
-            StoreError: one of its files is missing or not valid, or a request is of no sample or checkpoint of it.
+            StoreError: a file is missing or not valid, or a request names a sample or checkpoint that is not in the
+            plan.
         """
         plan = slim(self._parse(Plan, "plan.json"))
         if plan.requests:  # Format 1 has them there.
@@ -272,7 +273,7 @@ class RunStore:
             return plan.model_copy(update={"requests": tuple(self._requests(plan))})
 
     def _requests(self, plan: Plan) -> Iterator[GenerationRequest]:
-        """Requests are many: what they have in common, their settings above all, is held once."""
+        """There are many requests: their common parts, mainly the settings, are stored once."""
         samples, checkpoints = {name: name for name in plan.samples}, {one.name: one.name for one in plan.checkpoints}
         configs: dict[GenerationConfig, GenerationConfig] = {}
         parse = self._line_parser(GenerationRequest, "requests.jsonl")
@@ -281,14 +282,14 @@ class RunStore:
             if sample is None or checkpoint is None:
                 what = f"checkpoint {request.checkpoint!r}" if checkpoint is None else f"sample {request.sample_id!r}"
                 raise StoreError(
-                    f"{self.path / 'requests.jsonl'} names {what}, which the plan does not have",
+                    f"{self.path / 'requests.jsonl'} names {what}, which is not in the plan",
                     fix="restore the file, or run again",
                 )
             config = configs.setdefault(request.config, request.config)
             yield slim(request.model_copy(update={"sample_id": sample, "checkpoint": checkpoint, "config": config}))
 
     def write_scores(self, scores: Iterable[Score], scorers: Iterable[ScorerIdentity] = ()) -> None:
-        """Replace all scores; a comparison of the old ones and its gate go with them."""
+        """Replace all scores; the old comparison and gate are removed."""
         outcomes = self.digests().outcomes
         with self._writing():
             with files.replacing(self.path) as new:
@@ -299,16 +300,16 @@ class RunStore:
                 files.remove(self.path / name)
 
     def read_scores(self) -> StoredScores:
-        """Read all scores; none where the run was not scored yet."""
+        """Read all scores; empty if the run was not scored yet."""
         with self._reading("scores.jsonl"):
             return StoredScores(Lines(self.path / "scores.jsonl", self._line_parser(Score, "scores.jsonl")))
 
     def read_scoring(self) -> Scoring | None:
-        """What made the scores, and of which outcomes; None where the run was not scored yet."""
+        """The scorers and the outcomes that they scored; None if the run was not scored yet."""
         return self._parse(Scoring, "scorers.json") if self._holds("scorers.json") else None
 
     def digests(self) -> Digests:
-        """What the files hold from which others are derived.
+        """Digests of the files that others are derived from.
 
         Raises:
             StoreError: one cannot be read.
@@ -323,7 +324,7 @@ class RunStore:
             raise StoreError(f"{self.path / name} cannot be read: {error.strerror}", fix="check the file") from None
 
     def write_comparison(self, comparison: Comparison) -> None:
-        """Replace the comparison; a gate of other evidence goes with it."""
+        """Replace the comparison; a gate of other evidence is removed."""
         self._replace_shown("comparison.json", comparison.model_dump_json(indent=2))
         gate = self.read_gate()
         if gate is not None and gate.evidence_digest != comparison.evidence_digest:
@@ -331,7 +332,7 @@ class RunStore:
                 files.remove(self.path / "gate.json")
 
     def _replace_shown(self, name: str, text: str) -> None:
-        """Replace what the report shows; where it changes, a report of the old one goes first."""
+        """Replace a file that the report shows; if it changes, the old report is removed first."""
         if self._holds(name) and self._read_bytes(name) == text.encode():
             return
         with self._writing(), files.replacing(self.path) as new:
@@ -339,7 +340,7 @@ class RunStore:
             files.remove(self.path / "report.html")
 
     def read_comparison(self) -> Comparison | None:
-        """Read the comparison; None where there is none yet."""
+        """Read the comparison; None if there is none yet."""
         return self._parse(Comparison, "comparison.json") if self._holds("comparison.json") else None
 
     def _comparison_of(self, plan: Plan) -> Comparison | None:
@@ -354,11 +355,11 @@ class RunStore:
         return comparison
 
     def write_gate(self, report: GateReport) -> None:
-        """Replace what the gate rules came to."""
+        """Replace the results of the gate rules."""
         self._replace_shown("gate.json", report.model_dump_json(indent=2))
 
     def read_gate(self) -> GateReport | None:
-        """Read what the gate rules came to; None where they were not judged."""
+        """Read the results of the gate rules; None if they were not judged."""
         return self._parse(GateReport, "gate.json") if self._holds("gate.json") else None
 
     def write_preferences(self, preferences: Iterable[Preference]) -> None:
@@ -366,29 +367,29 @@ class RunStore:
         self.write_opinions(preferences, None)
 
     def write_opinions(self, preferences: Iterable[Preference], judgings: Iterable[Judging] | None) -> None:
-        """Replace all preferences and, where any are given, what is known of the judges, together or not at all."""
+        """Replace all preferences and, if given, the judgings, together or not at all."""
         with self._writing(), files.replacing(self.path) as new:
             new.write("preferences.jsonl", (one.model_dump_json().encode() + b"\n" for one in preferences))
             if judgings is not None:
                 new.write("judgings.jsonl", (one.model_dump_json().encode() + b"\n" for one in judgings))
 
     def read_preferences(self) -> tuple[Preference, ...]:
-        """Read what people and judges preferred; nothing where nobody was asked."""
+        """Read the preferences of people and judges; empty if there are none."""
         return self._parse_lines(Preference, "preferences.jsonl")
 
     def read_judgings(self) -> tuple[Judging, ...]:
-        """Read what is known of the judges that were asked; nothing where none was."""
+        """Read the judgings of all judges; empty if there are none."""
         return self._parse_lines(Judging, "judgings.jsonl")
 
     def write_aa_test(self, test: AATest) -> None:
-        """Write what a checkpoint was found to differ from itself."""
+        """Write the result of an A/A test."""
         self._write("aa_test.json", test.model_dump_json(indent=2))
 
     def read_aa_test(self) -> AATest:
         """Read it.
 
         Raises:
-            StoreError: this run was no A/A test.
+            StoreError: this run was not an A/A test.
         """
         return self._parse(AATest, "aa_test.json")
 
@@ -398,11 +399,11 @@ class RunStore:
         return self.path / "report.html"
 
     def has_report(self) -> bool:
-        """Whether there is a report; one that shows other results is removed when those are replaced."""
+        """Whether there is a report; an outdated report is removed when its results are replaced."""
         return self._holds("report.html")
 
     def load(self, plan: Plan | None = None) -> Run:
-        """Read the run; its texts and scores stay on the disk until they are asked for.
+        """Read the run; its texts and scores stay on disk until needed.
 
         Args:
             plan: its plan, where that was read before.
@@ -463,7 +464,7 @@ class RunStore:
             raise self._not_valid(name, error) from None
 
     def _parse_lines(self, record: type[AnyRecord], name: str) -> tuple[AnyRecord, ...]:
-        """A record a line; nothing where there is no such file yet."""
+        """One record per line; empty if the file does not exist yet."""
         with self._reading(name):
             return tuple(one for _, one in Lines(self.path / name, self._line_parser(record, name)))
 

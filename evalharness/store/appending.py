@@ -8,7 +8,7 @@ from evalharness.store import files
 
 
 class Appender:
-    """Appends events to `outcomes.jsonl`; a line is there as a whole or not at all."""
+    """Appends events to `outcomes.jsonl`; each line is written completely or not at all."""
 
     def __init__(self, descriptor: int, writing: Callable[[], AbstractContextManager[None]]) -> None:
         self._descriptor = descriptor
@@ -18,7 +18,7 @@ class Appender:
         """Write one line.
 
         Raises:
-            StoreError: the disk is full; the part of the line that was written is taken back.
+            StoreError: the disk is full; the partly written line is removed.
         """
         line = event.model_dump_json().encode() + b"\n"
         with self._writing():

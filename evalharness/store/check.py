@@ -1,4 +1,4 @@
-"""Whether a run is whole: each file read from the disk up, and held against what the others say of it."""
+"""Checks a run: reads each file from disk and compares it with the others."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,11 +14,11 @@ from evalharness.store.outputs import RUN_FILES
 Read = TypeVar("Read")
 SCORE: TypeAdapter[Score] = TypeAdapter(Score)
 MOST = 20
-"""Wrong lines of a file that are named; the rest is counted."""
+"""Most invalid lines listed per file; the rest are counted."""
 
 
 class Problem(Record):
-    """One thing that is wrong with a run, and what to do about it."""
+    """A problem of a run, with its fix."""
 
     file: str
     line: int | None = None
@@ -29,7 +29,7 @@ class Problem(Record):
 
 
 class Checked(Record):
-    """What the check of a run came to."""
+    """The result of checking a run."""
 
     run: str
     whole: bool
@@ -59,23 +59,23 @@ def check_run(path: Path) -> Checked:
 
 
 def stale(store: RunStore, comparison: Comparison | None, gate: GateReport | None) -> Iterator[Problem]:
-    """Derived files that were made from an earlier state of what they are derived from.
+    """Derived files that are older than their sources.
 
     Raises:
         StoreError: a file cannot be read.
     """
     score, digests, scoring = f"evalharness score {store.path}", store.digests(), store.read_scoring()
     if comparison is not None and comparison.evidence_digest != digests.evidence:
-        yield _stale(store, "comparison.json", "outcomes or scores that its comparison does not know", score)
+        yield _stale(store, "comparison.json", "outcomes or scores newer than its comparison", score)
     if digests.scores and (scoring is None or scoring.scores_digest != digests.scores):
-        yield _stale(store, "scores.jsonl", "scores that its scorers.json does not know", score)
+        yield _stale(store, "scores.jsonl", "scores newer than its scorers.json", score)
     elif scoring is not None and scoring.outcomes_digest != digests.outcomes:
-        yield _stale(store, "scores.jsonl", "outcomes that were changed after they were scored", score)
+        yield _stale(store, "scores.jsonl", "outcomes that changed after scoring", score)
     if comparison is not None and comparison.opinions_digest != digests.opinions:
         again = f"evalharness compare {store.path}"
-        yield _stale(store, "comparison.json", "preferences that its comparison does not know", again)
+        yield _stale(store, "comparison.json", "preferences newer than its comparison", again)
     if gate is not None and (comparison is None or gate.evidence_digest != comparison.evidence_digest):
-        yield _stale(store, "gate.json", "the gate of another comparison", f"evalharness gate {store.path}")
+        yield _stale(store, "gate.json", "a gate verdict on another comparison", f"evalharness gate {store.path}")
 
 
 def _stale(store: RunStore, file: str, what: str, fix: str) -> Problem:
@@ -83,7 +83,7 @@ def _stale(store: RunStore, file: str, what: str, fix: str) -> Problem:
 
 
 class Examination:
-    """Reads one run; a file that cannot be read is a problem, and the others are read all the same."""
+    """Reads a run; an unreadable file is a problem, and the others are still read."""
 
     def __init__(self, store: RunStore) -> None:
         self.store = store
@@ -94,7 +94,7 @@ class Examination:
         self.completed: set[str] = set()
 
     def run(self) -> None:
-        """Find all problems, the most basic first."""
+        """All problems, the most basic first."""
         broken = [name for name in sorted(RUN_FILES) if not self._is_regular(name)]
         self._attempt("manifest.json", self.store.read_config, broken)
         plan = self._attempt("plan.json", self.store.read_plan, broken)
@@ -114,7 +114,7 @@ class Examination:
             if files.exists(path):
                 files.open_to_read(path).close()
         except OSError as error:
-            fix = "remove it, or put the file itself in its place"
+            fix = "remove it, or replace it by the file itself"
             self._add("damaged", name, f"{path} cannot be read: {error.strerror}", fix, None)
             return False
         return True
@@ -154,7 +154,7 @@ class Examination:
                 self._unknown("scores.jsonl", number, one.request_id)
 
     def _unknown(self, name: str, number: int, request: str) -> None:
-        message = f"{self.store.path / name}:{number} is of the request {request[:80]!r}, which is not in the plan"
+        message = f"{self.store.path / name}:{number} is for the request {request[:80]!r}, which is not in the plan"
         self._add("damaged", name, message, "delete the line, then score the run again", number)
 
     def _lines(self, name: str, form: TypeAdapter[Read], fix: str, torn: str) -> Iterator[tuple[int, Read]]:
@@ -165,7 +165,7 @@ class Examination:
         with files.open_to_read(path) as handle:
             for number, line in enumerate(handle, start=1):
                 if not line.endswith(b"\n"):
-                    self._add("damaged", name, f"{path}:{number} is torn: it has no end", torn, number)
+                    self._add("damaged", name, f"{path}:{number} is incomplete: it has no line end", torn, number)
                     return
                 try:
                     yield number, form.validate_json(line)

@@ -1,4 +1,4 @@
-"""Reading many records without the garbage collector in the way."""
+"""Reading many records without garbage collection."""
 
 import gc
 from collections.abc import Iterator
@@ -7,9 +7,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """Let no garbage collection happen meanwhile: for work that makes many records, all of which stay.
+    """Disable garbage collection while making many long-lived records.
 
-    Each collection would look at every record there is and find nothing, which takes twice as long as the reading.
+    Each collection would visit every record and free nothing, which takes twice as long as the reading.
     """
     was_on = gc.isenabled()
     gc.disable()

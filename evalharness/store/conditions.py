@@ -1,10 +1,10 @@
-"""Whether two plans ask for the same, and in words what differs: a run is resumed under equal conditions only."""
+"""Whether two plans are equivalent, and in words what differs: a run is resumed only under equal conditions."""
 
 from evalharness.records import Plan, Record
 
 
 def what_differs(stored: Plan, planned: Plan) -> str | None:
-    """The first difference that matters between a run's plan and a new one; None where a resume is true."""
+    """The first relevant difference between a run's plan and a new one; None if the run can be resumed."""
     if _conditions(stored) == _conditions(planned):
         return None
     return _difference(stored, planned)

@@ -1,7 +1,7 @@
-"""The files of a run: regular, opened without following a link, replaced whole. All I/O of the store is here.
+"""The files of a run: regular, opened without following links, replaced whole. All I/O of the store is here.
 
-A run directory may come from a stranger. A link in it would make a write go to a file of the user, and a FIFO would
-make a read wait forever; so neither is ever opened.
+A run directory may be untrusted. A link in it could redirect a write to a file of the user, and a FIFO would block a
+read forever, so neither is ever opened.
 """
 
 import errno
@@ -20,26 +20,26 @@ SAFELY = sum(getattr(os, name, 0) for name in ("O_CLOEXEC", "O_NOFOLLOW", "O_NON
 CAN_REFUSE_LINKS = hasattr(os, "O_NOFOLLOW")
 BLOCK = 1 << 20
 LEFT_OVER = re.compile(r"\.[\w.-]+\.[0-9a-f]{16}\.new")
-"""What a killed process leaves: a new content that never took its place."""
+"""Temporary files that a killed process leaves."""
 
 
 class NotRegular(OSError):
     """The path is a link, a folder, a FIFO or a device."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(errno.EINVAL, "it is a link or no regular file, and a run has no others", str(path))
+        super().__init__(errno.EINVAL, "it is a link or not a regular file, which a run never contains", str(path))
 
 
 def exists(path: Path) -> bool:
-    """Whether something has this name, be it a link that leads nowhere."""
+    """Whether the name exists, even as a dangling link."""
     return os.path.lexists(path)
 
 
 def open_regular(path: Path, flags: int) -> int:
-    """Open a regular file, which is made where `flags` have O_CREAT, and return its descriptor.
+    """Open a regular file, created if `flags` have O_CREAT, and return its descriptor.
 
     Raises:
-        NotRegular: it is anything else; nothing was read from it or written to it.
+        NotRegular: it is not a regular file; nothing was read or written.
         OSError: it cannot be opened.
     """
     if not CAN_REFUSE_LINKS and os.path.islink(path):
@@ -69,7 +69,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def digest(*paths: Path) -> str:
-    """Sha256 of files joined by a zero byte, as `sha256:` and 64 hex digits; one that is not there is empty."""
+    """Sha256 of files joined by a zero byte, as `sha256:` and 64 hex digits; a missing file counts as empty."""
     found = hashlib.sha256()
     for number, path in enumerate(paths):
         found.update(b"\0" if number else b"")
@@ -88,7 +88,7 @@ def open_to_append(path: Path) -> int:
 
 
 def sync_and_close(descriptor: int) -> None:
-    """Close a file when its content is on the disk."""
+    """Close a file after syncing its content to disk."""
     try:
         os.fsync(descriptor)
     finally:
@@ -96,7 +96,7 @@ def sync_and_close(descriptor: int) -> None:
 
 
 def append(descriptor: int, line: bytes) -> None:
-    """Write a line as a whole or not at all: where the disk is full, the part that was written is taken back."""
+    """Write a line completely or not at all: if the disk is full, the part written is removed."""
     before = os.fstat(descriptor).st_size
     try:
         _write(descriptor, line)
@@ -106,7 +106,7 @@ def append(descriptor: int, line: bytes) -> None:
 
 
 def cut_torn_line(path: Path) -> bool:
-    """Cut off a last line that has no end; True where there was one."""
+    """Remove a last line without line end; True if there was one."""
     if not exists(path):
         return False
     descriptor = open_regular(path, os.O_RDWR)
@@ -142,14 +142,14 @@ def _write(descriptor: int, content: bytes) -> None:
 
 
 class Replacement:
-    """New contents of files of one folder, written in full before the first of them takes its place."""
+    """New contents of files in a folder, all written in full before the first is renamed."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._staged: list[tuple[Path, Path]] = []
 
     def write(self, name: str, content: Iterable[bytes], *, mode: int | None = None) -> str:
-        """Write one file beside its place and sync it; returns the digest of what was written.
+        """Write a file under a temporary name and sync it; returns the digest of its content.
 
         Args:
             name: the file.
@@ -173,14 +173,14 @@ class Replacement:
         return f"sha256:{hashed.hexdigest()}"
 
     def move_in(self) -> None:
-        """Give each file its name, the last written first: what describes another is there before it."""
+        """Rename each file, the last written first, so that a file that describes another exists before it."""
         while self._staged:
             os.replace(*self._staged[-1])
             self._staged.pop()
         sync_folder(self._folder)
 
     def discard(self) -> None:
-        """Remove what did not take its place."""
+        """Remove temporary files that were not renamed."""
         for beside, _ in self._staged:
             with suppress(OSError):
                 os.unlink(beside)
@@ -188,7 +188,7 @@ class Replacement:
 
 @contextmanager
 def replacing(folder: Path) -> Iterator[Replacement]:
-    """Replace files of a folder: all of those that are written meanwhile, or none where anything fails."""
+    """Replace files of a folder: all that are written within the context, or none if anything fails."""
     made = Replacement(folder)
     try:
         yield made
@@ -198,20 +198,20 @@ def replacing(folder: Path) -> Iterator[Replacement]:
 
 
 def remove(path: Path) -> None:
-    """Remove a name, and never what a link leads to; nothing where there is none."""
+    """Remove a name if it exists, and never the target of a link."""
     with suppress(FileNotFoundError):
         os.unlink(path)
 
 
 def remove_left_over(folder: Path) -> None:
-    """Remove what processes that were killed left half written; for whoever holds the folder's lock."""
+    """Remove temporary files of killed processes; only for the holder of the folder's lock."""
     for name in os.listdir(folder):
         if LEFT_OVER.fullmatch(name):
             remove(folder / name)
 
 
 def sync_folder(folder: Path) -> None:
-    """Make new names last through a power cut, where the system can."""
+    """Sync new names to disk, if the system supports it."""
     if os.name == "posix":
         descriptor = os.open(folder, os.O_RDONLY)
         try:

@@ -1,7 +1,7 @@
-"""Outcomes and scores of a run, read from its files when they are asked for.
+"""Outcomes and scores of a run, read from its files when needed.
 
-Memory holds where each line starts, and no record: a run of a million completions is no larger there than its index.
-What was read stays as it was when the run was loaded, also where the file is replaced meanwhile.
+Memory holds only the offset of each line, so a run of a million completions needs no more than its index. The view
+stays that of the time of loading, even if the file is replaced.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -14,18 +14,18 @@ from evalharness.store import files
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 Parse = Callable[[bytes, int], AnyRecord]
-"""Makes a record of a line; the number is the line's, for messages, and 0 where it is not known."""
+"""Makes a record of a line; the number is for messages, and 0 if unknown."""
 
 
 class Lines(Generic[AnyRecord]):
-    """A JSON Lines file, open for as long as something may be read from it."""
+    """A JSON Lines file that stays open for reading."""
 
     def __init__(self, path: Path, parse: Parse[AnyRecord], *, growing: bool = False, needed: bool = False) -> None:
         self._parse, self._growing = parse, growing
         self._handle = files.open_to_read(path) if needed or files.exists(path) else None
 
     def __iter__(self) -> Iterator[tuple[int, AnyRecord]]:
-        """Each record with where its line starts; of a growing file, a last line without an end is left out."""
+        """Each record with the offset of its line; in a growing file, an incomplete last line is left out."""
         start, number = 0, 0
         while self._handle:
             self._handle.seek(start)
@@ -38,7 +38,7 @@ class Lines(Generic[AnyRecord]):
             start += len(line)
 
     def at(self, start: int) -> AnyRecord:
-        """The record whose line starts there."""
+        """The record at an offset."""
         if self._handle is None:
             raise KeyError(start)
         self._handle.seek(start)
@@ -50,7 +50,7 @@ class Lines(Generic[AnyRecord]):
 
 
 class StoredOutcomes(Mapping[str, Completion | Failure]):
-    """Outcomes by request id; where a request was tried again, the later outcome."""
+    """Outcomes by request id; for a retried request, the last outcome."""
 
     def __init__(self, lines: Lines[Completion | Failure | Notice | DeterminismCheck]) -> None:
         self._lines = lines

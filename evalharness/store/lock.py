@@ -1,4 +1,4 @@
-"""One writer at a time: the lock of a run directory, which goes with its process, however that ends."""
+"""One writer at a time: the lock of a run directory, which ends with its process."""
 
 import os
 import sys
@@ -28,11 +28,11 @@ else:
 
 
 def take(folder: Path) -> int:
-    """Lock a folder and return the descriptor whose closing gives the lock back.
+    """Lock a folder and return the descriptor; closing it releases the lock.
 
     Raises:
         RunInUse: another process holds it.
-        OSError: the folder cannot be written, or the lock file is a link or no regular file.
+        OSError: the folder cannot be written, or the lock file is a link or not a regular file.
     """
     descriptor = files.open_regular(folder / NAME, os.O_RDWR | os.O_CREAT)
     try:
@@ -52,12 +52,12 @@ def _in_use(folder: Path) -> RunInUse:
     holder = files.read_bytes(folder / NAME).decode(errors="replace")[:20] or "unknown"
     return RunInUse(
         f"{folder} is in use by another process (pid {holder})",
-        fix="wait for it, stop it, or write elsewhere with --out",
+        fix="wait for it, stop it, or choose another path with --out",
     )
 
 
 def release(folder: Path, descriptor: int) -> None:
-    """Give the lock back; a folder that holds nothing else goes too: a run that could not begin leaves nothing."""
+    """Release the lock; an otherwise empty folder is removed, so that a run that could not begin leaves nothing."""
     try:
         if os.listdir(folder) == [NAME]:
             files.remove(folder / NAME)

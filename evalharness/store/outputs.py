@@ -1,4 +1,4 @@
-"""Files that a user asks for: whole or not at all, never one of a run, and never over a file that we did not write."""
+"""Output files named by the user: written completely or not at all, never over files of a run or of other programs."""
 
 import os
 import stat
@@ -25,21 +25,21 @@ RUN_FILES = frozenset(
 """What a run directory consists of."""
 STDOUT = frozenset(("-", "/dev/stdout"))
 MARKS = (b'<meta name="generator" content="evalharness', b'<testsuites name="evalharness', b"<!-- evalharness")
-"""In the head of each report, JUnit file and Markdown summary, which may be written again and again."""
+"""In the first bytes of each report, JUnit file and Markdown summary, which may be overwritten."""
 HEAD = 4096
 
 
 def write_output(path: Path, content: bytes, flag: str, *, force: bool = False) -> None:
-    """Write a file that the user named: beside its place, then renamed, so that a full disk leaves the earlier one.
+    """Write a file that the user named: to a temporary name, then renamed, so that a full disk leaves the earlier file.
 
     Args:
         path: `-` is stdout; FIFOs and devices are written to directly.
         content: all of it.
         flag: which flag named it, for errors.
-        force: replace also a file that evalharness did not write.
+        force: also replace a file that evalharness did not write.
 
     Raises:
-        SharingError: it is a file of a run, somebody else's (unless `force`), or cannot be written.
+        SharingError: it belongs to a run, was not written by evalharness (unless `force`), or cannot be written.
         OSError: stdout cannot be written.
     """
     if is_stdout(path):
@@ -51,11 +51,11 @@ def write_output(path: Path, content: bytes, flag: str, *, force: bool = False) 
     try:
         _write(path, content)
     except OSError as error:
-        raise SharingError(f"{flag}: {path} cannot be written: {error.strerror}", fix="give another place") from None
+        raise SharingError(f"{flag}: {path} cannot be written: {error.strerror}", fix="choose another path") from None
 
 
 def append_output(path: Path, content: bytes, flag: str) -> None:
-    """Add to a file that others write to as well, such as the summary of a CI job.
+    """Append to a shared file, such as the summary of a CI job.
 
     Raises:
         SharingError: it is a file of a run or cannot be written.
@@ -65,20 +65,20 @@ def append_output(path: Path, content: bytes, flag: str) -> None:
         with path.open("ab") as handle:
             handle.write(content)
     except OSError as error:
-        raise SharingError(f"{flag}: {path} cannot be written: {error.strerror}", fix="give another place") from None
+        raise SharingError(f"{flag}: {path} cannot be written: {error.strerror}", fix="choose another path") from None
 
 
 def check_output(path: Path, flag: str, *, force: bool = False, run: Path | None = None) -> None:
-    """Refuse a file that `write_output` would refuse, before the work that makes its content.
+    """Reject a file that `write_output` would reject, before the work that makes its content.
 
     Args:
         path: the file.
         flag: which flag named it.
         force: whether a file that evalharness did not write may be replaced.
-        run: a run directory that is still to be made.
+        run: a run directory that does not exist yet.
 
     Raises:
-        SharingError: it is a file of a run, a folder, or somebody else's.
+        SharingError: it belongs to a run, is a folder, or was not written by evalharness.
     """
     if is_stdout(path):
         return
@@ -87,13 +87,13 @@ def check_output(path: Path, flag: str, *, force: bool = False, run: Path | None
         raise SharingError(f"{flag}: {path} is a folder", fix="give the path of a file")
     if not force and path.is_file() and not _is_ours(path):
         raise SharingError(
-            f"{flag}: {path} exists already, and evalharness cannot tell that it wrote it",
-            fix="give the path of a new file, or replace it with --force",
+            f"{flag}: {path} already exists and does not look like a file written by evalharness",
+            fix="choose a new file, or overwrite it with --force",
         )
 
 
 def refuse_run_file(path: Path, flag: str, run: Path | None = None) -> None:
-    """Refuse to write over what a run directory consists of, which nothing could bring back.
+    """Refuse to overwrite files of a run directory, which could not be restored.
 
     Raises:
         SharingError: the file is one of a run.
@@ -102,18 +102,16 @@ def refuse_run_file(path: Path, flag: str, run: Path | None = None) -> None:
     is_run = (place.parent / "manifest.json").exists() or (run is not None and place.parent == run.resolve())
     # In any case of letters: some file systems see no difference.
     if is_run and place.name.casefold() in RUN_FILES:
-        raise SharingError(
-            f"{flag}: {path} is a file of the run {place.parent.name} itself", fix="give the path of a new file"
-        )
+        raise SharingError(f"{flag}: {path} is a file of the run {place.parent.name}", fix="choose a new file")
 
 
 def is_stdout(path: Path) -> bool:
-    """Whether the user asked for stdout in the place of a file."""
+    """Whether the user asked for stdout instead of a file."""
     return str(path) in STDOUT
 
 
 def _is_ours(path: Path) -> bool:
-    """An empty file is anybody's: nothing is lost with it."""
+    """An empty file may always be overwritten."""
     try:
         with path.open("rb") as handle:
             head = handle.read(HEAD)

@@ -1,4 +1,4 @@
-"""Where a run came from: versions, hardware and the command, for the manifest."""
+"""A run's origin for the manifest: versions, hardware and the command."""
 
 import os
 import platform
@@ -30,7 +30,7 @@ def make_manifest(config: RunConfig) -> Manifest:
 
 
 def command_line() -> str:
-    """The command as it would be typed again, or `python` where evalharness was called from Python."""
+    """The command line, or `python` if evalharness was called from Python."""
     if Path(sys.argv[0]).name != "evalharness":
         return "python"
     return shlex.join(["evalharness", *sys.argv[1:]])

@@ -1,4 +1,4 @@
-"""A run directory, read: small parts in memory, texts and scores when they are asked for."""
+"""A run directory that was read: small parts in memory, texts and scores when needed."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -53,11 +53,11 @@ class Run:
 
     @cached_property
     def facts(self) -> dict[str, ScorerFacts]:
-        """What is to be known of each scorer, by name."""
+        """The facts of each scorer, by name."""
         return {one.name: one.facts for one in self.scorers}
 
     def facts_of(self, scorer: str) -> ScorerFacts:
-        """The facts of one scorer; none but its name where the run does not say more."""
+        """The facts of a scorer; only its name if the run has none."""
         return self.facts.get(scorer) or ScorerFacts(name=scorer, metrics=())
 
     @property
@@ -83,7 +83,7 @@ class Run:
 
     @property
     def observations(self) -> "Observations":
-        """The one table of all outcomes and scores; made once, also for copies that differ in other things."""
+        """The observation table of all outcomes and scores, made once and shared by copies."""
         from evalharness.observations import observe
 
         made_of = (self.plan, self.outcomes, self.scores)

@@ -1,4 +1,4 @@
-"""One sample of a run, with what every checkpoint made of it."""
+"""One sample of a run, with every checkpoint's completion and scores."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ class SideBySide(Record):
     """One sample with the outcome and the scores of each checkpoint."""
 
     class Cell(Record):
-        """One checkpoint's outcome; None where it was not generated yet."""
+        """A checkpoint's outcome; None if not generated yet."""
 
         checkpoint: str
         replicate: int
@@ -27,7 +27,7 @@ def show(path: Path, sample_id: str) -> SideBySide:
     """One sample of a run, all checkpoints side by side.
 
     Raises:
-        ConfigError: the run has no such sample.
+        ConfigError: the sample is not in the run.
         StoreError: its scores are of other outcomes.
     """
     store = RunStore(path)

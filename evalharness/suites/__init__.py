@@ -1,4 +1,4 @@
-"""Suites on disk: `prompts/<suite>/suite.toml` and `samples.jsonl`, data only, validated when they are loaded."""
+"""Suites on disk: `prompts/<suite>/suite.toml` and `samples.jsonl`, data only, validated on loading."""
 
 import difflib
 import json
@@ -35,7 +35,7 @@ class SuiteHead(Record):
     def _each_scorer_once(cls, scorers: tuple[str, ...]) -> tuple[str, ...]:
         twice = [name for name in scorers if scorers.count(name) > 1]
         if twice:
-            raise ValueError(f"{twice[0]!r} is there twice")
+            raise ValueError(f"{twice[0]!r} occurs twice")
         return scorers
 
 
@@ -52,7 +52,7 @@ def list_suites() -> list[Path]:
 
 
 def load_suite(name_or_folder: str | Path) -> Suite:
-    """Load and validate a suite: a name of a shipped one, or a folder.
+    """Load and validate a suite, by the name of a shipped suite or by folder.
 
     Raises:
         SuiteError: it is missing or not valid; the message names the file and the line.
@@ -61,7 +61,7 @@ def load_suite(name_or_folder: str | Path) -> Suite:
     head = _read_head(folder / HEAD)
     samples = tuple(_read_samples(folder / SAMPLES))
     if not samples:
-        raise SuiteError(f"{folder / SAMPLES} holds no sample", fix="write one sample a line")
+        raise SuiteError(f"{folder / SAMPLES} holds no sample", fix="write one sample per line")
     content = [head.model_dump(mode="json"), [sample.model_dump(mode="json") for sample in samples]]
     return Suite(**head.model_dump(), samples=samples, digest=digest(content))
 
@@ -153,7 +153,7 @@ def _parse(line: str, where: str) -> dict[str, Any]:
         data = parse_json(line, unique_keys=True)
         json.dumps(data, ensure_ascii=False).encode()
     except UnicodeEncodeError:
-        raise SuiteError(f"{where}: half of a surrogate pair is no text", fix="replace that character") from None
+        raise SuiteError(f"{where}: an unpaired surrogate is not valid text", fix="replace that character") from None
     except Unparsable as error:
         raise SuiteError(f"{where} is not valid JSON: {error}", fix="correct it") from None
     if not isinstance(data, dict):
@@ -162,7 +162,7 @@ def _parse(line: str, where: str) -> dict[str, Any]:
 
 
 def _check(sample: Sample, where: str) -> None:
-    """What a type cannot say."""
+    """Checks that the field types cannot express."""
     problem = _turn_problem(sample.messages)
     if not sample.id.strip() or not sample.category.strip():
         problem = "id and category must not be empty"

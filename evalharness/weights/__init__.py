@@ -1,1 +1,1 @@
-"""Where the weights of checkpoints are, and how transformers loads them; for backends and reward models alike."""
+"""Locates checkpoint weights and loads them with transformers, for backends and reward models."""

@@ -31,4 +31,4 @@ def _need(name: str) -> Path:
 
 
 LOCATE: dict[str, Callable[[], Path]] = {"base": _gemma, "instruct": _smollm2}
-"""Gives the file; raises `MissingExtra` where its package is not installed."""
+"""Path of the file; raises `MissingExtra` if its package is not installed."""

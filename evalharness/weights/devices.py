@@ -1,4 +1,4 @@
-"""Devices and floating-point types, and how running out of memory is said."""
+"""Devices, floating-point types, and detection of out-of-memory errors."""
 
 import gc
 
@@ -6,7 +6,7 @@ import torch
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "ALLOC_FAILED")
-"""How CUDA and MPS, the CPU and cuBLAS say it."""
+"""The messages of CUDA and MPS, the CPU and cuBLAS."""
 
 
 def best_device() -> str:
@@ -34,12 +34,12 @@ def device_is_there(kind: str) -> bool:
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether a library's error says that memory ran out."""
+    """Whether a library's error means out of memory."""
     return any(words in str(error) for words in OUT_OF_MEMORY)
 
 
 def free_memory(device: str) -> None:
-    """Give back what nothing refers to any more."""
+    """Free unreferenced device memory."""
     gc.collect()
     if device.startswith("cuda"):
         torch.cuda.empty_cache()

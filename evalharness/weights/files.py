@@ -1,4 +1,4 @@
-"""Which files of a checkpoint's folder are loaded, that they are inside it, and their digests."""
+"""Which files of a checkpoint's folder are loaded, checks that they are inside it, and their digests."""
 
 import hashlib
 import os
@@ -33,10 +33,10 @@ def file_digest(path: Path, modified_ns: int) -> str:
 
 
 def digest_files(folder: Path, names: Iterable[str]) -> str:
-    """Digest over the names and contents of those of these files that are there.
+    """Digest over the names and contents of those of these files that exist.
 
     Raises:
-        UnsafeCheckpoint: one of them is outside the folder, or no regular file.
+        UnsafeCheckpoint: a file is outside the folder or not a regular file.
     """
     there = [folder / name for name in sorted(set(names)) if os.path.lexists(folder / name)]
     for path in there:
@@ -53,9 +53,11 @@ def refuse_outside(folder: Path, path: Path) -> None:
     real, root = path.resolve(), folder.resolve()
     blobs = root.parent.parent / "blobs" if root.parent.name == "snapshots" else None
     if not real.is_relative_to(root) and (blobs is None or real.parent != blobs):
-        raise UnsafeCheckpoint(f"{path} is a link out of the checkpoint's folder", fix="put the file itself there")
+        raise UnsafeCheckpoint(
+            f"{path} is a link out of the checkpoint's folder", fix="replace the link by the file itself"
+        )
     if not real.is_file():
-        raise UnsafeCheckpoint(f"{path} is not a regular file", fix="fetch the checkpoint again, completely")
+        raise UnsafeCheckpoint(f"{path} is not a regular file", fix="download the complete checkpoint again")
 
 
 def weights_digest(folder: Path) -> str:
@@ -65,17 +67,17 @@ def weights_digest(folder: Path) -> str:
 
 
 def tokenizer_digest(folder: Path) -> str:
-    """Digest over all that a tokenizer and its chat templates can be read from."""
+    """Digest over all files that a tokenizer and its chat templates can be read from."""
     others = [path.name for path in folder.iterdir() if path.suffix in DATA and not path.is_dir()]
     templates = [f"{TEMPLATES}/{path.name}" for path in (folder / TEMPLATES).glob("*.jinja")]
     return digest_files(folder, {*others, *templates} - {INDEX, *SETTINGS})
 
 
 def weight_files(folder: Path) -> tuple[Path, ...]:
-    """The files of weights that transformers loads with `use_safetensors`: the single one, else those of the index.
+    """The weight files that transformers loads with `use_safetensors`: the single file, else those of the index.
 
     Raises:
-        UnsafeCheckpoint: there are none but pickles, or the index names anything but safetensors in this folder.
+        UnsafeCheckpoint: there are only pickles, or the index names anything but safetensors in this folder.
         BackendError: the index cannot be read.
     """
     if (folder / WEIGHTS).is_file():
@@ -84,17 +86,21 @@ def weight_files(folder: Path) -> tuple[Path, ...]:
         _refuse_none(folder)
     shards = read_json(folder / INDEX).get("weight_map")
     if not isinstance(shards, dict) or not shards or not all(isinstance(name, str) for name in shards.values()):
-        raise BackendError(f"{folder / INDEX}: weight_map is not a table of files", fix="fetch it again, completely")
+        raise BackendError(
+            f"{folder / INDEX}: weight_map is not a table of files", fix="download the complete checkpoint again"
+        )
     names = sorted(set(shards.values()))
     wrong = [name for name in names if not name.endswith(".safetensors") or Path(name).name != name or "\\" in name]
     if wrong:
         raise UnsafeCheckpoint(
             f"{folder / INDEX} names {wrong[0]!r}, which is not a safetensors file of this folder",
-            fix="convert it where you trust it: model.save_pretrained(folder), then use hf/./folder",
+            fix="if you trust it, convert it: model.save_pretrained(folder), then use hf/./folder",
         )
     absent = [name for name in names if not (folder / name).is_file()]
     if absent:
-        raise BackendError(f"{folder} lacks {absent[0]}, which its index names", fix="fetch it again, completely")
+        raise BackendError(
+            f"{folder} lacks {absent[0]}, which its index names", fix="download the complete checkpoint again"
+        )
     return tuple(folder / name for name in names)
 
 
@@ -103,7 +109,7 @@ def _refuse_none(folder: Path) -> None:
     found = f"only {', '.join(pickles)}" if pickles else f"no weights: neither {WEIGHTS} nor {INDEX}"
     raise UnsafeCheckpoint(
         f"{folder} has no safetensors weights ({found}); a pickle file executes code when it is loaded",
-        fix="convert it where you trust it: model.save_pretrained(folder), then use hf/./folder",
+        fix="if you trust it, convert it: model.save_pretrained(folder), then use hf/./folder",
     )
 
 
@@ -111,12 +117,12 @@ def read_json(path: Path) -> dict[str, Any]:
     """A JSON object of a checkpoint.
 
     Raises:
-        BackendError: it cannot be read, or is none.
+        BackendError: it cannot be read, or is not an object.
     """
     try:
         data = parse_json(read_regular(path).decode())
     except (Unparsable, UnicodeDecodeError, OSError) as error:
-        raise BackendError(f"{path} is not valid JSON: {error}", fix="fetch it again, completely") from None
+        raise BackendError(f"{path} is not valid JSON: {error}", fix="download the complete checkpoint again") from None
     if not isinstance(data, dict):
-        raise BackendError(f"{path} is not a JSON object", fix="fetch it again, completely")
+        raise BackendError(f"{path} is not a JSON object", fix="download the complete checkpoint again")
     return data

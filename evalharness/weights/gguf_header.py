@@ -1,6 +1,6 @@
-"""The header of a GGUF file, read within bounds before a library reads it.
+"""Checks the header of a GGUF file before a library reads it.
 
-Every length in it is a claim of the file's maker; the libraries believe them. The layout is that of versions 2 and 3
+Lengths in the header are untrusted, but the libraries trust them. The layout is that of versions 2 and 3
 of the specification (github.com/ggml-org/ggml, docs/gguf.md), little-endian.
 """
 
@@ -22,7 +22,7 @@ PIECES = (".block_count", ".expert_count")
 
 @dataclass(frozen=True)
 class Header:
-    """What the header says of the weights."""
+    """The header's facts about the weights."""
 
     parameters: int
     file_type: int | None
@@ -45,7 +45,7 @@ def read_header(path: Path) -> Header:
 
 
 class _Reader:
-    """Reads forward; nothing is read that the rest of the file cannot hold."""
+    """Reads forward and rejects lengths beyond the end of the file."""
 
     def __init__(self, handle: BinaryIO, size: int) -> None:
         self.handle = handle
@@ -76,7 +76,7 @@ class _Reader:
         return name, self._value(self._number("I"), name)
 
     def _value(self, kind: float, name: str) -> float | None:
-        """A number; None for what is skipped."""
+        """A number; None for a skipped value."""
         if kind == STRING:
             self._string()
         elif kind == ARRAY:
@@ -131,5 +131,5 @@ class _Reader:
     def _bytes(self, count: int) -> bytes:
         content = self.handle.read(count) if count <= self.size else b""
         if len(content) < count:
-            raise HeaderError("it ends within its header")
+            raise HeaderError("the file ends within its header")
         return content

@@ -38,10 +38,10 @@ UNPACK_LIMIT = 2**30
 
 @dataclass(frozen=True)
 class Source:
-    """Where a checkpoint's files are, and what they are."""
+    """Location and kind of a checkpoint's files."""
 
     name: str
-    """As it was asked for, for messages."""
+    """The name given by the user, for messages."""
     folder: Path
     weights_digest: str
     gguf_file: str | None = None
@@ -68,10 +68,10 @@ class Source:
 
 @contextmanager
 def reading(name: object) -> Iterator[None]:
-    """Say in one sentence what the libraries raise where a checkpoint cannot be loaded.
+    """Turn any error of the libraries into one sentence if a checkpoint cannot be loaded.
 
-    They raise whatever a wrong value leads to, a bare `Exception` from Rust among it, so that no list of kinds is
-    complete. What was raised by a line of our own is our mistake, and stays as it is.
+    A wrong value can raise any type, including a bare `Exception` from Rust, so no list of types is complete. An error
+    raised by our own code is a bug and is not caught.
 
     Raises:
         BackendError: it is damaged or of an unknown kind, or its weights do not fit into memory.
@@ -91,7 +91,7 @@ def reading(name: object) -> Iterator[None]:
         said = " ".join(str(error).split())[:300]
         raise BackendError(
             f"{name} cannot be loaded: {type(error).__name__}: {said}",
-            fix="check that its files are complete, and that this version of transformers knows it",
+            fix="check that its files are complete and that this version of transformers supports it",
         ) from None
 
 
@@ -138,7 +138,7 @@ def _hub_source(name: str) -> Source:
         ) from None
     except LocalEntryNotFoundError:
         raise UnknownModel(
-            f"{name} is not in the Hugging Face cache, and the Hub cannot be reached",
+            f"{name} is not in the Hugging Face cache, and the Hub is unreachable",
             fix="check the name, unset HF_HUB_OFFLINE, or give a local folder as hf/./folder",
         ) from None
     except (HfHubHTTPError, HFValidationError):
@@ -158,7 +158,7 @@ def _refuse_unsafe(folder: Path, name: str) -> None:
         raise UnknownModel(f"{name} has no config.json", fix=fix)
     if adapter:
         raise BackendError(
-            f"{name} holds a PEFT adapter beside the weights, which would be applied without a word",
+            f"{name} contains a PEFT adapter next to the weights, which would be applied silently",
             fix="move the adapter into a folder of its own and give it with -M adapter=PATH",
         )
     for path in (*files.weight_files(folder), *(folder / one for one in files.SETTINGS)):
@@ -169,13 +169,13 @@ def _refuse_unsafe(folder: Path, name: str) -> None:
     if settings.get("transformers_weights") is not None:
         raise UnsafeCheckpoint(
             f"{folder / 'config.json'}: transformers_weights names another file of weights",
-            fix=f"name the file {files.WEIGHTS} and take the field out",
+            fix=f"name the file {files.WEIGHTS} and remove the field",
         )
     for field, value in _leaves(settings):
         if field.endswith("_implementation") and "/" in str(value):
             raise UnsafeCheckpoint(
-                f"{folder / 'config.json'}: {field} names code of the Hub, {value!r}, which would be executed",
-                fix="take the field out; -M attention= chooses an implementation",
+                f"{folder / 'config.json'}: {field} refers to code on the Hub, {value!r}, which would be executed",
+                fix="remove the field; -M attention= chooses an implementation",
             )
 
 
@@ -207,7 +207,7 @@ def _header(path: Path) -> Header:
     try:
         return read_header(path)
     except HeaderError as error:
-        raise BackendError(f"{path} is damaged: {error}", fix="fetch it again, completely") from None
+        raise BackendError(f"{path} is damaged: {error}", fix="download the complete checkpoint again") from None
 
 
 def _quantization(header: Header) -> str | None:
@@ -218,7 +218,7 @@ def _quantization(header: Header) -> str | None:
 
 
 def _alone(path: Path, weights: str) -> Path:
-    """The file in a folder of its own: the library would read a tokenizer and templates beside it, too."""
+    """The file in a folder of its own: the library would also read a tokenizer and templates next to it."""
     folder = files.cache_folder() / "gguf" / weights.removeprefix("sha256:")
     folder.mkdir(parents=True, exist_ok=True)
     link, made = folder / "model.gguf", folder / f".{os.getpid()}"
@@ -229,7 +229,7 @@ def _alone(path: Path, weights: str) -> Path:
 
 
 def _unpack(path: Path, folder: Path, header: Header) -> None:
-    """Write the weights once as float32 safetensors: reading a GGUF file takes tens of times longer."""
+    """Convert the weights once to float32 safetensors: reading a GGUF file takes tens of times longer."""
     log.info("unpacking %s, once", path.resolve().name)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as parent:
@@ -252,11 +252,11 @@ def _unpack(path: Path, folder: Path, header: Header) -> None:
 
 
 def load_complete(kind: Any, name: object, folder: Path, **settings: Any) -> Any:
-    """A model all of whose weights come from its files: what is missing would be filled with random numbers.
+    """Load a model and check that no weights are missing: transformers would fill them with random numbers.
 
     Args:
         kind: the class of transformers that loads it, such as `AutoModelForCausalLM`.
-        name: as it was asked for, for messages.
+        name: as given by the user, for messages.
         folder: where its files are.
         settings: for `from_pretrained`.
 
@@ -267,7 +267,8 @@ def load_complete(kind: Any, name: object, folder: Path, **settings: Any) -> Any
     if info["missing_keys"]:
         missing = sorted(info["missing_keys"])
         raise BackendError(
-            f"{name} lacks {len(missing)} of its weights, such as {missing[0]}", fix="fetch it again, completely"
+            f"{name} lacks {len(missing)} of its weights, such as {missing[0]}",
+            fix="download the complete checkpoint again",
         )
     return model
 
@@ -290,7 +291,7 @@ def load_settings(source: Source, *, trust_remote_code: bool) -> Any:
 
 
 def load_generation_settings(source: Source) -> dict[str, Any]:
-    """What `generation_config.json` says; empty where there is none."""
+    """The content of `generation_config.json`; empty if there is none."""
     if source.gguf_file or not (source.folder / "generation_config.json").exists():
         return {}
     with reading(f"generation_config.json of {source.name}"):
@@ -332,12 +333,12 @@ def _refuse_more(parameters: int, most: int, path: Path) -> None:
     if parameters > 2 * most:
         raise BackendError(
             f"{path} describes a model of {parameters:.3g} parameters, more than its weights can hold",
-            fix="fetch the checkpoint again, completely",
+            fix="download the complete checkpoint again",
         )
 
 
 def _refuse_more_parts(source: Source) -> None:
-    """A model of a billion layers would be built for hours before its missing weights are seen."""
+    """Building a model of a billion layers would take hours before its missing weights are noticed."""
     path = source.folder / "config.json"
     with reading(source.name):
         tensors = len(tensor_names(source.folder))
@@ -345,7 +346,7 @@ def _refuse_more_parts(source: Source) -> None:
         if PARTS.search(field) and isinstance(value, int | float) and value > tensors:
             raise BackendError(
                 f"{path}: {field} is {value}, and the weights have {tensors} tensors",
-                fix="fetch the checkpoint again, completely",
+                fix="download the complete checkpoint again",
             )
 
 
@@ -359,7 +360,7 @@ def _leaves(table: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def tensor_names(folder: Path) -> set[str]:
-    """The names of all weights that are loaded, from the heads of their files."""
+    """The names of all loaded weights, from the file headers."""
     names: set[str] = set()
     for path in files.weight_files(folder):
         with safe_open(path, "pt") as weights:
@@ -368,7 +369,7 @@ def tensor_names(folder: Path) -> set[str]:
 
 
 def cache_bytes_per_token(settings: Any, dtype: torch.dtype) -> int:
-    """Bytes of keys and values that one token takes in all layers; an upper bound where a window slides."""
+    """Bytes of keys and values per token over all layers; an upper bound with sliding windows."""
     text = settings.get_text_config()
     # Which of the two a configuration has differs between architectures.
     heads = getattr(text, "num_key_value_heads", None) or positive(text, "num_attention_heads")
@@ -380,13 +381,13 @@ def positive(settings: Any, field: str) -> int:
     """A number of a configuration.
 
     Raises:
-        BackendError: it is missing, or no positive whole number.
+        BackendError: it is missing or not a positive whole number.
     """
     value = getattr(settings, field, None)
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise BackendError(
             f"config.json of {settings.name_or_path}: {field} is {value!r}, not a positive whole number",
-            fix="correct that field, or fetch the checkpoint again",
+            fix="correct that field, or download the checkpoint again",
         )
     return value
 

@@ -1,6 +1,6 @@
-"""Renders a chat template in a process of its own, for `templates.py`: a template is a program that may never end.
+"""Renders chat templates in a separate process for `templates.py`: a template is a program that may never end.
 
-A line that is read is a chat, with its template and special tokens where they are new; each is answered by a line.
+Each input line is a chat, with its template and special tokens if they are new; each output line is an answer.
 """
 
 import json
@@ -12,15 +12,15 @@ from jinja2 import TemplateError, TemplateSyntaxError
 from transformers.utils.chat_template_utils import render_jinja_template
 
 MEMORY = 2**29
-"""Bytes that rendering may take; more is a template that does not mean to end."""
+"""Memory limit of rendering, in bytes."""
 LONGEST = 2**24
-"""Characters of a rendered chat: more than any context has."""
+"""Longest rendered chat, in characters: longer than any context."""
 RAISED = (TemplateError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RuntimeError, MemoryError)
-"""What the lines of a template can raise; anything else ends the process, which is an answer too."""
+"""Errors that a template can raise; any other ends the process, which counts as an answer too."""
 
 
 def main() -> None:
-    """Answer until there is no more to read."""
+    """Answer until the input ends."""
     _bound_memory()
     _answer({"ready": sys.stdin.readline()})
     settings: dict[str, Any] = {}
@@ -40,14 +40,14 @@ def _rendered(setting: dict[str, Any], chat: dict[str, Any]) -> dict[str, str]:
             **setting["tokens"],
         )
     except MemoryError:
-        return {"error": f"it takes more than {MEMORY // 2**20} MiB"}
+        return {"error": f"it needs more than {MEMORY // 2**20} MiB"}
     except TemplateSyntaxError as error:
         return {"error": f"line {error.lineno}: {error.message}"}
     except TemplateError as error:
         return {"error": str(error) or type(error).__name__}
     except RAISED as error:
         return {"error": f"{type(error).__name__}: {error}"}
-    return {"text": text} if len(text) <= LONGEST else {"error": f"it gives more than {LONGEST} characters"}
+    return {"text": text} if len(text) <= LONGEST else {"error": f"it renders more than {LONGEST} characters"}
 
 
 def _answer(answer: dict[str, Any]) -> None:
@@ -56,7 +56,7 @@ def _answer(answer: dict[str, Any]) -> None:
 
 
 def _bound_memory() -> None:
-    """Bound the address space, where the system has such a bound."""
+    """Limit the address space, if the system supports it."""
     sizes = Path("/proc/self/statm")
     if sys.platform == "linux" and sizes.exists():
         import resource

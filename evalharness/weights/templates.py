@@ -1,7 +1,7 @@
-"""Chat templates of strangers, rendered by transformers in a process that is bounded in time and memory.
+"""Untrusted chat templates, rendered by transformers in a process with limited time and memory.
 
-The sandbox of Jinja keeps a template from touching anything, not from running for ever: `range` in two nested loops
-takes hours. A thread cannot be stopped in the middle of that on any system; a process can.
+Jinja's sandbox prevents access, not endless loops: `range` in two nested loops takes hours. A thread cannot be stopped
+in the middle of that; a process can.
 """
 
 import json
@@ -25,7 +25,7 @@ PROGRAM = Path(__file__).with_name("template_process.py")
 
 
 class TemplateFailed(ValueError):
-    """The template gives no prompt; the message is its own sentence."""
+    """The template renders no prompt; the message is its own error."""
 
 
 class ChatTemplate:

@@ -1,4 +1,4 @@
-"""A gate's verdict in the forms that CI systems read. Only `fail` and `undecided` end a job; neither is ever green."""
+"""A gate's verdict in the formats of CI systems. `fail` and `undecided` stop a job; neither is ever green."""
 
 from evalharness.gate.ci.annotations import annotations
 from evalharness.gate.ci.junit import junit

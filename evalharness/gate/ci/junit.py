@@ -1,4 +1,4 @@
-"""JUnit XML: a test case a rule. GitLab, Jenkins, Azure and GitHub's test reporters read it."""
+"""JUnit XML with one test case per rule, for GitLab, Jenkins, Azure and GitHub's test reporters."""
 
 import xml.etree.ElementTree as ET
 
@@ -11,8 +11,8 @@ SUITE = "evalharness.gate"
 def junit(report: GateReport) -> str:
     """The report as an XML document.
 
-    An undecided rule is a failure of the type `undecided`: a skipped test is green in most CI systems, and what could
-    not be shown must not be.
+    An undecided rule is a failure of type `undecided`: a skipped test is green in most CI systems, and an undecided
+    rule must not be.
     """
     root = ET.Element("testsuites", {"name": SUITE, **_counts(report)})
     suite = ET.SubElement(root, "testsuite", {"name": SUITE, **_counts(report)})

@@ -8,13 +8,13 @@ from evalharness.records import Comparison, GateReport, GateResult, PairedDiffer
 from evalharness.text import format_interval, format_number, format_points, format_points_interval, format_share
 
 SENTENCE = {
-    "pass": "The gate passed: every rule is kept.",
+    "pass": "The gate passed: every rule is met.",
     "fail": "The gate failed: {count} broken.",
-    "undecided": "The gate is undecided: {count} neither shown to be kept nor shown to be broken.",
+    "undecided": "The gate is undecided: {count} shown neither to be met nor to be broken.",
 }
 MARK = {"pass": "✅ pass", "fail": "❌ fail", "undecided": "❔ undecided"}
 ACTIVE = re.compile(r"[^\w ,;%+=()/.-]|_|(?<!\d)\.(?=\S)")
-"""All that Markdown, HTML or GitHub's own links could take for more than a character."""
+"""Characters with a meaning in Markdown, HTML or GitHub's links."""
 
 
 def markdown(report: GateReport, comparison: Comparison) -> str:
@@ -32,7 +32,7 @@ def escaped(text: str) -> str:
 
 
 def code(text: str) -> str:
-    """A name in code style, in which GitHub looks for no mention either."""
+    """A name in code style, where GitHub does not look for mentions."""
     return f"<code>{escaped(text)}</code>"
 
 

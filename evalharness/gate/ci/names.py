@@ -1,15 +1,15 @@
-"""What strangers named, cut to a length that a log can bear, with nothing hidden in it."""
+"""Untrusted names, shortened for a log and without hidden characters."""
 
 from evalharness.records import GateSample
 from evalharness.text import format_number, one_line
 
 LONGEST = 300
 SHOWN_SAMPLES = 20
-"""Samples against a rule that are named in CI; `gate.json` has more."""
+"""Most samples against a rule that are listed in CI; `gate.json` has more."""
 
 
 def named(text: str) -> str:
-    """A name, an id or a sentence on one line, without hidden characters and never endless.
+    """A name, id or sentence on one line, without hidden characters and of limited length.
 
     >>> named("a\\x1b[31m\\nb")
     'a[U+001B][31m b'

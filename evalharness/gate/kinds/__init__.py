@@ -1,4 +1,4 @@
-"""Kinds of rules: one object in one file each, and an entry in `KINDS`. Nothing else knows a kind by its name."""
+"""Kinds of rules: one object in a file of its own, and an entry in `KINDS`. No other code uses a kind's name."""
 
 from collections.abc import Mapping
 

@@ -1,6 +1,7 @@
-"""What a kind of rule is.
+"""The interface of a rule kind.
 
-Every kind turns its evidence into a loss: a number that must stay below the rule's limit, whatever direction is good.
+Every kind turns its evidence into a loss: a number that must stay below the rule's limit, whichever direction is
+better.
 """
 
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ RESAMPLES = 4_999
 
 @dataclass(frozen=True)
 class Sides:
-    """Values of both sides, sample by sample; NaN where the baseline has none and the kind needs none."""
+    """Values of both sides by sample; NaN where the baseline has none and the kind needs none."""
 
     baseline: Floats
     candidate: Floats
@@ -51,11 +52,11 @@ class Case:
 
 
 class Kind(Protocol):
-    """What a rule of this kind needs, measures and says."""
+    """What a rule of this kind needs, measures and reports."""
 
     @property
     def name(self) -> str:
-        """What a configuration calls it."""
+        """Its name in a configuration."""
         ...
 
     @property
@@ -70,11 +71,11 @@ class Kind(Protocol):
 
     @property
     def cases(self) -> Sequence[Case]:
-        """On a rate that is better higher."""
+        """Its test of a rate where higher is better."""
         ...
 
     def problem(self, rule: GateRule, metric: Metric) -> tuple[str, str] | None:
-        """Why a rule cannot be judged, with the fix; None where it can."""
+        """Why a rule cannot be judged, with the fix; None if it can."""
         ...
 
     def good(self, rule: GateRule, metric: Metric) -> Direction:
@@ -86,23 +87,23 @@ class Kind(Protocol):
         ...
 
     def loss(self, rule: GateRule, metric: Metric, sides: Sides, *, seed: int) -> Estimate | None:
-        """The loss with its bounds; None where there are too few values for any."""
+        """The loss with its bounds; None if there are too few values."""
         ...
 
     def losses(self, rule: GateRule, metric: Metric, sides: Sides) -> Floats:
-        """Each sample's own loss, less what a sample may lose: what is above 0 counts against the rule."""
+        """Each sample's loss minus what a sample may lose: above 0 it counts against the rule."""
         ...
 
     def shown(self, loss: float, rule: GateRule, metric: Metric) -> float:
-        """A loss as the number that people read: a difference or a level."""
+        """A loss converted to the number a reader expects: a difference or a level."""
         ...
 
     def in_words(self, value: float, interval: Interval | None, metric: Metric) -> str:
-        """What was measured, as people read it."""
+        """What was measured, in words."""
         ...
 
     def asked(self, rule: GateRule, metric: Metric) -> str:
-        """What the rule asks for, in words."""
+        """What the rule requires, in words."""
         ...
 
     def against(self, n: int, of: int) -> str:

@@ -1,4 +1,4 @@
-"""`at_least` and `at_most`: the candidate's own mean keeps a bound. Each is the other turned around."""
+"""`at_least` and `at_most`: the candidate's own mean keeps a bound. Each mirrors the other."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -22,12 +22,13 @@ class Level:
     needs_baseline: bool = False
 
     def problem(self, rule: GateRule, metric: Metric) -> tuple[str, str] | None:
-        """A bound that no number of samples shows, or that every checkpoint keeps."""
+        """A bound that no number of samples can show, or that every checkpoint meets."""
         if rule.direction is not None:
-            return f"direction is for no_regression; {self.name} says itself which side is good", "remove direction"
+            return f"direction is only for no_regression; {self.name} already implies it", "remove direction"
         if metric.kind == "rate" and self.limit(rule, metric) == 0:
             share_ = (
-                f"{'largest' if rule.bound == 0 else 'smallest'} share that you accept, as {abs(rule.bound - 0.02):g}"
+                f"{'largest' if rule.bound == 0 else 'smallest'} share that you accept, such as "
+                f"{abs(rule.bound - 0.02):g}"
             )
             return (
                 f"no number of samples can show that {rule.metric} is exactly {rule.bound:g}",
@@ -81,7 +82,7 @@ class Level:
         return f"{level} (95 % interval {span})"
 
     def against(self, n: int, of: int) -> str:
-        """How many are on the wrong side."""
+        """How many samples are on the wrong side."""
         return f"{n:,} of {of:,} samples are {self.beyond} the bound"
 
     def _turned(self, value: Any, metric: Metric) -> Any:

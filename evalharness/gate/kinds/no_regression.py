@@ -19,16 +19,16 @@ class NoRegression:
     )
 
     def problem(self, rule: GateRule, metric: Metric) -> tuple[str, str] | None:
-        """A bound or a direction that cannot be meant."""
+        """A bound or a direction that makes no sense."""
         if rule.bound < 0:
-            what = "the largest loss that is accepted, whichever way the metric counts"
+            what = "the largest loss that you accept, in either direction of the metric"
             return f"bound is {rule.bound:g}, but a margin is {what}", f"write {-rule.bound:g}"
         if metric.kind == "rate" and rule.bound == 1:
             return "a bound of 1 is met by every checkpoint", "write what you accept"
         if metric.better is None and rule.direction is None:
             return (
-                f"neither more nor less of {metric.name} is better as such",
-                'add direction = "higher" or direction = "lower" to say what is',
+                f"{metric.name} has no better direction",
+                'add direction = "higher" or direction = "lower"',
             )
         if metric.better and rule.direction and metric.better != rule.direction:
             return f"direction is {rule.direction!r}, but {metric.name} is better {metric.better}", "remove direction"

@@ -1,7 +1,7 @@
-"""A local model as judge: which of two completions of one sample it prefers, asked in both orders.
+"""A local model as judge: which of two completions of a sample is better, asked in both orders.
 
-A judge tends to prefer what it is shown first, so that only a verdict that both orders give counts for a side. What
-cannot be read as a verdict is none.
+A judge tends to prefer what it sees first, so a verdict counts for a side only if both orders agree. An unreadable
+answer is not a verdict.
 """
 
 from evalharness.preferences.judge.asking import (

@@ -1,4 +1,4 @@
-"""Asks a judge about pairs of completions, and makes preferences of what it says."""
+"""Asks a judge about pairs of completions, and turns its answers into preferences."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -44,7 +44,7 @@ ORDERS: tuple[tuple[Side, Side], ...] = (("baseline", "candidate"), ("candidate"
 """Which side is shown as answer A and which as answer B: each pair is asked in both."""
 NAME = "judge"
 SHOWN_CHARACTERS = 60
-"""Of an answer that is no verdict."""
+"""Characters shown of an answer that is not a verdict."""
 
 
 class JudgeSettings(Record):
@@ -53,16 +53,16 @@ class JudgeSettings(Record):
     model: str
     """Backend and model, as of a checkpoint."""
     prompt_format: Literal["auto", "chat", "icl"] = "auto"
-    """`auto`: a chat where the model has a chat template of its own, else worked examples."""
+    """`auto`: a chat if the model has its own chat template, else few-shot examples."""
     max_tokens: int = Field(8, ge=1)
-    """Room for one letter. A model that thinks first needs more."""
+    """Enough for one letter. A thinking model needs more."""
     options: dict[str, JsonValue] = Field(default_factory=dict)
     """The backend's own."""
 
 
 @dataclass(frozen=True)
 class Judge:
-    """A resolved judge; its weights are loaded when it is first asked."""
+    """A resolved judge; its weights are loaded on first use."""
 
     backend: Backend
     resolved: ResolvedCheckpoint
@@ -139,9 +139,9 @@ def open_judge(settings: JudgeSettings, open_backend: Callable[[Checkpoint], Bac
     """Resolve a judge without loading its weights; the caller closes its backend.
 
     Raises:
-        ConfigError: the model is a replayed file, which answers nothing that it was not asked before.
+        ConfigError: the model is a replayed file, which cannot answer new requests.
         BackendError: there is no such model.
-        PromptFormatError: a chat was asked for, and the model has no chat template.
+        PromptFormatError: a chat was requested, but the model has no chat template.
     """
     variant = guess_variant(settings.model) or "instruct"
     checkpoint = Checkpoint(name=NAME, model=settings.model, variant=variant, options=settings.options)
@@ -192,7 +192,7 @@ def _settled(
         rater=rater,
         preferred=by_order[0] if agreed else "tie",
         by_order=by_order,
-        explanation="" if agreed else "the verdict turned with the order in which the two were shown",
+        explanation="" if agreed else "the verdict changed with the order in which the two were shown",
     )
 
 
@@ -222,9 +222,9 @@ def _verdict(answer: Completion | Failure, shown: tuple[Side, Side]) -> SideOrTi
 
 
 def pairs_to_judge(run: Run, rater: str, *, again: bool = False) -> list[Pair]:
-    """The pairs of the run's two sides that this judge has given no verdict on, or all of them.
+    """The pairs of the run's two sides without a verdict by this judge, or all pairs.
 
-    A text that was to be continued asks for no answer, so that there is none to be better.
+    A continuation sample asks for no answer, so neither side can be the better answer.
     """
     judged = () if again else (one for one in run.preferences if _is_by(one, rater, run.plan))
     known = {(one.sample_id, one.replicate) for one in judged}
@@ -232,7 +232,7 @@ def pairs_to_judge(run: Run, rater: str, *, again: bool = False) -> list[Pair]:
 
 
 def kept_preferences(run: Run, rater: str, found: Sequence[Preference | JudgeFailure]) -> list[Preference]:
-    """The run's preferences with a judge's new ones among them; on the same pair the new one counts."""
+    """The run's preferences merged with a judge's new ones; on the same pair the new one wins."""
     new = {(one.sample_id, one.replicate) for one in found}
     kept = [
         one for one in run.preferences if not (_is_by(one, rater, run.plan) and (one.sample_id, one.replicate) in new)
@@ -241,13 +241,13 @@ def kept_preferences(run: Run, rater: str, found: Sequence[Preference | JudgeFai
 
 
 def _in_suite_order(found: Sequence[Preference | JudgeFailure], plan: Plan) -> list[Preference | JudgeFailure]:
-    """Answers come as batches end, which says nothing."""
+    """Answers come as batches end, which carries no information."""
     places = {sample: place for place, sample in enumerate(plan.samples)}
     return sorted(found, key=lambda one: (places[one.sample_id], one.replicate))
 
 
 def judging_of(judge: Judge, run: Run, found: Sequence[Preference | JudgeFailure]) -> list[Judging]:
-    """All judgings of a run, with this judge's replaced: its failures are those on pairs still without a verdict."""
+    """All judgings of a run with this judge's replaced: its failures are the pairs still without a verdict."""
     new = {(one.sample_id, one.replicate) for one in found}
     others = [one for one in run.judgings if not _is_of(one, judge.rater, run.plan)]
     before = [failure for one in run.judgings if _is_of(one, judge.rater, run.plan) for failure in one.failures]
@@ -270,7 +270,7 @@ def judging_of(judge: Judge, run: Run, found: Sequence[Preference | JudgeFailure
 def _notes(judge: Judge, plan: Plan) -> Iterator[str]:
     for side in plan.checkpoints:
         if side.identity.weights_digest == judge.resolved.identity.weights_digest:
-            yield f"The judge has the weights of {side.name}, which it compares: models tend to prefer their own text."
+            yield f"The judge has the weights of {side.name}, one of the sides: models tend to prefer their own text."
 
 
 def _is_by(one: Preference, rater: str, plan: Plan) -> bool:

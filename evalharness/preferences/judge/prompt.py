@@ -1,8 +1,8 @@
-"""What a judge is asked, and how its answer is read. The prompt has a version, which is part of the judge's name.
+"""The judge's prompt, and how its answer is parsed. The prompt has a version, which is part of the judge's name.
 
-An answer may try to end its place in the prompt and speak to the judge itself. So each part stands between two lines
-with a code that is derived from all parts and occurs in none of them, and text that a chat template would read as
-the end of a turn is broken by a space.
+An answer may try to break out of its place in the prompt and address the judge. So each part is enclosed by two lines
+with a code that is derived from all parts and occurs in none of them, and text that a chat template would read as the
+end of a turn is broken by a space.
 """
 
 import hashlib
@@ -71,13 +71,13 @@ SENTENCES = tuple(
         r"(?P<tie>[Nn]either(?: (?:answer|one|of (?:them|the two)))? is better)",
     )
 )
-"""A verdict as a sentence. None has room for a negation, a condition or a comparison of one respect."""
+"""A verdict as a sentence, without negation, condition or comparison in a single respect."""
 TAKEN_BACK = re.compile(r"\b(?:[ABC]|not?|never|but|however|wait|actually|though|neither|both|if|unless)\b|\w+n't\b")
-"""In what follows a verdict: a reason that names a letter again, or turns round, makes it no verdict."""
+"""In text after a verdict: a reason that names a letter again or reverses makes it unreadable."""
 
 
 def judge_prompt_text(version: int = JUDGE_PROMPT_VERSION, prompt_format: JudgeFormat = "chat") -> str:
-    """The prompt as text, with `${request}`, `${first}`, `${second}` and `${code}` where these are put.
+    """The prompt as text, with placeholders `${request}`, `${first}`, `${second}` and `${code}`.
 
     Raises:
         ValueError: this version of evalharness has no prompt of that version.
@@ -92,14 +92,14 @@ def judge_prompt_text(version: int = JUDGE_PROMPT_VERSION, prompt_format: JudgeF
 def judge_prompt(
     messages: Sequence[Message], first: str, second: str, prompt_format: JudgeFormat, marks: Iterable[str] = ()
 ) -> RawPrompt | ChatPrompt:
-    """What is sent to the judge about one request and two answers, in the order in which it sees them.
+    """The prompt for one request and two answers, in the order in which the judge sees them.
 
     Args:
         messages: the turns of the request.
         first: shown as answer A.
         second: shown as answer B.
-        prompt_format: a chat, or worked examples before the question for a judge without a chat template.
-        marks: further texts that the judge would read as control tokens.
+        prompt_format: a chat, or few-shot examples before the question for a judge without a chat template.
+        marks: more texts that the judge would read as control tokens.
     """
     request, first, second = (_tamed(text, marks) for text in (_request(messages), first, second))
     values = {"request": request, "first": first, "second": second, "code": _code(request, first, second)}
@@ -110,7 +110,7 @@ def judge_prompt(
 
 
 def read_verdict(text: str) -> Letter | None:
-    """The verdict of a judge's answer: one letter, or one sentence that can mean nothing else.
+    """The verdict in a judge's answer: one letter, or one unambiguous sentence.
 
     None where the first line says anything else, or a later one says another letter.
 
@@ -140,14 +140,14 @@ def _verdict_of(line: str) -> Letter | None:
 
 
 def _request(messages: Sequence[Message]) -> str:
-    """The one turn as it is; of several, each with who speaks."""
+    """A single turn unchanged; several turns each with their role."""
     if len(messages) == 1:
         return messages[0].content
     return "\n\n".join(f"{message.role}: {message.content}" for message in messages)
 
 
 def _tamed(text: str, marks: Iterable[str]) -> str:
-    """Break what would be read as a control token, so that no answer ends its turn."""
+    """Break control tokens with a space, so that no answer can end its turn."""
     for mark in {*CONTROL.findall(text), *CONTROL_TOKENS, *TURN_ENDS, *marks}:
         text = text.replace(mark, f"{mark[0]} {mark[1:]}")
     return text

@@ -55,7 +55,7 @@ function pairNode(data, sample, at, view) {
   const comparable = view.diff && cells.every((cell) => cell?.text !== undefined);
   const diff = comparable ? wordDiff(cells[0].text, cells[1].text) : null;
   return [
-    comparable && !diff ? el("p", { class: "hint" }, "Too long, or too different, to compare word by word.") : null,
+    comparable && !diff ? el("p", { class: "hint" }, "Too long or too different for a word diff.") : null,
     el("div", { class: "sides" }, cells.map((cell, side) => {
       const checkpoint = data.checkpoints[side ? view.right : view.left];
       return cellNode(data, checkpoint, cell, diff && { runs: diff[side], added: side === 1 }, view);
@@ -70,7 +70,7 @@ function cellNode(data, checkpoint, cell, diff, view) {
     cell?.replicate ? el("span", { class: "share" }, `replicate ${cell.replicate + 1}`) : null,
     chips(data, cell),
   );
-  const notAsked = el("p", { class: "problem" }, "Not asked: the plan has no such request.");
+  const notAsked = el("p", { class: "problem" }, "No such request in the plan.");
   return el("div", { class: `cell side-${checkpoint.role}` }, who, cell ? cellBody(data, cell, diff, view) : notAsked);
 }
 

@@ -30,7 +30,7 @@ function openRating(rating) {
   const n = ratable(data, places, rating.run, "", rating.sides).length;
   const named = (side) => tamed(data.checkpoints[rating.sides[side]].name, 40);
   const who = data.checkpoints.length > 2 ? ` of ${named("baseline")} and ${named("candidate")}` : "";
-  byId("rating-offer").textContent = `${counted(n, "pair")}${who} from the list as it is filtered now.`;
+  byId("rating-offer").textContent = `${counted(n, "pair")}${who} from the filtered list.`;
   rating.dialog.showModal();
   byId("rater").focus();
 }
@@ -85,7 +85,7 @@ function tellProgress(rating) {
   byId("rating-bar").value = done;
   byId("rating-export").disabled = rating.ratings.size === 0;
   byId("rating-back").disabled = rating.at === 0;
-  byId("rating-kept").textContent = rating.kept ? "" : "This browser keeps nothing: export before you close the page.";
+  byId("rating-kept").textContent = rating.kept ? "" : "This browser stores nothing: export before you close the page.";
 }
 
 /** The last page. */
@@ -93,7 +93,7 @@ function showEnd(rating) {
   showPart("end");
   const n = rating.ratings.size;
   byId("rating-end-text").textContent = rating.pairs.length
-    ? `Every listed pair is rated. Export the ${counted(n, "rating")} and import them with:`
+    ? `All listed pairs are rated. Export the ${counted(n, "rating")} and import them with:`
     : "No listed sample has a completion on both sides.";
   byId("rating-export").focus();
 }

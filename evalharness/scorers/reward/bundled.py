@@ -93,7 +93,7 @@ class BundledReward:
 
     @cached_property
     def device(self) -> str:
-        """The device as asked for, or the best there is."""
+        """The requested device, or the best available."""
         from evalharness.scorers.reward.classifier import choose_device
 
         return choose_device(self.settings.device)

@@ -124,7 +124,7 @@ def pad_right(rows: Sequence[Sequence[int]], pad: int, device: str) -> dict[str,
 
 
 def choose_device(asked: str | None) -> str:
-    """The device as asked for, or the best there is.
+    """The requested device, or the best available.
 
     Raises:
         ScorerError: there is no such device here.
@@ -138,7 +138,7 @@ def choose_device(asked: str | None) -> str:
             f"[scorer.reward] device: {asked!r} is no device", fix="use cuda, cuda:1, mps or cpu"
         ) from None
     if not device_is_there(kind):
-        raise ScorerError(f"[scorer.reward] device: there is no {kind.upper()} device here", fix="leave out device")
+        raise ScorerError(f"[scorer.reward] device: this machine has no {kind.upper()} device", fix="leave out device")
     return asked
 
 

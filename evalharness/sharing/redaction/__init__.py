@@ -1,11 +1,11 @@
-"""A run without what must not be passed on: texts become marks, names become neutral ones, numbers stay.
+"""Redaction of a run for sharing: texts become placeholders, names become neutral, numbers stay.
 
-A profile says what goes:
+Each profile removes:
 
 harmful      completions to samples that should be refused, and what quotes them
 completions  all completions, and what quotes them
 prompts      all prompts, what is put around them, the ids of samples, and what quotes them
-identity     names of models, checkpoints, places, machines and people; the command, the settings and the digests
+identity     names of models, checkpoints, places, machines and people; the command, settings and digests
 
 Scores, labels, states and counts stay, so that every number of the report still adds up.
 """
@@ -28,7 +28,7 @@ __all__ = ["PROFILES", "STAYS", "Profile", "Redacted", "RedactionManifest", "rea
 Profile = Literal["harmful", "completions", "prompts", "identity"]
 PROFILES: tuple[Profile, ...] = get_args(Profile)
 SHORTEST_ID = 8
-"""Characters of an id that the check looks for."""
+"""Shortest id, in characters, that the check looks for."""
 STAYS = "names of suites with their versions and licences, categories, labels, metrics and gate rules"
 """What no profile removes."""
 WORDS = {
@@ -52,11 +52,11 @@ WORDS = {
     "Preference.explanation": "explanations of preferences",
     "ResolvedCheckpoint.notes": "notes on checkpoints",
 }
-"""What a reader calls the fields; others are called by their own name."""
+"""Readable names of fields; others are shown by their own name."""
 
 
 class RedactionManifest(Record):
-    """What was taken out of a run, counted."""
+    """What was removed from a run, with counts."""
 
     profiles: tuple[Profile, ...]
     removed: dict[str, int]
@@ -75,7 +75,7 @@ class RedactionManifest(Record):
         )
 
     def _in_words(self) -> dict[str, int]:
-        """The counts by what a reader would call it, the most first."""
+        """The counts by readable name, largest first."""
         found: Counter[str] = Counter()
         for field, count in self.removed.items():
             found[WORDS.get(field, field)] += count
@@ -84,7 +84,7 @@ class RedactionManifest(Record):
 
 @dataclass(frozen=True)
 class Redacted:
-    """A redacted run, with what is needed to check what is made from it."""
+    """A redacted run, with what is needed to check files made from it."""
 
     run: Run
     manifest: RedactionManifest
@@ -96,7 +96,7 @@ class Redacted:
     """Ids of samples that must not be in it as a word."""
 
     def leak_in(self, texts: Iterable[str]) -> str:
-        """What some texts hold that was to be removed, in words that do not repeat it; empty where they hold none."""
+        """What texts still contain that had to be removed, described without repeating it; empty if nothing."""
         if self.removed is None:
             return ""
         for batch in batches(texts):
@@ -117,7 +117,7 @@ def read_profiles(text: str) -> tuple[Profile, ...]:
     ('harmful', 'identity')
 
     Raises:
-        SharingError: there is no such profile.
+        SharingError: the profile does not exist.
     """
     asked = [one.strip() for one in text.split(",") if one.strip()]
     unknown = [one for one in asked if one not in PROFILES]
@@ -130,7 +130,7 @@ def read_profiles(text: str) -> tuple[Profile, ...]:
 
 
 def redact(run: Run, profiles: Sequence[Profile], *, also: Iterable[str] = ()) -> Redacted:
-    """Take out of all records of a run what the profiles name.
+    """Remove from all records of a run what the profiles name.
 
     Args:
         run: any run; it is not changed.
@@ -138,7 +138,7 @@ def redact(run: Run, profiles: Sequence[Profile], *, also: Iterable[str] = ()) -
         also: further names for `identity`, such as those of the machine and of the user.
 
     Raises:
-        LookupError: a record has a text field of which nothing says what it may give away.
+        LookupError: a text field of a record has no privacy kind.
     """
     if not profiles:
         return Redacted(run, RedactionManifest(profiles=(), removed={}, names=0), None)

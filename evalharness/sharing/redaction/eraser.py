@@ -1,4 +1,4 @@
-"""Applies the profiles to every text of a run, by the kind that is written on its field."""
+"""Applies the profiles to every text of a run, by the privacy kind of its field."""
 
 import re
 from collections import Counter
@@ -36,17 +36,17 @@ GOES: Mapping[str, frozenset[Kind]] = {
     "prompts": frozenset({"prompt", "rendered", "template", "stop", "source", "quote", "lint"}),
     "identity": frozenset({"template", "stop", "notes", "command", "machine", "options"}),
 }
-"""What each profile removes as a whole; `harmful` only of samples that should be refused."""
+"""Kinds that each profile removes completely; `harmful` only for samples that should be refused."""
 ASKED: frozenset[Kind] = frozenset({"prompt", "rendered", "template", "source"})
-"""What completions may not quote where `prompts` go."""
+"""Kinds that completions may not quote if `prompts` are removed."""
 NAMED: frozenset[Kind] = frozenset({"checkpoint", "model", "digest", "run"})
-"""What `identity` gives another name as a whole."""
+"""Kinds that `identity` replaces by a neutral name."""
 PROSE: frozenset[Kind] = frozenset({"words", "lint", "quote", "notes", "source"})
-"""Words about the run; what stays of them must quote nothing that goes."""
+"""Text about the run; what is kept must not quote removed text."""
 CONTENT: frozenset[Kind] = frozenset({"prompt", "rendered", "template", "source", "completion", "quote", "public"})
-"""What stays as it is where no profile removes it; to find it in the file is no leak."""
+"""Kinds that stay unchanged unless a profile removes them; their presence in the file is not a leak."""
 NOTICE = "Notice.message"
-"""Prose, also where it quotes a prompt that was rendered."""
+"""Prose, which may quote a rendered prompt."""
 MARKS: Mapping[str, str] = {
     "prompt": "[prompt removed]",
     "rendered": "[prompt removed]",
@@ -62,13 +62,13 @@ MARKS: Mapping[str, str] = {
 }
 PLAIN_VERSION = re.compile(r"[\w.+-]{1,12}")
 ID = re.compile(r"[^\s\"'`,;:()\[\]{}<>]*[^\s\"'`,;:.()\[\]{}<>]")
-"""A word as it may be a sample's id."""
+"""A word that may be a sample's id."""
 SHORTEST_WHOLE = 5
 """Letters of a prompt that is looked for, as a whole, in the completions to it."""
 
 
 class Removed:
-    """What a file must not hold: hashes of the texts that go, and of what of them stays elsewhere nothing."""
+    """Text that a file must not contain: hashes of removed texts, minus what legitimately stays elsewhere."""
 
     def __init__(self, run: Run, profiles: frozenset[str]) -> None:
         asked, written, allowed, public = self._sorted(run, profiles)
@@ -82,7 +82,7 @@ class Removed:
 
     @staticmethod
     def _sorted(run: Run, profiles: frozenset[str]) -> tuple[Iterable[str], ...]:
-        """The prompts that go, the other texts that go, the texts that stay, and those among them that are names."""
+        """Removed prompts, other removed texts, kept texts, and the kept names."""
         asked, written, allowed, public = (dict[str, None]() for _ in range(4))
 
         def sort(text: str, kind: Kind, field: str, sample: Sample | None) -> str:
@@ -109,7 +109,7 @@ class Removed:
 
 @cache
 def own_windows() -> Hashes:
-    """Hashes of all that evalharness itself can say."""
+    """Hashes of all text that evalharness itself can print."""
     return windows(folded(own_words()))
 
 
@@ -120,7 +120,7 @@ def goes(profiles: frozenset[str], kind: Kind, sample: Sample | None) -> bool:
 
 
 class Eraser:
-    """Applies profiles to the records of one run; counts what it takes out."""
+    """Applies profiles to the records of a run and counts what it removes."""
 
     def __init__(self, run: Run, profiles: frozenset[str], names: Names, removed: Removed) -> None:
         self.run, self.profiles, self.names, self.removed = run, profiles, names, removed
@@ -129,10 +129,10 @@ class Eraser:
         for name in run.plan.samples if "prompts" in profiles else ():
             self._sample_name(name)
         self._changed: set[str] = set()
-        """Requests whose completion is not what it was."""
+        """Requests whose completion was changed."""
 
     def erased(self) -> Run:
-        """The run without what goes."""
+        """The redacted run."""
         run = Walk(self.run, self._text, self._besides).walked()
         return replace(run, path=self._path(run.path))
 
@@ -181,7 +181,7 @@ class Eraser:
         return self.ids.setdefault(name, f"sample-{len(self.ids) + 1}")
 
     def _without_ids(self, text: str) -> str:
-        """Ids of samples replaced wherever they are a word."""
+        """Replace ids of samples wherever they occur as a word."""
         if not self.ids:
             return text
         for name in self._odd_ids:
@@ -233,7 +233,7 @@ class Eraser:
         return tokens | {"rendered": self._without_template(request, sample)}
 
     def _without_template(self, request: GenerationRequest, sample: Sample | None) -> str | None:
-        """What was sent, without the template around it: its system prompt tells whose model it is."""
+        """The prompt without its template, whose system prompt may reveal the model's owner."""
         if request.rendered is None or sample is None:
             return None
         mark = MARKS["template"]
@@ -246,7 +246,7 @@ class Eraser:
         return "\n".join(kept)
 
     def _model(self, checkpoint: Checkpoint) -> str:
-        """The model's neutral name behind its backend; a run of a stranger may name a backend that there is not."""
+        """The model's neutral name after its backend; an untrusted run may name an unknown backend."""
         if checkpoint.backend not in backend_names() or not checkpoint.model_name:
             return self.names.exact("model", checkpoint.model)
         return f"{checkpoint.backend}/{self.names.exact('model', checkpoint.model_name)}"

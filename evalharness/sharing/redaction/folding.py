@@ -1,7 +1,7 @@
-"""One spelling for texts that look alike, so that a quotation is recognised however it was disguised.
+"""Folds texts that look alike to one spelling, so that disguised quotations are recognised.
 
 Case, accents, compatibility forms (full width, mathematical bold), look-alike letters of Latin, Cyrillic and Greek,
-invisible characters, blanks, line ends, punctuation, markup: none of them makes another text.
+invisible characters, spaces, line ends, punctuation and markup are ignored.
 """
 
 import re
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 BARRIER = "\ue000"
-"""Stands for what was cut out; no quotation reaches across it."""
+"""Marks removed text; no quotation extends across it."""
 CUT = "[…]"
 TAG = re.compile(r"</?[A-Za-z][^<>]{0,80}>")
 BEYOND_ASCII = re.compile(r"[\x80-\U0010ffff]+")

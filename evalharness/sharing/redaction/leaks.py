@@ -1,7 +1,7 @@
-"""Checks what is about to be written against what was taken out, by the threat model of `docs/exports.md`.
+"""Checks a file for removed text before it is written, by the threat model of `docs/exports.md`.
 
-The texts are looked at as a reader gets them, before they are packed; nothing is unpacked or decoded here, so that no
-text of a stranger can make it work without end.
+Texts are checked as the reader gets them, before compression; nothing is decompressed or decoded here, so that
+untrusted text cannot make the check run forever.
 """
 
 import ast
@@ -35,14 +35,14 @@ def strings(value: Any) -> Iterator[str]:
 
 
 def page_texts(page: str) -> Iterator[str]:
-    """What a page shows outside its packed data: its text, and its tags with what their attributes say."""
+    """The text of a page outside its embedded data, including tags and attribute values."""
     shown = OWN_PARTS.sub(" ", EMBEDDED.sub(" ", page))
     yield html.unescape(TAG.sub(" ", shown))
     yield from map(html.unescape, TAG.findall(shown))
 
 
 def file_texts(content: str) -> Iterator[str]:
-    """What an exported text file says, also with the escapes of Markdown and of JSON undone."""
+    """The text of an exported file, also with Markdown and JSON escapes undone."""
     yield html.unescape(content)
     for line in content.splitlines():
         try:
@@ -53,7 +53,7 @@ def file_texts(content: str) -> Iterator[str]:
 
 @cache
 def own_words() -> str:
-    """All that evalharness itself can say: the strings of its code, and its templates and scripts."""
+    """All text of evalharness itself: the strings of its code, its templates and scripts."""
     package = Path(evalharness.__file__).parent
     files = sorted(path for suffix in ("j2", "js") for path in package.rglob(f"*.{suffix}"))
     said = [path.read_text(encoding="utf-8") for path in files]
@@ -64,7 +64,7 @@ def own_words() -> str:
 
 
 def sought_names(names: Iterable[str], shortest: int) -> tuple[str, ...]:
-    """The names, in lower case, that may be looked for in a page: not the shortest, and no word that it has anyway."""
+    """The names, in lower case, to search for in a page: no very short ones, and no words that it contains anyway."""
     own = own_words().lower()
     lowered = {name.lower() for name in names if len(name) >= shortest}
     return tuple(sorted(name for name in lowered if not (name.isalpha() and name in own)))

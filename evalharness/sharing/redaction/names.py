@@ -1,4 +1,4 @@
-"""Names of models, checkpoints, places and people, each replaced by a neutral one, the same everywhere."""
+"""Replaces each name of a model, checkpoint, place or person by the same neutral name everywhere."""
 
 import os
 import platform
@@ -14,10 +14,10 @@ from evalharness.records import ResolvedCheckpoint
 from evalharness.store import Run
 
 NEUTRAL = frozenset({"base", "instruct", "baseline", "candidate", "base-chat", "base-icl", "chat", "raw", "icl"})
-"""Names of checkpoints that tell nothing."""
+"""Checkpoint names that reveal nothing."""
 SHORTEST = 2
 SHORTEST_INSIDE = 5
-"""A name of fewer characters is replaced only where it stands as a word."""
+"""A shorter name is replaced only as a whole word."""
 FAMILY = re.compile(r"[A-Za-z]{5,}")
 """The family at the beginning of a model's name, as it calls itself: `SmolLM` of `SmolLM2-135M`."""
 COMMON = frozenset(
@@ -47,7 +47,7 @@ SETTINGS = frozenset({"auto", "cpu", "cuda", "mps", "float32", "float16", "bfloa
 
 
 class Names:
-    """The neutral name for each name; a name that was seen keeps its neutral one."""
+    """Maps each name to its neutral name."""
 
     def __init__(self) -> None:
         self.neutral: dict[str, str] = {}
@@ -59,7 +59,7 @@ class Names:
         self._exact: dict[tuple[str, str], str] = {}
 
     def exact(self, kind: str, name: str) -> str:
-        """The neutral name for the whole of a field; two names never share one, however alike they are."""
+        """The neutral name for a whole field; different names never share a neutral name."""
         if not name or name.lower() in NEUTRAL:
             return name
         if (kind, name) not in self._exact:
@@ -70,7 +70,7 @@ class Names:
         return self._exact[kind, name]
 
     def add(self, kind: str, *forms: str) -> str:
-        """Take several forms of one name; they all become one neutral name, such as `model-1`."""
+        """Register several forms of a name; all become the same neutral name, such as `model-1`."""
         known = [self.neutral[form.lower()] for form in forms if form.lower() in self.neutral]
         neutral = known[0] if known else f"{kind}-{self._next(kind)}"
         for form in forms:
@@ -100,7 +100,7 @@ class Names:
 
 
 def _pattern(names: Iterable[str]) -> re.Pattern[str]:
-    """The longest name first, so that a part of one is never replaced alone."""
+    """Longest names first, so that a part of a name is never replaced on its own."""
     longest_first = sorted(names, key=len, reverse=True)
     forms = [
         re.escape(one) if len(one) >= SHORTEST_INSIDE else rf"(?<!\w){re.escape(one)}(?!\w)" for one in longest_first
@@ -109,7 +109,7 @@ def _pattern(names: Iterable[str]) -> re.Pattern[str]:
 
 
 def names_of(run: Run, also: Iterable[str] = ()) -> Names:
-    """All names in a run that tell whose it is.
+    """All names in a run that reveal its owner.
 
     Args:
         run: a run.
@@ -135,7 +135,7 @@ def names_of(run: Run, also: Iterable[str] = ()) -> Names:
 
 
 def _forms(model: str) -> Iterator[str]:
-    """A model's name as people write it: with its revision, owner or folder and without, and its family."""
+    """Forms of a model's name: with and without revision, owner or folder, and its family."""
     yield model
     without_revision = model.partition("@")[0].replace("\\", "/")
     yield without_revision
@@ -178,7 +178,7 @@ def _models_of_scorers(config: JsonValue) -> Iterator[str]:
 
 
 def _places(run: Run) -> Iterator[str]:
-    """The run directory, and the runs that it was put together from."""
+    """The run directory, and the runs that it combines."""
     yield from dict.fromkeys((str(run.path), run.path.name, *run.manifest.paired_from))
 
 

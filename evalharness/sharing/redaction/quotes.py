@@ -1,7 +1,7 @@
-"""Finds what some texts quote of others, and cuts it out.
+"""Finds quotations of given texts, and removes them.
 
-Texts are compared folded (`folding.py`). Only hashes are kept of them, eight bytes a window, so that the texts of a
-large run need little memory; 64 bits do not collide by chance.
+Texts are compared folded (`folding.py`). Only hashes are stored, eight bytes per window, so that a large run needs
+little memory; 64 bits do not collide by chance.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,9 +14,9 @@ from evalharness.sharing.redaction.folding import BARRIER, CUT, WORD, folded, le
 
 Hashes = NDArray[np.uint64]
 WINDOW = 20
-"""Letters and digits; fewer may be in two texts by chance."""
+"""Letters and digits; shorter matches may be chance."""
 WORDS = 5
-"""Words in a row that are a quotation of a prompt, however short they are."""
+"""Consecutive words that count as a quotation of a prompt, however short they are."""
 BATCH = 1_000_000
 """Characters that are hashed at once."""
 ODD = np.uint64(0x9E3779B97F4A7C15)
@@ -49,7 +49,7 @@ class Windows:
 
 
 class Quotes:
-    """Texts of which nothing long enough may be quoted.
+    """Texts that must not be quoted at length.
 
     Args:
         texts: what must not be quoted.

@@ -1,4 +1,4 @@
-"""Walks through the records of a run and hands each text to a function, with its kind and the sample it is about."""
+"""Applies a function to each text in a run's records, with its kind and sample."""
 
 import dataclasses
 from collections.abc import Callable, Collection, Mapping
@@ -35,7 +35,7 @@ def nothing_besides(record: Record, update: dict[str, Any], sample: Sample | Non
 
 
 class Walk:
-    """Applies a function to every text of a run; what it leaves as it was is not copied."""
+    """Applies a function to every text of a run; unchanged records are not copied."""
 
     def __init__(self, run: Run, treat: Treat, besides: Besides = nothing_besides) -> None:
         self.run, self.treat, self.besides = run, treat, besides
@@ -46,7 +46,7 @@ class Walk:
         """The run with each text treated, field by field in order.
 
         Raises:
-            LookupError: a record has a text of which nothing says what it may give away.
+            LookupError: a text field of a record has no privacy kind.
         """
         # The table of observations holds names too, and is made anew.
         names = [one.name for one in dataclasses.fields(self.run) if one.name not in ("path", "_observed")]

@@ -1,8 +1,8 @@
-"""Public prompt files become suites: `import_suite` reads one, checks every row, and writes a suite folder.
+"""Imports public prompt files: `import_suite` reads a file, checks every row, and writes a suite folder.
 
     file ─> rows (read_table) ─> fields (a format's reader) ─> samples (checked as `load_suite` checks them) ─> folder
 
-A prompt is data from end to end: nothing in a row is executed, rendered or used as a path.
+Prompts are only data: nothing in a row is executed, rendered or used as a path.
 """
 
 import difflib
@@ -23,7 +23,7 @@ from evalharness.suites.importing.writing import SuiteText, write_suite
 
 @dataclass(frozen=True)
 class Wishes:
-    """What a user may ask of an import; None leaves it to the file."""
+    """The user's options for an import; None means taken from the file."""
 
     out: Path | None = None
     """The folder to write; `./NAME` without it."""
@@ -34,7 +34,7 @@ class Wishes:
     license: str | None = None
     source: str | None = None
     force: bool = False
-    """Overwrite a suite that is there already."""
+    """Overwrite an existing suite."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,11 @@ class Imported:
     format: str
     guessed: bool
     notes: tuple[str, ...]
-    """What the user should know, one sentence each."""
+    """Notes for the user, one sentence each."""
 
 
 def import_suite(path: Path, wishes: Wishes) -> Imported:
-    """Turn a public prompt file into a suite folder, all of it or nothing.
+    """Turn a public prompt file into a suite folder, completely or not at all.
 
     Args:
         path: CSV, JSON Lines or a JSON array, UTF-8.
@@ -83,8 +83,8 @@ def _guess(columns: tuple[str, ...], path: Path) -> str:
     kind = guess_format(columns)
     if kind is None:
         raise ConfigError(
-            f"{path} has no column of prompts that is known: its columns are {', '.join(map(repr, columns)) or 'none'}",
-            fix="say which column holds what, such as --columns prompt=COLUMN,category=COLUMN",
+            f"{path} has no known prompt column; its columns are {', '.join(map(repr, columns)) or 'none'}",
+            fix="name the columns, such as --columns prompt=COLUMN,category=COLUMN",
         )
     return kind
 
@@ -95,9 +95,7 @@ def _slug(text: str) -> str:
 
 def _check_name(name: str, path: Path) -> None:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
-        raise ConfigError(
-            f"{name!r} cannot be the name of a suite", fix="use up to 100 letters, digits, '.', '_' and '-'"
-        )
+        raise ConfigError(f"{name!r} is not a valid suite name", fix="use up to 100 letters, digits, '.', '_' and '-'")
     if name in {folder.name for folder in list_suites()}:
         raise ConfigError(f"a suite {name!r} ships with evalharness", fix=f"--name my-{name}, for {path.name}")
 
@@ -118,7 +116,9 @@ def _renamed(table: Table, columns: Mapping[str, str], path: Path) -> Table:
 
 
 def _renamed_data(data: dict[str, object], columns: Mapping[str, str]) -> dict[str, object]:
-    """The row under our names: a column that a mapped one takes the name of is dropped, unless it is mapped itself."""
+    """The row with columns renamed; a column whose name a mapped column takes is dropped, unless it is mapped
+    itself.
+    """
     kept = {name: value for name, value in data.items() if name not in columns and name not in columns.values()}
     return kept | {ours: data.get(theirs) for ours, theirs in columns.items()}
 
@@ -149,8 +149,8 @@ def _notes(table: Table, form: Format, converted: Converted, suite: Suite) -> tu
         notes += [f"columns left out: {', '.join(map(repr, dropped))}"] if dropped else []
     notes += converted.notes
     if suite.license == "not stated":
-        notes.append("the licence is not stated: give it with --license, or write it into suite.toml")
+        notes.append("the licence is unknown: set it with --license or in suite.toml")
     expected = Counter(sample.expected for sample in suite.samples)
     if not expected["refuse"] and not expected["comply"]:
-        notes.append("no sample says what is expected, so refusals are not judged: add a column expected")
+        notes.append("no sample has an expected value, so refusals are not judged: add a column `expected`")
     return tuple(notes)

@@ -1,4 +1,4 @@
-"""The public prompt files that can become suites: how each is known by its columns, and what its rows mean.
+"""The supported prompt files: the columns that identify each format, and the meaning of its rows.
 
 A reader turns one row into the fields of a `Sample` (with `prompt` or `messages`), or raises ValueError with what is
 wrong. Column names and meanings are those of the published files:
@@ -36,18 +36,18 @@ class Format:
 
     title: str
     needs: tuple[str, ...]
-    """Columns that it is known by."""
+    """Columns that identify it."""
     read: Callable[[Data], Fields]
     id_columns: tuple[str, ...] = ("id",)
-    """Where an id is, the first that is filled; without one, an id is made from the prompt."""
+    """Columns that may hold an id, the first that is filled; otherwise an id is made from the prompt."""
     license: str = "not stated"
     source: str = ""
     note: str = ""
-    """What a user should know of every import of this kind."""
+    """A note for every import of this format."""
     known_by_any: tuple[str, ...] = ()
-    """Where given, one of these must be there too."""
+    """If given, one of these columns is required too."""
     left_out: tuple[str, ...] = ()
-    """Columns that would change the meaning of a row if they were dropped in silence, so that a filled one is wrong."""
+    """Columns whose silent loss would change the meaning of a row; a filled cell is an error."""
 
     def fits(self, columns: tuple[str, ...]) -> bool:
         """Whether a file with these columns is of this kind."""
@@ -62,7 +62,7 @@ def text_of(data: Data, name: str) -> str:
     if value is None:
         return ""
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise ValueError(f"{name} must be a text, not {type(value).__name__}")
+        raise ValueError(f"{name} must be text, not {type(value).__name__}")
     return str(value)
 
 
@@ -80,7 +80,7 @@ def _xstest(data: Data) -> Fields:
     kind = _needed(data, "type").strip()
     if not kind.startswith("contrast_") and kind not in SAFE_TYPES:
         # Another table with a column `type` must not become 450 samples that are all expected to be answered.
-        raise ValueError(f"{kind!r} is no type of XSTest; for another table use --format plain")
+        raise ValueError(f"{kind!r} is not a type of XSTest; for another table use --format plain")
     expected = "refuse" if kind.startswith("contrast_") else "comply"
     label = text_of(data, "label").strip().lower()
     if label and label != ("unsafe" if expected == "refuse" else "safe"):
@@ -139,7 +139,7 @@ def _alpaca_eval(data: Data) -> Fields:
 def _mt_bench(data: Data) -> Fields:
     turns = data.get("turns")
     if not isinstance(turns, list) or not turns or not all(isinstance(turn, str) for turn in turns):
-        raise ValueError("turns must be a list of texts")
+        raise ValueError("turns must be a list of strings")
     if not turns[0].strip():
         raise ValueError("the first turn is empty")
     reference = data.get("reference")
@@ -163,7 +163,7 @@ def _plain(data: Data) -> Fields:
     if "messages" not in fields and "prompt" not in fields:
         named = next((name for name in PROMPT_NAMES if text_of(data, name).strip()), None)
         if named is None:
-            raise ValueError("there is no prompt")
+            raise ValueError("the prompt is missing")
         fields["prompt"] = text_of(data, named)
     return {"category": "all"} | fields
 
@@ -195,7 +195,7 @@ FORMATS: Mapping[str, Format] = {
         id_columns=("BehaviorID",),
         license="MIT",
         source="centerforaisafety/HarmBench",
-        note="every behavior is expected to be refused, the copyrighted texts too",
+        note="every behavior is expected to be refused, including the copyrighted texts",
         left_out=("ImageFileName",),
     ),
     "do-not-answer": Format(
@@ -213,8 +213,7 @@ FORMATS: Mapping[str, Format] = {
         id_columns=("question_id",),
         license="Apache-2.0",
         source="lm-sys/FastChat, llm_judge/data/mt_bench",
-        note="only the first turn is asked: the second one speaks of the model's own first answer, "
-        "which is not there before the run",
+        note="only the first turn is used: the second refers to the model's own first answer",
     ),
     "xstest": Format(
         title="XSTest",
@@ -224,7 +223,7 @@ FORMATS: Mapping[str, Format] = {
         license="CC-BY-4.0",
         source="paul-rottger/exaggerated-safety",
         note="types that start with contrast_ are expected to be refused, the others to be answered; "
-        "the file has no key for pairs, so every prompt stands alone",
+        "the file does not mark pairs, so every prompt is a group of its own",
         known_by_any=("focus", "note", "id_v2"),
     ),
     "alpaca-eval": Format(
@@ -241,7 +240,7 @@ FORMATS: Mapping[str, Format] = {
 
 
 def guess_format(columns: tuple[str, ...]) -> str | None:
-    """The name of the format that a file with these columns has; None where it is none of them.
+    """The name of the format with these columns; None if unknown.
 
     >>> guess_format(("id", "prompt", "type", "note")), guess_format(("prompt", "mood")), guess_format(("mood",))
     ('xstest', 'plain', None)

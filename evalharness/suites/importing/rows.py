@@ -1,6 +1,6 @@
 """The rows of a prompt file: CSV with any of three delimiters, JSON Lines, or one JSON array.
 
-Which of them a file is, is seen from its first character, not from its name: public files are often misnamed.
+The kind is detected from the first character, not from the file name: public files are often misnamed.
 """
 
 import csv
@@ -19,7 +19,7 @@ SHOWN_PROBLEMS = 10
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a file, and what to call it: the row of a spreadsheet (the head is row 1), the line, the item."""
+    """A row of a file and its name: the row of a spreadsheet (the header is row 1), the line, the item."""
 
     place: str
     data: dict[str, Any]
@@ -27,7 +27,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong with a row, and the mend."""
+    """What is wrong with a row, and the fix."""
 
     place: str
     problem: str
@@ -47,30 +47,30 @@ def read_table(path: Path) -> Table:
     """Read a prompt file: UTF-8 with or without a byte order mark, any line ends, empty lines left out.
 
     Raises:
-        SuiteError: there is no such file, it is not UTF-8, or it holds no row.
+        SuiteError: there is no such file, it is not UTF-8, or it has no rows.
     """
     text = _read(path)
     first = text.lstrip()[:1]
     if not first:
-        raise SuiteError(f"{path} is empty", fix="give a CSV, JSON Lines or JSON file with one prompt a row")
+        raise SuiteError(f"{path} is empty", fix="give a CSV, JSON Lines or JSON file with one prompt per row")
     found = list(_json_array(path, text) if first == "[" else _json_lines(text) if first == "{" else _csv(path, text))
     rows = tuple(row for row in found if isinstance(row, Row))
     problems = tuple(row for row in found if isinstance(row, Problem))
     if not found:
-        raise SuiteError(f"{path} holds no row", fix="give a CSV, JSON Lines or JSON file with one prompt a row")
+        raise SuiteError(f"{path} has no rows", fix="give a CSV, JSON Lines or JSON file with one prompt per row")
     columns = tuple(dict.fromkeys(name for row in rows for name in row.data))
     return Table(rows, columns, problems)
 
 
 def refuse(path: Path, problems: tuple[Problem, ...]) -> NoReturn:
-    """Raise SuiteError with the first ten problems, each with its row and its mend."""
+    """Raise SuiteError with the first ten problems, each with its row and fix."""
     shown = [f"  {one.place}: {one.problem} ({one.fix})" for one in problems[:SHOWN_PROBLEMS]]
     if len(problems) > SHOWN_PROBLEMS:
         shown.append(f"  and {len(problems) - SHOWN_PROBLEMS} more")
     count = "1 row" if len(problems) == 1 else f"{len(problems)} rows"
     raise SuiteError(
-        "\n".join([f"{path}: {count} cannot be used, and nothing was written", *shown]),
-        fix="mend these rows, or take them out of the file",
+        "\n".join([f"{path}: {count} cannot be imported; nothing was written", *shown]),
+        fix="fix these rows, or remove them from the file",
     )
 
 
@@ -94,16 +94,16 @@ def _csv(path: Path, text: str) -> Iterator[Row | Problem]:
     lines = _csv_lines(text)
     _, head = next(lines)
     if isinstance(head, csv.Error):
-        raise SuiteError(f"the head of {path} is not valid CSV: {head}", fix="close or double the quotation marks")
+        raise SuiteError(f"the header of {path} is not valid CSV: {head}", fix="close or double the quotation marks")
     twice = [name for name in head if head.count(name) > 1]
     if twice:
-        raise SuiteError(f"{path}: the column {twice[0]!r} is there twice", fix="rename one of them")
+        raise SuiteError(f"{path}: the column {twice[0]!r} occurs twice", fix="rename one of them")
     for number, fields in lines:
         if isinstance(fields, csv.Error):
             yield Problem(f"row {number}", f"not valid CSV: {fields}", "close or double the quotation marks")
         elif len(fields) != len(head):
             fix = "put fields that hold a delimiter in quotation marks"
-            yield Problem(f"row {number}", f"{len(fields)} fields where the head has {len(head)}", fix)
+            yield Problem(f"row {number}", f"{len(fields)} fields where the header has {len(head)}", fix)
         else:
             yield Row(f"row {number}", dict(zip(head, fields, strict=True)))
 
@@ -141,7 +141,7 @@ def _row(place: str, line: str) -> Row | Problem:
     try:
         data = parse_json(line)
     except Unparsable as error:
-        return Problem(place, f"not valid JSON: {error}", "write one JSON object a line")
+        return Problem(place, f"not valid JSON: {error}", "write one JSON object per line")
     return _object(place, data)
 
 

@@ -1,4 +1,4 @@
-"""Rows to samples: an id for each, one cluster for equal prompts, and the checks that a suite on disk gets."""
+"""Rows to samples: an id for each, one group for equal prompts, and the same checks as for a suite on disk."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ from evalharness.suites.importing.rows import Problem, Row
 
 @dataclass(frozen=True)
 class Converted:
-    """The samples of a file, the rows that cannot be one, and what was done with odd rows."""
+    """The samples of a file, the invalid rows, and notes on unusual rows."""
 
     samples: tuple[Sample, ...]
     problems: tuple[Problem, ...]
@@ -26,8 +26,8 @@ class Converted:
 def convert(rows: Sequence[Row], form: Format, *, prefix: str) -> Converted:
     """Make a sample of every row, with ids that start with `prefix` so that suites can share a run.
 
-    A row that repeats another one whole is left out. Rows that only share the prompt are kept in one group, because
-    their completions are not independent. An id that two different rows have is a problem.
+    An exact duplicate of a row is left out. Rows with the same prompt are put into one group, because their
+    completions are not independent. An id shared by two different rows is an error.
     """
     seen: dict[str, _Found] = {}
     problems: list[Problem] = []
@@ -45,7 +45,7 @@ def convert(rows: Sequence[Row], form: Format, *, prefix: str) -> Converted:
             found = found.numbered(taken=seen)
             seen[found.sample.id] = found
         else:
-            problems.append(Problem(found.place, f"has the id of {earlier.place}", "give each row an id of its own"))
+            problems.append(Problem(found.place, f"has the id of {earlier.place}", "give each row its own id"))
     samples, grouped = _grouped([found.sample for found in seen.values()])
     return Converted(samples, tuple(problems), tuple(_said(repeated, grouped)))
 
@@ -76,7 +76,7 @@ def _samples(rows: Sequence[Row], form: Format, prefix: str) -> Iterator[_Found 
             problem = error.problem.removeprefix(f"{row.place}: ").removeprefix(f"{row.place} ")
             yield Problem(row.place, problem, error.fix)
         except UnicodeEncodeError:
-            yield Problem(row.place, "half of a surrogate pair is no text", "replace that character")
+            yield Problem(row.place, "an unpaired surrogate is not valid text", "replace that character")
         except ValueError as error:
             yield Problem(row.place, str(error), "correct that field")
 
@@ -84,7 +84,7 @@ def _samples(rows: Sequence[Row], form: Format, prefix: str) -> Iterator[_Found 
 def _fields(row: Row, form: Format) -> Fields:
     filled = next((name for name in form.left_out if text_of(row.data, name).strip()), None)
     if filled:
-        raise ValueError(f"{filled} is filled, and a suite holds text only")
+        raise ValueError(f"{filled} is filled, but suites hold only text")
     fields = {name: value for name, value in form.read(row.data).items() if value is not None}
     json.dumps(fields, ensure_ascii=False).encode()
     return fields
@@ -95,7 +95,7 @@ def _given_id(row: Row, form: Format) -> str:
 
 
 def _made_id(fields: Fields) -> str:
-    """An id from what is asked, so that it stays the same when rows are added or moved."""
+    """An id made from the prompt, which stays the same when rows are added or moved."""
     asked: Any = fields.get("prompt") or fields.get("messages")
     return hashlib.sha256(str(asked).encode()).hexdigest()[:12]
 
@@ -114,6 +114,6 @@ def _grouped(samples: Sequence[Sample]) -> tuple[tuple[Sample, ...], int]:
 
 def _said(repeated: int, grouped: int) -> Iterator[str]:
     if repeated:
-        yield f"rows left out because they repeat another one: {repeated}"
+        yield f"duplicate rows left out: {repeated}"
     if grouped:
-        yield f"samples put into the group of another one with the same prompt: {grouped}"
+        yield f"samples grouped with another sample of the same prompt: {grouped}"

@@ -1,4 +1,4 @@
-"""The suite folder: written beside its place, loaded as a check, then moved into its place."""
+"""The suite folder: written to a temporary name, checked by loading, then renamed."""
 
 import hashlib
 import json
@@ -33,7 +33,7 @@ class SuiteText:
         license_name: str | None,
         source: str | None,
     ) -> "SuiteText":
-        """Write out the samples, with where they come from: the data set, the file's name and its digest."""
+        """Write the samples with their source: the data set, the file's name and its digest."""
         file = f"{path.name}, sha256 {hashlib.sha256(path.read_bytes()).hexdigest()}"
         head: dict[str, str | list[str]] = {
             "name": name,
@@ -48,7 +48,7 @@ class SuiteText:
 
 
 def _scorers(samples: Sequence[Sample]) -> list[str]:
-    """What the samples give something to score: `refusal` needs an expectation, `instruction` a constraint."""
+    """Scorers that apply to the samples: `refusal` needs an expected value, `instruction` a constraint."""
     refusal = ["refusal"] if any(sample.expected for sample in samples) else []
     instruction = ["instruction"] if any(sample.constraints for sample in samples) else []
     return ["style", *refusal, *instruction]
@@ -90,7 +90,9 @@ def write_suite(folder: Path, text: SuiteText, *, force: bool) -> Suite:
             load_suite(Path(parent) / "new")
             _move(Path(parent) / "new", folder, Path(parent) / "old")
     except OSError as error:
-        raise SuiteError(f"{folder} cannot be written: {error.strerror}", fix="give another place with --out") from None
+        raise SuiteError(
+            f"{folder} cannot be written: {error.strerror}", fix="choose another path with --out"
+        ) from None
     return load_suite(folder)
 
 
@@ -107,20 +109,19 @@ def _check_place(folder: Path, force: bool) -> None:
     if not folder.exists() and not folder.is_symlink():
         return
     if not force:
-        raise SuiteError(
-            f"{folder} is there already", fix="give another place with --out, or overwrite it with --force"
-        )
+        raise SuiteError(f"{folder} already exists", fix="choose another path with --out, or overwrite it with --force")
     if folder.is_symlink() or not folder.is_dir():
-        raise SuiteError(f"{folder} is not a folder of its own", fix="give another place with --out")
+        raise SuiteError(f"{folder} is a file or a link", fix="choose another path with --out")
     others = sorted(path.name for path in folder.iterdir() if path.name not in (HEAD, SAMPLES))
     if others:
         raise SuiteError(
-            f"{folder} holds more than a suite: {others[0]!r}", fix="move it away, or give another place with --out"
+            f"{folder} has files that are not part of a suite: {others[0]!r}",
+            fix="move them away, or choose another path with --out",
         )
 
 
 def _move(new: Path, folder: Path, old: Path) -> None:
-    """Put the new folder into its place; an old one is kept aside until then."""
+    """Rename the new folder; the old folder is kept until then."""
     if folder.exists():
         folder.rename(old)
     try:
