@@ -33,12 +33,12 @@ NO_SCORE, UNSCORED, CRASHED, SCORED = range(4)
 STATUS = {"unscored": UNSCORED, "failed": CRASHED, "scored": SCORED}
 REASONS: tuple[Reason, ...] = ("not generated", "failed", "unscored", "not applicable")
 HAS_VALUE = -1
-"""In place of a position in `REASONS`: the cell has a value, or had no request."""
+"""Instead of a position in `REASONS`: the cell has a value, or had no request."""
 
 
 @dataclass
 class Labels:
-    """One label a cell, as its position in `names`; -1 where there is none."""
+    """One label a cell, as its position in `names`; -1 if there is none."""
 
     codes: Codes
     """Shape (n_checkpoints, n_replicates, n_samples)."""
@@ -119,7 +119,7 @@ class Observations:
     """Characters of a completion."""
     attempts: Codes
     values: dict[str, Floats]
-    """By metric (`scorer.value`); NaN where there is none."""
+    """By metric (`scorer.value`); NaN if there is none."""
     status: dict[str, Codes]
     """By scorer."""
     labels: dict[str, Labels]
@@ -180,12 +180,12 @@ class Observations:
         return {self.sample_ids[position]: float(column[position]) for position in order}
 
     def value(self, checkpoint: str, replicate: int, sample_id: str, metric: str) -> float | None:
-        """One metric of one completion; None where there is none."""
+        """One metric of one completion; None if there is none."""
         value = float(self.cells(checkpoint, metric)[replicate, self.position[sample_id]])
         return None if math.isnan(value) else value
 
     def label(self, checkpoint: str, replicate: int, sample_id: str, scorer: str) -> str | None:
-        """A scorer's label of one completion; None where there is none."""
+        """A scorer's label of one completion; None if there is none."""
         labels = self.labels.get(scorer)
         return labels.of(self.place[checkpoint], replicate, self.position[sample_id]) if labels else None
 

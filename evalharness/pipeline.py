@@ -200,7 +200,7 @@ def recompare(path: Path) -> Comparison:
 
 
 def recompare_locked(store: RunStore) -> Run:
-    """Compare and report again, for whoever holds the run's lock."""
+    """Compare and report again; the caller holds the run's lock."""
     compared = _compare(store)
     if not store.has_report():
         store.write_report(render_html(compared))

@@ -187,7 +187,10 @@ def test_a_share_is_taken_before_the_count_is_rounded():
 
 def test_an_interval_that_says_nothing_is_called_so():
     [finding] = compared([0.0] * 5, [1.0] * 5).findings
-    assert "interval 0 to +100 points). Undecided on 5 pairs, an interval too wide to say anything." in finding.sentence
+    assert (
+        "interval 0 to +100 points). Undecided on 5 pairs, the interval is too wide for a conclusion."
+        in finding.sentence
+    )
 
 
 def test_where_nothing_can_be_compared_that_is_said():

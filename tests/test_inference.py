@@ -90,12 +90,12 @@ def test_every_sentence_is_true_of_the_numbers(pairs, margin, grouped):
     metric = RATE.model_copy(update={"margin": margin})
     comparison = compared(list(old), list(new), metric=metric, groups=groups)
     row, said = comparison.differences[0], " ".join(one.sentence for one in comparison.findings)
-    if "Nothing differs" in said:
+    if "No metric differs" in said:
         assert row.n_higher == row.n_lower == 0
         assert ("that have values on both sides" in said) == (None in old or None in new)
     if "single pairs do" in said:
         assert (row.difference, row.n_higher > 0) == (0, True)
-    if "Shown on" in said:
+    if "Significant on" in said:
         assert row.verdict in SHOWN
         assert row.interval.low > 0 or row.interval.high < 0
         assert (row.verdict == "higher") == (row.difference > 0)
@@ -103,7 +103,7 @@ def test_every_sentence_is_true_of_the_numbers(pairs, margin, grouped):
         assert max(-row.interval.low, row.interval.high) < margin
     if "Undecided" in said:
         assert row.interval is None or row.interval.low <= 0 <= row.interval.high
-    if "too wide to say anything" in said:
+    if "too wide for a conclusion" in said:
         assert row.interval.high - row.interval.low >= 1
     assert ("Values are missing" in said) == (row.bounds is not None and bool(row.difference))
     if row.bounds is not None and row.difference is not None:
@@ -115,7 +115,7 @@ def test_every_sentence_is_true_of_the_numbers(pairs, margin, grouped):
 
 
 def test_as_many_gains_as_losses_are_not_nothing():
-    # 40 gains and 40 losses of 100 printed "Nothing differs between the two sides".
+    # 40 gains and 40 losses of 100 printed "No metric differs between the two sides".
     [finding] = compared([0.0] * 40 + [1.0] * 60, [1.0] * 40 + [0.0] * 40 + [1.0] * 20).findings
     assert (
         finding.sentence

@@ -188,7 +188,7 @@ def test_a_package_that_cannot_be_imported_is_named_and_stops_nothing_else(packa
 
 def test_a_class_without_facts_is_no_scorer(package):
     package("bare", "class Bare:\n    pass\n", bare="Bare")
-    with pytest.raises(ScorerError, match="has no `facts` of that name") as caught:
+    with pytest.raises(ScorerError, match="has no `facts` with that name") as caught:
         open_scorer("bare")
     assert "docs/plugins.md" in caught.value.fix
 

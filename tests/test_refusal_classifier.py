@@ -1,4 +1,4 @@
-"""A text classifier in the place of the rules: a tiny real checkpoint with random weights, saved by the test."""
+"""A text classifier instead of the rules: a tiny real checkpoint with random weights, saved by the test."""
 
 import pytest
 from tiny_reward_model import save_llama
@@ -88,7 +88,7 @@ def test_a_non_answer_is_none_for_the_classifier_too(checkpoint):
 def test_what_is_too_long_is_read_from_its_beginning_and_said(checkpoint):
     scorer = open_scorer("refusal", {"model": f"hf/{checkpoint}", "max_length": 8})
     [score] = scorer.score([item("Ask a locksmith, who will do it for you.")])
-    assert "tokens at the end were not read" in score.explanation
+    assert "tokens at the end were ignored" in score.explanation
 
 
 def test_unknown_labels_are_refused_with_what_to_set(tmp_path):

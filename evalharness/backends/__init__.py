@@ -32,7 +32,7 @@ class Backend(Protocol):
     A class may also state facts of its backend: `asks_a_server` (its requests may be refused by a program that is not
     ours, so that one token is asked for before a run), and `varied`, the option that a calibration changes, with two
     values of which one is not the configured one. One with
-    `recorded` generates nothing: it reads completions from a file. What a run's readers must know stands in
+    `recorded` generates nothing: it reads completions from a file. Notes for a run's readers are in
     `ResolvedCheckpoint`.
     """
 

@@ -4,7 +4,7 @@ Every value is checked against this table before it is sent, and the test server
 values. Ranges are those accepted by both old servers (their own runner) and new ones (0.32, which runs llama.cpp's
 server).
 
-Sources: `api/types.go` (types) and `llm/llama_server.go` (what is passed on, `boundedNumPredict`) of github.com/ollama/
+Sources: `api/types.go` (types) and `llm/llama_server.go` (what is forwarded, `boundedNumPredict`) of github.com/ollama/
 ollama at 00f6d62; `tools/server/server-schema.cpp` of github.com/ggml-org/llama.cpp at 0177c34, where `set_hard_limits`
 refuses and `set_limits` clamps; recordings of a 0.32.15 server (`tests/ollama_recordings.jsonl`).
 """

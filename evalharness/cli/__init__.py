@@ -33,7 +33,7 @@ COMMANDS = {
 
 
 class CommandTable(click.Group):
-    """A group that imports a command when it is asked for, in the order of `COMMANDS`."""
+    """A group that imports a command on first use, in the order of `COMMANDS`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All names, in the order a user meets them."""

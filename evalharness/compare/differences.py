@@ -157,7 +157,7 @@ def _estimated(found: list[Pairs], replicates: int, seed: int) -> list[Pairs]:
 
 
 def _interval(pairs: Pairs, level: float) -> Interval | None:
-    """None where the values cannot say how sure the difference is: a single group, or equal differences of a mean."""
+    """None if there is no interval: a single group, or equal differences of a mean."""
     estimate = pairs.estimate
     if estimate is None or isinstance(estimate, Constant):
         return None

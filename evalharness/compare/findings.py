@@ -127,7 +127,7 @@ def verdict_sentence(one: PairedDifference, metric: Metric) -> str:
             return f"Equivalent within {within}, on {pairs}{alone}."
         case _:
             if one.interval is None:
-                return f"Undecided: {pairs} are too few for an interval."
+                return f"Undecided: no interval for {pairs}."
             wide = metric.kind == "rate" and one.interval.high - one.interval.low >= TOO_WIDE
             return f"Undecided on {pairs}{', the interval is too wide for a conclusion' if wide else ''}{alone}."
 

@@ -114,7 +114,7 @@ def _win_rate(wins: Floats, x: Floats, groups: Groups, seed: int) -> tuple[float
 
 
 def _with_prior(design: Floats, wins: Floats) -> tuple[Floats, Floats]:
-    """Two made-up ties, one for each coefficient: the log-F(1,1) prior, which keeps both finite where all is won.
+    """Two artificial ties, one for each coefficient: the log-F(1,1) prior, which keeps both finite where all is won.
 
     Greenland and Mansournia 2015, Statistics in Medicine 34:3133.
     """

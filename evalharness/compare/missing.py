@@ -17,7 +17,7 @@ class Missing:
     baseline: int
     candidate: int
     bounds: Interval | None
-    """What the difference over all samples could be, whatever the missing values are; None where none is missing."""
+    """What the difference over all samples could be, whatever the missing values are; None if none is missing."""
     one_sided: float
     """The p-value of the sign test that the sides lack values equally often."""
 

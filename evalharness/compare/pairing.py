@@ -73,7 +73,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Pairing:
-    """What a run directory holds beside its manifest."""
+    """The content of a run directory besides its manifest."""
 
     plan: Plan
     events: Iterable[Event]

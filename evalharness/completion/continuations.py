@@ -1,7 +1,7 @@
-"""Signs that a text goes on with the document it found instead of answering.
+"""Detects text that continues the prompt's document instead of answering.
 
-Each detector gives the first place where the answer (if there was one) is left behind. They look at single lines, so
-that a text without any such line costs next to nothing.
+Each detector returns the first position where the answer, if any, ends. They inspect single lines, so that a text
+without such lines costs next to nothing.
 """
 
 import re
@@ -23,7 +23,7 @@ NEXT_TASK = re.compile(
     r"[#* \t]*(?:instruction|task|input|exercise|problem|example input|new task)\s?\d*\**\s?[:.](?:\s|$)"
 )
 LABEL_STARTS = frozenset("#*itepnqw")
-"""What a line begins with that one of the two patterns can match."""
+"""Possible beginnings of a line that matches either pattern."""
 OUTPUT = re.compile(r"[#* \t]*output\**\s?:")
 NEXT_NUMBER = re.compile(r"[#* \t]*(?:question|exercise|problem|quiz|worksheet)\s#?\d+")
 QUESTION = re.compile(
@@ -68,7 +68,7 @@ OPTIONS = re.compile(r"^[ \t]*\(?[a-e][.)]\s", re.MULTILINE)
 
 
 def find_continuation(text: FoldedText, request: Request) -> Sign | None:
-    """Where the text first goes on with the prompt's document."""
+    """Where the text first continues the prompt's document."""
     detectors: tuple[Callable[[FoldedText, Request], Sign | None], ...] = (
         _next_document, _joined_on, _list_goes_on, _more_prompts, _only_questions, _question_and_answer,
         _quiz_options, _next_task, _exam, _page,
@@ -89,7 +89,7 @@ def _joined_on(text: FoldedText, request: Request) -> Sign | None:
     first, rest = text.lines[0], text.lines[1:]
     if len(first.text.split()) < 3 or sum(len(line.text.split()) for line in rest) >= 20:
         return None
-    return Sign(first.start, first.end, "goes on with the prompt's sentence")
+    return Sign(first.start, first.end, "continues the prompt's sentence")
 
 
 def _list_goes_on(text: FoldedText, request: Request) -> Sign | None:
@@ -99,7 +99,7 @@ def _list_goes_on(text: FoldedText, request: Request) -> Sign | None:
         return None
     if not any(map(THEN.match, lines[1:])):
         return None
-    return Sign(text.lines[0].start, len(text.text), "goes on with a list that begins with the prompt")
+    return Sign(text.lines[0].start, len(text.text), "continues a list that begins with the prompt")
 
 
 def _more_prompts(text: FoldedText, request: Request) -> Sign | None:
@@ -151,7 +151,7 @@ def _question_and_answer(text: FoldedText, request: Request) -> Sign | None:
         if marker and similarity(line.text[marker.end() :].split(), request.words) < 1:
             after = line is not text.lines[0] or any(ANSWER.match(one.text) for one in text.lines)
             asked = request.asks(ASKS_FOR_QUESTIONS) or request.asks(ASKS_FOR_TURNS)
-            return Sign(line.start, len(text.text), "goes on with the next question") if after and not asked else None
+            return Sign(line.start, len(text.text), "continues with the next question") if after and not asked else None
     return None
 
 
@@ -193,7 +193,7 @@ def _exam(text: FoldedText, request: Request) -> Sign | None:
     orders = marks if len(marks) >= 2 else _orders(text, request)
     if not orders or request.asks(ASKS_FOR_QUESTIONS) or request.asks(ASKS_FOR_TASKS):
         return None
-    return Sign(orders[0].start, orders[-1].end, "goes on like an exam sheet")
+    return Sign(orders[0].start, orders[-1].end, "continues like an exam sheet")
 
 
 def _may_be_exam(text: FoldedText) -> bool:

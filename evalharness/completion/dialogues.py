@@ -1,8 +1,8 @@
-"""Signs that a text writes the other side's turn: tokens of chat templates, and the markers of many dialects.
+"""Detects text that writes the other side's turn: tokens of chat templates, and the role markers of many formats.
 
 The tokens are those of ChatML, Llama 2 to 4, Gemma, Mistral, Phi, Zephyr, OpenAssistant, DeepSeek, Command R, Harmony,
 Granite and EXAONE; the markers those of Alpaca, Vicuna, OpenChat, RedPajama and plain dialogues in ten languages.
-What stands in code or backticks is shown, not said.
+Text in code or backticks is quoted, not said.
 """
 
 import re

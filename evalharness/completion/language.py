@@ -1,4 +1,5 @@
-"""The language of a text, by its script and its function words: enough to label it, not to tell close kin apart.
+"""The language of a text, by its script and its function words: enough to label it, not to distinguish closely
+related languages.
 
 A detector with a model of each language would be more exact, and a hundred times slower than all else that is read
 of a completion.

@@ -1,4 +1,4 @@
-"""Degenerate repetition: a text that runs in circles, exactly or with a word changed each time.
+"""Degenerate repetition: a text that loops, exactly or with a word changed each time.
 
 Songs have refrains, lists have a shape and tables have columns, so the bar depends on how the completion ended:
 one that ended by itself must repeat much more before it is called a loop than one that ran into the token limit.
@@ -37,7 +37,7 @@ FORMATTED_LINE = re.compile(r"\||<[a-z/!]|[{}\[\]]|.*[;{}\[\]|\\]$|.*\w\(|\d|(?:
 
 @dataclass(frozen=True)
 class Loop:
-    """Where the text goes in circles."""
+    """Where the text repeats itself endlessly."""
 
     start: int
     end: int
@@ -46,12 +46,12 @@ class Loop:
 
 @dataclass(frozen=True)
 class Ending:
-    """What is known about how a completion ended and what was asked, as far as it moves the bar for a loop."""
+    """How a completion ended and what was asked, which set the threshold for a loop."""
 
     ran_on: bool
-    """It was cut by the token limit, or aborted."""
+    """It was truncated at the token limit, or aborted."""
     stopped: bool
-    """It ended by itself; False with `ran_on` False means that nobody recorded it."""
+    """It ended by itself; False with `ran_on` False means that this was not recorded."""
     repetition_asked: bool = False
 
 
@@ -67,7 +67,7 @@ def find_loop(folded: FoldedText, ending: Ending, request: Sequence[str] = ()) -
 
 
 def repeated_share(words: Sequence[str]) -> float:
-    """Share of the text's 4-word sequences that stood in it before.
+    """Share of the text's 4-word sequences that occurred in it before.
 
     >>> repeated_share("a b c d a b c d a".split())
     0.3333333333333333
@@ -94,7 +94,7 @@ def similarity(one: Sequence[str], other: Sequence[str]) -> float:
 
 
 def _character_loop(folded: FoldedText) -> Loop | None:
-    """A stretch without a space that is one character, or goes in circles: `hahaha...`, emoji, Thai."""
+    """A stretch without a space that is one character, or repeats itself endlessly: `hahaha...`, emoji, Thai."""
     if len(folded.text) > SPARSE * len(folded.words):
         run = SPACED_RUN.search(folded.text)
         if run:
@@ -294,7 +294,7 @@ def _returning(folded: FoldedText, ending: Ending) -> Loop | None:
 
 
 def _worn_out(folded: FoldedText, ending: Ending) -> Loop | None:
-    """Text that has nothing new to say without going in exact circles."""
+    """Text that says nothing new without repeating exactly."""
     words = folded.words
     bar = 0.6 if ending.ran_on else 0.7
     tail = words[-120:] if ending.ran_on else words
@@ -306,4 +306,4 @@ def _worn_out(folded: FoldedText, ending: Ending) -> Loop | None:
         return None
     first = len(words) - len(tail)
     share = repeats / (len(tail) - GRAM + 1)
-    return Loop(folded.word_spans[first][0], folded.word_spans[-1][1], f"{share:.0%} of its phrases stood there before")
+    return Loop(folded.word_spans[first][0], folded.word_spans[-1][1], f"{share:.0%} of its phrases occurred before")

@@ -27,7 +27,7 @@ class Stretch:
 
 
 def periodic_stretches(tokens: Sequence[str]) -> Iterator[Stretch]:
-    """All maximal stretches in which every 4 tokens stood exactly one period before."""
+    """All maximal stretches in which every 4 tokens also occur exactly one period earlier."""
     last: dict[tuple[str, ...], int] = {}
     place_of = last.get
     began = period = place = 0
@@ -43,7 +43,7 @@ def periodic_stretches(tokens: Sequence[str]) -> Iterator[Stretch]:
 
 
 def count_repeats(tokens: Sequence[str]) -> int:
-    """How many of the sequences of four words stood in the text before.
+    """How many of the sequences of four words occurred earlier in the text.
 
     >>> count_repeats("a b c d a b c d a".split())
     2

@@ -1,4 +1,4 @@
-"""What the prompt asks, as far as it decides which forms of text are an answer to it."""
+"""What the prompt asks, to decide which forms of text are an answer."""
 
 import re
 from dataclasses import dataclass
@@ -50,7 +50,7 @@ class Request:
 
     @cached_property
     def language(self) -> str | None:
-        """The language it is written in, where that can be told."""
+        """The language it is written in, if detected."""
         return language_of(self.folded)
 
 

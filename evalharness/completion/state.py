@@ -2,13 +2,13 @@
 
 Exactly one state holds. Where several signs are there, the first of this order decides:
 
-0. `loop`: the server aborted the generation because it went in circles.
-1. `empty`: nothing but whitespace, signs or markup (or nothing but thinking, which the reader does not see). A sign
+0. `loop`: the server aborted the generation because it looped.
+1. `empty`: nothing but whitespace, signs or markup (or only thinking, which the reader does not see). A sign
    that runs on and on is a loop.
 2. `echo`: the prompt again, once or twice, and next to nothing else.
-3. `loop`: goes in circles, anywhere; three or more copies of the prompt are a loop.
+3. `loop`: repeats itself endlessly, anywhere; three or more copies of the prompt are a loop.
 4. `self_dialogue`: writes the other side's turns or the chat template's tokens.
-5. `continuation`: goes on with the prompt's document. Never on samples of kind `continuation`, where that is asked.
+5. `continuation`: continues the prompt's document. Never on samples of kind `continuation`, where that is asked.
 6. `cut`: none of these, but the token limit ended it.
 7. `answer`: none of these.
 
@@ -55,7 +55,7 @@ def state_of(sample: Sample, completion: Completion) -> State:
         return _aborted(sample, completion, text)
     if not text.text.strip():
         thought = bool(fold(completion.text).text.strip())
-        return State("empty", "nothing but thinking" if thought else "no text at all", (), text, 0)
+        return State("empty", "only thinking" if thought else "no text at all", (), text, 0)
     if not _has_words(text.text) and not _is_drawing(text.text):
         return _without_words(text)
     request = request_of(sample)
@@ -73,8 +73,8 @@ def state_of(sample: Sample, completion: Completion) -> State:
 
 
 def _aborted(sample: Sample, completion: Completion, text: FoldedText) -> State:
-    """A generation that was aborted for going in circles is a loop, whatever else is seen in it."""
-    whole = Sign(0, len(text.text), "generation was aborted because it went in circles")
+    """A generation that was aborted for looping is a loop, whatever else it contains."""
+    whole = Sign(0, len(text.text), "generation was aborted because it looped")
     sign = _loop(completion, text, request_of(sample), 0) or whole
     return _state("loop", sign, text, sign.start)
 
@@ -86,7 +86,7 @@ def _has_words(text: str) -> bool:
 
 
 def _is_drawing(text: str) -> bool:
-    """Whether signs stand on several lines, beside empty code fences."""
+    """Whether signs are on several lines, apart from empty code fences."""
     return "\n" in FENCE.sub("", text).strip()
 
 
@@ -95,7 +95,7 @@ def _without_words(text: FoldedText) -> State:
     run = CHARACTER_RUN.search(text.text)
     if run:
         return _state("loop", Sign(run.start(), run.end(), f"one character {run.end() - run.start()} times"), text)
-    return _state("empty", Sign(0, len(text.text), "nothing but signs and markup"), text)
+    return _state("empty", Sign(0, len(text.text), "only signs and markup"), text)
 
 
 def _signs(

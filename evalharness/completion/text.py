@@ -46,7 +46,7 @@ class FoldedText:
     original: str
     text: str
     offsets: tuple[int, ...] | None
-    """Where each folded character stood in `original`; None where they stand in the same places."""
+    """Position of each folded character in `original`; None if all positions are the same."""
 
     @cached_property
     def lower(self) -> str:
@@ -56,7 +56,7 @@ class FoldedText:
 
     @cached_property
     def spoken(self) -> str:
-        """`lower` with code, and what stands in backticks, blanked out: it is shown, not said."""
+        """`lower` with code and text in backticks blanked out: it is quoted, not said."""
         return CODE.sub(_blank, self.lower) if "`" in self.lower else self.lower
 
     @cached_property
@@ -89,7 +89,7 @@ class FoldedText:
 
     @cached_property
     def repeats(self) -> int:
-        """How many of its sequences of four words stood in it before: none where no three words did."""
+        """How many of its sequences of four words occurred earlier: none if no three words did."""
         return 0 if self.distinct_triples == len(self.words) - 2 else count_repeats(self.words)
 
     @cached_property
@@ -152,7 +152,7 @@ def fold(text: str) -> FoldedText:
 
 
 def _placed(texts: Sequence[str], whole: str) -> Iterator[Piece]:
-    """Each of `texts` with its place in `whole`, where nothing but white space stands between them."""
+    """Each of `texts` with its place in `whole`, with only white space between them."""
     end = 0
     for text in texts:
         start = whole.index(text, end)
@@ -197,7 +197,7 @@ def _ascii_words(lowered: str) -> list[str]:
 def without_thoughts(folded: FoldedText) -> FoldedText:
     """Blank out reasoning blocks, so that what follows keeps its place.
 
-    A block that was never closed reaches to the end. A lone closing tag (the opening one stood in the prompt)
+    A block that was never closed reaches to the end. A lone closing tag (the opening tag is in the prompt)
     ends a block that began with the text.
     """
     if "<" not in folded.text:

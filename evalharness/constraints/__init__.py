@@ -77,7 +77,7 @@ def _plain(text: str) -> str:
 
 
 def _other_readings(text: str) -> list[str]:
-    """The readings beside `text` itself, each once; one without anything to see follows nothing."""
+    """The readings other than `text` itself, each once; an empty reading follows nothing."""
     first, last = text.find("\n") + 1 or len(text), max(0, text.rfind("\n"))
     readings = [text, text[first:].strip(), text[:last].strip(), text[first:last].strip()]
     if "*" in text:

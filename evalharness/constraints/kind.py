@@ -80,7 +80,7 @@ def phrases(value: object) -> str | None:
 
 
 def language(value: object) -> str | None:
-    """A language that can be told."""
+    """A supported language."""
     if value in LANGUAGES:
         return None
     close = difflib.get_close_matches(str(value), LANGUAGES, n=2, cutoff=0.5)

@@ -20,7 +20,7 @@ CODES = (
     " ro ru sk sl so sq sv sw ta te th tl tr uk ur vi zh-cn zh-tw"
 )
 LANGUAGES = tuple(CODES.split())
-"""The codes that are told apart: ISO 639-1, and two for Chinese."""
+"""The supported codes: ISO 639-1, and two for Chinese."""
 READ = 10_000
 """Characters that are read of a text, as in langdetect."""
 ADDRESS = re.compile(r"https?://[-_.?&~;+=/#0-9A-Za-z]{1,2076}|[-_.0-9A-Za-z]{1,64}@[-_0-9A-Za-z][-_.0-9A-Za-z]{0,320}")
@@ -47,7 +47,7 @@ class Profiles:
         try:
             from langdetect.detector_factory import PROFILES_DIRECTORY, DetectorFactory
         except ImportError:
-            raise ScorerError("the language of a text is told with langdetect", fix="pip install langdetect") from None
+            raise ScorerError("language detection needs langdetect", fix="pip install langdetect") from None
         import numpy
 
         factory = DetectorFactory()
@@ -66,7 +66,7 @@ class Profiles:
         return self.languages[int(sum(scores[1:], scores[0]).argmax())] if scores else None
 
     def _scores(self, word: str) -> tuple["numpy.typing.NDArray[numpy.float64]", ...]:
-        """The sum over the known n-grams of a word, for each language; nothing where none is known."""
+        """The sum over the known n-grams of a word, for each language; zeros if none is known."""
         rows = [self.rows[gram] for gram in _grams(word) if gram in self.rows]
         return (self.table[rows].sum(axis=0),) if rows else ()
 
@@ -102,7 +102,7 @@ def _profiles() -> Profiles:
 
 
 def detect_language(text: str) -> str | None:
-    """The code of the likeliest of `LANGUAGES`; None where no letters tell.
+    """The code of the likeliest of `LANGUAGES`; None without letters of any language.
 
     Raises:
         ScorerError: langdetect is not installed.

@@ -1,8 +1,8 @@
 """Sentences and tokens of English text, counted as IFEval's reference counts them.
 
 The reference splits sentences with nltk's trained Punkt model and tokens with nltk's Treebank rules. Here Punkt's
-decisions (Kiss and Strunk 2006, "Unsupervised Multilingual Sentence Boundary Detection") are made with short lists
-of words in place of the trained ones (docs/decisions/0007).
+decisions (Kiss and Strunk 2006, "Unsupervised Multilingual Sentence Boundary Detection") are made with short word
+lists instead of the trained ones (docs/decisions/0007).
 """
 
 import re
@@ -73,7 +73,7 @@ def _ends(text: str, start: int, marks: str, following: str) -> bool:
 
 
 def _begins(following: str, word: str) -> bool | None:
-    """Whether the next word begins a sentence by its spelling; None where that does not tell."""
+    """Whether the next word begins a sentence by its spelling; None if the spelling does not decide."""
     if not word:
         return False if following[:1] in ";:,.!?" else None
     if word[0].isupper():

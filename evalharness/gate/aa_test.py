@@ -99,7 +99,7 @@ def _noise(run: Run) -> dict[str, float]:
 
 
 def _twice(run: Run) -> Iterator[tuple[Observations, str, str]]:
-    """The two sorts of batches; then the first replicate, which has a seed of its own, against each other one."""
+    """The two batch sizes; then the first replicate, which has a seed of its own, against each other one."""
     first, again = run.plan.baseline, run.plan.candidate
     yield run.observations, first, again
     for replicate in range(1, 1 + max(request.replicate for request in run.plan.requests)):

@@ -27,12 +27,12 @@ class Pair:
 
     @property
     def baseline(self) -> Completion:
-        """The baseline's completion, read when it is asked for."""
+        """The baseline's completion, read on first use."""
         return self._completion(self.requests[0])
 
     @property
     def candidate(self) -> Completion:
-        """The candidate's completion, read when it is asked for."""
+        """The candidate's completion, read on first use."""
         return self._completion(self.requests[1])
 
     def _completion(self, request: GenerationRequest) -> Completion:

@@ -83,7 +83,7 @@ class Metric(Record):
     headline: bool = False
     """Whether it is tested and adjusted with the other headline metrics; otherwise it is exploratory."""
     margin: float | None = None
-    """A difference that is too small to matter, in the metric's unit; None: nobody has said."""
+    """A difference that is too small to matter, in the metric's unit; None: not stated."""
     needs_end: bool = False
     """Whether a truncated completion cannot be judged fairly, as for its length."""
     mirror_of: Public | None = None

@@ -61,7 +61,7 @@ def make_distribution(values: Mapping[str, Floats], roles: Mapping[str, str], me
     """Histograms of one metric; None where no checkpoint has it.
 
     Args:
-        values: by checkpoint, of any shape, NaN where there is none.
+        values: by checkpoint, of any shape, NaN if there is none.
         roles: the checkpoints, in the order of the page.
         metric: what they are of.
     """
@@ -100,7 +100,7 @@ def _counts(scale: Scale, values: Sequence[float]) -> list[int]:
 
 
 def quantile(ordered: Sequence[float], share: float) -> float:
-    """The value below which a share of sorted values lies, by linear interpolation.
+    """The quantile of sorted values, by linear interpolation.
 
     >>> quantile([1.0, 2.0, 4.0], 0.75)
     3.0
@@ -145,7 +145,7 @@ def make_scatter(
     """Rewards against length for baseline and candidate; None without rewards.
 
     Args:
-        lengths: by checkpoint, NaN where there is none.
+        lengths: by checkpoint, NaN if there is none.
         rewards: of the same shape.
         roles: the checkpoints, in the order of the page.
         reward: the metric of the rewards.

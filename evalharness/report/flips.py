@@ -18,7 +18,7 @@ class FlipCell:
 
     count: int
     heat: int
-    """How strongly to colour it; 0 where nothing changed."""
+    """How strongly to colour it; 0 if unchanged."""
     stays: bool
     """Whether both sides did the same."""
 

@@ -96,7 +96,7 @@ def _shown(text: str) -> Markup:
 
 
 def _stand_in(match: re.Match[str]) -> str:
-    """What stands for a run of one hidden character, or for the marks that are too many."""
+    """The replacement of a run of one hidden character, or of surplus marks."""
     length = len(match[0])
     if match[1] is None:
         return f"[{length:,} more marks]"

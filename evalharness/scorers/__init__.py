@@ -1,6 +1,6 @@
-"""What is measured on a completion. A scorer is a class with a line in `SCORERS`, or an entry point of a package.
+"""Scorers measure completions. A scorer is a class with a line in `SCORERS`, or an entry point of a package.
 
-A scorer brings all that is to be known of it (`ScorerFacts`), so that no stage, chart or command names one.
+A scorer declares everything about itself (`ScorerFacts`), so that no stage, chart or command names a scorer.
 """
 
 import inspect
@@ -50,17 +50,17 @@ class Scorer(ABC):
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
-        """What its values mean."""
+        """The meaning of its values."""
         return self.facts.metrics
 
     @property
     def identity(self) -> dict[str, JsonValue]:
-        """What decides a score beside the code, such as a model with its digests; empty for rules."""
+        """What determines a score besides the code, such as a model with its digests; empty for rules."""
         return {}
 
     @classmethod
     def is_default(cls) -> bool:
-        """Whether it judges every run that does not configure it. Asked of our own scorers only."""
+        """Whether it judges every run that does not configure it; used only for evalharness's own scorers."""
         return False
 
     def score(self, items: Sequence[Item]) -> list[Score]:
@@ -117,14 +117,14 @@ def default_scorers() -> list[str]:
 
 
 def open_scorer(name: str, settings: Mapping[str, JsonValue] | None = None) -> Scorer:
-    """Make the scorer called `name`; what it loads, it loads when it first scores.
+    """Make the scorer called `name`; models are loaded on first use.
 
     Args:
         name: one of `scorer_kinds()`, with a number behind it for one more of the kind (`reward_2`).
         settings: the keys of its `[scorer.NAME]` table.
 
     Raises:
-        ScorerError: there is none of that name, or it has no such setting.
+        ScorerError: there is no scorer of that name, or it does not support a setting.
     """
     kind = _class(name)
     known = inspect.signature(kind).parameters
@@ -138,10 +138,10 @@ def open_scorer(name: str, settings: Mapping[str, JsonValue] | None = None) -> S
 
 
 def facts_of(name: str) -> ScorerFacts:
-    """The facts of the scorer called `name`; nothing is opened.
+    """The facts of the scorer called `name`, without opening it.
 
     Raises:
-        ScorerError: there is none of that name.
+        ScorerError: there is no scorer of that name.
     """
     facts = _class(name).facts
     if name == facts.name:
@@ -169,7 +169,7 @@ def _class(name: str) -> type[Scorer]:
     facts = getattr(found, "facts", None)
     if not isinstance(facts, ScorerFacts) or facts.name != kind:
         raise ScorerError(
-            f"the scorer {kind!r} ({found!r}) has no `facts` of that name",
+            f"the scorer {kind!r} ({found!r}) has no `facts` with that name",
             fix=f"its class needs facts = ScorerFacts(name={kind!r}, metrics=...); see docs/plugins.md",
         )
     return found

@@ -9,7 +9,8 @@ METRICS = (
     Metric(
         name="instruction.prompt_strict",
         title="follows all constraints",
-        description="Every constraint of the sample is kept, taken strictly (IFEval's prompt-level strict accuracy).",
+        description="Every constraint of the sample is followed, read strictly (IFEval's prompt-level strict "
+        "accuracy).",
         kind="rate",
         better="higher",
         headline=True,
@@ -20,23 +21,23 @@ METRICS = (
     Metric(
         name="instruction.prompt_loose",
         title="follows all constraints, read loosely",
-        description="The same, where the first or last line and asterisks may be left out.",
+        description="The same, ignoring the first or last line and asterisks.",
         kind="rate",
         better="higher",
         needs_end=True,
     ),
     Metric(
         name="instruction.instruction_strict",
-        title="share of constraints kept",
-        description="Share of a sample's constraints that are kept, taken strictly.",
+        title="share of constraints followed",
+        description="Share of a sample's constraints that are followed, read strictly.",
         kind="mean",
         better="higher",
         needs_end=True,
     ),
     Metric(
         name="instruction.instruction_loose",
-        title="share of constraints kept, read loosely",
-        description="The same, where the first or last line and asterisks may be left out.",
+        title="share of constraints followed, read loosely",
+        description="The same, ignoring the first or last line and asterisks.",
         kind="mean",
         better="higher",
         needs_end=True,

@@ -7,7 +7,7 @@ outcomes.jsonl     generate             one line an outcome (completion or failu
 scores.jsonl       score                one line a score, written while scoring
 scorers.json       score                versions, models with their digests, what each measures and how it is shown
 comparison.json    compare              summaries, paired differences, findings, warnings
-gate.json          gate                 what each gate rule came to, and why
+gate.json          gate                 the verdict of each gate rule, with its reason
 preferences.jsonl  judge, rate import   which side a judge model or a person prefers
 judgings.jsonl     judge                one line per judge model: its prompt, and the pairs on which it failed
 aa_test.json       aa-test              how much the baseline differs from itself

@@ -224,7 +224,7 @@ def _verdict(answer: Completion | Failure, shown: tuple[Side, Side]) -> SideOrTi
 def pairs_to_judge(run: Run, rater: str, *, again: bool = False) -> list[Pair]:
     """The pairs of the run's two sides without a verdict by this judge, or all pairs.
 
-    A continuation sample asks for no answer, so neither side can be the better answer.
+    A continuation sample does not ask for an answer, so neither side can be the better answer.
     """
     judged = () if again else (one for one in run.preferences if _is_by(one, rater, run.plan))
     known = {(one.sample_id, one.replicate) for one in judged}

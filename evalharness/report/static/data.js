@@ -92,7 +92,7 @@ export function flipsOf(data, sample, left, right) {
   return [...found];
 }
 
-/** A metric's value for one side of a sample, averaged over replicates; NaN where there is none. */
+/** A metric's value for one side of a sample, averaged over replicates; NaN if there is none. */
 export function valueOf(cells, metric) {
   const dot = metric.indexOf(".");
   const [scorer, key] = [metric.slice(0, dot), metric.slice(dot + 1)];

@@ -1,4 +1,4 @@
-// Text from strangers, made safe to look at: hidden characters are shown, towers of marks are cut, evidence is marked.
+// Untrusted text made safe to display: hidden characters are shown, surplus marks are cut, evidence is marked.
 
 import { count, el, fill } from "./dom.js";
 import { STRANGE } from "./shared.js";

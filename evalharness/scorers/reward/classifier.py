@@ -29,7 +29,7 @@ class ClassifierReward:
 
         Raises:
             BackendError: its files cannot be found or read.
-            ScorerError: it is no reward model, or a setting does not fit it.
+            ScorerError: it is not a reward model, or a setting does not apply to it.
         """
         self.settings = settings
         self.name = settings.model.removeprefix(HUB)
@@ -46,7 +46,7 @@ class ClassifierReward:
 
     @cached_property
     def identity(self) -> dict[str, JsonValue]:
-        """What decides a reward."""
+        """What determines a reward."""
         template = self.tokenizer.chat_template if self.encoder.kind == "chat" else None
         return {
             "model": self.settings.model,
@@ -146,7 +146,7 @@ def choose_length(name: str, asked: int | None, longest: int) -> int:
     """The most tokens that are read.
 
     Raises:
-        ScorerError: the model cannot read as many as asked for.
+        ScorerError: the model cannot read that many.
     """
     if asked is not None and asked > longest:
         raise ScorerError(
@@ -159,7 +159,7 @@ def choose_head(name: str, labels: dict[int, str], asked: int | str | None) -> i
     """Which logit is the reward.
 
     Raises:
-        ScorerError: there are several and none is named, or there is none of that name.
+        ScorerError: there are several and none is selected, or the selected output does not exist.
     """
     known = ", ".join(labels[place] for place in sorted(labels))
     if asked is None and len(labels) == 1:
@@ -190,7 +190,7 @@ def _refuse_other_kinds(name: str, config: Any) -> None:
     kind = " and ".join(architectures) or "of no stated kind"
     if any(one.endswith(("ForCausalLM", "ForConditionalGeneration")) for one in architectures):
         raise ScorerError(
-            f"{name} is a model that writes text ({kind}), and has no reward head",
+            f"{name} is a text generation model ({kind}) without a reward head",
             fix="give a reward model: its config.json names a ...ForSequenceClassification",
         )
     raise ScorerError(
@@ -200,7 +200,7 @@ def _refuse_other_kinds(name: str, config: Any) -> None:
 
 
 def _refuse_missing_head(name: str, folder: Path, config: Any, trusted: bool) -> None:
-    """Now, from the names of the weights alone, and not after hours of generation."""
+    """Checked by the names of the weights, before hours of generation."""
     with loading.reading(name), torch.device("meta"):
         model = AutoModelForSequenceClassification.from_config(config, trust_remote_code=trusted)
     prefix = f"{model.base_model_prefix}."
@@ -210,5 +210,5 @@ def _refuse_missing_head(name: str, folder: Path, config: Any, trusted: bool) ->
     missing = sorted(head - stored)
     if missing:
         raise ScorerError(
-            f"{name} lacks the weights of its reward head, such as {missing[0]}", fix="give a complete reward model"
+            f"{name} lacks weights of its reward head, such as {missing[0]}", fix="give a complete reward model"
         )

@@ -1,4 +1,4 @@
-"""What a reward model reads: a prompt with its completion, as a chat or as a pair of texts, in tokens."""
+"""Encodes a prompt and its completion as tokens for a reward model, as a chat or as a pair of texts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -33,7 +33,7 @@ class Encoded:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """Why the model cannot be asked."""
+    """Why the item cannot be scored."""
 
     reason: str
 
@@ -113,7 +113,7 @@ def choose_encoder(tokenizer: Any, kind: Kind | None, max_length: int, name: str
     """
     if not tokenizer.is_fast:
         raise ScorerError(
-            f"the tokenizer of {name} cannot say where its tokens stand in the text",
+            f"the tokenizer of {name} cannot map its tokens to the text",
             fix="save the model with a fast tokenizer (tokenizer.json)",
         )
     if kind == "chat" and not tokenizer.chat_template:
@@ -129,7 +129,7 @@ def choose_encoder(tokenizer: Any, kind: Kind | None, max_length: int, name: str
 
 
 def _place(rendered: str, frame: str) -> tuple[int, int]:
-    """Where the completion stands in `rendered`, given the same chat with the stand-in for it."""
+    """Position of the completion in `rendered`, given the same chat with the stand-in for it."""
     start = _shared(rendered, frame)
     return start, max(start, len(rendered) - _shared(rendered[::-1], frame[::-1]))
 

@@ -19,7 +19,7 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Head:
-    """A reward from pooled hidden states: a linear map, and how near a completion is to what its prompt is about."""
+    """A reward from pooled hidden states: a linear map with the similarity of completion and prompt."""
 
     weights: Array
     """[layers, 3, width]: of the completion's mean, its end and its highest values."""

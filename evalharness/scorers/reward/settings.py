@@ -1,4 +1,4 @@
-"""What `[scorer.reward]` may set."""
+"""Settings of `[scorer.reward]`."""
 
 from typing import Literal
 
@@ -11,7 +11,7 @@ HUB = "hf/"
 
 
 class RewardSettings(Record):
-    """Which reward model, and how it is asked; None means chosen by itself."""
+    """Which reward model, and how it is prompted; None means chosen automatically."""
 
     model: str = BUNDLED
     """`hf/org/name`, `hf/org/name@revision`, `hf/./folder`, or `bundled`."""

@@ -1,4 +1,4 @@
-"""How a completion is written: its state, and measures of its form. See `completion/state.py` for the states."""
+"""The style scorer: a completion's state and measures of its form. See `completion/state.py` for the states."""
 
 from collections.abc import Sequence
 
@@ -24,32 +24,32 @@ FACTS = ScorerFacts(
     metrics=METRICS,
     labels=(
         Label(name="answer", title="answers", meaning="answers and ends within the token limit"),
-        Label(name="cut", title="cut off", meaning="was still going when the token limit ended it"),
+        Label(name="cut", title="cut off", meaning="was truncated at the token limit"),
         Label(
             name="continuation",
             title="continues the document",
-            meaning="goes on with the prompt's document instead of answering",
+            meaning="continues the prompt's document instead of answering",
             answers=False,
         ),
         Label(
             name="self_dialogue",
             title="plays both sides",
-            meaning="writes the other side's turns as well",
+            meaning="also writes the other side's turns",
             answers=False,
         ),
-        Label(name="loop", title="loops", meaning="goes in circles", answers=False),
+        Label(name="loop", title="loops", meaning="repeats itself endlessly", answers=False),
         Label(
             name="echo",
             title="repeats the prompt",
-            meaning="is the prompt again and next to nothing else",
+            meaning="repeats the prompt and adds almost nothing",
             answers=False,
         ),
         Label(name="empty", title="says nothing", meaning="is blank", answers=False),
     ),
     chart="states",
-    heading="What the completions are",
-    hint="Each bar is all requests to one checkpoint, each request in exactly one of the states below; the numbers "
-    "are requests.",
+    heading="States of the completions",
+    hint="Each bar shows all requests to a checkpoint, each in exactly one of the states below; the numbers are "
+    "requests.",
     form=FORM,
 )
 

@@ -108,7 +108,7 @@ def lengths_and_repetition(text: FoldedText) -> dict[str, float]:
 
 
 def layout_flags(text: FoldedText) -> Iterator[Flag]:
-    """Which kinds of Markdown it uses; what stands in a code block is code and nothing else."""
+    """Which kinds of Markdown it uses; the content of a code block counts only as code."""
     lines = text.lines
     if "`" in text.text:
         lines = [line for line in lines if not text.spoken[line.start].isspace()]

@@ -31,7 +31,7 @@ def _higher(name: str) -> Changes:
 
 
 def _tuned(higher: str, lower: str) -> Changes:
-    """Both directions surprise between two checkpoints of one variant, and only there."""
+    """Named in both directions, but only between two checkpoints of the same variant."""
     return (
         NamedChange(verdict="higher", name=higher, tuning_only=True),
         NamedChange(verdict="lower", name=lower, tuning_only=True),
@@ -42,7 +42,7 @@ DRIFT = _tuned("format drift", "format drift")
 
 
 def _whole(metric: Metric) -> Metric:
-    """A metric that a completion which was cut cannot be judged by."""
+    """A metric on which truncated completions cannot be judged."""
     return metric.model_copy(update={"needs_end": True})
 
 
@@ -57,7 +57,7 @@ STATE_METRICS = (
     _rate(
         "loop",
         "loops",
-        "The completion goes in circles: the same words, lines or pattern again and again.",
+        "The completion loops: the same words, lines or pattern again and again.",
         "lower",
         headline=True,
         changes=_higher("new loops"),
@@ -65,7 +65,7 @@ STATE_METRICS = (
     _rate(
         "continuation",
         "continues the document instead of answering",
-        "The completion goes on with the prompt's document: more questions, the next task, a forum page. "
+        "The completion continues the prompt's document: more questions, the next task, a forum page. "
         "Only on instructions.",
         "lower",
         headline=True,
@@ -82,7 +82,7 @@ STATE_METRICS = (
     _rate(
         "stopped",
         "ends by itself",
-        "The model ended the completion, and not the token limit. Only where it was recorded.",
+        "The model ended the completion, not the token limit. Only if recorded.",
         "higher",
         headline=True,
         changes=(NamedChange(verdict="lower", name="lost stop token"),),
@@ -90,20 +90,20 @@ STATE_METRICS = (
     _rate(
         "echo",
         "repeats the prompt",
-        "The completion is the prompt again, once or twice, and next to nothing else.",
+        "The completion repeats the prompt, once or twice, and adds almost nothing.",
         "lower",
     ),
     _rate(
         "empty",
         "says nothing",
-        "The completion is blank, or nothing but thinking.",
+        "The completion is blank, or only thinking.",
         "lower",
         changes=_higher("falls silent"),
     ),
     _rate(
         "cut",
-        "is cut by the token limit",
-        "The token limit ended a completion that was in no other state.",
+        "is truncated at the token limit",
+        "The token limit ended a completion that is in no other state.",
         "lower",
     ),
 )
@@ -118,7 +118,7 @@ LENGTH_METRICS = (
         _mean(
             "tokens",
             "length in tokens",
-            "Generated tokens, the end token included, by the checkpoint's own tokenizer. Only where it was recorded.",
+            "Generated tokens, the end token included, by the checkpoint's own tokenizer. Only if recorded.",
             "tokens",
         )
     ),
@@ -132,24 +132,20 @@ LENGTH_METRICS = (
 )
 
 REPETITION_METRICS = (
-    _whole(
-        _mean("distinct_1", "distinct words", "Share of the words that are different ones. Longer texts have fewer.")
-    ),
+    _whole(_mean("distinct_1", "distinct words", "Share of distinct words. Longer texts have fewer.")),
     _whole(
         _mean(
             "distinct_2",
             "distinct word pairs",
-            "Share of the neighbouring word pairs that are different ones. Longer texts have fewer.",
+            "Share of distinct pairs of neighbouring words. Longer texts have fewer.",
         )
     ),
-    _whole(
-        _mean("distinct_3", "distinct word triples", "Share of the sequences of three words that are different ones.")
-    ),
+    _whole(_mean("distinct_3", "distinct word triples", "Share of distinct sequences of three words.")),
     _whole(
         _mean(
             "repeated_share",
             "repeated phrases",
-            "Share of the sequences of four words that stood in the text before.",
+            "Share of the sequences of four words that occurred earlier in the text.",
             better="lower",
         )
     ),
@@ -168,7 +164,7 @@ MANNER_METRICS = (
     _rate(
         "preamble",
         "opens with a preamble",
-        'Begins with a courtesy such as "Sure!" or "Here is ...:" before the matter itself.',
+        'Begins with a courtesy such as "Sure!" or "Here is ...:" before the answer.',
         changes=DRIFT,
     ),
     _rate("apology", "apologizes", "Any word of apology, in English, Spanish, French, German, Italian or Portuguese."),
@@ -183,11 +179,11 @@ MANNER_METRICS = (
 )
 
 LANGUAGE_METRICS = (
-    _rate("english", "is in English", "By its function words. Only where the language can be told."),
+    _rate("english", "is in English", "By its function words. Only if the language is detected."),
     _rate(
         "same_language",
         "keeps the prompt's language",
-        "The completion is in the language of the prompt. Only where both can be told.",
+        "The completion is in the language of the prompt. Only if both are detected.",
     ),
     _mean(
         "grade",

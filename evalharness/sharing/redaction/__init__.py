@@ -70,7 +70,7 @@ class RedactionManifest(Record):
         counts = ", ".join(f"{count:,} {what}" for what, count in self._in_words().items()) or "nothing"
         names = f" {self.names:,} names were replaced by neutral ones." if "identity" in self.profiles else ""
         return (
-            f"This report was redacted ({', '.join(self.profiles)}) before it was passed on. Removed or cut: {counts}."
+            f"This report was redacted ({', '.join(self.profiles)}) before it was shared. Removed or cut: {counts}."
             f"{names} All numbers are those of the whole run."
         )
 

@@ -196,7 +196,7 @@ class Eraser:
     # --------------------------------------------------------------------------------- other than text
 
     def _besides(self, record: Record, update: dict[str, Any], sample: Sample | None) -> dict[str, Any]:
-        """What tells as much as the text that was taken out."""
+        """Text that would reveal as much as the removed text."""
         match record:
             case Completion():
                 return self._besides_completion(record, update, sample)

@@ -111,7 +111,7 @@ class Walk:
 
 
 def _same(old: Any, new: Any) -> Any:
-    """The old sequence where nothing in it changed."""
+    """The old sequence if unchanged."""
     return old if all(one is other for one, other in zip(old, new, strict=True)) else new
 
 
