@@ -195,7 +195,7 @@ def test_an_interval_that_says_nothing_is_called_so():
 
 def test_where_nothing_can_be_compared_that_is_said():
     [finding] = compared([None] * 4, [1.0] * 4).findings
-    assert finding.sentence.startswith("nothing can be compared")
+    assert finding.sentence.endswith("nothing can be compared.")
 
 
 def test_a_finding_says_counts_interval_and_doubt_and_names_its_evidence():

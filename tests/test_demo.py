@@ -128,7 +128,7 @@ def test_the_demo_gives_rewards_and_says_what_they_are_good_for(demo):
     rewards = [score for score in demo.scores if score.scorer == "reward"]
     assert len(rewards) == len(demo.outcomes)
     page = (demo.path / "report.html").read_text().replace("\xa0", " ")
-    assert "good for telling an answer from a loop" in page
+    assert "good for distinguishing an answer from a loop" in page
     assert "At equal length" in page or "No length-controlled figure" in page
 
 

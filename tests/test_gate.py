@@ -251,7 +251,7 @@ def test_one_failed_rule_fails_the_gate_and_one_undecided_rule_keeps_it_from_pas
 
 def test_a_report_cannot_contradict_its_rules():
     report = check_gate([rule(bound=0.0)], make_run(rates(200, 150), rates(200, 150)))
-    with pytest.raises(ValueError, match="come to 'undecided'"):
+    with pytest.raises(ValueError, match="the rules give 'undecided'"):
         GateReport.model_validate(report.model_dump() | {"verdict": "pass"})
     assert GateReport.model_validate_json(report.model_dump_json()) == report
 

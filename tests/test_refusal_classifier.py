@@ -138,7 +138,7 @@ def test_more_tokens_than_the_checkpoint_reads_are_refused(checkpoint):
 def test_a_model_that_writes_text_is_no_classifier(tmp_path):
     from tiny_checkpoint import save_checkpoint
 
-    assert "no text classifier" in problem(model=f"hf/{save_checkpoint(tmp_path)}")
+    assert "not a text classifier" in problem(model=f"hf/{save_checkpoint(tmp_path)}")
 
 
 def test_a_folder_that_is_not_there_is_said():

@@ -284,7 +284,7 @@ def test_all_wrong_rows_are_counted_and_ten_are_shown(own_folder):
     content = "id,prompt\n" + "".join(f"{number},\n" for number in range(12)) + "99,Hi\n"
     with pytest.raises(SuiteError) as refused:
         imported(own_folder, "a.csv", content)
-    assert "12 rows cannot be used" in refused.value.problem
+    assert "12 rows cannot be imported" in refused.value.problem
     assert "row 11:" in refused.value.problem
     assert "row 12:" not in refused.value.problem
     assert "and 2 more" in refused.value.problem
@@ -324,7 +324,7 @@ def test_a_missing_file_is_refused(own_folder):
 
 def test_a_folder_that_is_there_needs_force(own_folder):
     imported(own_folder, "a.csv", "prompt\nHi\n")
-    with pytest.raises(SuiteError, match="is there already"):
+    with pytest.raises(SuiteError, match="already exists"):
         imported(own_folder, "a.csv", "prompt\nHo\n")
     assert load_suite(own_folder / "a").samples[0].prompt == "Hi"
     imported(own_folder, "a.csv", "prompt\nHo\n", force=True)

@@ -127,7 +127,7 @@ def test_a_checkpoint_with_such_a_name_is_refused_in_a_configuration(tmp_path, t
     file = tmp_path / "evalharness.toml"
     file.write_text(f'[checkpoint.{quoted}]\nmodel = "demo/base"\nvariant = "base"\n')
     code, out, err = typed(command, file)
-    assert code == 2 and "characters that cannot be seen" in err
+    assert code == 2 and "invisible characters" in err
     assert_harmless(out + err)
 
 

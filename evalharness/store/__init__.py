@@ -349,7 +349,7 @@ class RunStore:
             named = {comparison.baseline, comparison.candidate, *(other.candidate for other in comparison.further)}
             if unknown := named - {checkpoint.name for checkpoint in plan.checkpoints}:
                 raise StoreError(
-                    f"{self.path / 'comparison.json'} compares {min(unknown)!r}, which the plan does not have",
+                    f"{self.path / 'comparison.json'} compares {min(unknown)!r}, which is not in the plan",
                     fix=f"compare again: evalharness score {self.path}",
                 )
         return comparison
