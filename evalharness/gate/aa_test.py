@@ -32,7 +32,7 @@ LEVEL = 0.05
 
 
 def measure(run: Run, config: RunConfig) -> AATest:
-    """What a run of `against_itself(config)` shows of the baseline's own noise.
+    """The baseline's own noise, measured by a run of `against_itself(config)`.
 
     Raises:
         StoreError: nothing was completed twice.
@@ -40,8 +40,8 @@ def measure(run: Run, config: RunConfig) -> AATest:
     changed, n = _changed_texts(run)
     if not n:
         raise StoreError(
-            f"{config.baseline} completed nothing twice, so its noise is not known",
-            fix=f"see why its requests failed: evalharness report {run.path}",
+            f"{config.baseline} completed no sample twice, so its noise is not known",
+            fix=f"see why requests failed: evalharness report {run.path}",
         )
     return AATest(
         checkpoint=config.baseline,
@@ -57,7 +57,7 @@ def measure(run: Run, config: RunConfig) -> AATest:
 
 
 def against_itself(config: RunConfig) -> RunConfig:
-    """The baseline twice, the second time in other batches, with two replicates where it is drawn at random."""
+    """The baseline twice, the second time in different batches, with two replicates if the temperature is above 0."""
     [baseline] = [one for one in config.checkpoints if one.name == config.baseline]
     return config.model_copy(
         update={
@@ -74,8 +74,8 @@ def _varied(checkpoint: Checkpoint) -> Checkpoint:
     varied = getattr(backend_class(checkpoint), "varied", None)
     if varied is None:
         raise ConfigError(
-            f"{checkpoint.model} is a replayed file: it repeats, whatever the model does",
-            fix="test the checkpoint that it was made with",
+            f"{checkpoint.model} is a replayed file, which always repeats",
+            fix="test the checkpoint that generated the file",
         )
     option, values = varied
     other = next(value for value in values if value != checkpoint.options.get(option))
@@ -123,7 +123,7 @@ def shared_noise(sums: Floats, counts: Floats, *, level: float) -> float:
 
 
 def _changed_texts(run: Run) -> tuple[int, int]:
-    """How many completions read differently in other batches, and of how many."""
+    """How many completions differ in other batches, and of how many."""
     texts: dict[tuple[str, int], list[str]] = {}
     for request in run.plan.requests:
         outcome = run.outcomes.get(request.id)

@@ -1,4 +1,4 @@
-"""The noise of the baseline, from an A/A test that was made under the conditions of the run."""
+"""The noise of the baseline, from an A/A test under the conditions of the run."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +12,7 @@ Noise = Mapping[str, float]
 
 
 def read_noise(folder: str | None, plan: Plan, scorers: Mapping[str, str] | None = None) -> Noise:
-    """How far the baseline moves by itself; empty without an A/A test.
+    """How far the baseline moves between two runs; empty without an A/A test.
 
     Args:
         folder: the run directory that `evalharness aa-test` wrote.
@@ -28,8 +28,8 @@ def read_noise(folder: str | None, plan: Plan, scorers: Mapping[str, str] | None
     measured = RunStore(Path(folder)).read_aa_test()
     if other := _what_differs(measured, plan, scorers or {}):
         raise ConfigError(
-            f"the A/A test in {folder} is of another {other}",
-            fix=f"run the A/A test again into a new folder: evalharness aa-test --out {folder}-2, and name that",
+            f"the A/A test in {folder} was made with another {other}",
+            fix=f"run the A/A test again into a new folder and set aa_test to it: evalharness aa-test --out {folder}-2",
         )
     return measured.noise
 
@@ -38,7 +38,7 @@ def _what_differs(measured: AATest, plan: Plan, scorers: Mapping[str, str]) -> s
     [baseline] = [one for one in plan.checkpoints if one.name == plan.baseline]
     [config, *_] = [one.config for one in plan.requests if one.checkpoint == plan.baseline]
     if measured.identity_digest != baseline.identity.digest:
-        return "checkpoint, or was made under other library versions"
+        return "checkpoint, or was made with other library versions"
     if measured.generation != config:
         return "generation"
     unknown = [suite.name for suite in plan.suites if measured.suites.get(suite.name) != suite.digest]

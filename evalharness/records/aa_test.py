@@ -12,7 +12,7 @@ DeterminismClass = Literal["identical text", "batch-sensitive", "sampling"]
 
 
 class AATest(Record):
-    """How much a checkpoint differs from itself, under one generation and on some suites."""
+    """How much a checkpoint differs from itself, for a generation configuration and some suites."""
 
     checkpoint: CheckpointName
     identity_digest: Digest
@@ -22,10 +22,12 @@ class AATest(Record):
     """Names with versions."""
     generation: GenerationConfig
     determinism: DeterminismClass
-    """`identical text`: greedy, and the batch changed nothing; `batch-sensitive`: it did; `sampling`: at random."""
+    """`identical text`: greedy, and unaffected by the batch; `batch-sensitive`: affected by the batch; `sampling`:
+    random.
+    """
     n: int = Field(ge=0)
-    """Completions that were generated in two sorts of batches."""
+    """Completions that were generated in two different batch sizes."""
     n_changed: int = Field(ge=0)
-    """Those among them whose text changed."""
+    """Completions among them whose text changed."""
     noise: dict[Public, Annotated[float, Field(ge=0.0, allow_inf_nan=False)]]
     """By metric, how far two runs differ in 95 % of cases beyond what samples explain; 0 where no test finds it."""

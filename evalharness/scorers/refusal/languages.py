@@ -1,4 +1,4 @@
-"""Languages beside English: the refusals of five, on folded text (no accents), and whether a text is in another."""
+"""Languages other than English: refusals in five, on folded text (no accents), and whether a text is in another."""
 
 import re
 

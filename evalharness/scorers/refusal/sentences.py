@@ -64,7 +64,7 @@ SUGGESTED = re.compile(
     r"(?:\n[^\n]+)*",
     re.IGNORECASE,
 )
-"""A wording that the completion proposes, in the voice of whoever asked."""
+"""A wording that the completion proposes, in the user's voice."""
 WHOLLY_QUOTED = re.compile(r'\s*"[^"]*"?\s*')
 SPOKEN = re.compile(r"\b(?:i|i'[mdl]+|i've|we|ai|model|assistant|my|it|our|us|let|ability|do|training|knowledge)\b")
 """A clause without any of these speaks of something else than of who writes it."""
@@ -142,7 +142,7 @@ def _opens_with_a_fault(text: FoldedText, cut: bool) -> bool:
 
 
 def _own_voice(text: FoldedText) -> FoldedText:
-    """The text with what stands in quotes or code blotted out, which is not the completion's own voice."""
+    """The text with quotes and code blanked out, which is not the completion's own voice."""
     own = text.text
     if ":" in own:
         own = SUGGESTED.sub(_cross_out, own)
@@ -157,7 +157,7 @@ def _cross_out(match: re.Match[str]) -> str:
 
 
 def _split(piece: Piece) -> Iterator[Piece]:
-    """What is said before and after a "but" are two things, and so are a concession and its main clause."""
+    """The text before and after a "but" are two clauses, and so are a concession and its main clause."""
     start = 0
     conceded = CONCEDED.match(piece.text)
     if conceded:
