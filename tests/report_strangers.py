@@ -13,6 +13,7 @@ from evalharness.records import (
     GateResult,
     GateRule,
     GateSample,
+    GenerationRequest,
     Interval,
     JudgeFailure,
     Judging,
@@ -20,7 +21,7 @@ from evalharness.records import (
     Plan,
     Preference,
     Score,
-    ScorerIdentity,
+    Scoring,
 )
 from evalharness.store import RunStore
 
@@ -37,7 +38,8 @@ FILES = {
     "plan.json": Plan,
     "comparison.json": Comparison,
     "gate.json": GateReport,
-    "scorers.json": ScorerIdentity,
+    "requests.jsonl": GenerationRequest,
+    "scorers.json": Scoring,
     "scores.jsonl": Score,
     "preferences.jsonl": Preference,
     "judgings.jsonl": Judging,
