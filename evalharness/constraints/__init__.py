@@ -30,11 +30,6 @@ def check(constraint: Constraint, text: str) -> bool:
     return judge(constraint, text).strict
 
 
-def check_loose(constraint: Constraint, text: str) -> bool:
-    """Whether it follows it in any of eight readings: without the first or last line or both, without asterisks."""
-    return judge(constraint, text).loose
-
-
 def judge(constraint: Constraint, text: str) -> ConstraintResult:
     """Both at once; what is followed strictly is followed loosely."""
     return judge_all([constraint], text)[0]
