@@ -17,6 +17,7 @@ from click.testing import CliRunner
 from evalharness import errors, store
 from evalharness.cli import COMMANDS, cli
 from evalharness.errors import EvalHarnessError
+from evalharness.prompting.lint import MISTAKES
 from evalharness.records import Comparison, GateReport, Record
 
 DOCS = Path(__file__).parent
@@ -63,7 +64,8 @@ def schema(record: type[Record]) -> str:
 def design_page() -> str:
     """docs/design.md with its tables of run files and layers printed anew."""
     page = (DOCS / "design.md").read_text(encoding="utf-8")
-    for name, table in (("run files", run_files_table()), ("layers", layers_table())):
+    tables = {"run files": run_files_table(), "layers": layers_table(), "prompt lint": lint_table()}
+    for name, table in tables.items():
         block = f"<!-- {name}: written by docs/generate.py -->\n\n{table}\n<!-- end of {name} -->"
         page = re.sub(rf"<!-- {name}: .*?<!-- end of {name} -->", lambda _, block=block: block, page, flags=re.DOTALL)
     return page
@@ -74,6 +76,12 @@ def run_files_table() -> str:
     rows = re.findall(r"^(\w+\.\w+) {2,}(\S.*?) {2,}(.*)$", store.__doc__ or "", re.MULTILINE)
     lines = [f"| `{name}` | {writer} | {holds} |\n" for name, writer, holds in rows]
     return "".join(["| file | written by | holds |\n|---|---|---|\n", *lines])
+
+
+def lint_table() -> str:
+    """What the prompt lint looks for; names in braces are replaced."""
+    lines = [f"| `{code}` | {mistake.level} | {mistake.message} |\n" for code, mistake in MISTAKES.items()]
+    return "".join(["| code | level | finding |\n|---|---|---|\n", *lines])
 
 
 def layers_table() -> str:
