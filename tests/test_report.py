@@ -19,6 +19,7 @@ from evalharness.report.embedded import EMBEDDED, pack
 from evalharness.report.samples import MOST_SAMPLES
 from evalharness.report.typeset import typeset
 from evalharness.report.visible import marked, tamed
+from evalharness.text import format_level
 
 STATIC = Path(evalharness.report.__file__).parent / "static"
 
@@ -135,6 +136,12 @@ def test_findings_show_their_size_and_verdict(run, page):
     assert first.sentence in shown
     [difference] = [one for one in run.comparison.differences if (one.metric, one.category) == (first.metric, None)]
     assert f"{difference.difference * 100:+.0f} points" in shown
+
+
+def test_the_level_of_the_intervals_is_the_one_that_they_have(run, page):
+    [level] = {row.level for row in run.compared.differences} - {0.95}
+    stated = f"at {format_level(level)} for each headline metric, so that all of them hold at 95 %; otherwise at 95 %"
+    assert typeset(stated) in plain(page)
 
 
 def test_ids_are_unique_and_tags_are_closed(page):

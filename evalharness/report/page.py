@@ -39,6 +39,7 @@ from evalharness.report.verdict import GateOverview, make_verdict
 from evalharness.report.words import verdict_in_words
 from evalharness.statistics import Floats
 from evalharness.store import Run
+from evalharness.text import format_level
 
 SHOWN_EVIDENCE = 3
 
@@ -75,6 +76,8 @@ class Page:
     baseline: str
     candidate: str
     level: str
+    intervals: str
+    """At which levels the intervals of differences are."""
     suites: str
     lede: str
     """What was done, in two sentences, for a reader who is new to evalharness."""
@@ -120,7 +123,8 @@ def make_page(run: Run, readable: Run) -> Page:
     return Page(
         baseline=comparison.baseline,
         candidate=comparison.candidate,
-        level=f"{comparison.level * 100:g} %",
+        level=format_level(comparison.level),
+        intervals=_levels(comparison),
         suites=_suites(run),
         lede=lede_of(run, comparison),
         created=run.manifest.created[:10],
@@ -220,3 +224,13 @@ def _finding(
         evidence=tuple(known[:SHOWN_EVIDENCE]),
         more=len(known[SHOWN_EVIDENCE:]),
     )
+
+
+def _levels(comparison: Comparison) -> str:
+    """At which levels the intervals are: those of the headline metrics hold together."""
+    level = format_level(comparison.level)
+    together = {row.level for row in comparison.differences} - {comparison.level}
+    if not together:
+        return f"at {level}"
+    each = format_level(max(together))
+    return f"at {each} for each headline metric, so that all of them hold at {level}; otherwise at {level}"
