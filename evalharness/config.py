@@ -44,7 +44,7 @@ class RunConfig(Record):
         return suites
 
     @property
-    def everywhere(self) -> dict[str, dict[str, JsonValue]]:
+    def extra_scorers(self) -> dict[str, dict[str, JsonValue]]:
         """The scorers that judge all suites, with their settings."""
         return {name: settings for name, settings in self.scorer.items() if settings.get("model") != NO_MODEL}
 

@@ -93,15 +93,20 @@ def generate(
         if recovered:
             message = "the last line was incomplete because the run was stopped; its request is generated again"
             out.append(Notice(checkpoint=plan.baseline, kind="recovered", message=message))
-        turns = [Turn(resolved, plan, store, outcomes, out, progress or NoProgress()) for resolved in plan.checkpoints]
+        generations = [
+            CheckpointGeneration(resolved, plan, store, outcomes, out, progress or NoProgress())
+            for resolved in plan.checkpoints
+        ]
         # The first one's own requests are its trial, so that it is not loaded twice.
-        for turn in turns[1:]:
-            turn.try_out(open_backend)
-        for turn in turns:
-            turn.run(open_backend, check_determinism=0 if turn.resolved.name in checked else check_determinism)
+        for generation in generations[1:]:
+            generation.try_out(open_backend)
+        for generation in generations:
+            generation.run(
+                open_backend, check_determinism=0 if generation.resolved.name in checked else check_determinism
+            )
 
 
-class Turn:
+class CheckpointGeneration:
     """Generate one checkpoint's missing requests, then check its determinism."""
 
     def __init__(

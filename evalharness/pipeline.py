@@ -106,9 +106,9 @@ def plan(config: RunConfig) -> Plan:
     """
     planned = make_plan(config, open_backend)
     if config.gate:
-        everywhere = tuple(config.everywhere)
-        metrics = [metric for name in scorer_names(planned, everywhere) for metric in facts_of(name).metrics]
-        check_rules(config.gate, metrics, planned.suites, everywhere=everywhere)
+        extra_scorers = tuple(config.extra_scorers)
+        metrics = [metric for name in scorer_names(planned, extra_scorers) for metric in facts_of(name).metrics]
+        check_rules(config.gate, metrics, planned.suites, extra_scorers=extra_scorers)
         read_noise(config.aa_test, planned)
     return planned
 
@@ -258,9 +258,9 @@ def _start(store: RunStore, config: RunConfig, resume: bool) -> Plan:
 
 
 def _finish(store: RunStore, config: RunConfig, planned: Plan) -> Run:
-    everywhere = tuple(config.everywhere)
-    scorers = {name: open_scorer(name, config.scorer.get(name)) for name in scorer_names(planned, everywhere)}
-    scores = score(planned, store.read_outcomes(), scorers.__getitem__, everywhere)
+    extra_scorers = tuple(config.extra_scorers)
+    scorers = {name: open_scorer(name, config.scorer.get(name)) for name in scorer_names(planned, extra_scorers)}
+    scores = score(planned, store.read_outcomes(), scorers.__getitem__, extra_scorers)
     store.write_scores(scores, [_identity(scorer) for scorer in scorers.values()])
     store.keep_scorers(config.scorer)
     return _report(store, planned, config.gate)

@@ -51,7 +51,7 @@ def load_suites(config: RunConfig) -> tuple[Suite, ...]:
     suites = tuple(_limited(load_suite(name), config.limit) for name in config.suites)
     for suite in suites:
         _refuse_unknown_scorers(suite)
-    for name, settings in config.everywhere.items():
+    for name, settings in config.extra_scorers.items():
         open_scorer(name, settings)
     owner: dict[str, str] = {}
     for suite in suites:

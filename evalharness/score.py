@@ -14,17 +14,17 @@ AT_ONCE = 1_000
 
 
 def score(
-    plan: Plan, outcomes: Mapping[str, Completion | Failure], open_scorer: OpenScorer, everywhere: Sequence[str] = ()
+    plan: Plan, outcomes: Mapping[str, Completion | Failure], open_scorer: OpenScorer, extra_scorers: Sequence[str] = ()
 ) -> Iterator[Score]:
-    """Score all completions, suite by suite, each by all scorers of its suite and those that judge `everywhere`.
+    """Score all completions, suite by suite, each by all scorers of its suite and `extra_scorers`.
 
     Raises:
         ScorerError: a scorer does not exist or cannot run at all.
     """
-    scorers = {name: open_scorer(name) for name in scorer_names(plan, everywhere)}
+    scorers = {name: open_scorer(name) for name in scorer_names(plan, extra_scorers)}
     for suite in plan.suites:
         answered = _answered(plan, suite, outcomes)
-        named = [scorers[name] for name in dict.fromkeys((*suite.scorers, *everywhere))]
+        named = [scorers[name] for name in dict.fromkeys((*suite.scorers, *extra_scorers))]
         while part := list(islice(answered, AT_ONCE)):
             yield from judge(named, part)
 
@@ -36,9 +36,9 @@ def judge(scorers: Sequence[Scorer], answered: Sequence[tuple[Sample, Completion
     return [score for scorer in scorers for score in _scored(scorer, items)]
 
 
-def scorer_names(plan: Plan, everywhere: Sequence[str] = ()) -> list[str]:
-    """The scorers of the plan's suites and those that judge everywhere, each once."""
-    return list(dict.fromkeys((*(name for suite in plan.suites for name in suite.scorers), *everywhere)))
+def scorer_names(plan: Plan, extra_scorers: Sequence[str] = ()) -> list[str]:
+    """The scorers of the plan's suites and the extra ones, each once."""
+    return list(dict.fromkeys((*(name for suite in plan.suites for name in suite.scorers), *extra_scorers)))
 
 
 def _answered(

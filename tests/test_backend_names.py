@@ -21,7 +21,7 @@ ALLOWED = {
     "scorers/refusal/settings.py": "a classifier is loaded with transformers, and is written as such a checkpoint",
     "scorers/reward/__init__.py": "a reward model is too",
     "scorers/reward/settings.py": "a reward model is too",
-    "sharing/redaction/names.py": "how models are named, which redaction must recognise",
+    "sharing/redaction/aliases.py": "how models are named, which redaction must recognise",
     "weights/files.py": "how a checkpoint in a folder is written, in a fix",
     "weights/loading.py": "the same",
 }

@@ -29,7 +29,7 @@ from evalharness.preferences.ratings import read_ratings
 from evalharness.records import ChatPrompt, Checkpoint, Message
 from evalharness.store import RunStore
 from evalharness.suites import load_suite
-from evalharness.suites.importing import Wishes, import_suite
+from evalharness.suites.importing import ImportOptions, import_suite
 
 CORPUS = Path(__file__).parent / "fuzz_corpus"
 SECONDS = 10
@@ -84,9 +84,9 @@ def use_import(folder):
 
 def import_one(path, out):
     try:
-        import_suite(path, Wishes(out=out, force=True))
+        import_suite(path, ImportOptions(out=out, force=True))
     except EvalHarnessError:
-        import_suite(path, Wishes(out=out, format=path.stem, force=True))
+        import_suite(path, ImportOptions(out=out, format=path.stem, force=True))
 
 
 def use_run(folder):

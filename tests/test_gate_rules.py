@@ -129,7 +129,7 @@ def test_a_suite_that_the_metrics_scorer_does_not_judge_is_refused():
     other = suite.model_copy(update={"name": "other", "scorers": ("x",)})
     error = refused(rule(suite="other"), suites=(suite, other))
     assert "suite 'other' is not judged by 's'" in error.problem
-    check_rules([rule(suite="other")], [RATE], (suite, other), everywhere=("s",))
+    check_rules([rule(suite="other")], [RATE], (suite, other), extra_scorers=("s",))
 
 
 def test_two_rules_of_one_name_are_refused_and_a_name_mends_it():

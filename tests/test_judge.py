@@ -10,7 +10,7 @@ from tiny_checkpoint import SPECIAL, open_hf, save_checkpoint
 
 from evalharness import pipeline
 from evalharness.cli import cli
-from evalharness.compare.preferences import preferences_of
+from evalharness.compare.preference_summaries import preferences_of
 from evalharness.config import read_config
 from evalharness.errors import BackendError, ConfigError, PromptFormatError, UnknownModel
 from evalharness.preferences.judge import JUDGE_PROMPT_VERSION, JudgeSettings, judge_prompt_text

@@ -13,7 +13,7 @@ from evalharness.errors import LONGEST_LINE, BackendError, ConfigError, EvalHarn
 from evalharness.parsing import DEEPEST, Unparsable, parse_json, parse_toml
 from evalharness.records import Checkpoint
 from evalharness.suites import load_suite
-from evalharness.suites.importing import Wishes, import_suite
+from evalharness.suites.importing import ImportOptions, import_suite
 
 DIGITS = "9" * 5_000
 HEAD = 'name = "a"\nversion = "1"\nlicense = "x"\nsource = "x"\nscorers = ["style"]\n'
@@ -76,7 +76,7 @@ def test_a_suite_past_the_bounds_is_refused_by_line(tmp_path, line):
 def test_an_import_past_the_bounds_is_refused(tmp_path, name, content):
     (tmp_path / name).write_text(content)
     with pytest.raises(SuiteError, match=r"nested more than|4300 digits"):
-        import_suite(tmp_path / name, Wishes(out=tmp_path / "out"))
+        import_suite(tmp_path / name, ImportOptions(out=tmp_path / "out"))
 
 
 def replay(path):

@@ -12,7 +12,7 @@ from scipy.stats import spearmanr
 
 from evalharness.compare import compare
 from evalharness.compare.length_control import FEWEST_GROUPS, control_length
-from evalharness.compare.rewards import reward_agreement, rewards_of
+from evalharness.compare.reward_differences import reward_agreement, rewards_of
 from evalharness.errors import StoreError
 from evalharness.observations import observe
 from evalharness.records import Completion, Score

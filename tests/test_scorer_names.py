@@ -59,7 +59,7 @@ def strings_of(path):
 def spelled_in(path):
     name = path.relative_to(PACKAGE).as_posix()
     words = {word for word, files in PLAIN_WORDS.items() if name in files}
-    if name == "sharing/redaction/names.py":
+    if name == "sharing/redaction/aliases.py":
         # How the names of many models begin.
         words = set(SCORERS)
     return [text for text in strings_of(path) if SPELLED.search(text) and text not in words]

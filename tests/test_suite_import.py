@@ -10,7 +10,7 @@ from evalharness.cli import cli
 from evalharness.cli.suites import FORMAT_NAMES
 from evalharness.errors import ConfigError, EvalHarnessError, SuiteError
 from evalharness.suites import load_suite
-from evalharness.suites.importing import Wishes, import_suite
+from evalharness.suites.importing import ImportOptions, import_suite
 from evalharness.suites.importing.formats import FORMATS
 
 
@@ -34,8 +34,8 @@ def lines(*rows):
     return "".join(json.dumps(row) + "\n" for row in rows)
 
 
-def imported(folder, name, content, /, **wishes):
-    return import_suite(write(folder, name, content), Wishes(**wishes))
+def imported(folder, name, content, /, **options):
+    return import_suite(write(folder, name, content), ImportOptions(**options))
 
 
 XSTEST = (
@@ -203,9 +203,9 @@ def test_byte_order_marks_line_ends_and_quoted_lines_are_read(own_folder, conten
     path = write(own_folder, "a.csv", content)
     if prompts is None:
         with pytest.raises(SuiteError, match="row 5: 1 fields where the header has 2"):
-            import_suite(path, Wishes())
+            import_suite(path, ImportOptions())
     else:
-        assert [one.prompt for one in import_suite(path, Wishes()).suite.samples] == prompts
+        assert [one.prompt for one in import_suite(path, ImportOptions()).suite.samples] == prompts
 
 
 HOSTILE = [
@@ -274,7 +274,7 @@ def test_made_ids_of_equal_prompts_are_numbered(own_folder):
 def test_a_wrong_row_is_named_and_nothing_is_written(own_folder, name, content, said):
     path = write(own_folder, name, content)
     with pytest.raises(SuiteError) as refused:
-        import_suite(path, Wishes())
+        import_suite(path, ImportOptions())
     assert str(path) in refused.value.problem
     assert said in refused.value.problem
     assert [one.name for one in own_folder.iterdir()] == [name]
@@ -291,7 +291,7 @@ def test_all_wrong_rows_are_counted_and_ten_are_shown(own_folder):
 
 
 @pytest.mark.parametrize(
-    ("content", "wishes", "said", "fix"),
+    ("content", "options", "said", "fix"),
     [
         ("mood\ngood\n", {}, "its columns are 'mood'", "--columns prompt=COLUMN"),
         ("prompt,x\nHi,1\n", {"columns": {"prompt": "promt"}}, "no column 'promt'", "'prompt'"),
@@ -306,9 +306,9 @@ def test_all_wrong_rows_are_counted_and_ten_are_shown(own_folder):
         ("[{]", {}, "is not valid JSON", "correct it"),
     ],
 )
-def test_what_cannot_be_asked_of_a_file_is_refused_with_a_mend(own_folder, content, wishes, said, fix):
+def test_what_cannot_be_asked_of_a_file_is_refused_with_a_mend(own_folder, content, options, said, fix):
     with pytest.raises(EvalHarnessError) as refused:
-        imported(own_folder, "a.csv", content, **wishes)
+        imported(own_folder, "a.csv", content, **options)
     assert said in refused.value.problem
     assert fix in refused.value.fix
     assert [one.name for one in own_folder.iterdir()] == ["a.csv"]
@@ -316,7 +316,7 @@ def test_what_cannot_be_asked_of_a_file_is_refused_with_a_mend(own_folder, conte
 
 def test_a_missing_file_is_refused(own_folder):
     with pytest.raises(SuiteError, match="there is no file"):
-        import_suite(own_folder / "none.csv", Wishes())
+        import_suite(own_folder / "none.csv", ImportOptions())
 
 
 # -------------------------------------------------------------------------------------------- folders
@@ -393,12 +393,12 @@ def test_what_an_early_ifeval_file_leaves_to_be_repeated_is_the_prompt(own_folde
 
 
 def test_the_official_ifeval_prompts_import_whole(own_folder, validation_data):
-    suite = import_suite(validation_data / "ifeval" / "prompts.jsonl", Wishes()).suite
+    suite = import_suite(validation_data / "ifeval" / "prompts.jsonl", ImportOptions()).suite
     assert len(suite.samples) == 541
     assert sum(len(one.constraints) for one in suite.samples) == 834
 
 
 def test_the_real_xstest_prompts_import_whole(own_folder, validation_data):
-    suite = import_suite(validation_data / "xstest" / "prompts.jsonl", Wishes()).suite
+    suite = import_suite(validation_data / "xstest" / "prompts.jsonl", ImportOptions()).suite
     expected = [one.expected for one in suite.samples]
     assert (expected.count("comply"), expected.count("refuse")) == (250, 200)

@@ -126,7 +126,7 @@ def _refuse_silence(run: "Run") -> None:
 
 def _text(report: "GateReport") -> str:
     from evalharness.cli.display import table
-    from evalharness.gate.ci.names import named
+    from evalharness.gate.ci.printable import named
 
     rows: list[dict[str, object]] = [
         {"rule": named(one.title), "verdict": one.verdict, "reason": named(one.reason)} for one in report.results

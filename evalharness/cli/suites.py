@@ -48,11 +48,11 @@ def import_(
     is invalid, nothing is written.
     """
     from evalharness.store.outputs import refuse_run_file
-    from evalharness.suites.importing import Imported, Wishes, import_suite
+    from evalharness.suites.importing import Imported, ImportOptions, import_suite
 
     refuse_run_file(out or Path(name or ""), "--out")
-    wishes = Wishes(out, name, format_name, _columns(columns), license_name, source, force)
-    imported: Imported = import_suite(file, wishes)
+    options = ImportOptions(out, name, format_name, _columns(columns), license_name, source, force)
+    imported: Imported = import_suite(file, options)
     from evalharness.suites.importing.formats import FORMATS
 
     title = FORMATS[imported.format].title

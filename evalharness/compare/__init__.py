@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from evalharness.compare.differences import differences_of
 from evalharness.compare.findings import findings_of, warnings_of
 from evalharness.compare.missing import one_sided_warnings
-from evalharness.compare.preferences import preferences_of
-from evalharness.compare.rewards import reward_agreement, rewards_of
+from evalharness.compare.preference_summaries import preferences_of
+from evalharness.compare.reward_differences import reward_agreement, rewards_of
 from evalharness.compare.summaries import summaries_of
 from evalharness.observations import Observations
 from evalharness.records import (

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from evalharness.compare.names import name_of, tuning_findings
+from evalharness.compare.regressions import name_of, tuning_findings
 from evalharness.observations import Observations
 from evalharness.records import Finding, Metric, PairedDifference, Plan
 from evalharness.text import (

@@ -31,7 +31,7 @@ def check_gate(rules: Sequence[GateRule], run: Run, *, noise: Noise | None = Non
     """
     comparison = run.compared
     scorers = list(run.observations.versions)
-    check_rules(rules, comparison.metrics, run.plan.suites, everywhere=scorers, source=source)
+    check_rules(rules, comparison.metrics, run.plan.suites, extra_scorers=scorers, source=source)
     others = [one.name for one in run.plan.checkpoints if one.name not in (comparison.baseline, comparison.candidate)]
     known = {metric.name: metric for metric in comparison.metrics}
     asked = [

@@ -16,7 +16,7 @@ def check_rules(
     metrics: Sequence[Metric],
     suites: Sequence[Suite],
     *,
-    everywhere: Sequence[str] = (),
+    extra_scorers: Sequence[str] = (),
     source: str = "",
 ) -> None:
     """Reject rules that no run of these suites could meet or break. Needs no completions.
@@ -25,7 +25,7 @@ def check_rules(
         rules: to be checked.
         metrics: of all scorers of the run.
         suites: of the run.
-        everywhere: scorers that judge all suites.
+        extra_scorers: scorers that judge all suites.
         source: the file that the rules are from, for messages.
 
     Raises:
@@ -38,7 +38,7 @@ def check_rules(
         _named(rule.kind, KINDS, where, "kind of rule")
         metric = _named(rule.metric, known, where, "metric")
         _check_place(rule, suites, where)
-        _check_scorer(rule, suites, everywhere, where)
+        _check_scorer(rule, suites, extra_scorers, where)
         _check_kind(rule, metric, where)
     _refuse_twins(rules, source)
 
@@ -61,11 +61,11 @@ def _check_place(rule: GateRule, suites: Sequence[Suite], where: str) -> None:
         _named(rule.category, categories, where, within)
 
 
-def _check_scorer(rule: GateRule, suites: Sequence[Suite], everywhere: Iterable[str], where: str) -> None:
+def _check_scorer(rule: GateRule, suites: Sequence[Suite], extra_scorers: Iterable[str], where: str) -> None:
     """The metric is known, but perhaps not in the rule's suite."""
     scorer = rule.metric.partition(".")[0]
     for suite in suites:
-        if suite.name == rule.suite and scorer not in {*suite.scorers, *everywhere}:
+        if suite.name == rule.suite and scorer not in {*suite.scorers, *extra_scorers}:
             raise ConfigError(
                 f"{where}: suite {suite.name!r} is not judged by {scorer!r}",
                 fix=f"write [scorer.{scorer}], or name a suite of which it is a scorer",

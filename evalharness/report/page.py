@@ -31,8 +31,8 @@ from evalharness.report.origin import (
     make_undecided,
     roles_of,
 )
-from evalharness.report.preferences import Preferences, make_preferences
-from evalharness.report.rewards import RewardFacts, agreement_in_words, make_rewards
+from evalharness.report.preference_section import Preferences, make_preferences
+from evalharness.report.reward_section import RewardFacts, agreement_in_words, make_rewards
 from evalharness.report.samples import SampleRow, anchor_of, make_excerpt
 from evalharness.report.trend import Trend, make_trend
 from evalharness.report.verdict import GateOverview, make_verdict

@@ -12,8 +12,8 @@ from evalharness.preferences.ratings import Merged, merge, read_ratings
 from evalharness.report import render_html
 from evalharness.report.excerpt import narrowed, stratified
 from evalharness.sharing.redaction import Profile, Redacted, redact
+from evalharness.sharing.redaction.aliases import machine_names
 from evalharness.sharing.redaction.leaks import file_texts, page_texts, strings
-from evalharness.sharing.redaction.names import machine_names
 from evalharness.store import Run, RunStore
 from evalharness.store.outputs import check_output, write_output
 

@@ -5,7 +5,7 @@ https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-comm
 
 from collections.abc import Iterator
 
-from evalharness.gate.ci.names import named
+from evalharness.gate.ci.printable import named
 from evalharness.records import GateReport
 
 DATA = {"%": "%25", "\r": "%0D", "\n": "%0A"}

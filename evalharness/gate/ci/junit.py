@@ -2,7 +2,7 @@
 
 import xml.etree.ElementTree as ET
 
-from evalharness.gate.ci.names import SHOWN_SAMPLES, named, values
+from evalharness.gate.ci.printable import SHOWN_SAMPLES, named, values
 from evalharness.records import GateReport, GateResult
 
 SUITE = "evalharness.gate"

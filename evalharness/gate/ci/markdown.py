@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from evalharness.gate.ci.names import SHOWN_SAMPLES, named, values
+from evalharness.gate.ci.printable import SHOWN_SAMPLES, named, values
 from evalharness.records import Comparison, GateReport, GateResult, PairedDifference
 from evalharness.text import format_interval, format_number, format_points, format_points_interval, format_share
 

@@ -17,9 +17,9 @@ from typing import Literal, get_args
 
 from evalharness.errors import SharingError
 from evalharness.records import Record
+from evalharness.sharing.redaction.aliases import SHORTEST_INSIDE, names_of
 from evalharness.sharing.redaction.eraser import Eraser, Removed
 from evalharness.sharing.redaction.leaks import sought_names
-from evalharness.sharing.redaction.names import SHORTEST_INSIDE, names_of
 from evalharness.sharing.redaction.quotes import batches
 from evalharness.store import Run
 

@@ -23,9 +23,9 @@ from evalharness.records import (
 )
 from evalharness.records.privacy import Kind
 from evalharness.report.sent import sent_of
+from evalharness.sharing.redaction.aliases import SETTINGS, Names
 from evalharness.sharing.redaction.folding import folded, letters
 from evalharness.sharing.redaction.leaks import own_words
-from evalharness.sharing.redaction.names import SETTINGS, Names
 from evalharness.sharing.redaction.quotes import WINDOW, Hashes, Quotes, windows
 from evalharness.sharing.redaction.walk import Walk
 from evalharness.store import Run

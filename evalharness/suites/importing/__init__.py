@@ -22,7 +22,7 @@ from evalharness.suites.importing.writing import SuiteText, write_suite
 
 
 @dataclass(frozen=True)
-class Wishes:
+class ImportOptions:
     """The user's options for an import; None means taken from the file."""
 
     out: Path | None = None
@@ -49,12 +49,12 @@ class Imported:
     """Notes for the user, one sentence each."""
 
 
-def import_suite(path: Path, wishes: Wishes) -> Imported:
+def import_suite(path: Path, options: ImportOptions) -> Imported:
     """Turn a public prompt file into a suite folder, completely or not at all.
 
     Args:
         path: CSV, JSON Lines or a JSON array, UTF-8.
-        wishes: where to, under which name, and what the file does not say itself.
+        options: where to, under which name, and what the file does not say itself.
 
     Raises:
         ConfigError: the format or the map of columns does not fit the file.
@@ -63,20 +63,20 @@ def import_suite(path: Path, wishes: Wishes) -> Imported:
     table = read_table(path)
     if not table.rows:
         refuse(path, table.problems)
-    table = _renamed(table, wishes.columns or {}, path)
-    kind = wishes.format or _guess(table.columns, path)
-    name = wishes.name or (_slug(path.stem) if kind == "plain" else kind)
+    table = _renamed(table, options.columns or {}, path)
+    kind = options.format or _guess(table.columns, path)
+    name = options.name or (_slug(path.stem) if kind == "plain" else kind)
     _check_name(name, path)
     form = FORMATS[kind]
-    _check_columns(table.columns, form, wishes, path)
+    _check_columns(table.columns, form, options, path)
     converted = convert(table.rows, form, prefix=name)
     problems = (*table.problems, *converted.problems)
     if problems:
         refuse(path, tuple(sorted(problems, key=lambda one: int(one.place.split()[1]))))
-    text = SuiteText.of(path, form, converted.samples, name, wishes.license, wishes.source)
-    folder = wishes.out or Path(name)
-    suite = write_suite(folder, text, force=wishes.force)
-    return Imported(folder, suite, kind, wishes.format is None, _notes(table, form, converted, suite))
+    text = SuiteText.of(path, form, converted.samples, name, options.license, options.source)
+    folder = options.out or Path(name)
+    suite = write_suite(folder, text, force=options.force)
+    return Imported(folder, suite, kind, options.format is None, _notes(table, form, converted, suite))
 
 
 def _guess(columns: tuple[str, ...], path: Path) -> str:
@@ -123,7 +123,7 @@ def _renamed_data(data: dict[str, object], columns: Mapping[str, str]) -> dict[s
     return kept | {ours: data.get(theirs) for ours, theirs in columns.items()}
 
 
-def _check_columns(columns: tuple[str, ...], form: Format, wishes: Wishes, path: Path) -> None:
+def _check_columns(columns: tuple[str, ...], form: Format, options: ImportOptions, path: Path) -> None:
     missing = [name for name in form.needs if name not in columns]
     if missing:
         raise ConfigError(
@@ -132,7 +132,7 @@ def _check_columns(columns: tuple[str, ...], form: Format, wishes: Wishes, path:
         )
     if form.needs:
         return
-    for ours in wishes.columns or {}:
+    for ours in options.columns or {}:
         if ours not in PLAIN_FIELDS:
             close = difflib.get_close_matches(ours, PLAIN_FIELDS, n=1)
             fix = f"did you mean {close[0]!r}?" if close else f"use {', '.join(PLAIN_FIELDS)}"
