@@ -10,14 +10,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import JsonValue
 
 from evalharness import plugins
 from evalharness.completion.state import State, state_of
 from evalharness.errors import ScorerError
-from evalharness.records import Completion, Metric, Sample, Score, ScorerFacts
+from evalharness.records import Completion, Metric, Record, Sample, Score, ScorerFacts
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,9 @@ class Scorer(ABC):
     @abstractmethod
     def version(self) -> str:
         """Scores of two versions are never compared: bumped whenever a label or a value changes."""
+
+    settings_kind: ClassVar[type[Record] | None] = None
+    """The record of its table in the configuration, whose fields `__init__` takes; else `__init__` names them."""
 
     @property
     def name(self) -> str:
@@ -127,7 +130,7 @@ def open_scorer(name: str, settings: Mapping[str, JsonValue] | None = None) -> S
         ScorerError: there is no scorer of that name, or it does not support a setting.
     """
     kind = _class(name)
-    known = inspect.signature(kind).parameters
+    known = kind.settings_kind.model_fields if kind.settings_kind else inspect.signature(kind).parameters
     for key in settings or {}:
         if key not in known:
             keys = f"its settings are {', '.join(known)}" if known else "it has no settings; remove the table"

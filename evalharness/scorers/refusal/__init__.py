@@ -68,21 +68,14 @@ class Refusal(Scorer):
     """Labels a completion full_refusal, partial_refusal, compliance or no_answer, and says by which sentences."""
 
     facts = FACTS
+    settings_kind = RefusalSettings
 
-    def __init__(
-        self,
-        model: Any = None,
-        labels: Any = None,
-        template: Any = None,
-        device: Any = None,
-        max_length: Any = None,
-    ) -> None:
+    def __init__(self, **given: Any) -> None:
         """Check the settings, and the files of a classifier that takes the place of the rules; see `RefusalSettings`.
 
         Raises:
             ScorerError: a setting is invalid, or the classifier does not exist.
         """
-        given = {name: value for name, value in locals().items() if name in RefusalSettings.model_fields}
         self.settings = _settings({name: value for name, value in given.items() if value is not None})
         self._classifier = _open(self.settings) if self.settings.model else None
 

@@ -81,24 +81,14 @@ class Reward(Scorer):
     """Asks a reward model about each completion, in batches of similar length."""
 
     facts = FACTS
+    settings_kind = RewardSettings
 
-    def __init__(
-        self,
-        model: Any = BUNDLED,
-        head: Any = None,
-        encoding: Any = None,
-        device: Any = None,
-        dtype: Any = None,
-        max_length: Any = None,
-        batch_tokens: Any = 16_384,
-        trust_remote_code: Any = False,
-    ) -> None:
+    def __init__(self, **given: Any) -> None:
         """Check the settings and the model's files; see `RewardSettings` for what they mean.
 
         Raises:
             ScorerError: a setting is invalid, or the reward model does not exist.
         """
-        given = {name: value for name, value in locals().items() if name in RewardSettings.model_fields}
         self.settings = _settings(given)
         self._model = _open(self.settings)
 
