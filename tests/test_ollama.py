@@ -401,7 +401,7 @@ ADDRESSES = {
     "127.0.0.1:0": "Port out of range 1-65535",
     "127.0.0.1:port": "Port could not be cast",
     "ftp://127.0.0.1": "ftp is not http or https",
-    "foo bar": "'foo bar' is no host",
+    "foo bar": "'foo bar' is not a host",
     "http://[::1": "Invalid IPv6 URL",
 }
 

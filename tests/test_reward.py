@@ -334,6 +334,6 @@ def test_weights_that_lack_the_head_are_not_filled_with_random_numbers(tmp_path)
 
 
 def test_a_model_that_cannot_give_rewards_is_answered_with_all_that_can_be_written():
-    with pytest.raises(ScorerError, match="is no reward model") as caught:
+    with pytest.raises(ScorerError, match="is not a reward model") as caught:
         open_scorer("reward", {"model": "None"})
     assert all(one in caught.value.fix for one in ("hf/org/name", "hf/./folder", "bundled", "none"))
