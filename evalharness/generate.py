@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Protocol
 
-from evalharness.backends import Backend
+from evalharness.backends import Backend, backend_class
 from evalharness.errors import BackendError, EvalHarnessError
 from evalharness.prompting import build_prompt
 from evalharness.records import (
@@ -142,11 +142,9 @@ class CheckpointGeneration:
         Raises:
             BackendError: the server refuses.
         """
-        if not self.missing:
+        if not self.missing or not getattr(backend_class(self.resolved.checkpoint), "asks_a_server", False):
             return
         with closing(open_backend(self.resolved.checkpoint)) as backend:
-            if not getattr(backend, "asks_a_server", False):
-                return
             self.progress.load(self.resolved.name)
             answer = first_token(backend, self.resolved, self.missing[0].config)
         if isinstance(answer, Failure) and answer.kind in REFUSALS:

@@ -198,7 +198,7 @@ def test_a_completion_that_could_not_be_generated_again_is_not_one_that_changed(
 def test_a_determinism_check_that_had_nothing_to_check_is_made_on_resume(tmp_path):
     class AllBusy(Plugin):
         def answer(self, request):
-            yield Failure(request_id=request.id, kind="server", message="busy")
+            yield Failure(request_id=request.id, kind="server", message=f"busy with {request.sample_id}")
 
     run(tmp_path, AllBusy, check_determinism=2)
     store, _ = run(tmp_path, check_determinism=2)

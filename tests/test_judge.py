@@ -186,6 +186,7 @@ def test_other_judges_and_people_keep_their_preferences(run, server):
         sample_id="q0", baseline="old", candidate="new", source="human", rater="reader", preferred="baseline"
     )
     RunStore(run.path).write_preferences([human])
+    pipeline.recompare(run.path)
     judge_with(run, server, FIRST, name="one")
     judged = judge_with(run, server, PREFERS_MADE_OF, name="two", again=True)
 
