@@ -231,9 +231,9 @@ def test_a_missing_mean_without_bounds_counts_as_the_worst_that_was_seen():
 def test_noise_widens_the_interval_both_ways():
     old, better, worse = rates(200, 150), rates(200, 150), rates(200, 130)
     assert judged(rule(), old, better).verdict == "pass"
-    assert judged(rule(), old, better, noise={("s.hit", None): 0.04}).verdict == "undecided"
+    assert judged(rule(), old, better, noise={"s.hit": 0.04}).verdict == "undecided"
     assert judged(rule(bound=0.03), old, worse).verdict == "fail"
-    widened = judged(rule(bound=0.03), old, worse, noise={("s.hit", None): 0.05})
+    widened = judged(rule(bound=0.03), old, worse, noise={"s.hit": 0.05})
     assert widened.verdict == "undecided"
     assert "widened by a shared noise of 0.05" in widened.reason
 
