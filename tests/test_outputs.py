@@ -7,6 +7,7 @@ import signal
 import stat
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import pytest
 from click.testing import CliRunner
@@ -139,23 +140,26 @@ def test_a_fifo_is_written_to_and_stays_one(run, tmp_path):
     assert stat.S_ISFIFO(fifo.stat().st_mode)
 
 
-@pytest.fixture
+@contextmanager
 def no_room():
-    """The kernel refuses to let any file grow beyond 200 bytes."""
+    """The kernel refuses to let any file grow beyond 200 bytes, the log of these tests included: keep it short."""
     before, ignored = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    yield lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (200, before[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    signal.signal(signal.SIGXFSZ, ignored)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
 
 
 @pytest.mark.parametrize("which", ["report", "export", "init"])
-def test_a_full_disk_leaves_the_earlier_file_whole(run, which, tmp_path, no_room):
+def test_a_full_disk_leaves_the_earlier_file_whole(run, which, tmp_path):
     words, flag = COMMANDS[which]
     out = tmp_path / "out"
     call(*words, flag, out)
     before = out.read_bytes()
-    no_room()
-    problem, _ = refused(*words, flag, out, "--force")
+    with no_room():
+        problem, _ = refused(*words, flag, out, "--force")
     assert problem == f"{flag}: {out} cannot be written: File too large"
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"out": before}
 
