@@ -506,7 +506,7 @@ def test_a_wrong_value_is_an_error_and_no_traceback_or_is_not_used(sound, folder
 
 
 def test_a_mistake_of_our_own_stays_a_traceback():
-    with pytest.raises(AttributeError, match="gguf_file"):
+    with pytest.raises(AttributeError, match="SimpleNamespace"):
         loading.load_settings(SimpleNamespace(name="x"), trust_remote_code=False)
 
 
