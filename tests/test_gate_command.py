@@ -169,11 +169,11 @@ def test_a_misspelt_metric_is_found_before_anything_is_generated(folder):
 
 def test_a_run_without_rules_and_a_comparison_of_other_scores_are_refused(folder):
     finished(folder, rule())
-    assert "has no gate rules" in refused("gate", "r", cwd=folder)[0]
+    assert "was started without gate rules" in refused("gate", "r", cwd=folder)[0]
     lines = (folder / "r" / "scores.jsonl").read_text().splitlines(keepends=True)
     (folder / "r" / "scores.jsonl").write_text("".join(lines[:-1]))
     problem, fix = refused("gate", "r", "--config", "gates.toml", cwd=folder)
-    assert "does not know" in problem
+    assert "newer than its comparison" in problem
     assert fix == "evalharness score r"
 
 
