@@ -77,21 +77,25 @@ def test_a_proxy_of_the_environment_is_not_for_this_machine(open_model, monkeypa
 
 
 def asked_for_tokens(server):
-    """Whether a model was asked for more than to be loaded."""
+    """How often a model was asked for more than to be loaded."""
     requests = [*server.requests("/api/generate"), *server.requests("/api/chat")]
-    return any(request["body"].get("prompt") or request["body"].get("messages") for request in requests)
+    return sum(bool(request["body"].get("prompt") or request["body"].get("messages")) for request in requests)
 
 
 def test_an_interrupted_run_does_not_wait_for_a_silent_server(server, tmp_path):
     server.set(slow=1.0, slow_seconds=60.0)
+    before = asked_for_tokens(server)
     env = {**os.environ, "OLLAMA_HOST": server.url}
     command = [EVALHARNESS, "run", *SIDES, "--concurrency", "4", "--out", "r"]
     with subprocess.Popen(command, cwd=tmp_path, env=env, stderr=subprocess.PIPE, text=True) as process:
-        while process.poll() is None and not asked_for_tokens(server):
-            time.sleep(0.05)
-        start = time.monotonic()
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=40)
+        try:
+            while process.poll() is None and asked_for_tokens(server) == before:
+                time.sleep(0.05)
+            start = time.monotonic()
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=40)
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert time.monotonic() - start < 25
 

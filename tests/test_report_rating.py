@@ -91,7 +91,7 @@ def test_where_nothing_can_be_kept_rating_goes_on_in_memory(show, report):
     page.evaluate("() => { Storage.prototype.setItem = () => { throw new DOMException('refused'); }; }")
     start_rating(page, "dora")
     page.keyboard.press("a")
-    assert "keeps nothing" in page.locator("#rating-kept").inner_text()
+    assert "stores nothing" in page.locator("#rating-kept").inner_text()
     assert len(export(page)) == 1
 
 
