@@ -114,7 +114,7 @@ def run_pytest(folder, rows, text):
         lines = [{"sample_id": row["id"], "text": said, "finish_reason": "stop"} for row in rows]
         (folder / f"{side}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_gate.py"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=900)
     return done.returncode, "+100 points" in done.stdout
 
 

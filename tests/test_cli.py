@@ -18,7 +18,7 @@ def call(*arguments, cwd, env=None, code=0):
     """Run the installed command and check its exit code; nothing it prints may be a traceback."""
     environment = {**os.environ, **(env or {})}
     command = [str(EVALHARNESS), *map(str, arguments)]
-    result = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120)
+    result = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=900)
     assert result.returncode == code, result.stderr
     assert "Traceback" not in result.stderr
     return result

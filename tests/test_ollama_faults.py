@@ -200,7 +200,7 @@ def test_ctrl_c_keeps_what_was_answered_and_resume_finishes_it(server, tmp_path,
         while not outcomes.exists() or outcomes.read_bytes().count(b"completion_tokens") < 3:
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
-        _, stderr = process.communicate(timeout=30)
+        _, stderr = process.communicate(timeout=120)
     assert process.returncode == 130
     assert "resume: evalharness run --out r --resume" in stderr
     kept = load_run(tmp_path / "r").outcomes

@@ -30,7 +30,7 @@ def in_node(folder, code, text=""):
         (folder / f"{name}.js").write_text(source, encoding="utf-8")
     (folder / "package.json").write_text('{"type": "module"}')
     (folder / "program.js").write_text(code)
-    done = subprocess.run([NODE, folder / "program.js"], input=text, capture_output=True, text=True, timeout=120)
+    done = subprocess.run([NODE, folder / "program.js"], input=text, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
