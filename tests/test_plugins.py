@@ -166,7 +166,7 @@ def package(tmp_path, monkeypatch):
 
 def test_a_package_cannot_take_the_name_of_a_scorer_of_ours(package):
     package("taker", "", style="Style")
-    with pytest.raises(ScorerError, match="evalharness and taker both have a scorer named 'style'") as caught:
+    with pytest.raises(ScorerError, match="evalharness and taker both provide a scorer named 'style'") as caught:
         facts_of("style")
     assert "pip uninstall taker" in caught.value.fix
 
@@ -174,7 +174,7 @@ def test_a_package_cannot_take_the_name_of_a_scorer_of_ours(package):
 def test_two_packages_cannot_have_a_scorer_of_one_name(package):
     package("first", "", same="A")
     package("second", "", same="A")
-    with pytest.raises(ScorerError, match="first and second both have a scorer named 'same'"):
+    with pytest.raises(ScorerError, match="first and second both provide a scorer named 'same'"):
         facts_of("same")
 
 
@@ -211,7 +211,7 @@ def test_a_backend_of_another_package_is_used(package, tmp_path):
 
 def test_a_package_cannot_take_the_name_of_a_backend_of_ours(package):
     package("taker", ECHO, group="evalharness.backends", replay="EchoBackend")
-    with pytest.raises(BackendError, match="evalharness and taker both have a backend named 'replay'"):
+    with pytest.raises(BackendError, match="evalharness and taker both provide a backend named 'replay'"):
         open_backend(Checkpoint(name="base", model="replay/./x.jsonl", variant="base"))
 
 
