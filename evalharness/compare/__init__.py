@@ -4,7 +4,7 @@ The sample is the unit: replicates are averaged first, and samples of one group 
 counted and excluded from all metrics.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from evalharness.compare.differences import differences_of
 from evalharness.compare.findings import findings_of, warnings_of
@@ -68,19 +68,19 @@ def compare(
         summaries=tuple(summaries_of(table, metrics, seed=seed)),
         differences=main.differences,
         findings=main.findings,
-        warnings=(
-            *warnings_of(plan, table),
-            *(
-                warning
-                for one in (main, *further)
-                for warning in one_sided_warnings(table, metrics, one.differences, plan.baseline, one.candidate)
-            ),
-        ),
+        warnings=(*warnings_of(plan, table), *_lost_on_one_side(table, metrics, plan, (main, *further))),
         further=tuple(further),
         rewards=main.rewards,
         reward_agreement=tuple(reward_agreement(table, plan.baseline, plan.candidate, scorers, seed=seed)),
         preferences=tuple(preferences_of(plan, preferences, judgings)),
     )
+
+
+def _lost_on_one_side(
+    table: Observations, metrics: Sequence[Metric], plan: Plan, compared: Sequence[FurtherComparison]
+) -> Iterator[str]:
+    for other in compared:
+        yield from one_sided_warnings(table, metrics, other.differences, plan.baseline, other.candidate)
 
 
 def _against_baseline(
