@@ -44,7 +44,7 @@ from evalharness.report import render_html
 from evalharness.score import score, scorer_names
 from evalharness.scorers import Scorer, facts_of, open_scorer
 from evalharness.store import Run, RunStore, uncollected
-from evalharness.store.check import stale
+from evalharness.store.check import refuse_stale
 from evalharness.store.provenance import make_manifest
 
 REPORTS = Path("reports")
@@ -300,8 +300,7 @@ def load_compared(store: RunStore) -> Run:
             f"{run.path} has outcomes or scores that are newer than its comparison",
             fix=f"evalharness score {run.path}",
         )
-    for problem in stale(store, run.comparison, None):
-        raise StoreError(problem.message, fix=problem.fix)
+    refuse_stale(store, run.comparison)
     same = run.gate is not None and run.gate.evidence_digest == run.comparison.evidence_digest
     return run if same else replace(run, gate=None)
 
@@ -310,8 +309,7 @@ def _compare(store: RunStore, planned: Plan | None = None) -> Run:
     loaded = store.load(planned)
     scorers = _scorers_of(loaded)
     _refuse_unscored(loaded)
-    for problem in stale(store, None, None):
-        raise StoreError(problem.message, fix=problem.fix)
+    refuse_stale(store)
     comparison = compare(
         loaded.plan,
         loaded.observations,

@@ -78,6 +78,16 @@ def stale(store: RunStore, comparison: Comparison | None, gate: GateReport | Non
         yield _stale(store, "gate.json", "a gate verdict on another comparison", f"evalharness gate {store.path}")
 
 
+def refuse_stale(store: RunStore, comparison: Comparison | None = None) -> None:
+    """Refuse scores, and a comparison, that were made from an earlier state of the run.
+
+    Raises:
+        StoreError: they were, or a file cannot be read.
+    """
+    for problem in stale(store, comparison, None):
+        raise StoreError(problem.message, fix=problem.fix)
+
+
 def _stale(store: RunStore, file: str, what: str, fix: str) -> Problem:
     return Problem(file=file, kind="stale", message=f"{store.path} holds {what}", fix=fix)
 

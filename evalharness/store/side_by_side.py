@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from evalharness.errors import ConfigError, StoreError
+from evalharness.errors import ConfigError
 from evalharness.records import Completion, Failure, Record, Sample, Score
 from evalharness.store import RunStore
-from evalharness.store.check import stale
+from evalharness.store.check import refuse_stale
 
 
 class SideBySide(Record):
@@ -31,8 +31,7 @@ def show(path: Path, sample_id: str) -> SideBySide:
         StoreError: its scores are of other outcomes.
     """
     store = RunStore(path)
-    for problem in stale(store, None, None):
-        raise StoreError(problem.message, fix=problem.fix)
+    refuse_stale(store)
     loaded = store.load()
     samples = loaded.plan.samples
     if sample_id not in samples:
