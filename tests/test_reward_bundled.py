@@ -72,7 +72,7 @@ def test_a_file_that_is_no_head_is_refused(tmp_path):
 def test_another_backbone_than_that_of_the_training_is_refused(tmp_path):
     path = tmp_path / "head.safetensors"
     write_head(replace(read_head(HEAD), backbone_digest="sha256:0"), path)
-    with pytest.raises(ScorerError, match="another checkpoint"):
+    with pytest.raises(ScorerError, match="different checkpoint"):
         BundledReward(RewardSettings(), path)
 
 

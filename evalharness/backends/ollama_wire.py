@@ -249,7 +249,7 @@ def _too_long(message: str) -> PromptTooLong | None:
 
 
 def sentence(message: str) -> str:
-    """A server's message, extracted from the JSON of its runner.
+    r"""A server's message, extracted from the JSON of its runner.
 
     >>> sentence('{"error":{"code":400,"message":"Field \'x\': too large","type":"invalid_request_error"}}')
     "Field 'x': too large"
