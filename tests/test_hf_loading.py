@@ -1,4 +1,4 @@
-"""Loading checkpoints with transformers: what is found, what is refused, and that every refusal says the mend."""
+"""Loading checkpoints with transformers: what is found, what is refused, and that every refusal says the fix."""
 
 import json
 import os
@@ -21,6 +21,7 @@ from tiny_checkpoint import (
 )
 
 from evalharness.errors import BackendError, ConfigError, EvalHarnessError, UnknownModel, UnsafeCheckpoint
+from evalharness.records import ChatPrompt, Message
 from evalharness.weights import loading
 
 
@@ -195,6 +196,23 @@ def test_an_adapter_gives_the_text_that_peft_gives(sound, adapter):
     out = model.generate(**ids, do_sample=False, max_new_tokens=12, eos_token_id=[1, 3], pad_token_id=1)
     new = [token for token in out[0, ids["input_ids"].shape[1] :].tolist() if token not in (1, 3)]
     assert answer(sound, adapter=str(adapter)) == tokenizer.decode(new)
+
+
+def test_a_chat_template_saved_with_an_adapter_is_used(sound, adapter, tmp_path):
+    copy = shutil.copytree(adapter, tmp_path / "adapter")
+    (copy / "chat_template.jinja").write_text("{% for m in messages %}[{{ m.content }}]{% endfor %}")
+    [rendered] = open_hf(sound, adapter=str(copy)).render([ChatPrompt(messages=(Message(role="user", content="hi"),))])
+    assert rendered.text == "[hi]"
+    before, after = (identity(sound, adapter=str(folder)) for folder in (adapter, copy))
+    assert before.template_digest != after.template_digest
+    assert before.adapter_digest != after.adapter_digest
+
+
+def test_a_chat_template_that_links_out_of_the_adapter_is_refused(sound, adapter, tmp_path):
+    copy = shutil.copytree(adapter, tmp_path / "adapter")
+    (tmp_path / "secret").write_text("key")
+    (copy / "chat_template.jinja").symlink_to(tmp_path / "secret")
+    assert "link" in refusal(UnsafeCheckpoint, sound, adapter=str(copy)).problem
 
 
 def test_an_adapter_in_a_pickle_file_is_refused(sound, adapter, tmp_path):

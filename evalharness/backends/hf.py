@@ -119,8 +119,11 @@ class HfBackend:
 
     @cached_property
     def tokenizer(self) -> Any:
-        """The tokenizer, as it is used for rendering and for generating."""
-        return loading.load_tokenizer(self.source, trust_remote_code=self.options.trust_remote_code)
+        """The tokenizer, with the chat template of the adapter if there is one."""
+        tokenizer = loading.load_tokenizer(self.source, trust_remote_code=self.options.trust_remote_code)
+        if self.options.adapter and (template := loading.adapter_template(self.options.adapter)) is not None:
+            tokenizer.chat_template = template
+        return tokenizer
 
     @cached_property
     def template(self) -> str | None:

@@ -23,11 +23,13 @@ from safetensors.torch import save_model
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from evalharness.errors import BackendError, EvalHarnessError, UnknownModel, UnsafeCheckpoint
+from evalharness.parsing import Unparsable, read_regular
 from evalharness.weights import files
 from evalharness.weights.gguf_header import Header, HeaderError, read_header
 
 log = logging.getLogger(__name__)
 OURS = Path(files.__file__).parent.parent
+TEMPLATE = "chat_template.jinja"
 PARTS = re.compile(r"(^|_)(layers?|experts|blocks|stages)$")
 """Fields of a configuration for how many parts a model has, each of which has weights."""
 WEIGHTS_A_BYTE = 8
@@ -61,7 +63,7 @@ class Source:
     @property
     def template_file(self) -> str:
         """Where a chat template is read from, for messages."""
-        names = ("chat_template.jinja", "tokenizer_config.json")
+        names = (TEMPLATE, "tokenizer_config.json")
         there = [self.folder / name for name in names if (self.folder / name).exists()]
         return self.name if self.name.endswith(".gguf") or not there else str(there[0])
 
@@ -439,4 +441,21 @@ def check_adapter(adapter: Path) -> str:
             fix="save it again with save_pretrained, which writes safetensors",
         )
     files.read_json(adapter / "adapter_config.json")
-    return files.digest_files(adapter, ("adapter_model.safetensors", "adapter_config.json"))
+    return files.digest_files(adapter, ("adapter_model.safetensors", "adapter_config.json", TEMPLATE))
+
+
+def adapter_template(adapter: Path) -> str | None:
+    """The chat template that training saved with an adapter, for a base that has none; None if there is no such file.
+
+    Raises:
+        BackendError: it is not UTF-8 text.
+        UnsafeCheckpoint: it is a link out of the adapter's folder.
+    """
+    path = adapter / TEMPLATE
+    if not os.path.lexists(path):
+        return None
+    files.refuse_outside(adapter, path)
+    try:
+        return read_regular(path).decode()
+    except (UnicodeDecodeError, Unparsable, OSError) as error:
+        raise BackendError(f"{path} cannot be read: {error}", fix="save the adapter again") from None
