@@ -25,7 +25,7 @@ demo: $(VENV)/ready ## Compare the bundled base and instruct checkpoints and wri
 
 test: $(VENV)/ready ## Run all tests, the slow ones too
 	tests/need-chromium
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 
 check: $(VENV)/ready ## Lint and check types
 	$(BIN)/ruff check .
