@@ -8,6 +8,9 @@ from typing import Any
 
 from evalharness.errors import EvalHarnessError
 
+UNIMPORTABLE = (ImportError, AttributeError, NameError, SyntaxError, TypeError, ValueError, LookupError, OSError)
+"""What importing a package raises that is broken, or made for other versions; anything else keeps its traceback."""
+
 
 @cache
 def _entry_points(group: str) -> Mapping[str, tuple[EntryPoint, ...]]:
@@ -41,7 +44,7 @@ def load(group: str, own: Mapping[str, str], name: str, error: type[EvalHarnessE
         return getattr(import_module(module), attribute)
     try:
         return points[0].load()
-    except Exception as problem:
+    except UNIMPORTABLE as problem:
         raise error(
             f"{name!r} of the package {packages[0]} cannot be imported: {type(problem).__name__}: {problem}",
             fix=f"install what it needs, update it, or remove it: pip uninstall {packages[0]}",

@@ -186,6 +186,12 @@ def test_a_package_that_cannot_be_imported_is_named_and_stops_nothing_else(packa
     assert facts_of("style").name == "style"
 
 
+def test_a_crash_inside_a_package_keeps_its_traceback(package):
+    package("crashing", "raise ZeroDivisionError('theirs')", odd="Odd")
+    with pytest.raises(ZeroDivisionError, match="theirs"):
+        facts_of("odd")
+
+
 def test_a_class_without_facts_is_no_scorer(package):
     package("bare", "class Bare:\n    pass\n", bare="Bare")
     with pytest.raises(ScorerError, match="has no `facts` with that name") as caught:

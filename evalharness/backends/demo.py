@@ -2,7 +2,7 @@
 
 from evalharness.backends.hf import HfBackend
 from evalharness.errors import UnknownModel
-from evalharness.weights import loading
+from evalharness.weights import files, loading
 from evalharness.weights.bundled import LOCATE
 
 NOT_ONE_FAMILY = (
@@ -21,7 +21,7 @@ class DemoBackend(HfBackend):
         """Licences, and that the two are from different families."""
         return NOTES[self.checkpoint.model_name]
 
-    def locate(self) -> loading.Source:
+    def locate(self) -> files.Source:
         """The GGUF file of the package.
 
         Raises:

@@ -33,16 +33,17 @@ from evalharness.records import (
     TokenizerFacts,
     digest,
 )
-from evalharness.weights import loading
+from evalharness.weights import files, loading, sizes
 from evalharness.weights.devices import (
     DTYPES,
     best_device,
+    choose_device,
     default_dtype,
-    device_is_there,
     device_name,
     free_memory,
     is_out_of_memory,
 )
+from evalharness.weights.reading import reading
 from evalharness.weights.templates import ChatTemplate, TemplateFailed
 
 ATTENTIONS = ("sdpa", "eager", "flash_attention_2")
@@ -81,9 +82,9 @@ class HfBackend:
     def resolve(self) -> ResolvedCheckpoint:
         """Resolve the identity from the files, without loading weights."""
         trusted = self.options.trust_remote_code
-        parameters = loading.count_parameters(self.source, self.settings, trust_remote_code=trusted)
+        parameters = sizes.count_parameters(self.source, self.settings, trust_remote_code=trusted)
         dtype = DTYPES[self.dtype]
-        cache = self.options.batch_tokens * loading.cache_bytes_per_token(self.settings, dtype)
+        cache = self.options.batch_tokens * sizes.cache_bytes_per_token(self.settings, dtype)
         return ResolvedCheckpoint(
             checkpoint=self.checkpoint,
             identity=self._identity(),
@@ -97,18 +98,18 @@ class HfBackend:
     @property
     def context(self) -> int:
         """Tokens of prompt and completion together."""
-        return loading.positive(self.settings.get_text_config(), "max_position_embeddings")
+        return sizes.positive(self.settings.get_text_config(), "max_position_embeddings")
 
     def notes(self) -> tuple[str, ...]:
         """Notes for the reader of the report."""
         return ()
 
-    def locate(self) -> loading.Source:
+    def locate(self) -> files.Source:
         """Where the weights are."""
         return loading.find_source(self.checkpoint.model_name)
 
     @cached_property
-    def source(self) -> loading.Source:
+    def source(self) -> files.Source:
         """Location of the weights, resolved once."""
         return self.locate()
 
@@ -121,7 +122,7 @@ class HfBackend:
     def tokenizer(self) -> Any:
         """The tokenizer, with the chat template of the adapter if there is one."""
         tokenizer = loading.load_tokenizer(self.source, trust_remote_code=self.options.trust_remote_code)
-        if self.options.adapter and (template := loading.adapter_template(self.options.adapter)) is not None:
+        if self.options.adapter and (template := files.adapter_template(self.options.adapter)) is not None:
             tokenizer.chat_template = template
         return tokenizer
 
@@ -130,7 +131,7 @@ class HfBackend:
         """The chat template; the default template if there are several."""
         if not self.tokenizer.chat_template:
             return None
-        with loading.reading(f"the chat template of {self.source.name}"):
+        with reading(f"the chat template of {self.source.name}"):
             template: str = self.tokenizer.get_chat_template()
         if not isinstance(template, str):
             raise BackendError(
@@ -157,7 +158,7 @@ class HfBackend:
             weights_digest=self.source.weights_digest,
             template_digest=digest(template) if template else None,
             tokenizer_digest=self.source.tokenizer_digest,
-            adapter_digest=loading.check_adapter(adapter) if adapter else None,
+            adapter_digest=files.check_adapter(adapter) if adapter else None,
             quantization=self.source.quantization,
             device=device_name(self.device),
             dtype=self.dtype,
@@ -167,7 +168,7 @@ class HfBackend:
 
     def _facts(self) -> TokenizerFacts:
         tokenizer = self.tokenizer
-        with loading.reading(f"the tokenizer of {self.source.name}"):
+        with reading(f"the tokenizer of {self.source.name}"):
             plain = tokenizer("a")["input_ids"]
         return TokenizerFacts(
             bos_token=tokenizer.bos_token,
@@ -320,7 +321,7 @@ def _options(checkpoint: Checkpoint) -> HfOptions:
         )
     _check_attention(checkpoint.name, options.attention)
     if options.device is not None:
-        _check_device(checkpoint.name, options.device)
+        choose_device(options.device, f"checkpoint {checkpoint.name!r}")
     return options
 
 
@@ -333,14 +334,3 @@ def _check_attention(name: str, attention: str) -> None:
         raise BackendError(
             f"checkpoint {name!r}: {attention} needs flash-attn", fix="pip install flash-attn, or use sdpa"
         )
-
-
-def _check_device(name: str, device: str) -> None:
-    try:
-        kind = torch.device(device).type
-    except RuntimeError:
-        raise ConfigError(
-            f"checkpoint {name!r}: {device!r} is not a device", fix="use cuda, cuda:1, mps or cpu"
-        ) from None
-    if not device_is_there(kind):
-        raise BackendError(f"checkpoint {name!r}: this machine has no {kind.upper()} device", fix="leave out device")

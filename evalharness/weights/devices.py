@@ -4,6 +4,8 @@ import gc
 
 import torch
 
+from evalharness.errors import BackendError
+
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "ALLOC_FAILED")
 """The messages of CUDA and MPS, the CPU and cuBLAS."""
@@ -24,6 +26,23 @@ def default_dtype(device: str) -> str:
 def device_name(device: str) -> str:
     """The device, and which GPU it is."""
     return f"{device} ({torch.cuda.get_device_name(device)})" if device.startswith("cuda") else device
+
+
+def choose_device(asked: str | None, where: str) -> str:
+    """The requested device, or the best available.
+
+    Raises:
+        BackendError: this machine has no such device; the message begins with `where`.
+    """
+    if asked is None:
+        return best_device()
+    try:
+        kind = torch.device(asked).type
+    except RuntimeError:
+        raise BackendError(f"{where}: {asked!r} is not a device", fix="use cuda, cuda:1, mps or cpu") from None
+    if not device_is_there(kind):
+        raise BackendError(f"{where}: this machine has no {kind.upper()} device", fix="leave out device")
+    return asked
 
 
 def device_is_there(kind: str) -> bool:

@@ -3,11 +3,12 @@
 import hashlib
 import os
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from evalharness.errors import BackendError, UnsafeCheckpoint
+from evalharness.errors import BackendError, UnknownModel, UnsafeCheckpoint
 from evalharness.parsing import Unparsable, parse_json, read_regular
 from evalharness.records import digest
 
@@ -16,8 +17,39 @@ PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 SETTINGS = ("config.json", "generation_config.json")
 DATA = frozenset({".json", ".jinja", ".model", ".txt", ".spm", ".tiktoken", ".bpe", ".codes", ".vocab"})
 """Kinds of files that tokenizers are read from; which of them, differs between tokenizers."""
+TEMPLATE = "chat_template.jinja"
 TEMPLATES = "additional_chat_templates"
 """A folder of named chat templates, as `save_pretrained` writes it."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Location and kind of a checkpoint's files."""
+
+    name: str
+    """The name given by the user, for messages."""
+    folder: Path
+    weights_digest: str
+    gguf_file: str | None = None
+    """Set where the weights are read from a GGUF file in `folder`."""
+    quantization: str | None = None
+
+    @property
+    def tokenizer_digest(self) -> str:
+        """Digest over what the tokenizer is read from."""
+        return self.weights_digest if self.gguf_file else tokenizer_digest(self.folder)
+
+    @property
+    def settings_name(self) -> str:
+        """Where the configuration is read from, for messages."""
+        return self.name if self.gguf_file else f"config.json of {self.name}"
+
+    @property
+    def template_file(self) -> str:
+        """Where a chat template is read from, for messages."""
+        names = (TEMPLATE, "tokenizer_config.json")
+        there = [self.folder / name for name in names if (self.folder / name).exists()]
+        return self.name if self.name.endswith(".gguf") or not there else str(there[0])
 
 
 def cache_folder() -> Path:
@@ -126,3 +158,38 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise BackendError(f"{path} is not a JSON object", fix="download the complete checkpoint again")
     return data
+
+
+def check_adapter(adapter: Path) -> str:
+    """The digest of a PEFT adapter's files.
+
+    Raises:
+        UnknownModel: it is not an adapter folder.
+        UnsafeCheckpoint: its weights are a pickle file.
+    """
+    if not (adapter / "adapter_config.json").is_file():
+        raise UnknownModel(f"{adapter} is not a PEFT adapter: it has no adapter_config.json", fix="give its folder")
+    if not (adapter / "adapter_model.safetensors").is_file():
+        raise UnsafeCheckpoint(
+            f"{adapter} has no adapter_model.safetensors; a pickle file executes code when it is loaded",
+            fix="save it again with save_pretrained, which writes safetensors",
+        )
+    read_json(adapter / "adapter_config.json")
+    return digest_files(adapter, ("adapter_model.safetensors", "adapter_config.json", TEMPLATE))
+
+
+def adapter_template(adapter: Path) -> str | None:
+    """The chat template that training saved with an adapter, for a base that has none; None if there is no such file.
+
+    Raises:
+        BackendError: it is not UTF-8 text.
+        UnsafeCheckpoint: it is a link out of the adapter's folder.
+    """
+    path = adapter / TEMPLATE
+    if not os.path.lexists(path):
+        return None
+    refuse_outside(adapter, path)
+    try:
+        return read_regular(path).decode()
+    except (UnicodeDecodeError, Unparsable, OSError) as error:
+        raise BackendError(f"{path} cannot be read: {error}", fix="save the adapter again") from None

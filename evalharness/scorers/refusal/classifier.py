@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from pydantic import JsonValue
-from transformers import AutoModelForSequenceClassification
 
 from evalharness.errors import ScorerError
 from evalharness.scorers.refusal.settings import HUB, Meaning, RefusalSettings, known_meanings, meaning_of
@@ -100,15 +99,7 @@ class RefusalClassifier:
 
     @cached_property
     def _model(self) -> Any:
-        with loading.reading(self.name):
-            model = loading.load_complete(
-                AutoModelForSequenceClassification,
-                self.name,
-                self.source.folder,
-                dtype=torch.float32,
-                use_safetensors=True,
-            )
-            return model.to(self.device).eval()
+        return loading.load_classifier(self.source, device=self.device, dtype="float32", trust_remote_code=False)
 
 
 def _device(asked: str | None) -> str:

@@ -51,9 +51,9 @@ class BundledReward:
         """
         _refuse_settings(settings)
         if settings.device is not None:
-            from evalharness.scorers.reward.classifier import choose_device
+            from evalharness.weights.devices import choose_device
 
-            choose_device(settings.device)
+            choose_device(settings.device, "device")
         from evalharness.scorers.reward.head import read_head
 
         self.settings = settings
@@ -95,9 +95,9 @@ class BundledReward:
     @cached_property
     def device(self) -> str:
         """The requested device, or the best available."""
-        from evalharness.scorers.reward.classifier import choose_device
+        from evalharness.weights.devices import choose_device
 
-        return choose_device(self.settings.device)
+        return choose_device(self.settings.device, "device")
 
     @property
     def dtype(self) -> str:

@@ -13,8 +13,9 @@ from evalharness.errors import ScorerError
 from evalharness.records import digest
 from evalharness.scorers.reward.encoding import Encoded, Encoder, choose_encoder
 from evalharness.scorers.reward.settings import HUB, RewardSettings
-from evalharness.weights import loading
-from evalharness.weights.devices import DTYPES, best_device, default_dtype, device_is_there, device_name
+from evalharness.weights import files, loading, sizes
+from evalharness.weights.devices import choose_device, default_dtype, device_name
+from evalharness.weights.reading import reading
 
 AUTO_CLASS = "AutoModelForSequenceClassification"
 UNLIMITED = 10**9
@@ -33,7 +34,7 @@ class ClassifierReward:
         """
         self.settings = settings
         self.name = settings.model.removeprefix(HUB)
-        self.device = choose_device(settings.device)
+        self.device = choose_device(settings.device, "device")
         self.dtype = settings.dtype or default_dtype(self.device)
         self.source = _find(self.name)
         self.config = loading.load_settings(self.source, trust_remote_code=settings.trust_remote_code)
@@ -84,16 +85,8 @@ class ClassifierReward:
 
     @cached_property
     def _model(self) -> Any:
-        with loading.reading(self.name):
-            model = loading.load_complete(
-                AutoModelForSequenceClassification,
-                self.name,
-                self.source.folder,
-                dtype=DTYPES[self.dtype],
-                trust_remote_code=self.settings.trust_remote_code,
-                use_safetensors=True,
-            )
-            return model.to(self.device).eval()
+        trusted = self.settings.trust_remote_code
+        return loading.load_classifier(self.source, device=self.device, dtype=self.dtype, trust_remote_code=trusted)
 
     def _padded(self, batch: Sequence[Encoded]) -> dict[str, torch.Tensor]:
         """Padded on the right whatever the tokenizer does: a pair's model pools the first token."""
@@ -121,25 +114,6 @@ def pad_right(rows: Sequence[Sequence[int]], pad: int, device: str) -> dict[str,
     ids = torch.tensor([[*row, *[pad] * (width - len(row))] for row in rows])
     mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows])
     return {"input_ids": ids.to(device), "attention_mask": mask.to(device)}
-
-
-def choose_device(asked: str | None) -> str:
-    """The requested device, or the best available.
-
-    Raises:
-        ScorerError: there is no such device here.
-    """
-    if asked is None:
-        return best_device()
-    try:
-        kind = torch.device(asked).type
-    except RuntimeError:
-        raise ScorerError(
-            f"[scorer.reward] device: {asked!r} is no device", fix="use cuda, cuda:1, mps or cpu"
-        ) from None
-    if not device_is_there(kind):
-        raise ScorerError(f"[scorer.reward] device: this machine has no {kind.upper()} device", fix="leave out device")
-    return asked
 
 
 def choose_length(name: str, asked: int | None, longest: int) -> int:
@@ -176,7 +150,7 @@ def choose_head(name: str, labels: dict[int, str], asked: int | str | None) -> i
     return place
 
 
-def _find(name: str) -> loading.Source:
+def _find(name: str) -> files.Source:
     if name.endswith(".gguf"):
         raise ScorerError(f"{name} is a GGUF file, which holds no reward head", fix="give a folder or a Hub model")
     return loading.find_source(name)
@@ -201,12 +175,12 @@ def _refuse_other_kinds(name: str, config: Any) -> None:
 
 def _refuse_missing_head(name: str, folder: Path, config: Any, trusted: bool) -> None:
     """Checked by the names of the weights, before hours of generation."""
-    with loading.reading(name), torch.device("meta"):
+    with reading(name), torch.device("meta"):
         model = AutoModelForSequenceClassification.from_config(config, trust_remote_code=trusted)
     prefix = f"{model.base_model_prefix}."
     head = {key for key in model.state_dict() if not key.startswith(prefix)}
-    with loading.reading(name):
-        stored = loading.tensor_names(folder)
+    with reading(name):
+        stored = sizes.tensor_names(folder)
     missing = sorted(head - stored)
     if missing:
         raise ScorerError(
