@@ -9,12 +9,10 @@ from contextlib import contextmanager, suppress
 from functools import cached_property
 from multiprocessing.pool import ThreadPool
 from threading import Event, Thread
-from typing import Any, Literal
-
-from pydantic import Field, field_validator
+from typing import Any
 
 from evalharness.backends import read_options
-from evalharness.backends.ollama_options import INT32_MAX, out_of_range
+from evalharness.backends.ollama_requests import Bodies, OllamaOptions
 from evalharness.backends.ollama_shown import blobs_of, canonical, messages_of, parameters_of, renderer_of
 from evalharness.backends.ollama_wire import (
     PromptTooLong,
@@ -37,7 +35,6 @@ from evalharness.records import (
     Modelfile,
     Notice,
     RawPrompt,
-    Record,
     RenderedPrompt,
     ResolvedCheckpoint,
     digest,
@@ -62,40 +59,6 @@ TURN_TOKENS = 32
 """Tokens reserved for the chat template's markers, per turn."""
 CUT_SLACK = 8
 """A cut prompt has at most this many tokens more than half of the context."""
-
-
-class OllamaOptions(Record):
-    """Settings for `-M` and `options`."""
-
-    host: str | None = None
-    """The server's address; `OLLAMA_HOST`, then this machine."""
-    num_thread: int | None = Field(None, ge=1)
-    """Threads of the server; its default is slow if other programs use the processor."""
-    think: bool | Literal["low", "medium", "high"] = False
-    """Whether a thinking model may think; thinking is stored separately and never scored."""
-    logprobs: int | None = Field(None, ge=0, le=20)
-    """Store the log-probability of each token, with so many alternatives."""
-    concurrency: int = Field(1, ge=1)
-    """Concurrent clients. Only a single client, in a fixed order, is reproducible."""
-    timeout: float = Field(300.0, gt=0)
-    """Longest time without data from the server, in seconds; processing a large prompt sends none. Loading may take
-    longer.
-    """
-    attempts: int = Field(6, ge=1)
-    """Most attempts for a request whose error may be temporary."""
-    backoff: float = Field(0.5, ge=0)
-    """Seconds before the second attempt; doubled before each later attempt."""
-    keep_alive: int | str = "10m"
-    """How long the server keeps the model loaded if the run is killed."""
-
-    @field_validator("keep_alive")
-    @classmethod
-    def _is_a_duration(cls, value: int | str) -> int | str:
-        if re.fullmatch(r"-?\d+", str(value)):
-            return int(value)
-        if not re.fullmatch(r"-?(\d+(\.\d+)?(ns|us|ms|s|m|h))+", str(value)):
-            raise ValueError(f"{value!r} is neither a duration such as 10m nor a number of seconds")
-        return value
 
 
 class OllamaBackend:
@@ -129,7 +92,7 @@ class OllamaBackend:
             manifest_digest=f"sha256:{self._tag['digest']}",
             template_digest=digest(shown.get("template", "")),
             quantization=details.get("quantization_level"),
-            settings={"think": self.options.think, **self._threads},
+            settings={"think": self.options.think, **self._bodies.threads},
             versions={"ollama": str(self.server.ask("GET", "/api/version").get("version", "unknown"))},
         )
         return ResolvedCheckpoint(
@@ -149,6 +112,10 @@ class OllamaBackend:
     @cached_property
     def _shown(self) -> dict[str, Any]:
         return self.server.ask("POST", "/api/show", {"model": self.checkpoint.model_name})
+
+    @cached_property
+    def _bodies(self) -> Bodies:
+        return Bodies(self.checkpoint.model_name, self.options, self._shown)
 
     @cached_property
     def _tag(self) -> dict[str, Any]:
@@ -172,8 +139,7 @@ class OllamaBackend:
         if config.context_length is None:
             needed = max(self._tokens_at_most(prompt) for prompt in prompts) + config.max_tokens
             config = config.model_copy(update={"context_length": CONTEXT_STEP * math.ceil(needed / CONTEXT_STEP)})
-        sent = self._options(config, config.seed, list(config.stop))
-        if problem := out_of_range(sent):
+        if problem := self._bodies.problem(config):
             raise ConfigError(f"checkpoint {self.checkpoint.name!r}: {problem}", fix="set another value")
         return config
 
@@ -210,7 +176,7 @@ class OllamaBackend:
         """
         if self._unload:
             with suppress(BackendError, Transient, Refused):
-                body = self._head(keep_alive=0) | {"stream": False}
+                body = self._bodies.head(keep_alive=0) | {"stream": False}
                 self.server.send("POST", "/api/generate", body, timeout=UNLOAD_SECONDS)
         self._loaded = self._unload = False
         self.server.close()
@@ -218,14 +184,12 @@ class OllamaBackend:
     def _load(self, request: GenerationRequest) -> Iterator[Notice]:
         """Load the model before anything is measured, and record the conditions."""
         self._unload = not self._running()
-        # Whether a context may shift is a property of the loaded model, as its length is.
-        options = {"num_ctx": request.config.context_length, **self._threads}
-        same = {"options": options, "shift": False, "stream": False}
+        body = self._bodies.load(request.config)
         fault: Exception = Transient("server", "never asked")
         for attempt in range(1, self.options.attempts + 1):
             try:
                 with self._announced("loading"):
-                    self.server.send("POST", "/api/generate", self._head() | same, timeout=LOAD_SECONDS)
+                    self.server.send("POST", "/api/generate", body, timeout=LOAD_SECONDS)
                 break
             except (Transient, Refused) as error:
                 fault = error
@@ -283,7 +247,7 @@ class OllamaBackend:
         """How the template renders a chat prompt, if the server reports it; otherwise one token is generated."""
         if not isinstance(request.prompt, ChatPrompt):
             return None
-        body = self._body(request) | {"_debug_render_only": True, "stream": False}
+        body = self._bodies.of(request) | {"_debug_render_only": True, "stream": False}
         try:
             answer = self.server.ask("POST", "/api/chat", body | {"options": {**body["options"], "num_predict": 1}})
         except BackendError:
@@ -324,66 +288,9 @@ class OllamaBackend:
 
     def _answer(self, request: GenerationRequest) -> Reply:
         path = "/api/chat" if isinstance(request.prompt, ChatPrompt) else "/api/generate"
-        reply = self.server.answer(path, self._body(request))
+        reply = self.server.answer(path, self._bodies.of(request))
         _refuse_cut_prompt(request, reply)
         return reply
-
-    def _head(self, *, keep_alive: str | int | None = None) -> dict[str, Any]:
-        kept = self.options.keep_alive if keep_alive is None else keep_alive
-        return {"model": self.checkpoint.model_name, "keep_alive": kept}
-
-    def _body(self, request: GenerationRequest) -> dict[str, Any]:
-        body = self._head() | {"options": self._all_options(request), "truncate": False, "shift": False}
-        body["think"] = self.options.think
-        if self.options.logprobs is not None:
-            body |= {"logprobs": True, "top_logprobs": self.options.logprobs}
-        match request.prompt:
-            case RawPrompt(text=text):
-                return body | {"prompt": text, "raw": True}
-            case ChatPrompt(messages=messages):
-                return body | {"messages": [one.model_dump() for one in messages]}
-
-    def _all_options(self, request: GenerationRequest) -> dict[str, Any]:
-        """Keep the Modelfile's stop strings: an imported chat model may rely on them to end its turns."""
-        config, prompt = request.config, request.prompt
-        stops = [*config.stop, *(prompt.stop if isinstance(prompt, RawPrompt) else ())]
-        stops += [value for name, value in parameters_of(self._shown) if name == "stop"]
-        seed = (config.seed + request.replicate) % (INT32_MAX + 1)
-        return self._options(config, seed, list(dict.fromkeys(filter(None, stops))))
-
-    def _options(self, config: GenerationConfig, seed: int, stops: list[str]) -> dict[str, Any]:
-        """Every option that can change a completion, so that neither server defaults nor the Modelfile have an
-        effect.
-        """
-        return {
-            "num_ctx": config.context_length,
-            **self._threads,
-            "num_predict": config.max_tokens,
-            "temperature": config.temperature,
-            "top_k": config.top_k,
-            "top_p": config.top_p,
-            "min_p": 0.0,
-            "typical_p": 1.0,
-            **self._penalized(config),
-            "repeat_penalty": config.repeat_penalty,
-            "presence_penalty": 0.0,
-            "frequency_penalty": 0.0,
-            "seed": seed,
-            "stop": stops,
-        }
-
-    @property
-    def _threads(self) -> dict[str, int]:
-        return {} if self.options.num_thread is None else {"num_thread": self.options.num_thread}
-
-    def _penalized(self, config: GenerationConfig) -> dict[str, Any]:
-        """How far back the penalties look: the whole context, as a number that every server accepts.
-
-        Old servers write it as -1, which new ones reject. Without penalties it has no effect and is sent only to
-        override a Modelfile's value, which may be -1.
-        """
-        named = any(name == "repeat_last_n" for name, _ in parameters_of(self._shown))
-        return {"repeat_last_n": config.context_length} if named or config.repeat_penalty != 1 else {}
 
 
 def _place(running: dict[str, Any]) -> str:

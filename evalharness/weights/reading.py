@@ -14,8 +14,8 @@ OURS = Path(__file__).parent.parent
 class reading:
     """Turn any error of the libraries into one sentence if a checkpoint cannot be loaded.
 
-    A wrong value can raise any type, including a bare `Exception` from Rust, so a library's error is recognised by where it
-    was raised, not by its type: an error raised by our own code is a bug and keeps its traceback.
+    A wrong value can raise any type, including a bare `Exception` from Rust. So a library's error is recognised by
+    where it was raised, not by its type: an error raised by our own code is a bug and keeps its traceback.
 
     Raises:
         BackendError: it is damaged or of an unknown kind, or its weights do not fit into memory.
