@@ -19,6 +19,7 @@ from evalharness.config import RunConfig, read_rules
 from evalharness.errors import ConfigError, EvalHarnessError, StoreError
 from evalharness.gate import check_gate, check_rules, read_noise
 from evalharness.gate.aa_test import against_itself, measure
+from evalharness.gate.prospects import DISAGREEING, prospects_of
 from evalharness.generate import NoProgress, Progress, first_token, generate, outcomes_of
 from evalharness.plan import make_plan
 from evalharness.preferences.judge import Judge, JudgeSettings, judging_of, kept_preferences, open_judge, pairs_to_judge
@@ -34,6 +35,7 @@ from evalharness.records import (
     GenerationRequest,
     JudgeFailure,
     Manifest,
+    Metric,
     Notice,
     Plan,
     Preference,
@@ -107,10 +109,36 @@ def plan(config: RunConfig) -> Plan:
     planned = make_plan(config, open_backend)
     if config.gate:
         extra_scorers = tuple(config.extra_scorers)
-        metrics = [metric for name in scorer_names(planned, extra_scorers) for metric in facts_of(name).metrics]
-        check_rules(config.gate, metrics, planned.suites, extra_scorers=extra_scorers)
+        check_rules(config.gate, _metrics_of(config, planned), planned.suites, extra_scorers=extra_scorers)
         read_noise(config.aa_test, planned)
     return planned
+
+
+def foresee(
+    config: RunConfig, *, margin: float | None = None, disagreeing: float = DISAGREEING, earlier: Path | None = None
+) -> Plan:
+    """The plan that would run, with what it can decide.
+
+    Args:
+        config: what to run.
+        margin: the change of a rate that matters, for the pairs that each metric needs.
+        disagreeing: share of the pairs of a rate that disagree, without an earlier run.
+        earlier: a scored run of the same suites, for what its data say.
+
+    Raises:
+        EvalHarnessError: as for `plan`, or the earlier run is of other suites.
+    """
+    planned = plan(config)
+    ran = load_run(earlier) if earlier else None
+    found = prospects_of(
+        config.gate, _metrics_of(config, planned), planned, disagreeing=disagreeing, margin=margin, earlier=ran
+    )
+    return planned.model_copy(update={"prospects": found})
+
+
+def _metrics_of(config: RunConfig, planned: Plan) -> list[Metric]:
+    names = scorer_names(planned, tuple(config.extra_scorers))
+    return [metric for name in names for metric in facts_of(name).metrics]
 
 
 def try_models(checkpoints: Sequence[Checkpoint], generation: GenerationConfig) -> Iterator[Check]:

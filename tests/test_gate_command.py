@@ -115,6 +115,18 @@ def test_a_rule_on_a_suite_is_judged_on_that_suite_alone(folder):
     assert (many["n"], many["n_against"], many["verdict"]) == (60, 60, "fail")
 
 
+def test_plan_says_whether_the_suites_can_decide_the_gate(folder):
+    (folder / "gated.toml").write_text(EXPERIMENT + rule(bound=0.05))
+    result = call("plan", "gated.toml", "--prompts", "0", "--margin", "5", cwd=folder)
+    assert "style.loop no_regression 0.05 costs most: it needs 630 pairs, and the suites have 68" in " ".join(
+        result.stdout.split()
+    )
+    finished(folder)
+    found = json.loads(call("plan", "gated.toml", "--json", "--earlier", "r", cwd=folder).stdout)["prospects"]
+    assert found["rules"][0]["assumed"] == "as in r"
+    assert found["rules"][0]["chances"] == {"passes": 0.0, "undecided": 1.0, "fails": 0.0}
+
+
 def test_on_github_the_summary_is_appended_and_rules_are_annotated(folder):
     finished(folder, rule(), looping=30)
     (folder / "s.md").write_text("before\n")

@@ -12,6 +12,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from evalharness.cli.foresight import prospect_lines
 from evalharness.cli.terminal import is_plain, say, say_block, say_json
 from evalharness.records import (
     AATest,
@@ -144,7 +145,13 @@ def plan_text(plan: Plan, prompts: int) -> str:
         parts += [_checkpoint_text(resolved), *(_prompt_panel(request) for request in requests[:prompts])]
     served = [one.name for one in plan.checkpoints if one.modelfile]
     unknown = f"unknown: Ollama reports it only with its answers ({', '.join(served)})"
-    return rendered(*parts, *_lint_lines(plan), _estimate_table(plan), *([unknown] if served else []))
+    return rendered(
+        *parts,
+        *_lint_lines(plan),
+        _estimate_table(plan),
+        *([unknown] if served else []),
+        *prospect_lines(plan.prospects),
+    )
 
 
 def _checkpoint_text(resolved: ResolvedCheckpoint) -> Text:

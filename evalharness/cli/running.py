@@ -176,15 +176,37 @@ def _run(config: "RunConfig", out: Path | None, *, resume: bool, open_report: bo
 @click.command(cls=ScorerCommand)
 @with_flags(SIDE_FLAGS, GENERATION_FLAGS)
 @click.option("--prompts", default=2, show_default=True, type=click.IntRange(min=0), help="Rendered prompts to show.")
+@click.option(
+    "--margin",
+    type=click.FloatRange(0, 100, min_open=True, max_open=True),
+    metavar="POINTS",
+    help="A change of a rate that matters: how many pairs does each metric need?",
+)
+@click.option(
+    "--disagreeing",
+    type=click.FloatRange(0, 100, min_open=True),
+    metavar="PERCENT",
+    default=20.0,
+    show_default=True,
+    help="Pairs of a rate on which the two sides disagree.",
+)
+@click.option(
+    "--earlier", type=click.Path(path_type=Path), metavar="RUN", help="Take what is assumed from this run instead."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the whole plan as JSON.")
-def plan(prompts: int, as_json: bool, **flags: Any) -> None:
+def plan(
+    prompts: int, margin: float | None, disagreeing: float, earlier: Path | None, as_json: bool, **flags: Any
+) -> None:
     """Show what would run, without generating anything.
 
-    Prints the exact prompts, the prompt lint, and an estimate of requests, tokens and memory.
+    Prints the exact prompts, the prompt lint, an estimate of requests, tokens and memory, and whether the suites can
+    decide the gate: the chance of each verdict if the candidate is no different from the baseline.
     """
     from evalharness import pipeline
     from evalharness.cli.display import plan_text, show_record
     from evalharness.cli.flags import run_config
 
-    planned = pipeline.plan(run_config(**flags))
+    planned = pipeline.foresee(
+        run_config(**flags), margin=margin and margin / 100, disagreeing=disagreeing / 100, earlier=earlier
+    )
     show_record(planned, lambda shown: plan_text(shown, prompts), as_json)

@@ -1,6 +1,7 @@
 """From evidence to a verdict with its reason; why these: docs/decisions 0008 and 0017."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from evalharness.gate.evidence import Evidence
 from evalharness.gate.kinds import Sides, kind_of
@@ -21,6 +22,43 @@ FAIL_LEVEL = 0.04
 gate of candidates that are all at their bounds fails in at most 5 %."""
 
 
+@dataclass(frozen=True)
+class Decision:
+    """When the bounds of a loss decide a rule."""
+
+    limit: float
+    """What the loss must stay below."""
+    n_rules: int
+    """Verdicts of the whole gate, which share the level of a failure."""
+    noise: float = 0.0
+
+    @property
+    def fail_level(self) -> float:
+        """One-sided."""
+        return min(PASS_LEVEL, FAIL_LEVEL / self.n_rules)
+
+    def kept(self, loss: Estimate | None) -> bool:
+        """Whether the loss is shown to be within the limit."""
+        return loss is not None and loss.high(PASS_LEVEL) + self.noise < self.limit
+
+    def broken(self, loss: Estimate | None, n_groups: int) -> bool:
+        """Whether it is shown to be beyond: by exact bounds for rates, which hold for rare events; never for means of
+        fewer groups than a sign test needs.
+        """
+        if loss is None or loss.value - self.noise <= self.limit:
+            return False
+        match loss:
+            case RateDifference():
+                low = loss.surely_above(self.fail_level)
+            case Share():
+                low = loss.low(self.fail_level)
+            case _:
+                if smallest_p(n_groups) >= 2 * self.fail_level:
+                    return False
+                low = loss.low(self.fail_level)
+        return low - self.noise > self.limit
+
+
 def judge(
     evidence: Evidence, *, title: str, candidate: str, n_rules: int, noise: float = 0.0, seed: int = 0
 ) -> GateResult:
@@ -34,7 +72,7 @@ def judge(
         noise: how far the metric moves between two runs of the same checkpoint beyond sampling error.
         seed: of resamples.
     """
-    judgement = _Judgement(evidence, min(PASS_LEVEL, FAIL_LEVEL / n_rules), noise, seed)
+    judgement = _Judgement(evidence, n_rules, noise, seed)
     verdict, reason = judgement.verdict()
     against, kind = evidence.against(), kind_of(evidence.rule)
     return GateResult(
@@ -60,11 +98,11 @@ def judge(
 class _Judgement:
     """Four estimates for a rule: as observed, with missing values at their worst or best, with silence as a loss."""
 
-    def __init__(self, evidence: Evidence, fail_level: float, noise: float, seed: int) -> None:
-        self.evidence, self.fail_level, self.noise, self.seed = evidence, fail_level, noise, seed
+    def __init__(self, evidence: Evidence, n_rules: int, noise: float, seed: int) -> None:
+        self.evidence, self.noise, self.seed = evidence, noise, seed
         self.rule, self.metric = evidence.rule, evidence.metric
         self.kind = kind_of(self.rule)
-        self.limit = self.kind.limit(self.rule, self.metric)
+        self.decision = Decision(self.kind.limit(self.rule, self.metric), n_rules, noise)
         missing = evidence.missing.n > 0
         self.observed = self._loss(evidence.observed)
         self.worst = self._loss(evidence.filled("worst")) if missing else self.observed
@@ -75,24 +113,10 @@ class _Judgement:
         return self.kind.loss(self.rule, self.metric, sides, seed=self.seed)
 
     def _kept(self, loss: Estimate | None) -> bool:
-        return loss is not None and loss.high(PASS_LEVEL) + self.noise < self.limit
+        return self.decision.kept(loss)
 
     def _broken(self, loss: Estimate | None) -> bool:
-        """Exact bounds for rates, which hold for rare events; no bounds for means of fewer samples than a sign test
-        needs.
-        """
-        match loss:
-            case None:
-                return False
-            case RateDifference():
-                low = loss.surely_above(self.fail_level)
-            case Share():
-                low = loss.low(self.fail_level)
-            case _:
-                if smallest_p(self.evidence.observed.n_groups) >= 2 * self.fail_level:
-                    return False
-                low = loss.low(self.fail_level)
-        return low - self.noise > self.limit
+        return self.decision.broken(loss, self.evidence.observed.n_groups)
 
     @property
     def shown(self) -> float | None:
@@ -171,7 +195,11 @@ class _Judgement:
 
     def _too_much_missing(self) -> Iterator[str]:
         rule, missing = self.rule, self.evidence.missing
-        most = min(MOST_MISSING, self.limit) if self.metric.kind == "rate" and self.limit > 0 else MOST_MISSING
+        most = (
+            min(MOST_MISSING, self.decision.limit)
+            if self.metric.kind == "rate" and self.decision.limit > 0
+            else MOST_MISSING
+        )
         limits = (
             (missing.failures, rule.max_failures, most, "have no completion"),
             (missing.unscored, rule.max_unscored, most, "have a completion without a value"),

@@ -46,6 +46,7 @@ from evalharness.records.outcomes import (
 from evalharness.records.plan import Estimate, LintFinding, Manifest, Plan
 from evalharness.records.preferences import JudgeFailure, Judging, Preference, Side
 from evalharness.records.privacy import PUBLIC, Private, Public, text_kinds
+from evalharness.records.prospects import Chances, MetricProspect, Prospects, RuleProspect
 from evalharness.records.record import Record, digest, explain, slim
 from evalharness.records.requests import (
     SHOWN_TOKEN_IDS,
@@ -72,6 +73,7 @@ __all__ = [
     "SHOWN_TOKEN_IDS",
     "AATest",
     "AmongAnswered",
+    "Chances",
     "ChatPrompt",
     "Checkpoint",
     "CheckpointIdentity",
@@ -104,6 +106,7 @@ __all__ = [
     "Manifest",
     "Message",
     "Metric",
+    "MetricProspect",
     "Modelfile",
     "NamedChange",
     "Notice",
@@ -114,6 +117,7 @@ __all__ = [
     "Private",
     "Prompt",
     "PromptFormat",
+    "Prospects",
     "Public",
     "RawPrompt",
     "Record",
@@ -124,6 +128,7 @@ __all__ = [
     "RewardLength",
     "RewardOfState",
     "Role",
+    "RuleProspect",
     "Sample",
     "Score",
     "ScorerFacts",

@@ -15,6 +15,7 @@ from evalharness.records.privacy import (
     RunName,
     SampleId,
 )
+from evalharness.records.prospects import Prospects
 from evalharness.records.record import Record
 from evalharness.records.requests import GenerationRequest
 from evalharness.records.suites import Sample, Suite
@@ -55,6 +56,8 @@ class Plan(Record):
     """In a run directory they have a file of their own."""
     lint: tuple[LintFinding, ...] = ()
     estimates: tuple[Estimate, ...] = ()
+    prospects: Prospects | None = None
+    """What it can decide; of `evalharness plan` alone."""
 
     @property
     def samples(self) -> dict[str, Sample]:

@@ -90,6 +90,8 @@ class Metric(Record):
     """The metric of the same scorer that says the same the other way round; only that one is a headline test."""
     expected: Literal["comply", "refuse", "any"] | None = None
     """Which samples have a value, by their `expected` field; None: the scorer decides for each sample."""
+    needs_constraints: bool = False
+    """Whether only samples with verifiable instructions have a value."""
     guarded_by: Public | None = None
     """The no-answer rate of the same scorer, if giving no answer would count in a side's favour here."""
     role: Literal["length", "reward"] | None = None

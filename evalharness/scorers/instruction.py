@@ -15,6 +15,7 @@ METRICS = (
         better="higher",
         headline=True,
         needs_end=True,
+        needs_constraints=True,
         changes=(NamedChange(verdict="lower", name="follows fewer instructions"),),
         flips="followed all instructions",
     ),
@@ -25,6 +26,7 @@ METRICS = (
         kind="rate",
         better="higher",
         needs_end=True,
+        needs_constraints=True,
     ),
     Metric(
         name="instruction.instruction_strict",
@@ -33,6 +35,7 @@ METRICS = (
         kind="mean",
         better="higher",
         needs_end=True,
+        needs_constraints=True,
     ),
     Metric(
         name="instruction.instruction_loose",
@@ -41,6 +44,7 @@ METRICS = (
         kind="mean",
         better="higher",
         needs_end=True,
+        needs_constraints=True,
     ),
 )
 

@@ -128,21 +128,54 @@ def _approximate_power(n_pairs: int, disagreeing: float, shift: float, level: fl
 
 
 def pairs_to_detect(difference: float, *, spread: float, n_tests: int = 1) -> int:
-    """How many independent pairs show a mean difference with 80 % power, by the normal approximation.
+    """How many independent pairs show a mean difference with 80 % power, as `detectable_difference` counts it.
 
-    The test is two-sided at 5 %, shared by `n_tests` tests (Bonferroni, which Holm's first step equals); the answer is
-    at least the number at which a sign test could show anything.
+    The test is two-sided at 5 %, shared by `n_tests` tests (Bonferroni).
 
     >>> pairs_to_detect(0.05, spread=0.2**0.5)
-    628
+    630
     >>> [pairs_to_detect(1, spread=0.1, n_tests=tests) for tests in (1, 10)]
     [6, 9]
     """
     if difference == 0:
         raise ValueError("a difference of 0 cannot be shown")
     level = 0.05 / n_tests
-    needed = math.ceil(((NormalDist().inv_cdf(1 - level / 2) + Z80) * spread / difference) ** 2)
-    return max(needed, fewest_pairs(level))
+    return _fewest(
+        lambda n: detectable_difference(n, spread=spread, level=level) <= abs(difference), fewest_pairs(level)
+    )
+
+
+def pairs_to_keep(margin: float, *, spread: float, level: float = 0.025, power: float = POWER) -> int:
+    """How many independent pairs show that no change is below a margin, where nothing changed.
+
+    Args:
+        margin: above 0.
+        spread: standard deviation of the paired differences.
+        level: one-sided. With half of a level and `(1 + power) / 2`, it is both sides: equivalence.
+        power: the chance to be wanted.
+
+    >>> pairs_to_keep(0.05, spread=0.2**0.5)
+    630
+    """
+    if margin <= 0:
+        raise ValueError("no number of pairs shows a change to be below nothing")
+
+    def shown(n: int) -> bool:
+        return (t_quantile(1 - level, n - 1) + t_quantile(power, n - 1)) * spread <= margin * math.sqrt(n)
+
+    return _fewest(shown, 2)
+
+
+def _fewest(enough: Callable[[int], bool], least: int) -> int:
+    """The smallest number from `least` on that is enough, of which all larger ones are."""
+    high = least
+    while not enough(high):
+        high *= 2
+    low = least - 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if middle >= least and enough(middle) else (middle, high)
+    return high
 
 
 def pairs_to_shift(difference: float, *, disagreeing: float, n_tests: int = 1) -> int:
@@ -168,8 +201,4 @@ def pairs_to_shift(difference: float, *, disagreeing: float, n_tests: int = 1) -
 
 def _pairs_one_way(least: int, share: float) -> int:
     """How many pairs have `least` that differ, with 80 % power, where a share of them differs and all one way."""
-    low, high = least - 1, math.ceil(4 * least / share)
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if _at_least(least, middle, share) >= POWER else (middle, high)
-    return high
+    return _fewest(lambda n: _at_least(least, n, share) >= POWER, least)

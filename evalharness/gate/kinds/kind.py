@@ -86,7 +86,9 @@ class Kind(Protocol):
         """What the loss must stay below."""
         ...
 
-    def loss(self, rule: GateRule, metric: Metric, sides: Sides, *, seed: int) -> Estimate | None:
+    def loss(
+        self, rule: GateRule, metric: Metric, sides: Sides, *, seed: int, n_resamples: int = RESAMPLES
+    ) -> Estimate | None:
         """The loss with its bounds; None if there are too few values."""
         ...
 
@@ -111,10 +113,10 @@ class Kind(Protocol):
         ...
 
 
-def mean_of(values: Floats, groups: Groups, *, seed: int, is_difference: bool) -> Estimate | None:
+def mean_of(values: Floats, groups: Groups, *, seed: int, is_difference: bool, n_resamples: int) -> Estimate | None:
     """The mean of values in groups; None for a single group."""
     if np.unique(groups).size < 2:
         return None
     sums, counts = by_group([(values, groups)])
-    [found] = means_of(resample(sums, counts, seed=seed, n_resamples=RESAMPLES), is_difference=is_difference)
+    [found] = means_of(resample(sums, counts, seed=seed, n_resamples=n_resamples), is_difference=is_difference)
     return found

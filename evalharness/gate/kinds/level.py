@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from evalharness.gate.kinds.kind import Case, Direction, Sides, mean_of
+from evalharness.gate.kinds.kind import RESAMPLES, Case, Direction, Sides, mean_of
 from evalharness.records import GateRule, Interval, Metric
 from evalharness.statistics import Estimate, Floats, share
 from evalharness.text import format_interval, format_number, format_share, format_share_interval
@@ -47,7 +47,9 @@ class Level:
         """The bound."""
         return float(self._turned(rule.bound, metric))
 
-    def loss(self, rule: GateRule, metric: Metric, sides: Sides, *, seed: int) -> Estimate | None:
+    def loss(
+        self, rule: GateRule, metric: Metric, sides: Sides, *, seed: int, n_resamples: int = RESAMPLES
+    ) -> Estimate | None:
         """The candidate's mean."""
         del rule
         values = self._turned(sides.candidate, metric)
@@ -55,7 +57,7 @@ class Level:
             return None
         if metric.kind == "rate":
             return share(values, sides.groups)
-        return mean_of(values, sides.groups, seed=seed, is_difference=False)
+        return mean_of(values, sides.groups, seed=seed, is_difference=False, n_resamples=n_resamples)
 
     def losses(self, rule: GateRule, metric: Metric, sides: Sides) -> Floats:
         """How far each sample is beyond the bound."""

@@ -1,6 +1,6 @@
 """`no_regression`: the candidate is not worse than the baseline by more than the bound, pair by pair."""
 
-from evalharness.gate.kinds.kind import Case, Direction, Sides, mean_of
+from evalharness.gate.kinds.kind import RESAMPLES, Case, Direction, Sides, mean_of
 from evalharness.records import GateRule, Interval, Metric
 from evalharness.statistics import Estimate, Floats, rate_difference
 from evalharness.text import format_interval, format_number, format_points, format_points_interval
@@ -43,14 +43,16 @@ class NoRegression:
         del metric
         return rule.bound
 
-    def loss(self, rule: GateRule, metric: Metric, sides: Sides, *, seed: int) -> Estimate | None:
+    def loss(
+        self, rule: GateRule, metric: Metric, sides: Sides, *, seed: int, n_resamples: int = RESAMPLES
+    ) -> Estimate | None:
         """The paired difference, positive where the candidate is worse."""
         lost = self._sign(rule, metric) * (sides.candidate - sides.baseline)
         if not lost.size:
             return None
         if metric.kind == "rate":
             return rate_difference(lost, sides.groups, replicates=sides.replicates)
-        return mean_of(lost, sides.groups, seed=seed, is_difference=True)
+        return mean_of(lost, sides.groups, seed=seed, is_difference=True, n_resamples=n_resamples)
 
     def losses(self, rule: GateRule, metric: Metric, sides: Sides) -> Floats:
         """How much worse the candidate is on each sample."""
