@@ -31,6 +31,8 @@ NOT_ASKED, NOT_GENERATED, FAILED, COMPLETED = range(4)
 NO_SCORE, UNSCORED, CRASHED, SCORED = range(4)
 """The state of a cell's score."""
 STATUS = {"unscored": UNSCORED, "failed": CRASHED, "scored": SCORED}
+STATUSES: tuple[Literal["scored", "unscored", "failed"] | None, ...] = (None, "unscored", "failed", "scored")
+"""The same, by their numbers."""
 REASONS: tuple[Reason, ...] = ("not generated", "failed", "unscored", "not applicable")
 HAS_VALUE = -1
 """Instead of a position in `REASONS`: the cell has a value, or had no request."""
@@ -95,6 +97,16 @@ class Counts:
     """Finish reasons of completions, where recorded."""
     failures: Counter[str]
     """By kind, the most frequent first."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """A scorer's result for one completion."""
+
+    status: Literal["scored", "unscored", "failed"]
+    label: str | None
+    values: dict[str, float]
+    """By metric without the scorer's name; absent if there is none."""
 
 
 @dataclass(frozen=True)
@@ -188,6 +200,24 @@ class Observations:
         """A scorer's label of one completion; None if there is none."""
         labels = self.labels.get(scorer)
         return labels.of(self.place[checkpoint], replicate, self.position[sample_id]) if labels else None
+
+    def result(self, checkpoint: str, replicate: int, sample_id: str, scorer: str) -> Result | None:
+        """A scorer's result for one completion; None if it did not judge it."""
+        cell = self.place[checkpoint], replicate, self.position[sample_id]
+        status = STATUSES[self.status[scorer][cell]] if scorer in self.status else None
+        if status is None:
+            return None
+        values = {name: float(column[cell]) for name, column in self._values_of.get(scorer, {}).items()}
+        known = {name: value for name, value in values.items() if not math.isnan(value)}
+        return Result(status, self.labels[scorer].of(*cell), known)
+
+    @cached_property
+    def _values_of(self) -> dict[str, dict[str, Floats]]:
+        by_scorer: dict[str, dict[str, Floats]] = {}
+        for metric, column in self.values.items():
+            scorer, _, name = metric.partition(".")
+            by_scorer.setdefault(scorer, {})[name] = column
+        return by_scorer
 
     def results(self, checkpoint: str, scorer: str) -> Labels:
         """A scorer's label of each request of a checkpoint; what has no label is called by what it lacks.

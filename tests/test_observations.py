@@ -1,13 +1,23 @@
 """The one table: where a value is missing it says why, and it is the same in whatever order records come."""
 
+import ast
 import math
 import random
+from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 from comparing import make_plan, outcome, reordered, scored
+from report_run import make_run
 
-from evalharness.observations import observe
+import evalharness
+from evalharness.export.frames import completion_rows, score_rows
+from evalharness.observations import Labels, observe
 from evalharness.records import Score
+from evalharness.report.embedded import make_data
+from evalharness.report.origin import roles_of
+from evalharness.report.samples import make_excerpt
 
 METRIC = "s.hit"
 
@@ -43,14 +53,8 @@ def test_every_missing_value_has_its_reason():
 def test_values_and_missing_values_are_all_requests():
     table = table_of_each_case()
     for checkpoint in table.checkpoints:
-        there = int((~_isnan(table.cells(checkpoint, METRIC))).sum())
+        there = int((~np.isnan(table.cells(checkpoint, METRIC))).sum())
         assert there + sum(table.missing(checkpoint, METRIC).values()) == table.counts(checkpoint).asked == 6
-
-
-def _isnan(cells):
-    import numpy as np
-
-    return np.isnan(cells)
 
 
 def test_a_completion_without_a_score_is_unscored_where_its_suite_asks_for_one_and_not_applicable_elsewhere():
@@ -119,3 +123,57 @@ def test_a_large_table_holds_no_object_for_each_value():
 def test_labels_are_counted(name):
     counts = table_of_each_case().labels["s"].counted(table_of_each_case().place[name])
     assert counts == {"l": 4 if name == "old" else 6}
+
+
+# --------------------------------------------------------------------------------------- its readers
+
+PACKAGE = Path(evalharness.__file__).parent
+MAY_JOIN = {
+    *("observations.py", "store/run.py", "store/lines.py", "store/__init__.py", "store/check.py"),
+    *("generate.py", "scorers/__init__.py", "score.py", "preferences/judge/asking.py"),
+    *("gate/aa_test.py", "sharing/redaction/eraser.py"),
+}
+"""Where records are made, stored, changed, or put into the table."""
+
+
+def test_nothing_but_the_table_joins_records_by_their_request():
+    joins = {
+        path.relative_to(PACKAGE).as_posix()
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr == "request_id"
+    }
+    assert joins <= MAY_JOIN
+
+
+@pytest.fixture
+def altered():
+    """A run whose table holds other values and labels than its scores, so that whatever reads the scores shows."""
+    run = make_run()
+    table = run.observations
+    other = replace(
+        table,
+        values={name: np.where(np.isnan(column), np.nan, 77.0) for name, column in table.values.items()},
+        labels={name: Labels(labels.codes, ["altered"] * len(labels.names)) for name, labels in table.labels.items()},
+    )
+    run._observed[1] = other
+    return run
+
+
+def test_exported_rows_hold_the_values_of_the_table(altered):
+    assert {row["value"] for row in score_rows(altered)} <= {77.0, None}
+    assert {row["label"] for row in score_rows(altered)} <= {"altered", None}
+    values = [row[name] for row in completion_rows(altered) for name in altered.observations.values]
+    assert set(values) == {77.0, None}
+
+
+def test_a_report_shows_the_values_and_labels_of_the_table(altered):
+    roles = roles_of(altered, altered.compared)
+    data = make_data(altered, altered.observations, altered.compared, roles)
+    scores = [score for sample in data["samples"] for cell in sample["cells"] for score in cell.get("scores", ())]
+    assert {value for score in scores for value in score.get("values", {}).values()} == {77.0}
+    assert {score["label"] for score in scores if "label" in score} == {"altered"}
+    rows = make_excerpt(altered, altered.observations, altered.compared, roles)
+    chips = {chip.text for row in rows for cell in row.cells for chip in cell.chips}
+    assert "altered" in chips
+    assert "complied" not in chips

@@ -34,6 +34,7 @@ def score_rows(run: Run) -> list[Row]:
     """One row per score value; scores without a value have one row, with the reason."""
     rows: list[Row] = []
     for request in run.plan.requests:
+        cell = request.checkpoint, request.replicate, request.sample_id
         head: Row = {
             "checkpoint": request.checkpoint,
             "sample_id": request.sample_id,
@@ -41,8 +42,11 @@ def score_rows(run: Run) -> list[Row]:
             "replicate": request.replicate,
         }
         for score in run.scores_of(request.id):
-            tail: Row = {"status": score.status, "label": score.label, "explanation": score.explanation}
-            values: Mapping[str, float | None] = score.values or {"": None}
+            result = run.observations.result(*cell, score.scorer)
+            if result is None:
+                continue
+            tail: Row = {"status": result.status, "label": result.label, "explanation": score.explanation}
+            values: Mapping[str, float | None] = result.values or {"": None}
             rows += [
                 head | {"metric": f"{score.scorer}.{name}".rstrip("."), "value": value} | tail
                 for name, value in values.items()

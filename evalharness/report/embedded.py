@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from evalharness.observations import Observations
-from evalharness.records import Comparison, Completion, Failure, GenerationRequest, Metric, Sample, Score, ScorerFacts
+from evalharness.records import Comparison, Completion, Failure, GenerationRequest, Metric, Sample, Score
 from evalharness.report.samples import chip_of
 from evalharness.report.sent import sent_of
 from evalharness.report.words import EXPECTED, facts_in_words, problem_in_words
@@ -56,10 +56,7 @@ def make_data(run: Run, table: Observations, comparison: Comparison, roles: Mapp
     samples = run.plan.samples
     categories = list(dict.fromkeys(sample.category for sample in samples.values()))
     places = {name: place for place, name in enumerate(categories)}
-    requests: dict[str, list[GenerationRequest]] = {}
-    for request in run.plan.requests:
-        requests.setdefault(request.sample_id, []).append(request)
-    cells = _Cells(run, roles)
+    cells = _Cells(run, table, roles)
     return {
         "run": comparison.evidence_digest,
         "checkpoints": cells.checkpoints,
@@ -69,7 +66,7 @@ def make_data(run: Run, table: Observations, comparison: Comparison, roles: Mapp
         "states": next((one.name for one in run.facts.values() if one.chart == "states"), None),
         "samples": [
             _sample(sample, places[sample.category])
-            | {"cells": [cells.of(request, sample) for request in requests.get(sample.id, ())]}
+            | {"cells": [cells.of(request, sample) for request in run.requests_by_sample.get(sample.id, ())]}
             for sample in samples.values()
         ],
     }
@@ -106,8 +103,9 @@ def _without_nothing(facts: Mapping[str, Any]) -> dict[str, Any]:
 class _Cells:
     """Makes the data of single cells from what all cells of a checkpoint share."""
 
-    def __init__(self, run: Run, roles: Mapping[str, str]) -> None:
+    def __init__(self, run: Run, table: Observations, roles: Mapping[str, str]) -> None:
         self.run = run
+        self.table = table
         self.place = {name: place for place, name in enumerate(roles)}
         resolved = {one.name: one.checkpoint for one in run.plan.checkpoints}
         self.recorded = {one.name for one in run.plan.checkpoints if one.recorded}
@@ -124,24 +122,26 @@ class _Cells:
             "sent": sent.pieces,
             "note": sent.note,
             "ids": sent.tokens,
-            "scores": [_score(score, self.run.facts_of(score.scorer)) for score in self.run.scores_of(request.id)],
+            "scores": [self._score(request, score) for score in self.run.scores_of(request.id)],
         }
         return {"side": self.place[request.checkpoint]} | _outcome(outcome) | _without_nothing(facts)
+
+    def _score(self, request: GenerationRequest, score: Score) -> dict[str, Any]:
+        """The result of the table, with the evidence for it."""
+        result = self.table.result(request.checkpoint, request.replicate, request.sample_id, score.scorer)
+        form = self.run.facts_of(score.scorer).form
+        facts = {
+            "label": result.label if result else None,
+            "status": None if result is None or result.status == "scored" else result.status,
+            "values": {name: round(value, 6) for name, value in result.values.items()} if result else {},
+            # A 1 where a span marks form.
+            "spans": [[span.start, span.end, span.label, *([1] if span.label in form else [])] for span in score.spans],
+            "why": score.explanation,
+        }
+        return {"scorer": score.scorer} | _without_nothing(facts)
 
 
 def _outcome(outcome: Completion | Failure | None) -> dict[str, Any]:
     if not isinstance(outcome, Completion):
         return {"problem": problem_in_words(outcome), "state": "failure" if outcome else "missing"}
     return {"text": outcome.text, "facts": facts_in_words(outcome)} | _without_nothing({"thinking": outcome.thinking})
-
-
-def _score(score: Score, known: ScorerFacts) -> dict[str, Any]:
-    facts = {
-        "label": score.label,
-        "status": None if score.status == "scored" else score.status,
-        "values": {name: round(value, 6) for name, value in score.values.items()},
-        # A 1 where a span marks form.
-        "spans": [[one.start, one.end, one.label, *([1] if one.label in known.form else [])] for one in score.spans],
-        "why": score.explanation,
-    }
-    return {"scorer": score.scorer} | _without_nothing(facts)

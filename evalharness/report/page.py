@@ -149,7 +149,7 @@ def make_page(run: Run, readable: Run) -> Page:
         reward_agreement=agreement_in_words(comparison.reward_agreement),
         preferences=make_preferences(run, comparison, links),
         categories=make_category_table(comparison),
-        excerpt=make_excerpt(readable, comparison, roles),
+        excerpt=make_excerpt(readable, table, comparison, roles),
         links=links,
         origin=make_origin(run),
         identities=make_identities(run, roles),

@@ -6,10 +6,10 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
+from evalharness.observations import Observations
 from evalharness.records import (
     Comparison,
     Completion,
-    Failure,
     GenerationRequest,
     Message,
     Sample,
@@ -83,18 +83,13 @@ def anchor_of(sample_id: str) -> str:
     return f"sample={quote(sample_id, safe='', errors='surrogatepass')}"
 
 
-def make_excerpt(run: Run, comparison: Comparison, roles: Mapping[str, str]) -> tuple[SampleRow, ...]:
-    """The excerpt, in the order of the suites."""
-    requests: dict[str, list[GenerationRequest]] = {}
-    for request in run.plan.requests:
-        requests.setdefault(request.sample_id, []).append(request)
+def make_excerpt(
+    run: Run, table: Observations, comparison: Comparison, roles: Mapping[str, str]
+) -> tuple[SampleRow, ...]:
+    """The excerpt, in the order of the suites; `table` is of all samples, also if `run` has only some."""
     samples = run.plan.samples
-    chosen = set(_within_budget(run, _candidates(samples, comparison), requests))
-    return tuple(
-        _sample_row(run, sample, requests.get(sample.id, []), roles)
-        for sample in samples.values()
-        if sample.id in chosen
-    )
+    chosen = set(_within_budget(run, _candidates(samples, comparison)))
+    return tuple(_sample_row(run, table, samples[name], roles) for name in samples if name in chosen)
 
 
 def _candidates(samples: Mapping[str, Sample], comparison: Comparison) -> list[str]:
@@ -110,21 +105,21 @@ def _candidates(samples: Mapping[str, Sample], comparison: Comparison) -> list[s
     return list(dict.fromkeys([*evidence, *in_turn]))
 
 
-def _within_budget(
-    run: Run, wanted: Sequence[str], requests: Mapping[str, Sequence[GenerationRequest]]
-) -> Iterator[str]:
+def _within_budget(run: Run, wanted: Sequence[str]) -> Iterator[str]:
     room = MOST_CHARACTERS
     for sample_id in wanted[:MOST_SAMPLES]:
-        outcomes = [run.outcomes.get(request.id) for request in requests.get(sample_id, ())]
+        outcomes = [run.outcomes.get(request.id) for request in run.requests_by_sample.get(sample_id, ())]
         room -= sum(min(len(one.text), LONGEST_TEXT) for one in outcomes if isinstance(one, Completion))
         if room < 0:
             return
         yield sample_id
 
 
-def _sample_row(run: Run, sample: Sample, requests: Sequence[GenerationRequest], roles: Mapping[str, str]) -> SampleRow:
+def _sample_row(run: Run, table: Observations, sample: Sample, roles: Mapping[str, str]) -> SampleRow:
     order = {name: position for position, name in enumerate(roles)}
-    ordered = sorted(requests, key=lambda request: (request.replicate, order[request.checkpoint]))
+    ordered = sorted(
+        run.requests_by_sample.get(sample.id, ()), key=lambda request: (request.replicate, order[request.checkpoint])
+    )
     return SampleRow(
         anchor=anchor_of(sample.id),
         id=sample.id,
@@ -133,7 +128,7 @@ def _sample_row(run: Run, sample: Sample, requests: Sequence[GenerationRequest],
         expected=EXPECTED.get(sample.expected or "", ""),
         kind="text to continue" if sample.kind == "continuation" else "",
         constraints=tuple(constraint.kind for constraint in sample.constraints),
-        cells=tuple(_cell(run, sample, request, roles[request.checkpoint]) for request in ordered),
+        cells=tuple(_cell(run, table, sample, request, roles[request.checkpoint]) for request in ordered),
     )
 
 
@@ -159,7 +154,7 @@ def _beginning(text: str, spans: Sequence[Span] = (), form: Sequence[Span] = ())
 # ------------------------------------------------------------------------------------------------ cell
 
 
-def _cell(run: Run, sample: Sample, request: GenerationRequest, role: str) -> Cell:
+def _cell(run: Run, table: Observations, sample: Sample, request: GenerationRequest, role: str) -> Cell:
     outcome, scores = run.outcomes.get(request.id), run.scores_of(request.id)
     completion = outcome if isinstance(outcome, Completion) else None
     sent = sent_of(request, sample, recorded=_recorded(run, request))
@@ -167,7 +162,7 @@ def _cell(run: Run, sample: Sample, request: GenerationRequest, role: str) -> Ce
         checkpoint=request.checkpoint,
         role=role,
         replicate=request.replicate,
-        chips=tuple(_chips(outcome, scores, run.facts_of)),
+        chips=tuple(_chips(run, table, request)),
         completion=None
         if completion is None
         else _beginning(
@@ -191,18 +186,18 @@ def _spans(scores: Sequence[Score], facts_of: Callable[[str], ScorerFacts], *, f
     ]
 
 
-def _chips(
-    outcome: Completion | Failure | None, scores: Sequence[Score], facts_of: Callable[[str], ScorerFacts]
-) -> Iterator[Chip]:
+def _chips(run: Run, table: Observations, request: GenerationRequest) -> Iterator[Chip]:
+    outcome = run.outcomes.get(request.id)
     if not isinstance(outcome, Completion):
         yield Chip("chip-failure", WITHOUT_LABEL["failure" if outcome else "missing"][0])
         return
-    for score in scores:
-        if score.status == "failed":
-            yield Chip("chip-failure", f"{score.scorer} scorer failed")
-        elif score.label:
-            known = facts_of(score.scorer)
-            yield Chip(chip_of(known, score.label), known.title_of(score.label))
+    for scorer in table.versions:
+        result = table.result(request.checkpoint, request.replicate, request.sample_id, scorer)
+        if result and result.status == "failed":
+            yield Chip("chip-failure", f"{scorer} scorer failed")
+        elif result and result.label:
+            facts = run.facts_of(scorer)
+            yield Chip(chip_of(facts, result.label), facts.title_of(result.label))
 
 
 def chip_of(facts: ScorerFacts, label: str) -> str:

@@ -75,8 +75,16 @@ class Run:
         """The requests to one checkpoint, in suite order."""
         return [request for request in self.plan.requests if request.checkpoint == checkpoint]
 
+    @cached_property
+    def requests_by_sample(self) -> dict[str, list[GenerationRequest]]:
+        """The requests about each sample, in suite order."""
+        requests: dict[str, list[GenerationRequest]] = {}
+        for request in self.plan.requests:
+            requests.setdefault(request.sample_id, []).append(request)
+        return requests
+
     def scores_of(self, request_id: str) -> list[Score]:
-        """All scores of one request's completion."""
+        """The scores of one request's completion, with their evidence; their values are read from `observations`."""
         if isinstance(self.scores, StoredScores):
             return self.scores.of(request_id)
         return self._scores_by_request.get(request_id, [])

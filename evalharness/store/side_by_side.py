@@ -36,14 +36,13 @@ def show(path: Path, sample_id: str) -> SideBySide:
     samples = loaded.plan.samples
     if sample_id not in samples:
         raise ConfigError(f"{path} has no sample {sample_id!r}", fix=f"use one of {', '.join(list(samples)[:10])}, ...")
-    requests = [request for request in loaded.plan.requests if request.sample_id == sample_id]
     cells = [
         SideBySide.Cell(
             checkpoint=request.checkpoint,
             replicate=request.replicate,
             outcome=loaded.outcomes.get(request.id),
-            scores=tuple(one for one in loaded.scores if one.request_id == request.id),
+            scores=tuple(loaded.scores_of(request.id)),
         )
-        for request in requests
+        for request in loaded.requests_by_sample[sample_id]
     ]
     return SideBySide(sample=samples[sample_id], cells=tuple(cells))
