@@ -40,11 +40,11 @@ from evalharness.store import Run
 from evalharness.text import format_share
 
 DISAGREEING = 0.2
-"""Share of pairs that disagree, where nothing better is known."""
+"""Share of pairs that disagree if nothing better is known."""
 DRAWS = 1_000
 DRAWS_OF_MEANS = 300
 RESAMPLES = 499
-"""Of each simulated mean, in place of the thousands of a finished run."""
+"""Of each simulated mean; a finished run draws thousands."""
 
 
 @dataclass(frozen=True)

@@ -146,7 +146,7 @@ def pairs_to_detect(difference: float, *, spread: float, n_tests: int = 1) -> in
 
 
 def pairs_to_keep(margin: float, *, spread: float, level: float = 0.025, power: float = POWER) -> int:
-    """How many independent pairs show that no change is below a margin, where nothing changed.
+    """How many independent pairs show that no change is below a margin if nothing changed.
 
     Args:
         margin: above 0.
