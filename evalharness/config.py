@@ -1,17 +1,60 @@
 """`evalharness.toml` and command-line overrides, as one validated `RunConfig`."""
 
 import difflib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, JsonValue, ValidationError, field_validator, model_validator
 
 from evalharness.errors import ConfigError
 from evalharness.parsing import Unparsable, parse_toml
-from evalharness.records import Checkpoint, GateRule, GenerationConfig, Record, explain
+from evalharness.records import Checkpoint, GateRule, GenerationConfig, Metric, Record, explain
 from evalharness.text import one_line
 
 NO_MODEL = "none"
+
+
+MARGIN = 0.05
+"""Within which rates are equivalent if neither the user nor the metric says."""
+Margin = Annotated[float, Field(gt=0, strict=True, allow_inf_nan=False)]
+
+
+class CompareSettings(Record):
+    """The `[compare]` table: which changes are too small to matter."""
+
+    margin: Annotated[float, Field(gt=0, lt=1, strict=True)] | None = None
+    """For every rate, as a share."""
+    margins: dict[str, Margin] = Field(default_factory=dict)
+    """By metric, in its unit."""
+
+    def margined(self, metrics: Sequence[Metric]) -> list[Metric]:
+        """The metrics with their margins: the user's, else the metric's own, else 5 points for a rate.
+
+        Raises:
+            ConfigError: a margin of a metric that there is not.
+        """
+        if unknown := set(self.margins) - {metric.name for metric in metrics}:
+            close = difflib.get_close_matches(min(unknown), [metric.name for metric in metrics], n=1)
+            fix = f"write {close[0]!r}" if close else "see `evalharness list scorers`"
+            raise ConfigError(f"[compare.margins]: there is no metric {min(unknown)!r}", fix=fix)
+        return [metric.model_copy(update={"margin": self._margin(metric)}) for metric in metrics]
+
+    def _margin(self, metric: Metric) -> float | None:
+        if metric.name in self.margins:
+            return self.margins[metric.name]
+        of_rates = (self.margin, metric.margin, MARGIN) if metric.kind == "rate" else (metric.margin,)
+        return next((one for one in of_rates if one is not None), None)
+
+
+PRESET: Literal["fine-tune"] = "fine-tune"
+
+
+class GateSettings(Record):
+    """The `[gate]` table, or the list of `[[gate]]` tables."""
+
+    preset: Literal["fine-tune"] | None = None
+    rules: tuple[GateRule, ...] = ()
 
 
 class RunConfig(Record):
@@ -33,6 +76,9 @@ class RunConfig(Record):
     """Settings by scorer. A scorer named here judges all suites, unless its model is `none`."""
     gate: tuple[GateRule, ...] = ()
     """Rules that the candidate must be shown to meet."""
+    preset: Literal["fine-tune"] | None = None
+    """Which rules are added, from what the suites measure; None once they are."""
+    compare: CompareSettings = CompareSettings()
     aa_test: str | None = None
     """The run directory of an A/A test of the baseline, whose noise the gate allows for."""
 
@@ -63,9 +109,14 @@ class RunConfig(Record):
 
 TOP_LEVEL = (
     *("suite", "baseline", "candidate", "seed", "replicates", "limit"),
-    *("checkpoint", "generation", "scorer", "gate", "aa_test"),
+    *("checkpoint", "generation", "scorer", "gate", "compare", "aa_test"),
 )
-TABLES = {"checkpoint": "[checkpoint.base]", "generation": "[generation]", "scorer": "[scorer.NAME]"}
+TABLES = {
+    "checkpoint": "[checkpoint.base]",
+    "generation": "[generation]",
+    "scorer": "[scorer.NAME]",
+    "compare": "[compare]",
+}
 
 
 def read_config(path: Path, overrides: dict[str, Any] | None = None) -> RunConfig:
@@ -77,18 +128,18 @@ def read_config(path: Path, overrides: dict[str, Any] | None = None) -> RunConfi
     return build_config(_read_toml(path), overrides or {}, source=str(path))
 
 
-def read_rules(path: Path) -> tuple[GateRule, ...]:
-    """The gate rules of a TOML file, which may hold an experiment too.
+def read_gate(path: Path) -> GateSettings:
+    """The gate of a TOML file, which may hold an experiment too.
 
     Raises:
         ConfigError: the file cannot be read, is not TOML, or has no valid rule.
     """
     data = _read_toml(path)
     _refuse_unknown_keys(data, TOP_LEVEL, where=str(path))
-    rules = _gate(data.get("gate", []), str(path))
-    if not rules:
+    gate = _gate(data.get("gate", []), str(path))
+    if not gate.rules and gate.preset is None:
         raise ConfigError(f"{path} has no gate rule", fix="write a [[gate]] table with metric, kind and bound")
-    return rules
+    return gate
 
 
 def build_config(data: dict[str, Any], overrides: dict[str, Any], *, source: str) -> RunConfig:
@@ -97,7 +148,7 @@ def build_config(data: dict[str, Any], overrides: dict[str, Any], *, source: str
     Args:
         data: the parsed TOML.
         overrides: `suite`, `baseline`, `candidate`, `seed`, `replicates`, `limit`, `check_determinism`, and
-            `generation` as a dict of its fields; None values are left out.
+            `generation` and `compare` as dicts of their fields; None values are left out.
         source: the file or `command line`, for messages.
     """
     _refuse_unknown_keys(data, TOP_LEVEL, where=source)
@@ -107,12 +158,14 @@ def build_config(data: dict[str, Any], overrides: dict[str, Any], *, source: str
     merged = _merge(data, overrides)
     suite = merged.pop("suite", "core")
     fields = {name: value for name, value in merged.items() if name not in ("checkpoint", "generation", "gate")}
+    gate = _gate(merged.get("gate", []), source)
     try:
         return RunConfig(
             suites=(suite,) if isinstance(suite, str) else tuple(suite),
             checkpoints=_checkpoints(merged.get("checkpoint", {}), source),
             generation=_generation(merged.get("generation", {}), source),
-            gate=_gate(merged.get("gate", []), source),
+            gate=gate.rules,
+            preset=gate.preset,
             **fields,
         )
     except ValidationError as error:
@@ -138,8 +191,14 @@ def _merge(data: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
     given = {name: value for name, value in overrides.items() if value is not None}
     generation = {name: value for name, value in given.pop("generation", {}).items() if value is not None}
     seed = {"seed": given.get("seed", data.get("seed", 0))}
-    scorer = {**data.get("scorer", {}), **given.pop("scorer", {})}
-    return {**data, **given, "scorer": scorer, "generation": {**seed, **data.get("generation", {}), **generation}}
+    scorer, compare = ({**data.get(name, {}), **given.pop(name, {})} for name in ("scorer", "compare"))
+    return {
+        **data,
+        **given,
+        "scorer": scorer,
+        "compare": compare,
+        "generation": {**seed, **data.get("generation", {}), **generation},
+    }
 
 
 def _checkpoints(tables: dict[str, Any], source: str) -> tuple[Checkpoint, ...]:
@@ -172,7 +231,19 @@ def _generation(table: dict[str, Any], source: str) -> GenerationConfig:
         raise ConfigError(f"{source}: [generation] {explain(error)}", fix="correct that value") from None
 
 
-def _gate(tables: Any, source: str) -> tuple[GateRule, ...]:
+def _gate(given: Any, source: str) -> GateSettings:
+    if not isinstance(given, dict) or "preset" not in given:
+        return GateSettings(rules=_rules(given, source))
+    _refuse_unknown_keys(given, list(GateSettings.model_fields), where=f"{source}: [gate]")
+    preset = given["preset"]
+    if preset != PRESET:
+        raise ConfigError(
+            f"{source}: [gate] has no preset {preset!r}", fix=f'write preset = "{PRESET}", or [[gate]] and its keys'
+        )
+    return GateSettings(preset=preset, rules=_rules(given.get("rules", []), source))
+
+
+def _rules(tables: Any, source: str) -> tuple[GateRule, ...]:
     if not isinstance(tables, list):
         raise ConfigError(f"{source}: gate is not a list of rules", fix="write [[gate]], with two brackets")
     return tuple(_rule(table, f"{source}: [[gate]] {number}") for number, table in enumerate(tables, start=1))

@@ -15,13 +15,14 @@ from evalharness.backends import Backend, open_backend
 from evalharness.backends.survey import Check
 from evalharness.compare import compare
 from evalharness.compare.pairing import Side, narrowed, pair_runs, sides_of
-from evalharness.config import RunConfig, read_rules
+from evalharness.config import RunConfig, read_gate
 from evalharness.errors import ConfigError, EvalHarnessError, StoreError
 from evalharness.gate import check_gate, check_rules, read_noise
 from evalharness.gate.aa_test import against_itself, measure
+from evalharness.gate.presets import fine_tune
 from evalharness.gate.prospects import DISAGREEING, prospects_of
 from evalharness.generate import NoProgress, Progress, first_token, generate, outcomes_of
-from evalharness.plan import make_plan
+from evalharness.plan import load_suites, make_plan
 from evalharness.preferences.judge import Judge, JudgeSettings, judging_of, kept_preferences, open_judge, pairs_to_judge
 from evalharness.prompting import settle_format
 from evalharness.records import (
@@ -66,6 +67,7 @@ def run(config: RunConfig, *, out: Path | None = None, resume: bool = False, pro
     Raises:
         EvalHarnessError: an error that the user can fix; files already written stay.
     """
+    config = settled(config)
     store = RunStore(out or new_run_path(config))
     with store.lock(create=True):
         planned = _start(store, config, resume)
@@ -94,6 +96,16 @@ def run_aa_test(config: RunConfig, *, out: Path, resume: bool = False, progress:
     return measured
 
 
+def settled(config: RunConfig) -> RunConfig:
+    """The same with the rules of its gate's preset written out."""
+    if config.preset is None:
+        return config
+    suites = load_suites(config)
+    names = dict.fromkeys((*(name for suite in suites for name in suite.scorers), *config.extra_scorers))
+    rules = fine_tune([metric for name in names for metric in facts_of(name).metrics], suites)
+    return config.model_copy(update={"gate": (*rules, *config.gate), "preset": None})
+
+
 def resume_config(out: Path) -> RunConfig:
     """The configuration of a run that was started before, from its manifest alone."""
     return RunStore(out).read_config()
@@ -107,38 +119,39 @@ def plan(config: RunConfig) -> Plan:
         EvalHarnessError: as for a run.
     """
     planned = make_plan(config, open_backend)
+    metrics = _metrics_of(config, planned)
     if config.gate:
-        extra_scorers = tuple(config.extra_scorers)
-        check_rules(config.gate, _metrics_of(config, planned), planned.suites, extra_scorers=extra_scorers)
+        check_rules(config.gate, metrics, planned.suites, extra_scorers=tuple(config.extra_scorers))
         read_noise(config.aa_test, planned)
     return planned
 
 
 def foresee(
-    config: RunConfig, *, margin: float | None = None, disagreeing: float = DISAGREEING, earlier: Path | None = None
+    config: RunConfig, *, disagreeing: float = DISAGREEING, earlier: Path | None = None, of_metrics: bool = False
 ) -> Plan:
     """The plan that would run, with what it can decide.
 
     Args:
         config: what to run.
-        margin: the change of a rate that matters, for the pairs that each metric needs.
         disagreeing: share of the pairs of a rate that disagree, without an earlier run.
         earlier: a scored run of the same suites, for what its data say.
+        of_metrics: say also what each metric can show, and how many pairs its margin needs.
 
     Raises:
         EvalHarnessError: as for `plan`, or the earlier run is of other suites.
     """
+    config = settled(config)
     planned = plan(config)
     ran = load_run(earlier) if earlier else None
     found = prospects_of(
-        config.gate, _metrics_of(config, planned), planned, disagreeing=disagreeing, margin=margin, earlier=ran
+        config.gate, _metrics_of(config, planned), planned, disagreeing=disagreeing, earlier=ran, of_metrics=of_metrics
     )
     return planned.model_copy(update={"prospects": found})
 
 
 def _metrics_of(config: RunConfig, planned: Plan) -> list[Metric]:
     names = scorer_names(planned, tuple(config.extra_scorers))
-    return [metric for name in names for metric in facts_of(name).metrics]
+    return config.compare.margined([metric for name in names for metric in facts_of(name).metrics])
 
 
 def try_models(checkpoints: Sequence[Checkpoint], generation: GenerationConfig) -> Iterator[Check]:
@@ -220,10 +233,18 @@ def _load_side(path: Path, checkpoint: str | None) -> Run:
     return narrowed(run, checkpoint or run.plan.candidate)
 
 
-def recompare(path: Path) -> Comparison:
-    """Compare a run's scores again and keep the result; the report is written again where it changed."""
+def recompare(path: Path, margin: float | None = None) -> Comparison:
+    """Compare a run's scores again and keep the result; the report is written again where it changed.
+
+    Args:
+        path: the run directory.
+        margin: within which rates are equivalent, from now on.
+    """
     store = RunStore(path)
     with store.lock():
+        if margin is not None:
+            settings = store.read_config().compare.model_copy(update={"margin": margin})
+            store.keep_settings("compare", settings.model_dump(mode="json"))
         return recompare_locked(store).compared
 
 
@@ -249,7 +270,7 @@ def regate(path: Path, config: Path | None = None) -> Run:
     store = RunStore(path)
     with store.lock():
         loaded = load_compared(store)
-        rules = read_rules(config) if config else resume_config(path).gate
+        rules = _rules_of(config, loaded) if config else resume_config(path).gate
         if not rules:
             raise ConfigError(
                 f"{path} was started without gate rules", fix="give a file with rules: --config evalharness.toml"
@@ -258,6 +279,11 @@ def regate(path: Path, config: Path | None = None) -> Run:
         if not store.has_report():
             store.write_report(render_html(judged))
         return judged
+
+
+def _rules_of(path: Path, run: Run) -> tuple[GateRule, ...]:
+    given = read_gate(path)
+    return (*(fine_tune(run.compared.metrics, run.plan.suites) if given.preset else ()), *given.rules)
 
 
 def redraw(path: Path, *, all_samples: bool = False) -> Run:
@@ -290,7 +316,7 @@ def _finish(store: RunStore, config: RunConfig, planned: Plan) -> Run:
     scorers = {name: open_scorer(name, config.scorer.get(name)) for name in scorer_names(planned, extra_scorers)}
     scores = score(planned, store.read_outcomes(), scorers.__getitem__, extra_scorers)
     store.write_scores(scores, [_identity(scorer) for scorer in scorers.values()])
-    store.keep_scorers(config.scorer)
+    store.keep_settings("scorer", config.scorer)
     return _report(store, planned, config.gate)
 
 
@@ -341,7 +367,7 @@ def _compare(store: RunStore, planned: Plan | None = None) -> Run:
     comparison = compare(
         loaded.plan,
         loaded.observations,
-        [metric for one in scorers for metric in one.metrics],
+        store.read_config().compare.margined([metric for one in scorers for metric in one.metrics]),
         seed=loaded.manifest.seed,
         scorers=scorers,
         preferences=loaded.preferences,

@@ -12,7 +12,7 @@ from gating import make_run, rates, rule
 from test_docs import generator
 
 from evalharness.cli import cli
-from evalharness.config import read_rules
+from evalharness.config import read_gate
 from evalharness.gate import check_gate, check_rules
 from evalharness.records import Metric
 
@@ -45,7 +45,7 @@ def test_the_schemas_name_every_key_that_is_written():
 def test_the_rules_of_the_page_are_rules_that_can_be_judged(tmp_path):
     [text] = blocks("toml")
     (tmp_path / "e.toml").write_text(text)
-    rules = read_rules(tmp_path / "e.toml")
+    rules = read_gate(tmp_path / "e.toml").rules
     assert len(rules) == len(tomllib.loads(text)["gate"]) == 2
     from evalharness.scorers import SCORERS, open_scorer
     from evalharness.suites import load_suite

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from evalharness.config import read_config
+from evalharness.config import CompareSettings, read_config
 from evalharness.errors import ConfigError
+from evalharness.records import Metric
 
 VALID = """
 suite = "smoke"
@@ -39,6 +40,22 @@ def complaint(tmp_path: Path, text: str) -> ConfigError:
     with pytest.raises(ConfigError) as caught:
         read_config(config(tmp_path, text))
     return caught.value
+
+
+def test_a_margin_is_the_users_else_the_metrics_else_five_points_of_a_rate():
+    rate = Metric(name="s.hit", title="", description="", kind="rate")
+    stated = rate.model_copy(update={"margin": 0.02})
+    mean = rate.model_copy(update={"name": "s.size", "kind": "mean"})
+
+    def margins(**settings):
+        return [one.margin for one in CompareSettings(**settings).margined([rate, stated, mean])]
+
+    assert margins() == [0.05, 0.02, None]
+    assert margins(margin=0.1) == [0.1, 0.1, None]
+    assert margins(margins={"s.size": 10}) == [0.05, 0.02, 10]
+    with pytest.raises(ConfigError, match=r"there is no metric 's\.sizes'") as caught:
+        margins(margins={"s.sizes": 10})
+    assert caught.value.fix == "write 's.size'"
 
 
 def test_a_file_becomes_a_config_with_the_seed_in_the_generation_too(tmp_path):

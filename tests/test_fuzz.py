@@ -23,7 +23,7 @@ from tiny_checkpoint import PROMPT, open_hf, save_checkpoint, save_gguf
 from evalharness import pipeline
 from evalharness.backends import open_backend
 from evalharness.backends.replay import ReplayBackend
-from evalharness.config import read_config, read_rules
+from evalharness.config import read_config, read_gate
 from evalharness.errors import EvalHarnessError, UnknownModel
 from evalharness.preferences.ratings import read_ratings
 from evalharness.records import ChatPrompt, Checkpoint, Message
@@ -57,7 +57,7 @@ def copied(name):
 
 def use_config(folder):
     path = folder / "evalharness.toml"
-    read_rules(path)
+    read_gate(path)
     config = read_config(path)
     pipeline.new_run_path(config)
     for checkpoint in config.checkpoints:

@@ -127,6 +127,17 @@ def test_plan_says_whether_the_suites_can_decide_the_gate(folder):
     assert found["rules"][0]["chances"] == {"passes": 0.0, "undecided": 1.0, "fails": 0.0}
 
 
+def test_a_margin_of_the_user_is_kept_with_the_run_and_shown_wherever_the_verdict_is(folder):
+    finished(folder)
+    assert "equivalent" not in call("compare", "r", cwd=folder).stdout
+    shown = call("compare", "r", "--margin", "20", cwd=folder).stdout
+    assert "equivalent within 0.2" in shown
+    assert "No metric differs between the two sides, in 68 pairs." in shown
+    assert "equivalent within 20 points" in (folder / "r" / "report.html").read_text()
+    rows = json.loads(call("compare", "r", "--json", cwd=folder).stdout)["differences"]
+    assert {(row["verdict"], row["margin"]) for row in rows if row["metric"] == "style.loop"} == {("equivalent", 0.2)}
+
+
 def test_on_github_the_summary_is_appended_and_rules_are_annotated(folder):
     finished(folder, rule(), looping=30)
     (folder / "s.md").write_text("before\n")

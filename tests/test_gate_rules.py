@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from comparing import MEAN, RATE, make_plan
 
-from evalharness.config import read_config, read_rules
+from evalharness.config import read_config, read_gate
 from evalharness.errors import ConfigError
 from evalharness.gate import check_rules
 from evalharness.records import GateRule
@@ -51,10 +51,10 @@ def test_rules_are_read_in_their_order_with_their_defaults(tmp_path):
 def test_a_file_of_rules_alone_can_be_read(tmp_path):
     path = tmp_path / "gates.toml"
     path.write_text(RULE)
-    assert [one.metric for one in read_rules(path)] == ["style.loop"]
+    assert [one.metric for one in read_gate(path).rules] == ["style.loop"]
     path.write_text("seed = 1\n")
     with pytest.raises(ConfigError, match=r"gates\.toml has no gate rule"):
-        read_rules(path)
+        read_gate(path)
 
 
 @pytest.mark.parametrize(

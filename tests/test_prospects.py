@@ -91,7 +91,8 @@ def test_a_mean_is_known_from_an_earlier_run_only():
 
 
 def test_metrics_need_more_pairs_for_a_smaller_margin():
-    wide, narrow = (prospects([], 300, margin=margin).metrics[0] for margin in (0.1, 0.05))
+    metrics = [RATE.model_copy(update={"margin": margin}) for margin in (0.1, 0.05)]
+    wide, narrow = (prospects([], 300, metrics=[one], of_metrics=True).metrics[0] for one in metrics)
     assert (narrow.to_show, narrow.to_exclude) > (wide.to_show, wide.to_exclude)
     assert wide.smallest == narrow.smallest
 

@@ -110,7 +110,7 @@ def comparison_text(comparison: Comparison) -> str:
 def _against_baseline(baseline: str, compared: Comparison | FurtherComparison) -> list[RenderableType]:
     title = Text(one_line(f"{compared.candidate} minus {baseline}"))
     drawn = Table(box=None, header_style="bold", pad_edge=False, title=title)
-    for name in ("metric", baseline, compared.candidate, "difference", "95 % interval", "p", "pairs", "verdict"):
+    for name in ("metric", baseline, compared.candidate, "difference", "interval", "p", "pairs", "verdict"):
         drawn.add_column(Text(one_line(name)), justify="left" if name in ("metric", "verdict") else "right")
     overall = [one for one in compared.differences if one.category is None]
     for difference in sorted(overall, key=lambda one: one.exploratory):
@@ -130,8 +130,12 @@ def _difference_cells(one: PairedDifference) -> list[str]:
         format_interval(one.interval),
         format_p(shown),
         str(one.n_pairs),
-        one.verdict + (" (exploratory)" if one.exploratory else ""),
+        _verdict(one) + (" (exploratory)" if one.exploratory else ""),
     ]
+
+
+def _verdict(one: PairedDifference) -> str:
+    return f"equivalent within {one.margin:g}" if one.verdict == "equivalent" else one.verdict
 
 
 # ------------------------------------------------------------------------------------------------ plan

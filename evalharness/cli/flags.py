@@ -75,9 +75,10 @@ def _overrides(flags: dict[str, Any]) -> dict[str, Any]:
     suite = flags.pop("suite", ())
     generation = {name: flags.pop(name, None) for name in GENERATION}
     generation["seed"] = flags.get("seed")
-    scorer = scorer_models(flags)
+    scorer, margin = scorer_models(flags), flags.pop("margin", None)
+    compare = {} if margin is None else {"margin": margin / 100}
     others = {name: value for name, value in flags.items() if not name.endswith(SCORERS_MODEL)}
-    return {**others, "suite": list(suite) or None, "generation": generation, "scorer": scorer}
+    return {**others, "suite": list(suite) or None, "generation": generation, "scorer": scorer, "compare": compare}
 
 
 def scorer_models(flags: Mapping[str, Any]) -> dict[str, dict[str, JsonValue]]:

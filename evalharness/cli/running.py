@@ -74,6 +74,12 @@ def _model_flags() -> list[click.Parameter]:
     ]
 
 
+def margin_flag(help_: str) -> Callable[[Command], Command]:
+    """`--margin`, in percentage points."""
+    of_rates = click.FloatRange(0, 100, min_open=True, max_open=True)
+    return click.option("--margin", type=of_rates, metavar="POINTS", help=help_)
+
+
 OUT_FLAGS = (
     click.option("--out", type=click.Path(path_type=Path), help="Run directory.  [default: a new one under reports/]"),
     click.option("--resume", is_flag=True, help="Resume the run in --out: only missing completions are generated."),
@@ -113,6 +119,7 @@ def demo(open_report: bool, out: Path | None, resume: bool, **flags: Any) -> Non
 
 @click.command(cls=ScorerCommand)
 @with_flags(SIDE_FLAGS, GENERATION_FLAGS, OUT_FLAGS, CI_FLAGS)
+@margin_flag("Rates that differ by less are equivalent.  [default: 5]")
 @click.option("--open", "open_report", is_flag=True, help="Open the report in the browser.")
 def run(
     open_report: bool,
@@ -176,12 +183,7 @@ def _run(config: "RunConfig", out: Path | None, *, resume: bool, open_report: bo
 @click.command(cls=ScorerCommand)
 @with_flags(SIDE_FLAGS, GENERATION_FLAGS)
 @click.option("--prompts", default=2, show_default=True, type=click.IntRange(min=0), help="Rendered prompts to show.")
-@click.option(
-    "--margin",
-    type=click.FloatRange(0, 100, min_open=True, max_open=True),
-    metavar="POINTS",
-    help="A change of a rate that matters: how many pairs does each metric need?",
-)
+@margin_flag("A change of a rate that matters: say how many pairs each metric needs.")
 @click.option(
     "--disagreeing",
     type=click.FloatRange(0, 100, min_open=True),
@@ -207,6 +209,9 @@ def plan(
     from evalharness.cli.flags import run_config
 
     planned = pipeline.foresee(
-        run_config(**flags), margin=margin and margin / 100, disagreeing=disagreeing / 100, earlier=earlier
+        run_config(**flags, margin=margin),
+        disagreeing=disagreeing / 100,
+        earlier=earlier,
+        of_metrics=margin is not None,
     )
     show_record(planned, lambda shown: plan_text(shown, prompts), as_json)

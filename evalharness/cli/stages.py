@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from evalharness.cli.running import ScorerCommand
+from evalharness.cli.running import ScorerCommand, margin_flag
 from evalharness.cli.sharing import REDACT, read_shared_profiles
 from evalharness.cli.terminal import say
 from evalharness.errors import ConfigError
@@ -35,12 +35,14 @@ def score(run: Path, **models: str | None) -> None:
     "--candidate-checkpoint", metavar="NAME", help="Checkpoint of the other runs.  [default: their candidates]"
 )
 @click.option("--out", type=click.Path(path_type=Path), help="New run directory.  [default: a new one under reports/]")
+@margin_flag("Rates of the one run that differ by less are equivalent, from now on.")
 @JSON
 def compare(
     runs: tuple[Path, ...],
     baseline_checkpoint: str | None,
     candidate_checkpoint: str | None,
     out: Path | None,
+    margin: float | None,
     as_json: bool,
 ) -> None:
     """Print the paired differences of one run or several.
@@ -54,8 +56,10 @@ def compare(
     if len(runs) == 1:
         given = {"--baseline-checkpoint": baseline_checkpoint, "--candidate-checkpoint": candidate_checkpoint}
         _refuse_with_one_run({**given, "--out": out})
-        comparison = pipeline.recompare(runs[0])
+        comparison = pipeline.recompare(runs[0], margin and margin / 100)
     else:
+        if margin is not None:
+            raise ConfigError("--margin needs a single run", fix="set it on the joint run: evalharness compare RUN")
         joint = pipeline.compare_runs(runs, out=out, baseline=baseline_checkpoint, candidate=candidate_checkpoint)
         comparison = joint.compared
         say(f"Report: {joint.path / 'report.html'}", err=True)

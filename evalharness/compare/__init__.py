@@ -33,7 +33,6 @@ def compare(
     *,
     seed: int,
     scorers: Sequence[ScorerFacts] = (),
-    margin: float | None = None,
     preferences: Sequence[Preference] = (),
     judgings: Sequence[Judging] = (),
 ) -> Comparison:
@@ -42,10 +41,10 @@ def compare(
     Args:
         plan: names the two sides.
         table: the observations of the plan's requests.
-        metrics: what the scores' values mean; the intervals of the headline ones hold together, for each candidate.
+        metrics: what the scores' values mean, with their margins; the intervals of the headline ones hold together,
+            for each candidate.
         seed: of the bootstrap.
         scorers: facts of the scorers; without them no rewards are compared.
-        margin: within which rates are equivalent, for metrics that do not say.
         preferences: of people and judges.
         judgings: of the judges, for the pairs on which they failed.
 
@@ -57,7 +56,7 @@ def compare(
     # First, because rewards of two models must not get as far as a column of values.
     rewards = [tuple(rewards_of(table, plan.baseline, name, scorers, seed=seed)) for name in names]
     main, *further = (
-        _against_baseline(table, metrics, plan, name, seed, margin).model_copy(update={"rewards": found})
+        _against_baseline(table, metrics, plan, name, seed).model_copy(update={"rewards": found})
         for name, found in zip(names, rewards, strict=True)
     )
     return Comparison(
@@ -84,8 +83,8 @@ def _lost_on_one_side(
 
 
 def _against_baseline(
-    table: Observations, metrics: Sequence[Metric], plan: Plan, candidate: str, seed: int, margin: float | None
+    table: Observations, metrics: Sequence[Metric], plan: Plan, candidate: str, seed: int
 ) -> FurtherComparison:
-    differences = differences_of(table, metrics, plan.baseline, candidate, seed=seed, margin=margin)
+    differences = differences_of(table, metrics, plan.baseline, candidate, seed=seed)
     findings = findings_of(table, metrics, differences, plan.model_copy(update={"candidate": candidate}))
     return FurtherComparison(candidate=candidate, differences=tuple(differences), findings=tuple(findings))

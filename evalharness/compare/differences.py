@@ -103,7 +103,6 @@ def differences_of(
     candidate: str,
     *,
     seed: int,
-    margin: float | None = None,
 ) -> list[PairedDifference]:
     """Overall rows for every metric, then rows for each category that has pairs.
 
@@ -115,7 +114,6 @@ def differences_of(
         baseline: a checkpoint.
         candidate: another.
         seed: of the bootstrap.
-        margin: within which rates are equivalent, for metrics that do not say.
     """
     sides = baseline, candidate
     found = [
@@ -125,7 +123,7 @@ def differences_of(
     ]
     n_tests = max(sum(one.is_headline and one.estimate is not None for one in found), 1)
     truncated = table.truncated(baseline) | table.truncated(candidate)
-    return [_row(table, one, sides, n_tests, margin, truncated) for one in found]
+    return [_row(table, one, sides, n_tests, truncated) for one in found]
 
 
 def _pairs(
@@ -166,14 +164,11 @@ def _interval(pairs: Pairs, level: float) -> Interval | None:
     return Interval(low=estimate.low(alpha), high=estimate.high(alpha)).within(lowest - highest, highest - lowest)
 
 
-def _row(
-    table: Observations, pairs: Pairs, sides: tuple[str, str], n_tests: int, margin: float | None, truncated: Mask
-) -> PairedDifference:
+def _row(table: Observations, pairs: Pairs, sides: tuple[str, str], n_tests: int, truncated: Mask) -> PairedDifference:
     metric, tests = pairs.metric, n_tests if pairs.is_headline else 1
     level = 1 - ALPHA / tests
     interval = _interval(pairs, level)
     p_value = None if pairs.estimate is None else pairs.estimate.p_value
-    stated = metric.margin if metric.margin is not None or metric.kind == "mean" else margin
     here = table.in_category(pairs.category)
     missing = missing_of(table, metric, *sides, here)
     return PairedDifference(
@@ -193,8 +188,8 @@ def _row(
         n_lower=pairs.n_lower,
         n_truncated=int((truncated & pairs.there).sum()),
         method=_method(pairs, tests),
-        verdict=_verdict(pairs, interval, stated, level),
-        margin=stated,
+        verdict=_verdict(pairs, interval, metric.margin, level),
+        margin=metric.margin,
         minimum_detectable_effect=_detectable(pairs, tests),
         n_missing_baseline=missing.baseline,
         n_missing_candidate=missing.candidate,

@@ -122,14 +122,24 @@ def verdict_sentence(one: PairedDifference, metric: Metric) -> str:
         case "higher" | "lower":
             return f"Significant on {pairs}{alone}."
         case "equivalent":
-            margin = one.margin or 0.0
-            within = format_points(margin).lstrip("+") if metric.kind == "rate" else format_number(margin)
-            return f"Equivalent within {within}, on {pairs}{alone}."
+            return f"Equivalent within {format_margin(one.margin or 0.0, metric)}, on {pairs}{alone}."
         case _:
             if one.interval is None:
                 return f"Undecided: no interval for {pairs}."
-            wide = metric.kind == "rate" and one.interval.high - one.interval.low >= TOO_WIDE
-            return f"Undecided on {pairs}{', the interval is too wide for a conclusion' if wide else ''}{alone}."
+            wide = ", the interval is too wide for a conclusion" if too_wide(one, metric) else ""
+            return f"Undecided on {pairs}{wide}{alone}."
+
+
+def format_margin(margin: float, metric: Metric) -> str:
+    """The largest change that does not matter."""
+    if metric.kind == "rate":
+        return format_points(margin, digits=1).lstrip("+")
+    return f"{format_number(margin)} {metric.unit}".rstrip()
+
+
+def too_wide(one: PairedDifference, metric: Metric) -> bool:
+    """Whether an interval of a rate says next to nothing: it spans half of all differences that are possible."""
+    return metric.kind == "rate" and one.interval is not None and one.interval.high - one.interval.low >= TOO_WIDE
 
 
 def _caveats(one: PairedDifference) -> Iterator[str]:

@@ -63,11 +63,11 @@ def _differences(compared: Comparison) -> Iterator[str]:
     rows = [one for one in compared.differences if one.category is None and not one.exploratory]
     yield "## Differences"
     yield ""
-    yield "| metric | baseline | candidate | difference | 95 % interval | p | pairs | verdict |"
+    yield "| metric | baseline | candidate | difference | interval | p | pairs | verdict |"
     yield "|---|--:|--:|--:|--:|--:|--:|---|"
     yield from (_difference(one, metrics[one.metric]) for one in rows)
     yield ""
-    yield "p is adjusted for the number of these metrics (Holm)."
+    yield "p is multiplied by the number of these metrics (Bonferroni), and their intervals hold together at 95 %."
     yield ""
 
 

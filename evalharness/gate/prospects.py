@@ -25,6 +25,7 @@ from evalharness.records import (
     Plan,
     Prospects,
     RuleProspect,
+    Suite,
     overall_verdict,
 )
 from evalharness.statistics import Estimate, Floats
@@ -67,8 +68,8 @@ def prospects_of(
     plan: Plan,
     *,
     disagreeing: float = DISAGREEING,
-    margin: float | None = None,
     earlier: Run | None = None,
+    of_metrics: bool = False,
     draws: int = DRAWS,
 ) -> Prospects:
     """What the planned samples can decide.
@@ -78,8 +79,8 @@ def prospects_of(
         metrics: of all scorers of the plan.
         plan: with its samples.
         disagreeing: share of the pairs of a rate that disagree, without an earlier run.
-        margin: the change of a rate that matters; None: no metric is planned for.
         earlier: a scored run of the same suites.
+        of_metrics: say also how many pairs the margin of each metric needs.
         draws: simulated gates.
 
     Raises:
@@ -109,7 +110,7 @@ def prospects_of(
             for (rule, metric, outlook), verdicts in zip(found, drawn, strict=True)
         ),
         gate=_chances([overall_verdict(gate) for gate in zip(*drawn, strict=False)]) if rules and all(drawn) else None,
-        metrics=() if margin is None else tuple(_metric_prospects(metrics, plan, margin, disagreeing, earlier)),
+        metrics=tuple(_metric_prospects(metrics, plan, disagreeing, earlier)) if of_metrics else (),
     )
 
 
@@ -166,7 +167,7 @@ def _outlook(rule: GateRule, metric: Metric, plan: Plan, disagreeing: float, ear
 
 def _stated(rule: GateRule, metric: Metric, plan: Plan, disagreeing: float) -> _Outlook:
     """Of a rate by the stated share of pairs that disagree, or, of a candidate alone, half of what it may lose."""
-    kind, n = kind_of(rule), planned_groups(plan, metric, suite=rule.suite, category=rule.category)
+    kind, n = kind_of(rule), planned_groups(plan.suites, metric, suite=rule.suite, category=rule.category)
     groups, half = np.arange(n), kind.limit(rule, metric) / 2
 
     def pairs(generator: np.random.Generator) -> Sides:
@@ -229,14 +230,16 @@ def _spread(values: Floats, groups: Groups, *, around: float | None) -> float:
     return float(np.sqrt(((sums - centre * counts) ** 2).mean()) * sums.size / counts.sum())
 
 
-def planned_groups(plan: Plan, metric: Metric, *, suite: str | None = None, category: str | None = None) -> int:
-    """Independent samples of a plan that a metric applies to, as far as a plan can say."""
-    named = {name for one in plan.suites for name in one.scorers}
+def planned_groups(
+    suites: Sequence[Suite], metric: Metric, *, suite: str | None = None, category: str | None = None
+) -> int:
+    """Independent samples of suites that a metric applies to, as far as the suites can say."""
+    named = {name for one in suites for name in one.scorers}
     asked = {"any": ("comply", "refuse")}.get(metric.expected or "", (metric.expected,))
     return len(
         {
             sample.group
-            for one in plan.suites
+            for one in suites
             if suite in (None, one.name) and (metric.scorer in one.scorers or metric.scorer not in named)
             for sample in one.samples
             if category in (None, sample.category)
@@ -263,17 +266,16 @@ def _refuse_other_suites(plan: Plan, earlier: Plan) -> None:
 
 
 def _metric_prospects(
-    metrics: Sequence[Metric], plan: Plan, margin: float, disagreeing: float, earlier: Run | None
+    metrics: Sequence[Metric], plan: Plan, disagreeing: float, earlier: Run | None
 ) -> Iterator[MetricProspect]:
     """Of headline metrics, whose intervals hold together; a mean needs a margin of its own and an earlier run."""
-    tested = [one for one in metrics if one.headline and one.mirror_of is None and planned_groups(plan, one)]
+    tested = [one for one in metrics if one.headline and one.mirror_of is None and planned_groups(plan.suites, one)]
     for metric in tested:
-        matters = metric.margin or (margin if metric.kind == "rate" else None)
         spread = math.sqrt(disagreeing) if metric.kind == "rate" else None
         if earlier is not None:
             spread = _seen_spread(metric, earlier)
-        if matters and spread is not None:
-            yield _metric_prospect(metric, planned_groups(plan, metric), matters, spread, len(tested))
+        if metric.margin and spread is not None:
+            yield _metric_prospect(metric, planned_groups(plan.suites, metric), metric.margin, spread, len(tested))
 
 
 def _seen_spread(metric: Metric, earlier: Run) -> float | None:

@@ -37,9 +37,10 @@ def find_runs(folder: Path) -> list[Path]:
     return sorted(manifest.parent for manifest in folder.glob("*/manifest.json"))
 
 
+CORE = '"core"                  # a name (`evalharness list suites`), a folder, or a list of them'
 CONFIG = """\
 # One experiment: which suites go to which checkpoints. Run it with `evalharness run {path}`.
-suite = "core"                  # a name (`evalharness list suites`), a folder, or a list of them
+suite = {suite}
 baseline = "base"
 candidate = "instruct"
 seed = 0
@@ -55,6 +56,9 @@ variant = "instruct"
 prompt_format = "chat"
 # options = {{ dtype = "bfloat16", device = "cpu" }}
 
+[compare]
+margin = 0.05                   # rates that differ by less are equivalent
+
 [generation]
 max_tokens = 256
 temperature = 0.0               # greedy
@@ -64,7 +68,7 @@ temperature = 0.0               # greedy
 NO_PAIR = "# no two model names here form a pair: check that these are the models you want to compare"
 
 
-def config_text(path: Path) -> str:
+def config_text(path: Path, suite: str = CORE) -> str:
     """A commented `evalharness.toml` for the most likely pair on this machine, with other pairs listed below.
 
     Pulled models come before cached ones, and those before bundled ones; if no names of pulled models form a pair, the
@@ -81,7 +85,7 @@ def config_text(path: Path) -> str:
     if not by_name:
         remarks.insert(0, NO_PAIR)
     others = "".join(f"\n{remark}" for remark in remarks) + "\n"
-    return CONFIG.format(path=path, base=base.model, instruct=instruct.model, others=others)
+    return CONFIG.format(path=path, suite=suite, base=base.model, instruct=instruct.model, others=others)
 
 
 def _first_of_each(models: list[LocalModel]) -> Pair | None:

@@ -39,11 +39,11 @@ class Scale:
 
     def across(self, value: float) -> str:
         """Where a value is, in percent from the left."""
-        return f"{self._place(value):.2f}%"
+        return f"{self.place(value):.2f}%"
 
     def up(self, value: float) -> str:
         """Where a value is, in percent from the top, the larger values upwards."""
-        return f"{100 - self._place(value):.2f}%"
+        return f"{100 - self.place(value):.2f}%"
 
     def ticks(self) -> list[float]:
         """The values that are labelled."""
@@ -53,13 +53,14 @@ class Scale:
         """The labels of a horizontal axis; those at the very ends stay inside it."""
         labels = (
             Markup('<text class="{}" x="{}" y="17">{}</text>').format(
-                {0.0: "start", 100.0: "end"}.get(self._place(tick), "middle"), self.across(tick), typeset(label(tick))
+                {0.0: "start", 100.0: "end"}.get(self.place(tick), "middle"), self.across(tick), typeset(label(tick))
             )
             for tick in self.ticks()
         )
         return Markup('<svg class="axis" aria-hidden="true" focusable="false">{}</svg>').format(Markup("").join(labels))
 
-    def _place(self, value: float) -> float:
+    def place(self, value: float) -> float:
+        """Where a value is, in percent of the drawing."""
         return self.margin + self.share(value) * (100 - 2 * self.margin)
 
 

@@ -151,9 +151,17 @@ def _axis(points: int) -> Scale:
 def draw_strip(one: PairedDifference, scale: int) -> Markup:
     """A rate's difference as a dot on its interval, on a scale of so many points to each side."""
     # The row's own text says the same, so the drawing is hidden from screen readers.
-    return Markup('<svg class="strip" aria-hidden="true" focusable="false">{}{}</svg>').format(
-        _whisker(one, _axis(scale)), _dot(one, _axis(scale))
+    return Markup('<svg class="strip" aria-hidden="true" focusable="false">{}{}{}</svg>').format(
+        _band(one, _axis(scale)), _whisker(one, _axis(scale)), _dot(one, _axis(scale))
     )
+
+
+def _band(one: PairedDifference, scale: Scale) -> Markup:
+    """The margin within which the sides are equivalent."""
+    if one.margin is None:
+        return Markup("")
+    low, high = (scale.place(100 * end) for end in (-one.margin, one.margin))
+    return Markup('<rect class="band" x="{:.2f}%" width="{:.2f}%" y="10%" height="80%"/>').format(low, high - low)
 
 
 def _whisker(one: PairedDifference, scale: Scale) -> Markup:

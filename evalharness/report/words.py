@@ -1,5 +1,6 @@
 """The report's fixed words: formats, endings and verdicts in words that a new reader understands."""
 
+from evalharness.compare.findings import format_margin, too_wide
 from evalharness.records import Completion, Failure, Metric, PairedDifference, ResolvedCheckpoint
 from evalharness.report.typeset import typeset
 from evalharness.report.visible import tamed
@@ -76,7 +77,11 @@ def problem_in_words(outcome: Failure | None) -> str:
 
 
 def verdict_in_words(difference: PairedDifference, metric: Metric) -> str:
-    """The verdict, with better or worse if the metric has a better direction."""
+    """The verdict: better or worse if the metric has a better direction, or the margin of what is equivalent."""
+    if difference.verdict == "equivalent" and difference.margin is not None:
+        return f"equivalent within {format_margin(difference.margin, metric)}"
+    if difference.verdict == "undecided" and too_wide(difference, metric):
+        return "undecided, too wide for a conclusion"
     if difference.verdict not in ("higher", "lower"):
         return difference.verdict
     if metric.better is None:

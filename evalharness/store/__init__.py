@@ -15,7 +15,7 @@ report.html        report               all of it, for people
 """
 
 import errno
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -251,11 +251,11 @@ class RunStore:
         except ValidationError as error:
             raise self._not_valid("manifest.json", error) from None
 
-    def keep_scorers(self, settings: dict[str, dict[str, JsonValue]]) -> None:
-        """Store the settings of a scoring, so that the next scoring is the same."""
+    def keep_settings(self, table: str, settings: Mapping[str, JsonValue] | Mapping[str, dict[str, JsonValue]]) -> None:
+        """Store a table of the configuration, so that the next scoring or comparison is the same."""
         manifest = self.read_manifest()
-        if manifest.config.get("scorer") != settings:
-            config = {**manifest.config, "scorer": settings}
+        if manifest.config.get(table) != settings:
+            config = {**manifest.config, table: settings}
             self._write("manifest.json", manifest.model_copy(update={"config": config}).model_dump_json(indent=2))
 
     @uncollected()
