@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from typing import Protocol
 
 from evalharness.backends import Backend, backend_class
 from evalharness.errors import BackendError, EvalHarnessError
@@ -30,40 +29,20 @@ REFUSED_ALIKE = 3
 GREETING = Sample(id="greeting", messages=(Message(role="user", content="Hello"),), category="")
 
 
-class Progress(Protocol):
-    """Shows the progress of a generation."""
+class Progress:
+    """Follows the progress of a generation; this one shows nothing."""
 
     def load(self, checkpoint: str) -> None:
         """A checkpoint's generation begins; its weights are being loaded."""
-        ...
 
     def start(self, checkpoint: str, *, total: int, done: int) -> None:
         """The weights are loaded; `done` of the `total` requests already have an outcome."""
-        ...
 
     def advance(self, *, tokens: int) -> None:
         """One more request has an outcome, with this many generated tokens."""
-        ...
 
     def finish(self) -> None:
         """The checkpoint's generation has ended, successfully or not."""
-        ...
-
-
-class NoProgress:
-    """Shows nothing."""
-
-    def load(self, checkpoint: str) -> None:
-        """Show nothing."""
-
-    def start(self, checkpoint: str, *, total: int, done: int) -> None:
-        """Show nothing."""
-
-    def advance(self, *, tokens: int) -> None:
-        """Show nothing."""
-
-    def finish(self) -> None:
-        """Show nothing."""
 
 
 def generate(
@@ -94,7 +73,7 @@ def generate(
             message = "the last line was incomplete because the run was stopped; its request is generated again"
             out.append(Notice(checkpoint=plan.baseline, kind="recovered", message=message))
         generations = [
-            CheckpointGeneration(resolved, plan, store, outcomes, out, progress or NoProgress())
+            CheckpointGeneration(resolved, plan, store, outcomes, out, progress or Progress())
             for resolved in plan.checkpoints
         ]
         # The first one's own requests are its trial, so that it is not loaded twice.

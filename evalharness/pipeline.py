@@ -21,9 +21,16 @@ from evalharness.gate import check_gate, check_rules, read_noise
 from evalharness.gate.aa_test import against_itself, measure
 from evalharness.gate.presets import fine_tune
 from evalharness.gate.prospects import DISAGREEING, prospects_of
-from evalharness.generate import NoProgress, Progress, first_token, generate, outcomes_of
+from evalharness.generate import Progress, first_token, generate, outcomes_of
 from evalharness.plan import load_suites, make_plan
-from evalharness.preferences.judge import Judge, JudgeSettings, judging_of, kept_preferences, open_judge, pairs_to_judge
+from evalharness.preferences.judge.asking import (
+    Judge,
+    JudgeSettings,
+    judging_of,
+    kept_preferences,
+    open_judge,
+    pairs_to_judge,
+)
 from evalharness.prompting import settle_format
 from evalharness.records import (
     AATest,
@@ -72,7 +79,7 @@ def run(config: RunConfig, *, out: Path | None = None, resume: bool = False, pro
     with store.lock(create=True):
         planned = _start(store, config, resume)
         generate(
-            planned, store, open_backend, check_determinism=config.check_determinism, progress=progress or NoProgress()
+            planned, store, open_backend, check_determinism=config.check_determinism, progress=progress or Progress()
         )
         return _finish(store, config, planned)
 
@@ -463,7 +470,7 @@ def judge(path: Path, settings: JudgeSettings, *, again: bool = False, progress:
         loaded = load_compared(store)
         asked = open_judge(settings, open_backend)
         with closing(asked.backend):
-            _judge(store, loaded, asked, again, progress or NoProgress())
+            _judge(store, loaded, asked, again, progress or Progress())
         return recompare_locked(store)
 
 

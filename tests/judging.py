@@ -4,7 +4,7 @@ import json
 
 from evalharness import pipeline
 from evalharness.config import build_config
-from evalharness.preferences.judge import JudgeSettings
+from evalharness.preferences.judge.asking import JudgeSettings
 
 QUESTION = ("Tell me about tea.", "Tell me about coffee.", "Tell me about bread.")
 FIRST, SECOND = ((".", "A"),), ((".", "B"),)

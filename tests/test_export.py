@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-from dataclasses import replace
 
 import pandas
 import pytest
@@ -17,7 +16,7 @@ from evalharness.export import FORMATS, Choices, export
 from evalharness.export.csv import FORMULA, inert, original
 from evalharness.export.frames import TABLES, completion_rows, completions_frame, differences_frame
 from evalharness.export.markdown import escaped
-from evalharness.records import Completion, Preference
+from evalharness.records import Completion
 
 RUN = make_run()
 REWARDED = rewarded()
@@ -190,60 +189,6 @@ def test_names_and_sentences_cannot_become_markup():
         hostile_run(["<script>alert(1)</script>", "[a](javascript:alert)", "|x|\n# y"], judged=False), "markdown"
     )
     assert "<script" not in text and "](" not in text and "\n# y" not in text
-
-
-# -------------------------------------------------------------------------------------- llm comparator
-
-
-def judged(run, preferred="candidate", **more):
-    pairs = {request.sample_id for request in run.plan.requests}
-    return replace(
-        run,
-        preferences=tuple(
-            Preference(
-                sample_id=one, baseline="base", candidate="instruct", source="judge", rater="judge",
-                preferred=preferred, explanation="because", **more,
-            )
-            for one in sorted(pairs)
-        ),
-    )  # fmt: skip
-
-
-def test_the_viewers_file_has_what_its_format_asks_for():
-    found = json.loads(text_of(REWARDED, "llm-comparator"))
-    assert set(found) == {"metadata", "models", "examples"}
-    assert found["models"] == [{"name": "instruct"}, {"name": "base"}]
-    schema = {one["name"] for one in found["metadata"]["custom_fields_schema"]}
-    for example in found["examples"]:
-        assert set(example) == {
-            "index", "input_text", "tags", "output_text_a", "output_text_b", "score", "individual_rater_scores",
-            "rationale_list", "custom_fields",
-        }  # fmt: skip
-        assert set(example["custom_fields"]) == schema
-        assert -1.5 <= example["score"] <= 1.5
-
-
-def test_a_positive_score_is_for_the_candidate():
-    found = json.loads(text_of(REWARDED, "llm-comparator"))
-    for example in found["examples"]:
-        longer = len(example["output_text_a"]) - len(example["output_text_b"])
-        assert (example["score"] > 0) == (longer > 0)
-
-
-def test_a_judge_is_shown_with_both_orders_and_its_reason():
-    run = judged(RUN, by_order=("candidate", "tie"))
-    example = json.loads(text_of(run, "llm-comparator", source="judge"))["examples"][0]
-    assert example["score"] == 0.75
-    assert [one["is_flipped"] for one in example["individual_rater_scores"]] == [True, False]
-    assert example["individual_rater_scores"][0]["rationale"] == "because"
-
-
-def test_pairs_without_a_verdict_stay_with_no_score():
-    run = judged(RUN)
-    run = replace(run, preferences=run.preferences[:1])
-    exported = export(run, "llm-comparator", Choices(source="judge"))
-    scores = [one["score"] for one in json.loads(exported.content)["examples"]]
-    assert scores.count(None) == len(scores) - 1 and "without a verdict" in exported.note
 
 
 # ---------------------------------------------------------------------------------------------- choices

@@ -13,8 +13,8 @@ from evalharness.cli import cli
 from evalharness.compare.preference_summaries import preferences_of
 from evalharness.config import read_config
 from evalharness.errors import BackendError, ConfigError, PromptFormatError, UnknownModel
-from evalharness.preferences.judge import JUDGE_PROMPT_VERSION, JudgeSettings, judge_prompt_text
-from evalharness.preferences.judge.prompt import judge_prompt, read_verdict
+from evalharness.preferences.judge.asking import JudgeSettings
+from evalharness.preferences.judge.prompt import JUDGE_PROMPT_VERSION, judge_prompt, judge_prompt_text, read_verdict
 from evalharness.records import Message, Preference
 from evalharness.store import RunStore
 
@@ -202,7 +202,7 @@ def test_the_judge_is_named_by_its_model_its_manifest_and_the_version_of_the_pro
     manifest = judging.judge.identity.manifest_digest.removeprefix("sha256:")
     assert judging.rater == f"ollama/judge {manifest[:12]} prompt v{JUDGE_PROMPT_VERSION}"
     assert {one.rater for one in judged.preferences} == {judging.rater}
-    assert judging.prompt_text == judge_prompt_text(1)
+    assert judging.prompt_text == judge_prompt_text("chat")
 
 
 def test_preferences_survive_another_comparison_and_scoring(run, server):
@@ -213,7 +213,7 @@ def test_preferences_survive_another_comparison_and_scoring(run, server):
 
 
 def test_verdicts_before_an_interruption_are_kept(run, server):
-    class Impatient(pipeline.NoProgress):
+    class Impatient(pipeline.Progress):
         answers = 0
 
         def advance(self, *, tokens):
@@ -376,11 +376,6 @@ def test_several_turns_are_shown_with_who_speaks():
     text = judge_prompt(turns, "x", "y", "chat").messages[0].content
 
     assert "system: Be brief.\n\nuser: Say hello." in text
-
-
-def test_a_prompt_of_an_unknown_version_is_refused():
-    with pytest.raises(ValueError, match="no judge prompt of version 99"):
-        judge_prompt_text(99)
 
 
 # ---------------------------------------------------------------------------------------- the command

@@ -159,13 +159,6 @@ def test_the_strongest_contradiction_is_named_first():
     assert found.contradicting == ("s1", "s2", "s0")
 
 
-def test_standardised_rewards_are_in_spreads_from_the_mean_of_both_sides():
-    found = compared([1.0, 3.0], [5.0, 7.0])
-
-    rewards = [found.standardised(value) for value in (1.0, 3.0, 5.0, 7.0)]
-    assert (np.mean(rewards), np.std(rewards)) == (pytest.approx(0.0), pytest.approx(1.0))
-
-
 def test_correlation_with_length_is_that_of_each_side():
     rewards, lengths = drawn(30)
     found = compared([*rewards[0]], [*lengths[1] * 2.0], lengths=[*lengths[0], *lengths[1]])

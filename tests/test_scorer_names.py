@@ -26,7 +26,6 @@ PLAIN_WORDS = {
     "reward": {
         "cli/sharing.py",
         "export/__init__.py",
-        "export/llm_comparator.py",
         "export/votes.py",
         "preferences/__init__.py",
         "records/scores.py",

@@ -124,7 +124,7 @@ def test_a_file_that_would_say_too_much_is_never_written(tmp_path):
     assert [one.name for one in out.parent.iterdir()] == ["mail.html"] and out.read_text() == "what was here before"
 
 
-@pytest.mark.parametrize("name", ["csv", "jsonl", "markdown", "llm-comparator"])
+@pytest.mark.parametrize("name", ["csv", "jsonl", "markdown"])
 def test_an_export_is_redacted_by_the_same_profiles(tmp_path, name):
     directory, out = written(rewarded(), tmp_path / "meadow-run"), tmp_path / "out"
     result = invoke("export", directory, "--format", name, "--redact", "completions,prompts,identity", "--out", out)

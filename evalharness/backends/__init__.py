@@ -40,11 +40,9 @@ class Backend(Protocol):
 
     def resolve(self) -> ResolvedCheckpoint:
         """Resolve the identity without loading weights. `prompt_format` is passed through as configured."""
-        ...
 
     def render(self, prompts: Sequence[RawPrompt | ChatPrompt]) -> list[RenderedPrompt]:
         """The exact text and token ids that the model will see, one per prompt, in order."""
-        ...
 
     def resolve_config(self, prompts: Sequence[RawPrompt | ChatPrompt], config: GenerationConfig) -> GenerationConfig:
         """The configuration of all requests, with values that this backend must fix for the whole run filled in.
@@ -52,15 +50,12 @@ class Backend(Protocol):
         Raises:
             ConfigError: the backend does not support a value.
         """
-        ...
 
     def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[Completion | Failure | Notice]:
         """One outcome for each request, in any order, as soon as it is known; notices in between."""
-        ...
 
     def close(self) -> None:
         """Free the memory; also called after an error."""
-        ...
 
 
 GROUP = "evalharness.backends"

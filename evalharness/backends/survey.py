@@ -56,11 +56,9 @@ class Survey(Protocol):
 
     def models(self, report: Report) -> list[LocalModel]:
         """The models that a configuration could name."""
-        ...
 
     def checks(self) -> list[Check]:
         """What `doctor` says of this backend."""
-        ...
 
 
 GROUP = "evalharness.surveys"

@@ -50,7 +50,7 @@ def judge(
     from evalharness import pipeline
     from evalharness.cli.display import show_record
     from evalharness.cli.progress import make_progress
-    from evalharness.preferences.judge import JudgeSettings
+    from evalharness.preferences.judge.asking import JudgeSettings
 
     settings = JudgeSettings.model_validate(
         {"model": model, "prompt_format": prompt_format, "max_tokens": max_tokens, "options": _options(option)}

@@ -7,9 +7,11 @@ import sys
 import time
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
 
 from evalharness.cli.terminal import is_plain, say
+from evalharness.generate import Progress
 from evalharness.text import one_line
 
 PLAIN_SECONDS = 10.0
@@ -17,16 +19,16 @@ ENOUGH = 50
 """The remaining time is estimated after so many requests, or after a tenth of them."""
 
 
-def make_progress() -> "BarProgress | PlainProgress":
+def make_progress() -> Progress:
     """The display that suits stderr."""
     return PlainProgress() if is_plain(sys.stderr) else BarProgress()
 
 
-class BarProgress:
+class BarProgress(Progress):
     """A bar for each checkpoint."""
 
     def __init__(self) -> None:
-        self._bars = Progress(
+        self._bars = Bars(
             TextColumn("{task.description}", style="bold", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
@@ -58,7 +60,7 @@ class BarProgress:
         self._bars.stop()
 
 
-class PlainProgress:
+class PlainProgress(Progress):
     """Lines at the start and at the end of each checkpoint, and one every ten seconds between."""
 
     def __init__(self) -> None:

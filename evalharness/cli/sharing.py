@@ -21,7 +21,7 @@ REDACT = click.option(
     metavar="PROFILES",
     help="Remove harmful, completions, prompts or identity; separate several with commas.",
 )
-FORMATS = ("csv", "parquet", "jsonl", "markdown", "trl", "llm-comparator")
+FORMATS = ("csv", "parquet", "jsonl", "markdown", "trl")
 
 
 @click.command()
@@ -43,7 +43,7 @@ FORMATS = ("csv", "parquet", "jsonl", "markdown", "trl", "llm-comparator")
     "--source",
     type=click.Choice(("reward", "judge", "human")),
     default="reward",
-    help="trl, llm-comparator: whose preferences to export.  [default: reward]",
+    help="trl: whose preferences to export.  [default: reward]",
 )
 @click.option("--conversational/--plain", default=True, help="trl: messages, or plain texts.  [default: messages]")
 @click.option(
@@ -61,8 +61,7 @@ def export(
 ) -> None:
     """Write a run in another tool's format.
 
-    csv, parquet and jsonl hold one table, markdown a summary, trl preference pairs to train on, and llm-comparator a
-    file for LLM Comparator.
+    csv, parquet and jsonl hold one table, markdown a summary, and trl preference pairs to train on.
     """
     from evalharness import pipeline, sharing
     from evalharness.export import FORMATS as KNOWN

@@ -62,7 +62,6 @@ FORMATS = {
         "jsonl",
         frozenset({"source", "plain", "min_margin", "with_cut", "with_continuations"}),
     ),
-    "llm-comparator": Format("evalharness.export.llm_comparator:to_llm_comparator", "json", frozenset({"source"})),
 }
 
 

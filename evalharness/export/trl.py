@@ -29,17 +29,17 @@ def to_trl(run: Run, choices: Choices) -> Exported:
     reasons = [_left_out(vote, choices) for vote in votes]
     kept = [vote for vote, reason in zip(votes, reasons, strict=True) if not reason]
     counts = Counter(reason for reason in reasons if reason)
-    note = f"{len(kept)} of {len(votes)} pairs; left out: {_told(counts)}"
+    reasons_in_words = ", ".join(f"{count} {reason}" for reason, count in counts.most_common()) or "none"
+    note = f"{len(kept)} of {len(votes)} pairs; left out: {reasons_in_words}"
     if not kept:
-        raise SharingError(f"no preference is left: {note}", fix=_mend(counts))
-    return Exported(json_lines(_row(vote, choices) for vote in kept), note if counts else f"{len(kept)} pairs")
+        raise SharingError(f"no preference is left: {note}", fix=_fix(counts))
+    return Exported(
+        json_lines(dict(_texts(vote, plain=choices.plain)) | dict(_origin(vote)) for vote in kept),
+        note if counts else f"{len(kept)} pairs",
+    )
 
 
-def _told(counts: Counter[str]) -> str:
-    return ", ".join(f"{count} {reason}" for reason, count in counts.most_common()) or "none"
-
-
-def _mend(counts: Counter[str]) -> str:
+def _fix(counts: Counter[str]) -> str:
     """The option that would keep most pairs."""
     flags = {UNDER: "use a smaller --min-margin", CUT: "add --with-cut", PLAIN: "add --with-continuations"}
     found = [flags[reason] for reason, _ in counts.most_common() if reason in flags]
@@ -69,10 +69,6 @@ def _sides(vote: Vote) -> tuple[str, str]:
     """The preferred text and the other."""
     texts = vote.pair.candidate.text, vote.pair.baseline.text
     return texts if vote.preferred == "candidate" else texts[::-1]
-
-
-def _row(vote: Vote, choices: Choices) -> dict[str, object]:
-    return dict(_texts(vote, plain=choices.plain)) | dict(_origin(vote))
 
 
 def _texts(vote: Vote, *, plain: bool) -> Iterator[tuple[str, object]]:

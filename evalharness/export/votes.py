@@ -8,11 +8,12 @@ from evalharness.errors import SharingError
 from evalharness.preferences import Pair, PairVerdict, Preferred, Source, reward_of, verdicts_of
 from evalharness.store import Run
 
-MENDS = {
+FIXES = {
     "reward": "score the run with a scorer that gives rewards: evalharness list scorers",
     "judge": "ask a judge: evalharness judge RUN --model MODEL",
     "human": "rate in the report and import the ratings: evalharness rate import RUN FILE",
 }
+SIGN: dict[Preferred, int] = {"candidate": 1, "tie": 0, "baseline": -1}
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,6 @@ class Vote:
     raters: tuple[str, ...]
     lead: float
     """Positive for the candidate. Of a reward, the difference; else the mean of the verdicts, each -1, 0 or 1."""
-    verdicts: tuple[PairVerdict, ...]
 
     @property
     def preferred(self) -> Preferred:
@@ -41,7 +41,7 @@ def votes_of(run: Run, source: Source) -> list[Vote]:
     found = list(_grouped(verdicts_of(run, source, tolerance=_tolerance(run))))
     if not found:
         raise SharingError(
-            f"{run.path} has no preferences by {source}", fix=MENDS[source].replace("RUN", str(run.path))
+            f"{run.path} has no preferences by {source}", fix=FIXES[source].replace("RUN", str(run.path))
         )
     return found
 
@@ -56,17 +56,12 @@ def _grouped(verdicts: Sequence[PairVerdict]) -> Iterator[Vote]:
     for _, given in groupby(verdicts, key=lambda one: one.pair.key):
         same = tuple(given)
         raters = tuple(dict.fromkeys(one.rater for one in same))
-        yield Vote(same[0].pair, same[0].source, raters, sum(map(_lead, same)) / len(same), same)
+        yield Vote(same[0].pair, same[0].source, raters, sum(map(_lead, same)) / len(same))
 
 
 def _lead(verdict: PairVerdict) -> float:
     if verdict.margin is not None:
-        return verdict.margin * sign(verdict.preferred)
+        return verdict.margin * SIGN[verdict.preferred]
     # A judge that prefers a side in one order only is half sure of it.
     given = verdict.by_order or (verdict.preferred,)
-    return sum(map(sign, given)) / len(given)
-
-
-def sign(preferred: Preferred) -> int:
-    """1 for the candidate, -1 for the baseline, 0 for a tie."""
-    return {"candidate": 1, "tie": 0, "baseline": -1}[preferred]
+    return sum(SIGN[preferred] for preferred in given) / len(given)

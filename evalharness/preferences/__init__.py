@@ -57,8 +57,6 @@ class PairVerdict:
     preferred: Preferred
     margin: float | None = None
     """How much larger the preferred side's reward is; None if the source has no sizes."""
-    both_bad: bool = False
-    explanation: str = ""
     by_order: tuple[Preferred, ...] = ()
 
 
@@ -137,15 +135,7 @@ def preferred_by(baseline: float, candidate: float, *, tolerance: float = 0.0) -
 
 
 def _stated(pair: Pair, one: Preference) -> PairVerdict:
-    return PairVerdict(
-        pair,
-        one.source,
-        one.rater,
-        one.preferred,
-        both_bad=one.both_bad,
-        explanation=one.explanation,
-        by_order=one.by_order,
-    )
+    return PairVerdict(pair, one.source, one.rater, one.preferred, by_order=one.by_order)
 
 
 def by_rater(verdicts: list[PairVerdict]) -> Mapping[str, list[PairVerdict]]:

@@ -94,10 +94,6 @@ class RewardComparison(Record):
     spread: float = Field(ge=0)
     """Their standard deviation."""
 
-    def standardised(self, reward: float) -> float:
-        """A reward in standard deviations from the mean of both sides; for display only."""
-        return (reward - self.centre) / self.spread if self.spread else 0.0
-
 
 class RewardAgreement(Record):
     """How often two reward models prefer the same side of a pair. Their rewards themselves are never compared."""

@@ -25,15 +25,12 @@ class Estimate(Protocol):
     @property
     def value(self) -> float:
         """The estimate itself."""
-        ...
 
     def low(self, alpha: float) -> float:
         """The lower confidence bound, one-sided at `alpha`."""
-        ...
 
     def high(self, alpha: float) -> float:
         """The upper confidence bound, one-sided at `alpha`."""
-        ...
 
 
 class Difference(Estimate, Protocol):
@@ -42,7 +39,6 @@ class Difference(Estimate, Protocol):
     @property
     def p_value(self) -> float:
         """Two-sided: the smallest level at which the interval leaves out 0."""
-        ...
 
 
 @dataclass(frozen=True)

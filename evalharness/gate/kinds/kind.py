@@ -57,60 +57,47 @@ class Kind(Protocol):
     @property
     def name(self) -> str:
         """Its name in a configuration."""
-        ...
 
     @property
     def counts(self) -> str:
         """What it counts: `pairs` or `samples`."""
-        ...
 
     @property
     def needs_baseline(self) -> bool:
         """Whether a sample without a value of the baseline is missing."""
-        ...
 
     @property
     def cases(self) -> Sequence[Case]:
         """Its test of a rate where higher is better."""
-        ...
 
     def problem(self, rule: GateRule, metric: Metric) -> tuple[str, str] | None:
         """Why a rule cannot be judged, with the fix; None if it can."""
-        ...
 
     def good(self, rule: GateRule, metric: Metric) -> Direction:
         """The direction in which the rule is kept."""
-        ...
 
     def limit(self, rule: GateRule, metric: Metric) -> float:
         """What the loss must stay below."""
-        ...
 
     def loss(
         self, rule: GateRule, metric: Metric, sides: Sides, *, seed: int, n_resamples: int = RESAMPLES
     ) -> Estimate | None:
         """The loss with its bounds; None if there are too few values."""
-        ...
 
     def losses(self, rule: GateRule, metric: Metric, sides: Sides) -> Floats:
         """Each sample's loss minus what a sample may lose: above 0 it counts against the rule."""
-        ...
 
     def shown(self, loss: float, rule: GateRule, metric: Metric) -> float:
         """A loss converted to the number a reader expects: a difference or a level."""
-        ...
 
     def in_words(self, value: float, interval: Interval | None, metric: Metric) -> str:
         """What was measured, in words."""
-        ...
 
     def asked(self, rule: GateRule, metric: Metric) -> str:
         """What the rule requires, in words."""
-        ...
 
     def against(self, n: int, of: int) -> str:
         """How many samples count against the rule, in words."""
-        ...
 
 
 def mean_of(values: Floats, groups: Groups, *, seed: int, is_difference: bool, n_resamples: int) -> Estimate | None:

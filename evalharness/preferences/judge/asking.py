@@ -259,7 +259,7 @@ def judging_of(judge: Judge, run: Run, found: Sequence[Preference | JudgeFailure
         candidate=run.plan.candidate,
         judge=judge.resolved,
         prompt_version=JUDGE_PROMPT_VERSION,
-        prompt_text=judge_prompt_text(JUDGE_PROMPT_VERSION, judge.prompt_format),
+        prompt_text=judge_prompt_text(judge.prompt_format),
         generation=judge.generation,
         failures=tuple(failures),
         notes=tuple(_notes(judge, run.plan)),

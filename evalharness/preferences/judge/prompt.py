@@ -76,14 +76,8 @@ TAKEN_BACK = re.compile(r"\b(?:[ABC]|not?|never|but|however|wait|actually|though
 """In text after a verdict: a reason that names a letter again or reverses makes it unreadable."""
 
 
-def judge_prompt_text(version: int = JUDGE_PROMPT_VERSION, prompt_format: JudgeFormat = "chat") -> str:
-    """The prompt as text, with placeholders `${request}`, `${first}`, `${second}` and `${code}`.
-
-    Raises:
-        ValueError: this version of evalharness has no prompt of that version.
-    """
-    if version != JUDGE_PROMPT_VERSION:
-        raise ValueError(f"there is no judge prompt of version {version}, only {JUDGE_PROMPT_VERSION}")
+def judge_prompt_text(prompt_format: JudgeFormat) -> str:
+    """The prompt as text, with placeholders `${request}`, `${first}`, `${second}` and `${code}`."""
     if prompt_format == "chat":
         return QUESTION.replace("${parts}", PARTS)
     return SCAFFOLD_HEAD + "".join(_example(*one) for one in EXAMPLES) + PARTS + VERDICT
@@ -103,7 +97,7 @@ def judge_prompt(
     """
     request, first, second = (_tamed(text, marks) for text in (_request(messages), first, second))
     values = {"request": request, "first": first, "second": second, "code": _code(request, first, second)}
-    text = Template(judge_prompt_text(JUDGE_PROMPT_VERSION, prompt_format)).substitute(values)
+    text = Template(judge_prompt_text(prompt_format)).substitute(values)
     if prompt_format == "chat":
         return ChatPrompt(messages=(Message(role="user", content=text),))
     return RawPrompt(text=text, stop=SCAFFOLD_STOP)

@@ -52,16 +52,13 @@ class Judge(Protocol):
     @property
     def identity(self) -> dict[str, JsonValue]:
         """What determines a label."""
-        ...
 
     @property
     def where(self) -> str:
         """The device."""
-        ...
 
     def judge(self, prompt: str, completion: str) -> "Opinion":
         """Its opinion on a completion."""
-        ...
 
 
 class Refusal(Scorer):

@@ -55,26 +55,21 @@ class RewardModel(Protocol):
     @property
     def device(self) -> str:
         """Where it runs, as torch names it."""
-        ...
 
     @property
     def encoder(self) -> Encoder:
         """What turns a prompt and a completion into tokens."""
-        ...
 
     @property
     def identity(self) -> dict[str, JsonValue]:
         """What determines a reward."""
-        ...
 
     @property
     def where(self) -> str:
         """The device, with the name of a GPU."""
-        ...
 
     def rewards(self, batch: Sequence[Encoded]) -> list[float]:
         """The raw reward of each item, in order."""
-        ...
 
 
 class Reward(Scorer):

@@ -45,7 +45,6 @@ class Encoder(Protocol):
 
     def encode(self, messages: Sequence[Message], text: str) -> Encoded | Unreadable:
         """The tokens of a prompt's turns and the completion `text`, no more than the model reads."""
-        ...
 
 
 class ChatEncoder:
