@@ -67,7 +67,7 @@ def generate(
     """
     recovered = store.recover()
     outcomes = store.read_outcomes()
-    checked = {one.checkpoint for one in outcomes.determinism}
+    checked = {check.checkpoint for check in outcomes.determinism}
     with store.appending() as out:
         if recovered:
             message = "the last line was incomplete because the run was stopped; its request is generated again"
@@ -188,8 +188,8 @@ def _differs_alone(backend: Backend, request: GenerationRequest, first: Completi
 def first_token(backend: Backend, resolved: ResolvedCheckpoint, config: GenerationConfig) -> Completion | Failure:
     """The outcome of a greeting with one token; the model is loaded as for the run of `config`."""
     prompts = [build_prompt(GREETING, resolved.checkpoint.prompt_format)]
-    one = backend.resolve_config(prompts, config.model_copy(update={"max_tokens": 1}))
-    request = GenerationRequest.of(resolved, GREETING.id, prompts[0], backend.render(prompts)[0], one)
+    fixed = backend.resolve_config(prompts, config.model_copy(update={"max_tokens": 1}))
+    request = GenerationRequest.of(resolved, GREETING.id, prompts[0], backend.render(prompts)[0], fixed)
     [answer] = [event for event in outcomes_of(backend, [request]) if not isinstance(event, Notice)]
     return answer
 

@@ -40,7 +40,7 @@ def parse_toml(text: str, *, nul: bool = True) -> dict[str, Any]:
         Unparsable: it is not valid, too deep, or holds a number that is too long.
     """
     data: dict[str, Any] = _within_bounds(lambda: tomllib.loads(text))
-    if not nul and any("\0" in one for one in _texts(data)):
+    if not nul and any("\0" in text for text in _texts(data)):
         raise Unparsable("a text holds the character U+0000")
     return data
 

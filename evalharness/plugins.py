@@ -15,10 +15,10 @@ UNIMPORTABLE = (ImportError, AttributeError, NameError, SyntaxError, TypeError, 
 @cache
 def _entry_points(group: str) -> Mapping[str, tuple[EntryPoint, ...]]:
     """The installed entry points of a group by name; two of the same name are a conflict."""
-    found: dict[str, list[EntryPoint]] = {}
+    results: dict[str, list[EntryPoint]] = {}
     for point in sorted(entry_points(group=group), key=lambda point: (point.name, _package(point))):
-        found.setdefault(point.name, []).append(point)
-    return {name: tuple(points) for name, points in found.items()}
+        results.setdefault(point.name, []).append(point)
+    return {name: tuple(points) for name, points in results.items()}
 
 
 def names(group: str, own: Mapping[str, str]) -> tuple[str, ...]:

@@ -60,7 +60,7 @@ def _scored(scorer: Scorer, items: Sequence[Item]) -> list[Score]:
         raise
     except Exception as error:  # noqa: BLE001 - the one place where a scorer's crash becomes a record
         if len(items) > 1:
-            return [one for item in items for one in _scored(scorer, [item])]
+            return [score for item in items for score in _scored(scorer, [item])]
         return [_failed(scorer, item.completion, error) for item in items]
 
 

@@ -172,7 +172,7 @@ def inert(text: str) -> str:
     >>> inert("::stop-commands::x"), inert("a ##[error]b"), inert("a :: b")
     (': :stop-commands::x', 'a # #[error]b', 'a :: b')
     """
-    return COMMAND.sub(lambda found: f"{found[0]} ", text)
+    return COMMAND.sub(lambda match: f"{match[0]} ", text)
 
 
 def one_line(text: str) -> str:

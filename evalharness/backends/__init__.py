@@ -110,8 +110,8 @@ def load_backend(name: str) -> type[Backend]:
         BackendError: two packages bring that name, or another package's class cannot be imported.
         ModuleNotFoundError: what a backend of ours needs is not installed.
     """
-    found: type[Backend] = plugins.load(GROUP, BACKENDS, name, BackendError)
-    return found
+    backend: type[Backend] = plugins.load(GROUP, BACKENDS, name, BackendError)
+    return backend
 
 
 def read_options(checkpoint: Checkpoint, kind: type[Options]) -> Options:

@@ -186,7 +186,9 @@ class HfBackend:
         template, vocabulary = self.template or "", self.tokenizer.get_vocab()
         known = set(vocabulary.values())
         listed = configured if isinstance(configured, list) else [configured]
-        if strange := [one for one in listed if one is not None and (type(one) is not int or one not in known)]:
+        if strange := [
+            token for token in listed if token is not None and (type(token) is not int or token not in known)
+        ]:
             file = "generation_config.json" if "eos_token_id" in settings else "config.json"
             raise BackendError(
                 f"{file} of {self.source.name}: eos_token_id is {strange[0]!r}, which is not a token of its tokenizer",
@@ -194,7 +196,7 @@ class HfBackend:
             )
         ids = {*listed, self.tokenizer.eos_token_id}
         ids |= {vocabulary[end] for end in TURN_ENDS if end in template and end in vocabulary}
-        return {one: self.tokenizer.convert_ids_to_tokens(one) for one in sorted(ids - {None})}
+        return {name: self.tokenizer.convert_ids_to_tokens(name) for name in sorted(ids - {None})}
 
     # --------------------------------------------------------------------------------------- render
 

@@ -119,9 +119,9 @@ class Decoder:
         row.tokens.append(token)
         if token in self.end_tokens:
             self._finish(row, row.tokens[:-1], "stop", self.end_tokens[token])
-        elif row.stop and (found := self._stop_string(row)):
-            self._finish(row, row.tokens, "stop", found)
-            row.text = row.text.partition(found)[0]
+        elif row.stop and (stop := self._stop_string(row)):
+            self._finish(row, row.tokens, "stop", stop)
+            row.text = row.text.partition(stop)[0]
         elif len(row.tokens) >= row.limit:
             self._finish(row, row.tokens, "length", None)
 
@@ -133,8 +133,8 @@ class Decoder:
         """The stop string that begins first; only the tail is searched, and a token may end within a stop string."""
         # A token can be a single byte of a character.
         tail = self._text(row.tokens[-max(len(stop.encode()) for stop in row.stop) - 8 :])
-        found = [(tail.index(stop), stop) for stop in row.stop if stop in tail]
-        return min(found)[1] if found else None
+        results = [(tail.index(stop), stop) for stop in row.stop if stop in tail]
+        return min(results)[1] if results else None
 
     def _text(self, tokens: list[int]) -> str:
         """Keep role markers and other special tokens that the model wrote: scorers look for them."""
@@ -179,7 +179,9 @@ class Chooser:
 
     def _uniform(self, logits: torch.Tensor) -> torch.Tensor:
         tiny = torch.finfo(torch.float32).tiny
-        draws = [torch.rand(logits.shape[-1], generator=one, device=logits.device) for one in self.generators]
+        draws = [
+            torch.rand(logits.shape[-1], generator=generator, device=logits.device) for generator in self.generators
+        ]
         return torch.stack(draws).clamp(min=tiny, max=1 - 1e-7)
 
 

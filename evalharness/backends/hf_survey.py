@@ -55,8 +55,8 @@ def _packages() -> Check:
     missing = [name for name in NEEDS if find_spec(name) is None]
     if missing:
         return Check(name="hf extra", status="missing", found=f"no {', '.join(missing)}", fix=INSTALL)
-    found = ", ".join(f"{name} {version(name)}" for name in NEEDS[:2])
-    return Check(name="hf extra", status="ok", found=found)
+    versions = ", ".join(f"{name} {version(name)}" for name in NEEDS[:2])
+    return Check(name="hf extra", status="ok", found=versions)
 
 
 def _device() -> Check:
@@ -66,8 +66,8 @@ def _device() -> Check:
 
     if torch.cuda.is_available():
         free, total = torch.cuda.mem_get_info()
-        found = f"{torch.cuda.get_device_name()}, {free / 2**30:.1f} of {total / 2**30:.1f} GiB free"
-        return Check(name="device", status="ok", found=found)
+        gpu = f"{torch.cuda.get_device_name()}, {free / 2**30:.1f} of {total / 2**30:.1f} GiB free"
+        return Check(name="device", status="ok", found=gpu)
     if torch.backends.mps.is_available():
         return Check(name="device", status="ok", found="Apple GPU (MPS)")
     fix = "no action needed; on a machine with a GPU, install the torch build for it"
@@ -76,5 +76,7 @@ def _device() -> Check:
 
 def _hub() -> Check:
     offline = os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on")
-    found = "offline: only cached models" if offline else "not tried; downloads are allowed (HF_HUB_OFFLINE is not set)"
-    return Check(name="Hugging Face Hub", status="note", found=found)
+    result = (
+        "offline: only cached models" if offline else "not tried; downloads are allowed (HF_HUB_OFFLINE is not set)"
+    )
+    return Check(name="Hugging Face Hub", status="note", found=result)

@@ -132,7 +132,7 @@ class OllamaBackend:
 
     def render(self, prompts: Sequence[RawPrompt | ChatPrompt]) -> list[RenderedPrompt]:
         """Raw text is known; only the server knows how its template renders turns. The tokenizer is not available."""
-        return [RenderedPrompt(text=one.text if isinstance(one, RawPrompt) else None) for one in prompts]
+        return [RenderedPrompt(text=prompt.text if isinstance(prompt, RawPrompt) else None) for prompt in prompts]
 
     def resolve_config(self, prompts: Sequence[RawPrompt | ChatPrompt], config: GenerationConfig) -> GenerationConfig:
         """One context for the whole run, large enough for the longest prompt: changing it would reload the model."""
@@ -228,9 +228,9 @@ class OllamaBackend:
 
     def _running(self) -> dict[str, Any]:
         """This model among the loaded ones; empty if the server lists its weights under another name."""
-        for one in self.server.ask("GET", "/api/ps").get("models", []):
-            if one["digest"] == self._tag["digest"]:
-                return dict(one)
+        for model in self.server.ask("GET", "/api/ps").get("models", []):
+            if model["digest"] == self._tag["digest"]:
+                return dict(model)
         return {}
 
     def _wait(self, attempt: int, fault: Exception) -> None:

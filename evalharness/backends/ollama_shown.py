@@ -23,8 +23,8 @@ def parameters_of(shown: dict[str, Any]) -> tuple[tuple[str, str], ...]:
 
 def renderer_of(shown: dict[str, Any]) -> str:
     """The server's built-in renderer, for a model whose Modelfile names a renderer instead of a template."""
-    found = re.search(r"^RENDERER (\S+)", shown.get("modelfile", ""), re.MULTILINE)
-    return found[1] if found else ""
+    match = re.search(r"^RENDERER (\S+)", shown.get("modelfile", ""), re.MULTILINE)
+    return match[1] if match else ""
 
 
 def canonical(name: str) -> str:

@@ -87,17 +87,17 @@ def _pulled(tags: list[dict[str, Any]], memory: int | None) -> Check:
     if not tags:
         return Check(name="Ollama models", status="missing", found="none", fix="ollama pull llama3.1:8b")
     largest = max(tags, key=lambda tag: int(tag["size"]))
-    found = f"{len(tags)}, the largest {largest['name']} with {format_bytes(largest['size'])}"
+    summary = f"{len(tags)}, the largest {largest['name']} with {format_bytes(largest['size'])}"
     if memory and largest["size"] > memory:
         fix = f"{format_bytes(memory)} of memory are free; without a GPU the model will not fit"
-        return Check(name="Ollama models", status="note", found=found, fix=fix)
-    return Check(name="Ollama models", status="ok", found=found)
+        return Check(name="Ollama models", status="note", found=summary, fix=fix)
+    return Check(name="Ollama models", status="ok", found=summary)
 
 
 def _offload(running: dict[str, Any]) -> Check:
     share = running["size_vram"] / max(running["size"], 1)
-    name, found = f"loaded {running['name']}", f"{share:.0%} on the GPU, context {running.get('context_length', '?')}"
+    name, place = f"loaded {running['name']}", f"{share:.0%} on the GPU, context {running.get('context_length', '?')}"
     if 0 < share < 1:
         fix = "partly offloaded to the CPU, which is slow: close other programs, or use a smaller quantization"
-        return Check(name=name, status="note", found=found, fix=fix)
-    return Check(name=name, status="ok", found=found)
+        return Check(name=name, status="note", found=place, fix=fix)
+    return Check(name=name, status="ok", found=place)

@@ -90,7 +90,7 @@ class Reply:
         self.thinking += thought
         self.pieces += [piece] if piece else []
         self.seen.append((piece or thought).strip())
-        self.logprobs += [_logprob(one) for one in part.get("logprobs") or ()]
+        self.logprobs += [_logprob(token) for token in part.get("logprobs") or ()]
         if part.get("done"):
             self.last = part
 
@@ -116,7 +116,7 @@ def _part(line: bytes) -> dict[str, Any]:
 
 
 def _logprob(data: dict[str, Any]) -> TokenLogprob:
-    top = {one["token"]: one["logprob"] for one in data.get("top_logprobs") or ()}
+    top = {token["token"]: token["logprob"] for token in data.get("top_logprobs") or ()}
     return TokenLogprob(token=data["token"], logprob=data["logprob"], top=top)
 
 

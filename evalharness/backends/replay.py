@@ -109,10 +109,10 @@ class ReplayBackend:
 
     def _answer(self, request: GenerationRequest, content: bytes, places: dict[Key, Place]) -> Completion | Failure:
         keys = (("sample", request.sample_id), ("prompt", plain_text(request.prompt)))
-        found = [places[*key, request.replicate] for key in keys if (*key, request.replicate) in places]
-        lines = [self._parse(content[start : start + size], number) for number, start, size in found]
+        matching = [places[*key, request.replicate] for key in keys if (*key, request.replicate) in places]
+        lines = [self._parse(content[start : start + size], number) for number, start, size in matching]
         if len(lines) == 2 and lines[0].text != lines[1].text:
-            raise self._twice(found[0][0], found[1][0], request.sample_id)
+            raise self._twice(matching[0][0], matching[1][0], request.sample_id)
         if not lines:
             message = f"{self.path} has no completion for sample {request.sample_id}"
             return Failure(request_id=request.id, kind="missing", message=message)

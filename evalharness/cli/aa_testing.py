@@ -25,6 +25,6 @@ def aa_test(out: Path, resume: bool, as_json: bool, **flags: Any) -> None:
     from evalharness.cli.progress import make_progress
     from evalharness.pipeline import run_aa_test
 
-    found = run_aa_test(run_config(**flags), out=out, resume=resume, progress=make_progress())
-    show_record(found, aa_test_text, as_json)
+    result = run_aa_test(run_config(**flags), out=out, resume=resume, progress=make_progress())
+    show_record(result, aa_test_text, as_json)
     say(f'In evalharness.toml: aa_test = "{out}"', err=True)

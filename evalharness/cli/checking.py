@@ -24,9 +24,9 @@ def check(run: Path, as_json: bool) -> None:
     if as_json:
         say_json(checked.model_dump_json(indent=2))
     else:
-        for one in checked.problems:
-            say(f"{one.kind}: {one.message}")
-            say(f"  Fix: {one.fix}")
+        for problem in checked.problems:
+            say(f"{problem.kind}: {problem.message}")
+            say(f"  Fix: {problem.fix}")
         state = "whole" if checked.whole else f"not whole, problems: {len(checked.problems)}"
         say(f"{run}: {state}; {checked.outcomes:,} of {checked.requests:,} requests have an outcome")
     click.get_current_context().exit(0 if checked.whole else NOT_WHOLE)

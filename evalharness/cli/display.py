@@ -102,8 +102,8 @@ def finished(run: Run, *, open_report: bool = False) -> None:
 def comparison_text(comparison: Comparison) -> str:
     """For each candidate all overall paired differences, headline metrics first, and the findings."""
     parts = _against_baseline(comparison.baseline, comparison)
-    for one in comparison.further:
-        parts += ["", *_against_baseline(comparison.baseline, one)]
+    for other in comparison.further:
+        parts += ["", *_against_baseline(comparison.baseline, other)]
     return rendered(*parts)
 
 
@@ -112,25 +112,25 @@ def _against_baseline(baseline: str, compared: Comparison | FurtherComparison) -
     drawn = Table(box=None, header_style="bold", pad_edge=False, title=title)
     for name in ("metric", baseline, compared.candidate, "difference", "interval", "p", "pairs", "verdict"):
         drawn.add_column(Text(one_line(name)), justify="left" if name in ("metric", "verdict") else "right")
-    overall = [one for one in compared.differences if one.category is None]
-    for difference in sorted(overall, key=lambda one: one.exploratory):
+    overall = [difference for difference in compared.differences if difference.category is None]
+    for difference in sorted(overall, key=lambda row: row.exploratory):
         drawn.add_row(*cells(_difference_cells(difference)))
     return [drawn, "", *(f"{n}. {one_line(finding.sentence)}" for n, finding in enumerate(compared.findings, start=1))]
 
 
-def _difference_cells(one: PairedDifference) -> list[str]:
-    if one.difference is None:
-        return [one.metric, "", "", "", "", "", str(one.n_pairs), one.verdict]
-    shown = one.p_value if one.p_adjusted is None else one.p_adjusted
+def _difference_cells(difference: PairedDifference) -> list[str]:
+    if difference.difference is None:
+        return [difference.metric, "", "", "", "", "", str(difference.n_pairs), difference.verdict]
+    shown = difference.p_value if difference.p_adjusted is None else difference.p_adjusted
     return [
-        one.metric,
-        format_number(one.baseline_mean),
-        format_number(one.candidate_mean),
-        format_number(one.difference, signed=True),
-        format_interval(one.interval),
+        difference.metric,
+        format_number(difference.baseline_mean),
+        format_number(difference.candidate_mean),
+        format_number(difference.difference, signed=True),
+        format_interval(difference.interval),
         format_p(shown),
-        str(one.n_pairs),
-        _verdict(one) + (" (exploratory)" if one.exploratory else ""),
+        str(difference.n_pairs),
+        _verdict(difference) + (" (exploratory)" if difference.exploratory else ""),
     ]
 
 
@@ -147,7 +147,7 @@ def plan_text(plan: Plan, prompts: int) -> str:
     for resolved in plan.checkpoints:
         requests = [request for request in plan.requests if request.checkpoint == resolved.name]
         parts += [_checkpoint_text(resolved), *(_prompt_panel(request) for request in requests[:prompts])]
-    served = [one.name for one in plan.checkpoints if one.modelfile]
+    served = [checkpoint.name for checkpoint in plan.checkpoints if checkpoint.modelfile]
     unknown = f"unknown: Ollama reports it only with its answers ({', '.join(served)})"
     return rendered(
         *parts,
@@ -188,7 +188,10 @@ def _turns(request: GenerationRequest) -> str:
     """What is sent to a server that renders the prompt itself."""
     match request.prompt:
         case ChatPrompt(messages=messages):
-            return "\n".join(f"[{one.role}] {one.content}" for one in messages) + "\n(the server adds its template)"
+            return (
+                "\n".join(f"[{message.role}] {message.content}" for message in messages)
+                + "\n(the server adds its template)"
+            )
         case RawPrompt(text=text):
             return text
 
@@ -206,11 +209,15 @@ def _estimate_table(plan: Plan) -> Table:
     drawn = Table(box=None, header_style="bold", pad_edge=False, title="estimate", title_justify="left")
     for name in ("checkpoint", "requests", "prompt tokens", "completion tokens at most", "memory at most"):
         drawn.add_column(name, justify="left" if name == "checkpoint" else "right")
-    for one in plan.estimates:
-        tokens = "not known" if one.prompt_tokens is None else f"{one.prompt_tokens:,}"
-        memory = "not known" if one.memory_bytes is None else format_bytes(one.memory_bytes)
+    for estimate in plan.estimates:
+        tokens = "not known" if estimate.prompt_tokens is None else f"{estimate.prompt_tokens:,}"
+        memory = "not known" if estimate.memory_bytes is None else format_bytes(estimate.memory_bytes)
         drawn.add_row(
-            one_line(one.checkpoint), f"{one.requests:,}", tokens, f"{one.completion_tokens_at_most:,}", memory
+            one_line(estimate.checkpoint),
+            f"{estimate.requests:,}",
+            tokens,
+            f"{estimate.completion_tokens_at_most:,}",
+            memory,
         )
     return drawn
 
@@ -236,7 +243,7 @@ def _cell_text(cell: "SideBySide.Cell") -> str:
             lines = ["not generated yet"]
         case failure:
             lines = [f"failure ({failure.kind}): {failure.message}"]
-    lines += [f"{one.scorer}: {_label(one)}  {one.explanation}".rstrip() for one in cell.scores]
+    lines += [f"{score.scorer}: {_label(score)}  {score.explanation}".rstrip() for score in cell.scores]
     return "\n".join(lines)
 
 

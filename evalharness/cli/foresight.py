@@ -22,9 +22,9 @@ def prospect_lines(prospects: Prospects | None) -> Iterator[RenderableType]:
 
 def _rules(prospects: Prospects) -> Table:
     drawn = _table("chances if nothing changed", "rule", "pairs", "passes", "undecided", "fails", "needed", "assumed")
-    for one in prospects.rules:
-        needed = "not known" if one.needed is None else f"{one.needed:,}"
-        drawn.add_row(one_line(one.title), f"{one.n:,}", *_chances(one.chances), needed, one_line(one.assumed))
+    for rule in prospects.rules:
+        needed = "not known" if rule.needed is None else f"{rule.needed:,}"
+        drawn.add_row(one_line(rule.title), f"{rule.n:,}", *_chances(rule.chances), needed, one_line(rule.assumed))
     if prospects.gate is not None:
         drawn.add_row("the gate", "", *_chances(prospects.gate), "", "")
     return drawn
@@ -33,7 +33,7 @@ def _rules(prospects: Prospects) -> Table:
 def _chances(chances: Chances | None) -> list[str]:
     if chances is None:
         return ["not known"] * 3
-    return [format_share(one) for one in (chances.passes, chances.undecided, chances.fails)]
+    return [format_share(chance) for chance in (chances.passes, chances.undecided, chances.fails)]
 
 
 def _verdict(prospects: Prospects) -> Iterator[str]:
@@ -50,15 +50,15 @@ def _metrics(prospects: Prospects) -> Table:
     drawn = _table(
         "pairs that metrics need (80 % chance)", "metric", "pairs", "margin", "to show it", "to exclude it", "can show"
     )
-    for one in prospects.metrics:
-        can = "nothing" if one.smallest is None else _amount(one, one.smallest)
-        sizes = f"{one.n:,}", _amount(one, one.margin), f"{one.to_show:,}", f"{one.to_exclude:,}", can
-        drawn.add_row(one_line(one.metric), *sizes)
+    for metric in prospects.metrics:
+        can = "nothing" if metric.smallest is None else _amount(metric, metric.smallest)
+        sizes = f"{metric.n:,}", _amount(metric, metric.margin), f"{metric.to_show:,}", f"{metric.to_exclude:,}", can
+        drawn.add_row(one_line(metric.metric), *sizes)
     return drawn
 
 
-def _amount(one: MetricProspect, size: float) -> str:
-    return format_points(size, digits=1).lstrip("+") if one.is_rate else format_number(size)
+def _amount(prospect: MetricProspect, size: float) -> str:
+    return format_points(size, digits=1).lstrip("+") if prospect.is_rate else format_number(size)
 
 
 def _table(title: str, first: str, *others: str) -> Table:

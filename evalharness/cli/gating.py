@@ -129,9 +129,10 @@ def _text(report: "GateReport") -> str:
     from evalharness.gate.ci.printable import named
 
     rows: list[dict[str, object]] = [
-        {"rule": named(one.title), "verdict": one.verdict, "reason": named(one.reason)} for one in report.results
+        {"rule": named(result.title), "verdict": result.verdict, "reason": named(result.reason)}
+        for result in report.results
     ]
-    against = [f"{named(one.title)}: {one.headline}" for one in report.results if one.against]
-    count = sum(one.verdict == "pass" for one in report.results)
+    against = [f"{named(result.title)}: {result.headline}" for result in report.results if result.against]
+    count = sum(result.verdict == "pass" for result in report.results)
     last = f"Gate: {report.verdict} ({count} of {len(report.results)} rules pass)"
     return "\n".join([table(rows), *against, last])

@@ -59,19 +59,19 @@ def judge(
         judged = pipeline.judge(run, settings, again=again, progress=make_progress())
     except KeyboardInterrupt:
         raise Interrupted("interrupted; verdicts so far are saved, and the same command asks for the rest") from None
-    found = _latest(judged)
-    show_record(found, lambda shown: _summary_text(judged, shown), as_json)
+    summary = _latest(judged)
+    show_record(summary, lambda shown: _summary_text(judged, shown), as_json)
     say(f"Report: {judged.path / 'report.html'}", err=True)
-    _refuse_no_verdict(judged, found)
+    _refuse_no_verdict(judged, summary)
 
 
-def _refuse_no_verdict(run: "Run", found: "PreferenceSummary") -> None:
+def _refuse_no_verdict(run: "Run", summary: "PreferenceSummary") -> None:
     from evalharness.errors import BackendError
 
-    if found.n_failed and not found.n:
+    if summary.n_failed and not summary.n:
         first = run.judgings[-1].failures[0].reason
         raise BackendError(
-            f"{found.rater} gave no verdict on any of {found.n_failed} pairs; the first: {first}",
+            f"{summary.rater} gave no verdict on any of {summary.n_failed} pairs; the first: {first}",
             fix="use a larger model, or allow longer answers: --max-tokens 64",
         )
 
@@ -80,32 +80,36 @@ def _options(given: tuple[str, ...]) -> "dict[str, JsonValue]":
     from evalharness.cli.flags import parsed_value
     from evalharness.errors import ConfigError
 
-    found: dict[str, JsonValue] = {}
+    options: dict[str, JsonValue] = {}
     for option in given:
         key, equals, value = option.partition("=")
         if not equals or not key:
             raise ConfigError(f"-M {option}: not of the form KEY=VALUE", fix="write -M dtype=bfloat16")
-        found[key] = parsed_value(value)
-    return found
+        options[key] = parsed_value(value)
+    return options
 
 
 def _latest(run: "Run") -> "PreferenceSummary":
     """What the judge that was just asked prefers."""
     rater = run.judgings[-1].rater
-    return next(one for one in run.compared.preferences if (one.source, one.rater) == ("judge", rater))
+    return next(
+        preference
+        for preference in run.compared.preferences
+        if (preference.source, preference.rater) == ("judge", rater)
+    )
 
 
-def _summary_text(run: "Run", found: "PreferenceSummary") -> str:
+def _summary_text(run: "Run", summary: "PreferenceSummary") -> str:
     from evalharness.text import format_share, format_share_interval, one_line
 
-    lines = [f"{found.rater}: {found.n} pairs judged, {found.n_failed} failed"]
-    if found.candidate_share is not None:
-        share = f"{format_share(found.candidate_share)} ({format_share_interval(found.interval)})"
+    lines = [f"{summary.rater}: {summary.n} pairs judged, {summary.n_failed} failed"]
+    if summary.candidate_share is not None:
+        share = f"{format_share(summary.candidate_share)} ({format_share_interval(summary.interval)})"
         lines += [
-            f"  prefers {run.plan.candidate} on {found.candidate}, {run.plan.baseline} on {found.baseline}, "
-            f"neither on {found.ties} ({found.n_inconsistent} of them changed with the order)",
+            f"  prefers {run.plan.candidate} on {summary.candidate}, {run.plan.baseline} on {summary.baseline}, "
+            f"neither on {summary.ties} ({summary.n_inconsistent} of them changed with the order)",
             f"  {run.plan.candidate} wins {share} of the pairs, a tie counting half",
         ]
     lines += [f"  {note}" for note in run.judgings[-1].notes]
-    lines += [f"  failed: {one.sample_id}: {one_line(one.reason)}" for one in run.judgings[-1].failures[:3]]
+    lines += [f"  failed: {failure.sample_id}: {one_line(failure.reason)}" for failure in run.judgings[-1].failures[:3]]
     return "\n".join(lines) + "\n"

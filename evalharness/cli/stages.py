@@ -145,5 +145,5 @@ def show(run: Path, sample: str, as_json: bool) -> None:
     from evalharness.cli.display import sample_text, show_record
     from evalharness.store.side_by_side import show as find
 
-    found = find(run, sample)
-    show_record(found, sample_text, as_json)
+    result = find(run, sample)
+    show_record(result, sample_text, as_json)

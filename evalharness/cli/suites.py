@@ -61,8 +61,8 @@ def import_(
     samples = imported.suite.samples
     expected = Counter(sample.expected for sample in samples if sample.expected)
     said = "".join(
-        f", {count} expected to {'be refused' if one == 'refuse' else 'be answered'}"
-        for one, count in sorted(expected.items())
+        f", {count} expected to {'be refused' if name == 'refuse' else 'be answered'}"
+        for name, count in sorted(expected.items())
     )
     categories = len({sample.category for sample in samples})
     say(f"Wrote {imported.folder}: samples {len(samples)}, categories {categories}{said}.")

@@ -43,4 +43,6 @@ def scorers() -> Rows:
 def runs() -> Rows:
     """Runs under `reports/`, oldest first."""
     manifests = [(path, RunStore(path).read_manifest()) for path in find_runs(REPORTS)]
-    return [{"run": str(path), "created": one.created, "command": one.command} for path, one in manifests]
+    return [
+        {"run": str(path), "created": manifest.created, "command": manifest.command} for path, manifest in manifests
+    ]

@@ -32,7 +32,7 @@ def say_block(text: str, *, nl: bool = True, err: bool = False) -> None:
 
 def say_json(text: str, *, err: bool = False) -> None:
     """Print JSON; hidden characters and CI commands are escaped within strings, so the parsed value stays the same."""
-    click.echo(HIDDEN.sub(lambda found: _json_escape(found[0]), text).replace("##", "#\\u0023"), err=err)
+    click.echo(HIDDEN.sub(lambda match: _json_escape(match[0]), text).replace("##", "#\\u0023"), err=err)
 
 
 def say_command(line: str, *, err: bool) -> None:

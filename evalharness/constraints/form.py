@@ -20,8 +20,8 @@ PUNCTUATION = re.compile(r"[.,?!'\"]")
 
 
 def _words(text: str, p: Parameters) -> bool:
-    found = text.translate(BETWEEN_WORDS).split() if text.isascii() else WORD.findall(text)
-    return relates(len(found), p["relation"], p["num_words"])
+    words = text.translate(BETWEEN_WORDS).split() if text.isascii() else WORD.findall(text)
+    return relates(len(words), p["relation"], p["num_words"])
 
 
 def _sentences(text: str, p: Parameters) -> bool:
@@ -49,8 +49,8 @@ def _bullets(text: str, p: Parameters) -> bool:
 
 
 def _highlights(text: str, p: Parameters) -> bool:
-    found = HIGHLIGHT.findall(text) + DOUBLE_HIGHLIGHT.findall(text)
-    return sum(bool(inner.strip()) for inner in found) >= int(p["num_highlights"])
+    highlights = HIGHLIGHT.findall(text) + DOUBLE_HIGHLIGHT.findall(text)
+    return sum(bool(inner.strip()) for inner in highlights) >= int(p["num_highlights"])
 
 
 def _sections(text: str, p: Parameters) -> bool:

@@ -38,10 +38,10 @@ def _placeholders(text: str, p: Parameters) -> bool:
 
 def _placeholders_in(line: str) -> int:
     """Bracket pairs of a line; by hand, because `\\[.*?\\]` takes quadratic time on brackets that never close."""
-    found, start = 0, line.find("[")
+    placeholders, start = 0, line.find("[")
     while start >= 0 and (end := line.find("]", start)) >= 0:
-        found, start = found + 1, line.find("[", end)
-    return found
+        placeholders, start = placeholders + 1, line.find("[", end)
+    return placeholders
 
 
 def _postscript(text: str, p: Parameters) -> bool:

@@ -61,8 +61,8 @@ def _ends(text: str, start: int, marks: str, following: str) -> bool:
     """Whether the marks at `start` end a sentence, given the word that follows."""
     if marks[-1] != ".":
         return True
-    found = BEFORE_STOP.search(text, max(0, start - 40), start)
-    word = found.group().lstrip(OPENING).lower() if found else ""
+    match = BEFORE_STOP.search(text, max(0, start - 40), start)
+    word = match.group().lstrip(OPENING).lower() if match else ""
     next_word = following.strip(AROUND)
     begins = _begins(following, next_word)
     if len(marks) > 1 or word in ABBREVIATIONS or word.rpartition("-")[2] in ABBREVIATIONS:

@@ -84,9 +84,9 @@ def export(run: Run, name: str, choices: Choices | None = None) -> Exported:
 def _refuse_unknown(name: str, choices: Choices) -> None:
     """Reject options that would have no effect."""
     default = Choices()
-    for one in fields(Choices):
-        chosen = choices.__dict__[one.name] != default.__dict__[one.name]
-        if chosen and one.name not in FORMATS[name].choices:
-            knows = [format_ for format_, known in FORMATS.items() if one.name in known.choices]
-            flag = f"--{one.name.replace('_', '-')}"
+    for choice in fields(Choices):
+        chosen = choices.__dict__[choice.name] != default.__dict__[choice.name]
+        if chosen and choice.name not in FORMATS[name].choices:
+            knows = [format_ for format_, known in FORMATS.items() if choice.name in known.choices]
+            flag = f"--{choice.name.replace('_', '-')}"
             raise SharingError(f"{flag} has no effect on {name}", fix=f"leave it out, or use {' or '.join(knows)}")

@@ -35,12 +35,12 @@ def inert(text: str) -> str:
     return f"'{marked}" if text[:1] in ("\t", "\r", "\n") and marked[:1] != "'" else marked
 
 
-def _marked(found: re.Match[str]) -> str:
+def _marked(match: re.Match[str]) -> str:
     """Positions where a cell may begin, with characters that are dropped there; matches in linear time."""
-    run, following = found[0], found.string[found.end() : found.end() + 1]
+    run, following = match[0], match.string[match.end() : match.end() + 1]
     # What comes before a semicolon stands in another cell than the formula after it.
     formula_from = run.rfind(";") + 1 if following in FORMULA else len(run) + 1
-    parts, at_start = [], found.start() == 0
+    parts, at_start = [], match.start() == 0
     for index, character in enumerate([*run, following]):
         if at_start and (character == "'" or index >= formula_from):
             parts.append("'")

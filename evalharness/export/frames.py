@@ -62,8 +62,12 @@ def difference_rows(run: Run) -> list[Row]:
     """
     compared = run.compared
     sets = [(compared.candidate, compared.differences)]
-    sets += [(one.candidate, one.differences) for one in compared.further]
-    return [_difference(compared.baseline, candidate, one) for candidate, differences in sets for one in differences]
+    sets += [(other.candidate, other.differences) for other in compared.further]
+    return [
+        _difference(compared.baseline, candidate, difference)
+        for candidate, differences in sets
+        for difference in differences
+    ]
 
 
 TABLES: Mapping[str, Callable[[Run], list[Row]]] = {
@@ -158,8 +162,8 @@ def _results(table: Observations, request: GenerationRequest) -> Iterator[tuple[
                 yield metric, table.value(*cell, metric)
 
 
-def _difference(baseline: str, candidate: str, one: PairedDifference) -> Row:
-    facts: Row = {"baseline": baseline, "candidate": candidate, **one.model_dump(exclude={"interval"})}
-    interval = one.interval
+def _difference(baseline: str, candidate: str, difference: PairedDifference) -> Row:
+    facts: Row = {"baseline": baseline, "candidate": candidate, **difference.model_dump(exclude={"interval"})}
+    interval = difference.interval
     ends: Row = {"interval_low": None, "interval_high": None}
     return facts | (ends if interval is None else {"interval_low": interval.low, "interval_high": interval.high})

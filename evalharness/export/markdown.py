@@ -38,7 +38,7 @@ def escaped(text: str) -> str:
     >>> escaped("<b>*x*|y\\nz")
     '&#60;b&#62;&#42;x&#42;&#124;y z'
     """
-    return ACTIVE.sub(lambda found: f"&#{ord(found[0])};", one_line(text))
+    return ACTIVE.sub(lambda match: f"&#{ord(match[0])};", one_line(text))
 
 
 def _head(run: Run, compared: Comparison) -> Iterator[str]:
@@ -54,30 +54,40 @@ def _head(run: Run, compared: Comparison) -> Iterator[str]:
 def _findings(compared: Comparison) -> Iterator[str]:
     yield "## Findings"
     yield ""
-    yield from (f"{number}. {escaped(one.sentence)}" for number, one in enumerate(compared.findings, start=1))
+    yield from (f"{number}. {escaped(finding.sentence)}" for number, finding in enumerate(compared.findings, start=1))
     yield ""
 
 
 def _differences(compared: Comparison) -> Iterator[str]:
     metrics = {metric.name: metric for metric in compared.metrics}
-    rows = [one for one in compared.differences if one.category is None and not one.exploratory]
+    rows = [
+        difference for difference in compared.differences if difference.category is None and not difference.exploratory
+    ]
     yield "## Differences"
     yield ""
     yield "| metric | baseline | candidate | difference | interval | p | pairs | verdict |"
     yield "|---|--:|--:|--:|--:|--:|--:|---|"
-    yield from (_difference(one, metrics[one.metric]) for one in rows)
+    yield from (_difference(row, metrics[row.metric]) for row in rows)
     yield ""
     yield "p is multiplied by the number of these metrics (Bonferroni), and their intervals hold together at 95 %."
     yield ""
 
 
-def _difference(one: PairedDifference, metric: Metric) -> str:
+def _difference(difference: PairedDifference, metric: Metric) -> str:
     shown = format_share if metric.kind == "rate" else format_number
-    change, interval = format_number(one.difference, signed=True), format_interval(one.interval)
-    if metric.kind == "rate" and one.difference is not None:
-        change, interval = format_points(one.difference), format_points_interval(one.interval)
-    sides = [shown(one.baseline_mean), shown(one.candidate_mean)]
-    cells = [escaped(metric.title), *sides, change, interval, format_p(one.p_adjusted), f"{one.n_pairs:,}", one.verdict]
+    change, interval = format_number(difference.difference, signed=True), format_interval(difference.interval)
+    if metric.kind == "rate" and difference.difference is not None:
+        change, interval = format_points(difference.difference), format_points_interval(difference.interval)
+    sides = [shown(difference.baseline_mean), shown(difference.candidate_mean)]
+    cells = [
+        escaped(metric.title),
+        *sides,
+        change,
+        interval,
+        format_p(difference.p_adjusted),
+        f"{difference.n_pairs:,}",
+        difference.verdict,
+    ]
     return f"| {' | '.join(cells)} |"
 
 
@@ -94,7 +104,8 @@ def _sides(run: Run) -> Iterator[str]:
     yield ""
     yield "| checkpoint | model | prompted as | completions | truncated at the token limit |"
     yield "|---|---|---|--:|--:|"
-    for one in run.plan.checkpoints:
-        counts = run.observations.counts(one.name)
-        names = f"{escaped(one.name)} | {escaped(one.checkpoint.model)} | {one.checkpoint.prompt_format}"
+    for checkpoint in run.plan.checkpoints:
+        counts = run.observations.counts(checkpoint.name)
+        configured = checkpoint.checkpoint
+        names = f"{escaped(checkpoint.name)} | {escaped(configured.model)} | {configured.prompt_format}"
         yield f"| {names} | {counts.completed:,} of {counts.asked:,} | {counts.ends['length']:,} |"

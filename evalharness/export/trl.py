@@ -42,8 +42,8 @@ def to_trl(run: Run, choices: Choices) -> Exported:
 def _fix(counts: Counter[str]) -> str:
     """The option that would keep most pairs."""
     flags = {UNDER: "use a smaller --min-margin", CUT: "add --with-cut", PLAIN: "add --with-continuations"}
-    found = [flags[reason] for reason, _ in counts.most_common() if reason in flags]
-    return ", or ".join([*found, "use another --source"])
+    results = [flags[reason] for reason, _ in counts.most_common() if reason in flags]
+    return ", or ".join([*results, "use another --source"])
 
 
 def _left_out(vote: Vote, choices: Choices) -> str:
@@ -60,7 +60,7 @@ def _left_out(vote: Vote, choices: Choices) -> str:
         return "with an empty text preferred"
     if pair.sample.kind == "continuation" and not choices.with_continuations:
         return PLAIN
-    if not choices.with_cut and any(one.finish_reason == "length" for one in completions):
+    if not choices.with_cut and any(completion.finish_reason == "length" for completion in completions):
         return CUT
     return ""
 
@@ -100,4 +100,4 @@ def _origin(vote: Vote) -> Iterator[tuple[str, object]]:
     yield "category", pair.sample.category
     yield "kind", pair.sample.kind
     yield "expected", pair.sample.expected
-    yield "cut", any(one.finish_reason == "length" for one in (pair.baseline, pair.candidate))
+    yield "cut", any(completion.finish_reason == "length" for completion in (pair.baseline, pair.candidate))

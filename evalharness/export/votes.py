@@ -38,24 +38,31 @@ def votes_of(run: Run, source: Source) -> list[Vote]:
     Raises:
         SharingError: the source has no verdicts.
     """
-    found = list(_grouped(verdicts_of(run, source, tolerance=_tolerance(run))))
-    if not found:
+    votes = list(_grouped(verdicts_of(run, source, tolerance=_tolerance(run))))
+    if not votes:
         raise SharingError(
             f"{run.path} has no preferences by {source}", fix=FIXES[source].replace("RUN", str(run.path))
         )
-    return found
+    return votes
 
 
 def _tolerance(run: Run) -> float:
     """The largest reward difference that counts as a tie, as in the comparison."""
     compared, reward = run.comparison.rewards if run.comparison else (), reward_of(run)
-    return next((one.tie_tolerance for one in compared if reward and one.scorer == reward.scorer), 0.0)
+    return next(
+        (
+            reward_comparison.tie_tolerance
+            for reward_comparison in compared
+            if reward and reward_comparison.scorer == reward.scorer
+        ),
+        0.0,
+    )
 
 
 def _grouped(verdicts: Sequence[PairVerdict]) -> Iterator[Vote]:
-    for _, given in groupby(verdicts, key=lambda one: one.pair.key):
+    for _, given in groupby(verdicts, key=lambda verdict: verdict.pair.key):
         same = tuple(given)
-        raters = tuple(dict.fromkeys(one.rater for one in same))
+        raters = tuple(dict.fromkeys(verdict.rater for verdict in same))
         yield Vote(same[0].pair, same[0].source, raters, sum(map(_lead, same)) / len(same))
 
 

@@ -69,18 +69,24 @@ def pairs_of(run: Run, candidate: str | None = None) -> list[Pair]:
     """
     samples, table, right = run.plan.samples, run.observations, candidate or run.plan.candidate
     both = table.completed(run.plan.baseline) & table.completed(right)
-    partners = {(one.sample_id, one.replicate): one for one in run.requests_of(right)}
+    partners = {(request.sample_id, request.replicate): request for request in run.requests_of(right)}
     return [
-        Pair(samples[one.sample_id], one.replicate, (one, partners[one.sample_id, one.replicate]), run.outcomes)
-        for one in run.requests_of(run.plan.baseline)
-        if both[one.replicate, table.position[one.sample_id]]
+        Pair(
+            samples[request.sample_id],
+            request.replicate,
+            (request, partners[request.sample_id, request.replicate]),
+            run.outcomes,
+        )
+        for request in run.requests_of(run.plan.baseline)
+        if both[request.replicate, table.position[request.sample_id]]
     ]
 
 
 def values_of(run: Run, pair: Pair, metric: str) -> tuple[float, float] | None:
     """A metric of both completions, the baseline's first; None where one of them has none."""
     left, right = (
-        run.observations.value(one.checkpoint, one.replicate, one.sample_id, metric) for one in pair.requests
+        run.observations.value(request.checkpoint, request.replicate, request.sample_id, metric)
+        for request in pair.requests
     )
     return None if left is None or right is None else (left, right)
 
@@ -99,13 +105,13 @@ def verdicts_of(run: Run, source: Source, *, tolerance: float = 0.0, candidate: 
         reward = reward_of(run)
         return [verdict for pair in pairs for verdict in _by_reward(run, pair, reward, tolerance)] if reward else []
     given: dict[tuple[str, int], list[Preference]] = {}
-    for one in run.preferences:
-        if one.source == source and (one.baseline, one.candidate) == (
+    for preference in run.preferences:
+        if preference.source == source and (preference.baseline, preference.candidate) == (
             run.plan.baseline,
             candidate or run.plan.candidate,
         ):
-            given.setdefault((one.sample_id, one.replicate), []).append(one)
-    return [_stated(pair, one) for pair in pairs for one in given.get(pair.key, ())]
+            given.setdefault((preference.sample_id, preference.replicate), []).append(preference)
+    return [_stated(pair, item) for pair in pairs for item in given.get(pair.key, ())]
 
 
 def reward_of(run: Run) -> Metric | None:
@@ -134,13 +140,13 @@ def preferred_by(baseline: float, candidate: float, *, tolerance: float = 0.0) -
     return "candidate" if candidate > baseline else "baseline"
 
 
-def _stated(pair: Pair, one: Preference) -> PairVerdict:
-    return PairVerdict(pair, one.source, one.rater, one.preferred, by_order=one.by_order)
+def _stated(pair: Pair, preference: Preference) -> PairVerdict:
+    return PairVerdict(pair, preference.source, preference.rater, preference.preferred, by_order=preference.by_order)
 
 
 def by_rater(verdicts: list[PairVerdict]) -> Mapping[str, list[PairVerdict]]:
     """The verdicts of each rater, raters in the order they first appear."""
-    found: dict[str, list[PairVerdict]] = {}
-    for one in verdicts:
-        found.setdefault(one.rater, []).append(one)
-    return found
+    results: dict[str, list[PairVerdict]] = {}
+    for verdict in verdicts:
+        results.setdefault(verdict.rater, []).append(verdict)
+    return results

@@ -56,23 +56,30 @@ def read_ratings(file: Path, run: Run, rater: str | None = None) -> tuple[Prefer
         SharingError: the file cannot be read, or a line is wrong; the message names the file and the line.
     """
     checked = _Checker(file, run, rater)
-    found = tuple(checked.preference(number, line) for number, line in _lines(file))
-    if not found:
+    ratings = tuple(checked.preference(number, line) for number, line in _lines(file))
+    if not ratings:
         raise SharingError(f"{file} holds no ratings", fix="export them again from the report's rating mode")
-    return found
+    return ratings
 
 
 def merge(earlier: Sequence[Preference], ratings: Sequence[Preference]) -> Merged:
     """Merge ratings into a run's preferences; a rating by the same person of the same pair replaces the earlier one."""
-    kept = {_key(one): one for one in earlier}
-    new = sum(_key(one) not in kept for one in ratings)
-    changed = sum(_key(one) in kept and kept[_key(one)] != one for one in ratings)
-    merged = kept | {_key(one): one for one in ratings}
+    kept = {_key(preference): preference for preference in earlier}
+    new = sum(_key(rating) not in kept for rating in ratings)
+    changed = sum(_key(rating) in kept and kept[_key(rating)] != rating for rating in ratings)
+    merged = kept | {_key(rating): rating for rating in ratings}
     return Merged(tuple(merged.values()), new, changed, len(ratings) - new - changed)
 
 
-def _key(one: Preference) -> tuple[str, str, str, int, str, str]:
-    return one.source, one.rater, one.sample_id, one.replicate, one.baseline, one.candidate
+def _key(preference: Preference) -> tuple[str, str, str, int, str, str]:
+    return (
+        preference.source,
+        preference.rater,
+        preference.sample_id,
+        preference.replicate,
+        preference.baseline,
+        preference.candidate,
+    )
 
 
 def _lines(file: Path) -> Iterator[tuple[int, str]]:
@@ -96,7 +103,7 @@ class _Checker:
         self.run = run
         self.rater = rater
         self.digest = run.compared.evidence_digest
-        self.names = {one.name for one in run.plan.checkpoints}
+        self.names = {checkpoint.name for checkpoint in run.plan.checkpoints}
         self.pairs: dict[str, set[tuple[str, int]]] = {}
         self.seen: dict[tuple[str, str, str, int, str, str], int] = {}
 

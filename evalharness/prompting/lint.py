@@ -146,15 +146,17 @@ def lint_checkpoint(
 def lint_pair(resolved: Sequence[ResolvedCheckpoint]) -> list[LintFinding]:
     """Mistakes in comparing these checkpoints with each other."""
     findings = []
-    formats = {one.name: one.checkpoint.prompt_format for one in resolved}
+    formats = {checkpoint.name: checkpoint.checkpoint.prompt_format for checkpoint in resolved}
     if len(set(formats.values())) > 1:
         findings.append(_finding("different-formats", formats=", ".join(map(" as ".join, formats.items()))))
-    stored = {one.name: one.identity.quantization for one in resolved if one.identity.quantization}
+    stored = {
+        checkpoint.name: checkpoint.identity.quantization for checkpoint in resolved if checkpoint.identity.quantization
+    }
     if len(set(stored.values())) > 1:
         findings.append(_finding("different-quantization", quantizations=", ".join(map(" as ".join, stored.items()))))
-    for one, other in combinations(resolved, 2):
-        if one.identity.weights_digest == other.identity.weights_digest:
-            findings.append(_same_weights(one, other))
+    for left, other in combinations(resolved, 2):
+        if left.identity.weights_digest == other.identity.weights_digest:
+            findings.append(_same_weights(left, other))
     return findings
 
 
@@ -216,7 +218,7 @@ def _lint_modelfile(resolved: ResolvedCheckpoint, samples: Sequence[Sample]) -> 
     if modelfile is None:
         return
     if resolved.checkpoint.prompt_format == "chat":
-        plain = [one.id for one in samples if all(message.role != "system" for message in one.messages)]
+        plain = [sample.id for sample in samples if all(message.role != "system" for message in sample.messages)]
         if modelfile.system:
             yield from _in_samples("modelfile-system", resolved, plain, system=modelfile.system)
         if lacks_template(resolved):

@@ -96,8 +96,8 @@ def overall_verdict(verdicts: Iterable[GateVerdict]) -> GateVerdict:
     >>> overall_verdict(["pass", "undecided"]), overall_verdict(["undecided", "fail"]), overall_verdict(["pass"])
     ('undecided', 'fail', 'pass')
     """
-    found = set(verdicts)
-    return "fail" if "fail" in found else "undecided" if "undecided" in found else "pass"
+    result = set(verdicts)
+    return "fail" if "fail" in result else "undecided" if "undecided" in result else "pass"
 
 
 class GateReport(Record):

@@ -88,4 +88,4 @@ def _kinds(hint: Any, kind: Kind | None) -> list[Kind | None]:
         return [kind]
     if get_origin(hint) is Literal:
         return []
-    return [found for inner in get_args(hint) for found in _kinds(inner, kind)]
+    return [result for inner in get_args(hint) for result in _kinds(inner, kind)]

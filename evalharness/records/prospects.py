@@ -61,5 +61,5 @@ class Prospects(Record):
     @property
     def costliest(self) -> RuleProspect | None:
         """The rule that needs the most pairs; of several, the one that has fewest."""
-        known = [one for one in self.rules if one.needed is not None]
-        return max(known, key=lambda one: (one.needed or 0, -one.n), default=None)
+        known = [rule for rule in self.rules if rule.needed is not None]
+        return max(known, key=lambda rule: (rule.needed or 0, -rule.n), default=None)

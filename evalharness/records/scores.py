@@ -165,11 +165,11 @@ class ScorerFacts(Record):
     @property
     def reward(self) -> Metric | None:
         """The metric that is a reward; None where it gives none."""
-        return next((one for one in self.metrics if one.role == "reward"), None)
+        return next((metric for metric in self.metrics if metric.role == "reward"), None)
 
     def title_of(self, label: str) -> str:
         """A label in words; an unknown label is shown unchanged."""
-        known = {one.name: one.title for one in self.labels}
+        known = {label.name: label.title for label in self.labels}
         return known.get(label, label.replace("_", " "))
 
 

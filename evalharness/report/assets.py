@@ -74,16 +74,21 @@ def bundle(modules: Mapping[str, str]) -> str:
 
 
 def _problems(modules: Mapping[str, str], imports: Mapping[str, Mapping[str, list[str]]]) -> Iterator[str]:
-    exported = {(name, one) for name, text in modules.items() for one in EXPORT.findall(text)}
-    imported = {(source, one) for by in imports.values() for source, names in by.items() for one in names}
-    yield from (f"{name}.js does not export {one}, which is imported" for name, one in sorted(imported - exported))
-    yield from (f"nothing imports {one} of {name}.js" for name, one in sorted(exported - imported))
+    exported = {(name, export) for name, text in modules.items() for export in EXPORT.findall(text)}
+    imported = {(source, name) for by in imports.values() for source, names in by.items() for name in names}
+    yield from (
+        f"{name}.js does not export {export}, which is imported" for name, export in sorted(imported - exported)
+    )
+    yield from (f"nothing imports {export} of {name}.js" for name, export in sorted(exported - imported))
     for name, text in modules.items():
         body = IMPORT.sub("", text)
         yield from (f"{name}.js: {line}" for line in OTHER_FORM.findall(EXPORT.sub("", body)))
         used = set(re.findall(r"\w+", body))
         yield from (
-            f"{name}.js does not use {one}" for names in imports[name].values() for one in names if one not in used
+            f"{name}.js does not use {export}"
+            for names in imports[name].values()
+            for export in names
+            if export not in used
         )
 
 
@@ -95,8 +100,8 @@ def _scoped(name: str, text: str, imports: Mapping[str, list[str]]) -> str:
 
 def _files(ending: str) -> dict[str, str]:
     folder = files("evalharness.report") / "static"
-    paths = sorted((one for one in folder.iterdir() if one.name.endswith(f".{ending}")), key=lambda one: one.name)
-    return {one.name.removesuffix(f".{ending}"): one.read_text(encoding="utf-8") for one in paths}
+    paths = sorted((path for path in folder.iterdir() if path.name.endswith(f".{ending}")), key=lambda path: path.name)
+    return {path.name.removesuffix(f".{ending}"): path.read_text(encoding="utf-8") for path in paths}
 
 
 def _source(text: str) -> str:

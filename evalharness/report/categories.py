@@ -45,18 +45,22 @@ EMPTY = CategoryCell("", "", "", "open", Markup(""))
 
 def make_category_table(comparison: Comparison) -> CategoryTable:
     """Arrange the differences of single categories, for the headline metrics that have any."""
-    found = {
-        (one.category, one.metric): one for one in comparison.differences if one.category is not None and one.n_pairs
+    results = {
+        (difference.category, difference.metric): difference
+        for difference in comparison.differences
+        if difference.category is not None and difference.n_pairs
     }
-    metrics = [one for one in comparison.metrics if one.headline and any(one.name == name for _, name in found)]
+    metrics = [
+        metric for metric in comparison.metrics if metric.headline and any(metric.name == name for _, name in results)
+    ]
     rates = {metric.name for metric in metrics if metric.kind == "rate"}
-    scale = scale_of([one for one in found.values() if one.metric in rates])
+    scale = scale_of([difference for difference in results.values() if difference.metric in rates])
     pairs = _pairs_by_category(comparison)
     shown = _largest(pairs, MOST_CELLS // max(len(metrics), 1))
     return CategoryTable(
         metrics=tuple(metric.title if metric.kind == "rate" else f"{metric.title}, mean" for metric in metrics),
         rows=tuple(
-            (category, tuple(_cell(found.get((category, metric.name)), metric, scale) for metric in metrics))
+            (category, tuple(_cell(results.get((category, metric.name)), metric, scale) for metric in metrics))
             for category in shown
         ),
         scale=scale,
@@ -67,11 +71,11 @@ def make_category_table(comparison: Comparison) -> CategoryTable:
 
 
 def _pairs_by_category(comparison: Comparison) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for one in comparison.differences:
-        if one.category is not None:
-            found[one.category] = max(found.get(one.category, 0), one.n_pairs)
-    return found
+    pairs: dict[str, int] = {}
+    for difference in comparison.differences:
+        if difference.category is not None:
+            pairs[difference.category] = max(pairs.get(difference.category, 0), difference.n_pairs)
+    return pairs
 
 
 def _largest(pairs: Mapping[str, int], most: int) -> list[str]:
@@ -80,16 +84,16 @@ def _largest(pairs: Mapping[str, int], most: int) -> list[str]:
     return [category for category in pairs if category in set(kept)]
 
 
-def _cell(one: PairedDifference | None, metric: Metric, scale: int) -> CategoryCell:
-    if one is None or one.difference is None:
+def _cell(difference: PairedDifference | None, metric: Metric, scale: int) -> CategoryCell:
+    if difference is None or difference.difference is None:
         return EMPTY
     rate = metric.kind == "rate"
-    between = format_points_interval(one.interval) if rate else format_interval(one.interval)
+    between = format_points_interval(difference.interval) if rate else format_interval(difference.interval)
     return CategoryCell(
         # The unit is said once, above the table: ten columns of it would not fit a screen.
-        difference=typeset(format_difference(one, metric).removesuffix(" points")),
+        difference=typeset(format_difference(difference, metric).removesuffix(" points")),
         interval=typeset(between.removesuffix(" points")),
-        pairs=typeset(f"{one.n_pairs:,} pairs" if one.n_pairs > 1 else "1 pair"),
-        tone=tone_of(one),
-        drawing=draw_strip(one, scale) if rate else Markup(""),
+        pairs=typeset(f"{difference.n_pairs:,} pairs" if difference.n_pairs > 1 else "1 pair"),
+        tone=tone_of(difference),
+        drawing=draw_strip(difference, scale) if rate else Markup(""),
     )

@@ -46,18 +46,20 @@ def make_columns(run: Run, comparison: Comparison, roles: Mapping[str, str]) -> 
     """The table; None if there are no checkpoints other than baseline and candidate."""
     if len(roles) < 3:
         return None
-    weights = {one.name: one.identity.weights_digest for one in run.plan.checkpoints}
-    resolved = {one.name: one.checkpoint for one in run.plan.checkpoints}
+    weights = {checkpoint.name: checkpoint.identity.weights_digest for checkpoint in run.plan.checkpoints}
+    resolved = {checkpoint.name: checkpoint.checkpoint for checkpoint in run.plan.checkpoints}
     first = list(dict.fromkeys(weights[name] for name in roles))
     # Runs stand in the order in which they were given, as in the trend above them.
     paired = bool(run.manifest.paired_from)
     names = list(roles) if paired else sorted(roles, key=lambda name: first.index(weights[name]))
-    found = {(one.metric, one.checkpoint): one for one in comparison.summaries if one.category is None}
+    columns = {
+        (summary.metric, summary.checkpoint): summary for summary in comparison.summaries if summary.category is None
+    }
     return Columns(
         groups=tuple(_group(list(same), resolved) for _, same in groupby(names, key=weights.__getitem__)),
         columns=tuple(Column(name, roles[name], resolved[name].prompt_format) for name in names),
         rows=tuple(
-            (metric.title, tuple(_cell(found.get((metric.name, name)), metric) for name in names))
+            (metric.title, tuple(_cell(columns.get((metric.name, name)), metric) for name in names))
             for metric in comparison.metrics
             if metric.headline
         ),
@@ -68,14 +70,14 @@ def _group(names: list[str], resolved: Mapping[str, Checkpoint]) -> tuple[str, i
     return model_in_words(resolved[names[0]]), len(names)
 
 
-def _cell(one: Summary | None, metric: Metric) -> ColumnCell:
-    if one is None or one.mean is None:
+def _cell(summary: Summary | None, metric: Metric) -> ColumnCell:
+    if summary is None or summary.mean is None:
         return NOTHING
     rate = metric.kind == "rate"
-    level = format_share(one.mean) if rate else format_number(one.mean)
-    between = format_share_interval(one.interval) if rate else format_interval(one.interval)
+    level = format_share(summary.mean) if rate else format_number(summary.mean)
+    between = format_share_interval(summary.interval) if rate else format_interval(summary.interval)
     return ColumnCell(
         typeset(level),
-        typeset(between) if one.interval else "",
-        typeset(f"{one.n:,} samples" if one.n > 1 else "1 sample"),
+        typeset(between) if summary.interval else "",
+        typeset(f"{summary.n:,} samples" if summary.n > 1 else "1 sample"),
     )

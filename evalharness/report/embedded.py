@@ -37,10 +37,10 @@ def unpack(html: str) -> dict[str, Any]:
     Raises:
         ValueError: the text is not a report.
     """
-    found = EMBEDDED.search(html)
-    if not found:
+    match = EMBEDDED.search(html)
+    if not match:
         raise ValueError("the text holds no report data")
-    data: dict[str, Any] = json.loads(gzip.decompress(b64decode(found[1])))
+    data: dict[str, Any] = json.loads(gzip.decompress(b64decode(match[1])))
     return data
 
 
@@ -63,7 +63,7 @@ def make_data(run: Run, table: Observations, comparison: Comparison, roles: Mapp
         "categories": categories,
         "metrics": [_metric(metric) for metric in comparison.metrics],
         "labels": _labels(run, table),
-        "states": next((one.name for one in run.facts.values() if one.chart == "states"), None),
+        "states": next((facts.name for facts in run.facts.values() if facts.chart == "states"), None),
         "samples": [
             _sample(sample, places[sample.category])
             | {"cells": [cells.of(request, sample) for request in run.requests_by_sample.get(sample.id, ())]}
@@ -78,12 +78,12 @@ def _metric(metric: Metric) -> dict[str, Any]:
 
 def _labels(run: Run, table: Observations) -> dict[str, dict[str, tuple[str, str]]]:
     """Each label's words and the CSS classes of its chip, by scorer."""
-    found: dict[str, dict[str, tuple[str, str]]] = {}
+    results: dict[str, dict[str, tuple[str, str]]] = {}
     for scorer, labels in table.labels.items():
         for label in labels.names:
             facts = run.facts_of(scorer)
-            found.setdefault(scorer, {})[label] = facts.title_of(label), chip_of(facts, label)
-    return found
+            results.setdefault(scorer, {})[label] = facts.title_of(label), chip_of(facts, label)
+    return results
 
 
 def _sample(sample: Sample, category: int) -> dict[str, Any]:
@@ -107,8 +107,8 @@ class _Cells:
         self.run = run
         self.table = table
         self.place = {name: place for place, name in enumerate(roles)}
-        resolved = {one.name: one.checkpoint for one in run.plan.checkpoints}
-        self.recorded = {one.name for one in run.plan.checkpoints if one.recorded}
+        resolved = {checkpoint.name: checkpoint.checkpoint for checkpoint in run.plan.checkpoints}
+        self.recorded = {checkpoint.name for checkpoint in run.plan.checkpoints if checkpoint.recorded}
         self.checkpoints = [
             {"name": name, "role": role, "format": resolved[name].prompt_format} for name, role in roles.items()
         ]

@@ -50,7 +50,7 @@ def excerpt_in_words(run: Run) -> str:
 def narrowed(run: Run, sample_ids: Collection[str]) -> Run:
     """The run with only some of its samples; results computed from all of them are kept."""
     suites = (
-        suite.model_copy(update={"samples": tuple(one for one in suite.samples if one.id in sample_ids)})
+        suite.model_copy(update={"samples": tuple(sample for sample in suite.samples if sample.id in sample_ids)})
         for suite in run.plan.suites
     )
     requests = (request for request in run.plan.requests if request.sample_id in sample_ids)
@@ -64,7 +64,7 @@ RANKS = ("evidence", "flipped")
 
 
 def _ranks(run: Run) -> Mapping[str, int]:
-    evidence = {one for finding in (run.comparison.findings if run.comparison else ()) for one in finding.sample_ids}
+    evidence = {name for finding in (run.comparison.findings if run.comparison else ()) for name in finding.sample_ids}
     return dict.fromkeys(_flipped(run), RANKS.index("flipped")) | dict.fromkeys(evidence, RANKS.index("evidence"))
 
 

@@ -49,25 +49,31 @@ def make_expected(
     table: Observations, comparison: Comparison, roles: Mapping[str, str], scorers: Iterable[ScorerFacts]
 ) -> tuple[Expected, ...]:
     """For each scorer whose labels are set against what is expected, where a sample says what is."""
-    found = (
-        Expected(one.name, one.heading, one.hint, make_matrices(table, roles, one), make_flips(table, comparison, one))
-        for one in scorers
-        if one.chart == "expected" and one.name in table.labels
+    charts = (
+        Expected(
+            scorer.name,
+            scorer.heading,
+            scorer.hint,
+            make_matrices(table, roles, scorer),
+            make_flips(table, comparison, scorer),
+        )
+        for scorer in scorers
+        if scorer.chart == "expected" and scorer.name in table.labels
     )
-    return tuple(one for one in found if one.matrices)
+    return tuple(chart for chart in charts if chart.matrices)
 
 
 def make_flips(table: Observations, comparison: Comparison, facts: ScorerFacts) -> tuple[FlipTable, ...]:
     """A table for what should be refused and one for what should be answered, where there are pairs of labels."""
-    found = ((expected, _pairs(table, comparison, facts.name, expected)) for expected in EXPECTED)
-    return tuple(_table(EXPECTED[expected], pairs, facts) for expected, pairs in found if pairs)
+    flips = ((expected, _pairs(table, comparison, facts.name, expected)) for expected in EXPECTED)
+    return tuple(_table(EXPECTED[expected], pairs, facts) for expected, pairs in flips if pairs)
 
 
 def _pairs(table: Observations, comparison: Comparison, scorer: str, expected: str) -> Counter[tuple[str, str]]:
     """How often the baseline's label and the candidate's meet, over the samples of which one thing is expected."""
     names, codes = table.labels[scorer].names, table.labels[scorer].codes
-    sides = (codes[table.place[one]] for one in (comparison.baseline, comparison.candidate))
-    before, after = (one[:, table.expected.are(expected)].ravel() for one in sides)
+    sides = (codes[table.place[side]] for side in (comparison.baseline, comparison.candidate))
+    before, after = (label_codes[:, table.expected.are(expected)].ravel() for label_codes in sides)
     both = (before >= 0) & (after >= 0)
     counts = np.bincount(before[both] * len(names) + after[both], minlength=len(names) ** 2)
     return Counter({(names[n // len(names)], names[n % len(names)]): int(counts[n]) for n in np.flatnonzero(counts)})
@@ -75,7 +81,7 @@ def _pairs(table: Observations, comparison: Comparison, scorer: str, expected: s
 
 def _table(expected: str, pairs: Mapping[tuple[str, str], int], facts: ScorerFacts) -> FlipTable:
     total = sum(pairs.values())
-    names = [one.name for one in facts.labels]
+    names = [label.name for label in facts.labels]
     known = [*names, *sorted({label for pair in pairs for label in pair} - {*names})]
     rows = [label for label in known if any(label == before for before, _ in pairs)]
     columns = [label for label in known if any(label == after for _, after in pairs)]
@@ -85,7 +91,7 @@ def _table(expected: str, pairs: Mapping[tuple[str, str], int], facts: ScorerFac
         flipped=sum(count for (before, after), count in pairs.items() if before != after),
         columns=tuple(map(facts.title_of, columns)),
         rows=tuple(
-            (facts.title_of(row), tuple(_cell(pairs.get((row, one), 0), total, row == one) for one in columns))
+            (facts.title_of(row), tuple(_cell(pairs.get((row, column), 0), total, row == column) for column in columns))
             for row in rows
         ),
     )

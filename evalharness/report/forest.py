@@ -73,9 +73,9 @@ class Forest:
 def make_forest(differences: Sequence[PairedDifference], metrics: Sequence[Metric]) -> Forest:
     """Build the plot from the differences over all categories."""
     known = {metric.name: metric for metric in metrics}
-    overall = [(one, known[one.metric]) for one in differences if one.category is None]
-    scale = scale_of([one for one, metric in overall if metric.kind == "rate"])
-    rows = [(_row(one, metric, scale), metric.kind) for one, metric in overall if one.n_pairs]
+    overall = [(difference, known[difference.metric]) for difference in differences if difference.category is None]
+    scale = scale_of([difference for difference, metric in overall if metric.kind == "rate"])
+    rows = [(_row(difference, metric, scale), metric.kind) for difference, metric in overall if difference.n_pairs]
     rates = [row for row, kind in rows if kind == "rate"]
     means = [row for row, kind in rows if kind == "mean"]
     first = [row for number, row in enumerate(means) if row.headline or number < SHOWN_MEANS]
@@ -86,52 +86,57 @@ def make_forest(differences: Sequence[PairedDifference], metrics: Sequence[Metri
         more_means=tuple(row for row in means if row not in first),
         axis=_axis(scale).draw(lambda tick: f"{tick:+.0f}" if tick else "0"),
         methods=tuple(dict.fromkeys(row.method for row, _ in rows if row.method)),
-        unmeasured=tuple(metric.title for one, metric in overall if metric.headline and not one.n_pairs),
+        unmeasured=tuple(metric.title for difference, metric in overall if metric.headline and not difference.n_pairs),
     )
 
 
 def scale_of(differences: Sequence[PairedDifference]) -> int:
     """The smallest of `SCALES`, in points, that holds every interval."""
-    reached = [abs(edge) * 100 for one in differences if one.interval for edge in (one.interval.low, one.interval.high)]
-    reached += [abs(one.difference) * 100 for one in differences if one.difference is not None]
+    reached = [
+        abs(edge) * 100
+        for difference in differences
+        if difference.interval
+        for edge in (difference.interval.low, difference.interval.high)
+    ]
+    reached += [abs(difference.difference) * 100 for difference in differences if difference.difference is not None]
     return next((scale for scale in SCALES if scale >= max(reached, default=0)), SCALES[-1])
 
 
-def _row(one: PairedDifference, metric: Metric, scale: int) -> DifferenceRow:
+def _row(difference: PairedDifference, metric: Metric, scale: int) -> DifferenceRow:
     rate = metric.kind == "rate"
     return DifferenceRow(
         title=metric.title,
         description=metric.description,
         direction=direction_in_words(metric),
-        baseline=_level(one.baseline_mean, metric),
-        candidate=_level(one.candidate_mean, metric),
-        difference=typeset(format_difference(one, metric)),
-        interval=typeset(format_points_interval(one.interval) if rate else format_interval(one.interval)),
-        p_value=format_p(one.p_value),
-        p_adjusted=format_p(one.p_adjusted),
-        pairs=f"{one.n_pairs:,}",
-        truncated=one.n_truncated,
-        record=f"{one.n_higher}, {one.n_equal}, {one.n_lower}",
-        verdict=verdict_in_words(one, metric),
-        tone=tone_of(one),
-        headline=metric.headline and not one.exploratory,
-        method=one.method,
-        drawing=draw_strip(one, scale) if rate else Markup(""),
+        baseline=_level(difference.baseline_mean, metric),
+        candidate=_level(difference.candidate_mean, metric),
+        difference=typeset(format_difference(difference, metric)),
+        interval=typeset(format_points_interval(difference.interval) if rate else format_interval(difference.interval)),
+        p_value=format_p(difference.p_value),
+        p_adjusted=format_p(difference.p_adjusted),
+        pairs=f"{difference.n_pairs:,}",
+        truncated=difference.n_truncated,
+        record=f"{difference.n_higher}, {difference.n_equal}, {difference.n_lower}",
+        verdict=verdict_in_words(difference, metric),
+        tone=tone_of(difference),
+        headline=metric.headline and not difference.exploratory,
+        method=difference.method,
+        drawing=draw_strip(difference, scale) if rate else Markup(""),
     )
 
 
-def tone_of(one: PairedDifference) -> str:
+def tone_of(difference: PairedDifference) -> str:
     """The colour of a difference: `more` or `less` where it is shown, else `open`."""
-    return {"higher": "more", "lower": "less"}.get(one.verdict, "open")
+    return {"higher": "more", "lower": "less"}.get(difference.verdict, "open")
 
 
-def format_difference(one: PairedDifference, metric: Metric) -> str:
+def format_difference(difference: PairedDifference, metric: Metric) -> str:
     """A difference in points for a rate, in the metric's unit for a mean; a dash if there is none."""
-    if one.difference is None:
+    if difference.difference is None:
         return "–"
     if metric.kind == "rate":
-        return format_points(one.difference)
-    return format_number(one.difference, signed=True) + (f" {metric.unit}" if metric.unit else "")
+        return format_points(difference.difference)
+    return format_number(difference.difference, signed=True) + (f" {metric.unit}" if metric.unit else "")
 
 
 def _level(mean: float | None, metric: Metric) -> str:
@@ -148,33 +153,33 @@ def _axis(points: int) -> Scale:
     return Scale(-points, points, points / 2, MARGIN)
 
 
-def draw_strip(one: PairedDifference, scale: int) -> Markup:
+def draw_strip(difference: PairedDifference, scale: int) -> Markup:
     """A rate's difference as a dot on its interval, on a scale of so many points to each side."""
     # The row's own text says the same, so the drawing is hidden from screen readers.
     return Markup('<svg class="strip" aria-hidden="true" focusable="false">{}{}{}</svg>').format(
-        _band(one, _axis(scale)), _whisker(one, _axis(scale)), _dot(one, _axis(scale))
+        _band(difference, _axis(scale)), _whisker(difference, _axis(scale)), _dot(difference, _axis(scale))
     )
 
 
-def _band(one: PairedDifference, scale: Scale) -> Markup:
+def _band(difference: PairedDifference, scale: Scale) -> Markup:
     """The margin within which the sides are equivalent."""
-    if one.margin is None:
+    if difference.margin is None:
         return Markup("")
-    low, high = (scale.place(100 * end) for end in (-one.margin, one.margin))
+    low, high = (scale.place(100 * end) for end in (-difference.margin, difference.margin))
     return Markup('<rect class="band" x="{:.2f}%" width="{:.2f}%" y="10%" height="80%"/>').format(low, high - low)
 
 
-def _whisker(one: PairedDifference, scale: Scale) -> Markup:
-    if one.interval is None:
+def _whisker(difference: PairedDifference, scale: Scale) -> Markup:
+    if difference.interval is None:
         return Markup("")
-    low, high = scale.across(100 * one.interval.low), scale.across(100 * one.interval.high)
+    low, high = scale.across(100 * difference.interval.low), scale.across(100 * difference.interval.high)
     caps = (Markup('<line x1="{0}" x2="{0}" y1="35%" y2="65%"/>').format(edge) for edge in (low, high))
     return Markup('<g class="whisker"><line x1="{}" x2="{}" y1="50%" y2="50%"/>{}</g>').format(
         low, high, Markup("").join(caps)
     )
 
 
-def _dot(one: PairedDifference, scale: Scale) -> Markup:
-    if one.difference is None:
+def _dot(difference: PairedDifference, scale: Scale) -> Markup:
+    if difference.difference is None:
         return Markup('<text x="50%" y="50%" class="nothing">no pairs</text>')
-    return Markup('<circle class="dot" cx="{}" cy="50%" r="6"/>').format(scale.across(100 * one.difference))
+    return Markup('<circle class="dot" cx="{}" cy="50%" r="6"/>').format(scale.across(100 * difference.difference))

@@ -77,7 +77,9 @@ class Matrix:
 
 def make_states(table: Observations, roles: Mapping[str, str], scorers: Iterable[ScorerFacts]) -> tuple[States, ...]:
     """Count the labels of each side, for each scorer whose labels are states."""
-    return tuple(_states(table, roles, one) for one in scorers if one.chart == "states" and one.name in table.labels)
+    return tuple(
+        _states(table, roles, scorer) for scorer in scorers if scorer.chart == "states" and scorer.name in table.labels
+    )
 
 
 def _states(table: Observations, roles: Mapping[str, str], facts: ScorerFacts) -> States:
@@ -86,7 +88,9 @@ def _states(table: Observations, roles: Mapping[str, str], facts: ScorerFacts) -
     present = [key for key in known if any(count[key] for count in counts.values())]
     rows = tuple(
         StateRow(
-            colour_of(facts, key), *known[key], counts=tuple(_count(one[key], one.total()) for one in counts.values())
+            colour_of(facts, key),
+            *known[key],
+            counts=tuple(_count(count[key], count.total()) for count in counts.values()),
         )
         for key in present
     )
@@ -98,7 +102,7 @@ def _states(table: Observations, roles: Mapping[str, str], facts: ScorerFacts) -
 
 def _labels(facts: ScorerFacts, counts: Iterable[Counter[str]]) -> dict[str, tuple[str, str]]:
     """Title and meaning of each label in the order of a report: those of the scorer, any others, those without one."""
-    known = {one.name: (one.title, one.meaning) for one in facts.labels}
+    known = {label.name: (label.title, label.meaning) for label in facts.labels}
     others = sorted({label for count in counts for label in count} - known.keys() - WITHOUT_LABEL.keys())
     return known | {label: (facts.title_of(label), "") for label in others} | WITHOUT_LABEL
 
@@ -107,7 +111,7 @@ def colour_of(facts: ScorerFacts, label: str) -> str:
     """The CSS class of a label's colour, by its place among the scorer's labels."""
     if label in WITHOUT_LABEL:
         return f"label-{label}"
-    places = {one.name: place for place, one in enumerate(facts.labels)}
+    places = {label.name: place for place, label in enumerate(facts.labels)}
     return f"label-{places[label] % COLOURS}" if label in places else "label-unscored"
 
 
@@ -161,7 +165,7 @@ def make_matrices(table: Observations, roles: Mapping[str, str], facts: ScorerFa
     if not table.labels[facts.name].names:
         return ()
     tables = {name: _table(table, name, facts.name) for name in roles}
-    counts = [count for found in tables.values() for count in found.values()]
+    counts = [count for by_expected in tables.values() for count in by_expected.values()]
     known = _labels(facts, counts)
     columns = [key for key in known if any(count[key] for count in counts)]
     return tuple(
@@ -177,8 +181,8 @@ def make_matrices(table: Observations, roles: Mapping[str, str], facts: ScorerFa
 
 def _table(table: Observations, checkpoint: str, scorer: str) -> dict[str, Counter[str]]:
     results = table.results(checkpoint, scorer)
-    found = {one: results.counted((slice(None), table.expected.are(one))) for one in EXPECTED}
-    return {one: counts for one, counts in found.items() if counts}
+    result = {expected: results.counted((slice(None), table.expected.are(expected))) for expected in EXPECTED}
+    return {name: counts for name, counts in result.items() if counts}
 
 
 def _matrix_row(expected: str, counts: Counter[str], columns: Sequence[str]) -> MatrixRow:

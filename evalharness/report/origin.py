@@ -67,7 +67,7 @@ class Counts:
 def roles_of(run: Run, comparison: Comparison) -> dict[str, str]:
     """The role of each checkpoint: baseline, candidate, then all others."""
     roles = {comparison.baseline: "baseline", comparison.candidate: "candidate"}
-    return roles | {one.name: "other" for one in run.plan.checkpoints if one.name not in roles}
+    return roles | {checkpoint.name: "other" for checkpoint in run.plan.checkpoints if checkpoint.name not in roles}
 
 
 def lede_of(run: Run, comparison: Comparison) -> str:
@@ -85,10 +85,10 @@ def lede_of(run: Run, comparison: Comparison) -> str:
 
 def make_cards(run: Run, roles: Mapping[str, str]) -> tuple[Card, ...]:
     """The checkpoints in the order of `roles`."""
-    resolved = {one.name: one for one in run.plan.checkpoints}
+    resolved = {checkpoint.name: checkpoint for checkpoint in run.plan.checkpoints}
     contexts = {request.checkpoint: request.config.context_length for request in run.plan.requests}
     counts = make_counts(run, roles)
-    return tuple(_card(resolved[one.checkpoint], one, contexts.get(one.checkpoint)) for one in counts)
+    return tuple(_card(resolved[count.checkpoint], count, contexts.get(count.checkpoint)) for count in counts)
 
 
 def _card(resolved: ResolvedCheckpoint, counts: Counts, context: int | None) -> Card:
@@ -138,7 +138,7 @@ def _in_words(counts: Counts) -> str:
 def _trouble(counts: Counts) -> str:
     failed = f"{counts.failures:,} failed" if counts.failures else ""
     missing = f"{counts.missing:,} not generated" if counts.missing else ""
-    return ", ".join(one for one in (failed, missing) if one)
+    return ", ".join(problem for problem in (failed, missing) if problem)
 
 
 def _weights(resolved: ResolvedCheckpoint) -> str:
@@ -167,12 +167,12 @@ def make_remarks(run: Run, comparison: Comparison) -> tuple[Remark, ...]:
     lint = [finding for finding in run.plan.lint if finding.level != "note" or finding.checkpoint is None]
     # The comparison's warnings repeat the lint findings without the mend.
     codes = tuple(f"[{finding.code}]" for finding in lint)
-    found = [Remark("warning", text) for text in comparison.warnings if not text.endswith(codes)]
-    found += [_lint_remark(finding) for finding in lint]
-    found += [_notice_remark(notice.checkpoint, notice.kind, notice.message) for notice in run.notices]
-    found += [*_retries(run), *(_determinism_remark(check) for check in run.determinism)]
+    remarks = [Remark("warning", text) for text in comparison.warnings if not text.endswith(codes)]
+    remarks += [_lint_remark(finding) for finding in lint]
+    remarks += [_notice_remark(notice.checkpoint, notice.kind, notice.message) for notice in run.notices]
+    remarks += [*_retries(run), *(_determinism_remark(check) for check in run.determinism)]
     order = ("error", "warning", "note")
-    return tuple(sorted(dict.fromkeys(found), key=lambda remark: order.index(remark.level)))
+    return tuple(sorted(dict.fromkeys(remarks), key=lambda remark: order.index(remark.level)))
 
 
 def _lint_remark(finding: LintFinding) -> Remark:
@@ -207,27 +207,35 @@ def make_undecided(comparison: Comparison) -> tuple[str, ...]:
     told = {finding.metric for finding in comparison.findings}
     metrics = {metric.name: metric for metric in comparison.metrics}
     rows = [
-        one
-        for one in comparison.differences
-        if one.category is None and not one.exploratory and one.metric not in told
-        if one.verdict in ("undecided", "equivalent")
+        difference
+        for difference in comparison.differences
+        if difference.category is None and not difference.exploratory and difference.metric not in told
+        if difference.verdict in ("undecided", "equivalent")
     ]
-    measured = [(one, metrics[one.metric]) for one in rows if one.difference is not None]
-    said = [_undecided(one, metric) for one, metric in measured if one.n_higher or one.n_lower]
-    alike = [f"{metric.title} ({one.n_pairs:,})" for one, metric in measured if not one.n_higher and not one.n_lower]
+    measured = [(row, metrics[row.metric]) for row in rows if row.difference is not None]
+    said = [
+        _undecided(difference, metric) for difference, metric in measured if difference.n_higher or difference.n_lower
+    ]
+    alike = [
+        f"{metric.title} ({difference.n_pairs:,})"
+        for difference, metric in measured
+        if not difference.n_higher and not difference.n_lower
+    ]
     if alike:
         said.append(f"The two sides agree on every pair (number of pairs in parentheses): {'; '.join(alike)}.")
-    unmeasured = [metrics[one.metric].title for one in rows if one.difference is None]
+    unmeasured = [metrics[row.metric].title for row in rows if row.difference is None]
     if unmeasured:
         said.append(f"No sample has a value on both sides for: {'; '.join(unmeasured)}.")
     return tuple(said)
 
 
-def _undecided(one: PairedDifference, metric: Metric) -> str:
+def _undecided(difference: PairedDifference, metric: Metric) -> str:
     title = metric.title[:1].upper() + metric.title[1:]
-    between = format_points_interval(one.interval) if metric.kind == "rate" else format_interval(one.interval)
-    size = f", interval {between}" if one.interval else ""
-    return f"{title}: {format_difference(one, metric)}{size}. {verdict_sentence(one, metric)}"
+    between = (
+        format_points_interval(difference.interval) if metric.kind == "rate" else format_interval(difference.interval)
+    )
+    size = f", interval {between}" if difference.interval else ""
+    return f"{title}: {format_difference(difference, metric)}{size}. {verdict_sentence(difference, metric)}"
 
 
 # ------------------------------------------------------------------------------------------ provenance
@@ -254,7 +262,7 @@ def _counts(run: Run, name: str, role: str) -> Counts:
 
 def make_identities(run: Run, roles: Mapping[str, str]) -> tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...]:
     """Name, role and everything that can change a completion, for each checkpoint."""
-    resolved = {one.name: one for one in run.plan.checkpoints}
+    resolved = {checkpoint.name: checkpoint for checkpoint in run.plan.checkpoints}
     return tuple((name, role, tuple(_identity(resolved[name]))) for name, role in roles.items())
 
 
@@ -280,7 +288,11 @@ def make_origin(run: Run) -> tuple[tuple[str, str], ...]:
         *(("version: " + name, value) for name, value in manifest.versions.items()),
         *_generation(run),
         *_suites(run),
-        ("scorers", ", ".join(f"{name} {one}" for name, found in versions.items() for one in found) or "none"),
+        (
+            "scorers",
+            ", ".join(f"{name} {version}" for name, scorer_versions in versions.items() for version in scorer_versions)
+            or "none",
+        ),
     )
 
 

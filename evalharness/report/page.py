@@ -138,7 +138,7 @@ def make_page(run: Run, readable: Run) -> Page:
         remarks=make_remarks(run, comparison),
         columns=make_columns(run, comparison, roles),
         trend=make_trend(run.manifest.paired_from, comparison, roles),
-        further=tuple(_further(one, comparison) for one in comparison.further),
+        further=tuple(_further(other, comparison) for other in comparison.further),
         forest=make_forest(comparison.differences, comparison.metrics),
         states=make_states(table, roles, run.facts.values()),
         expected=make_expected(table, comparison, roles, run.facts.values()),
@@ -173,22 +173,22 @@ def _suites(run: Run) -> str:
     return f"{'suites' if len(run.plan.suites) > 1 else 'suite'} {names}"
 
 
-def _further(one: FurtherComparison, comparison: Comparison) -> Further:
-    sentences = tuple(finding.sentence for finding in one.findings)
-    return Further(one.candidate, sentences, make_forest(one.differences, comparison.metrics))
+def _further(other: FurtherComparison, comparison: Comparison) -> Further:
+    sentences = tuple(finding.sentence for finding in other.findings)
+    return Further(other.candidate, sentences, make_forest(other.differences, comparison.metrics))
 
 
 def _distributions(table: Observations, comparison: Comparison, roles: Mapping[str, str]) -> tuple[Distribution, ...]:
     metrics = (*_with_role(comparison, "length"), *_with_role(comparison, "reward"))
     drawn = (make_distribution(_values(table, roles, metric), roles, metric) for metric in metrics)
-    return tuple(one for one in drawn if one)
+    return tuple(chart for chart in drawn if chart)
 
 
 def _scatters(table: Observations, comparison: Comparison, roles: Mapping[str, str]) -> tuple[Scatter, ...]:
-    lengths = [_values(table, roles, one) for one in _with_role(comparison, "length")[:1]]
-    rewards = [(one, _values(table, roles, one)) for one in _with_role(comparison, "reward")]
-    drawn = (make_scatter(length, values, roles, one) for one, values in rewards for length in lengths)
-    return tuple(one for one in drawn if one)
+    lengths = [_values(table, roles, metric) for metric in _with_role(comparison, "length")[:1]]
+    rewards = [(metric, _values(table, roles, metric)) for metric in _with_role(comparison, "reward")]
+    drawn = (make_scatter(length, values, roles, reward) for reward, values in rewards for length in lengths)
+    return tuple(chart for chart in drawn if chart)
 
 
 def _values(table: Observations, roles: Mapping[str, str], metric: Metric) -> dict[str, Floats]:
@@ -201,11 +201,11 @@ def _with_role(comparison: Comparison, role: str) -> list[Metric]:
 
 
 def _findings(comparison: Comparison, links: Mapping[str, str]) -> tuple[FindingRow, ...]:
-    overall = {one.metric: one for one in comparison.differences if one.category is None}
+    overall = {difference.metric: difference for difference in comparison.differences if difference.category is None}
     metrics = {metric.name: metric for metric in comparison.metrics}
     return tuple(
-        _finding(one, overall.get(one.metric or ""), metrics.get(one.metric or ""), links)
-        for one in comparison.findings
+        _finding(finding, overall.get(finding.metric or ""), metrics.get(finding.metric or ""), links)
+        for finding in comparison.findings
     )
 
 

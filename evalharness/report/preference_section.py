@@ -63,55 +63,55 @@ def make_preferences(run: Run, comparison: Comparison, links: Mapping[str, str])
     if not comparison.preferences and not run.judgings:
         return None
     return Preferences(
-        rows=tuple(_row(one, comparison) for one in comparison.preferences),
+        rows=tuple(_row(preference, comparison) for preference in comparison.preferences),
         agreements=make_agreements(run, comparison),
-        judges=tuple(_judge(one, links) for one in run.judgings),
+        judges=tuple(_judge(judging, links) for judging in run.judgings),
     )
 
 
-def _row(one: PreferenceSummary, comparison: Comparison) -> PreferenceRow:
+def _row(summary: PreferenceSummary, comparison: Comparison) -> PreferenceRow:
     parts = (
-        Part("prefers-baseline", f"prefers {comparison.baseline}", one.baseline),
-        Part("prefers-tie", "tie", one.ties - one.both_bad),
-        Part("prefers-neither", "both bad", one.both_bad),
-        Part("prefers-candidate", f"prefers {comparison.candidate}", one.candidate),
+        Part("prefers-baseline", f"prefers {comparison.baseline}", summary.baseline),
+        Part("prefers-tie", "tie", summary.ties - summary.both_bad),
+        Part("prefers-neither", "both bad", summary.both_bad),
+        Part("prefers-candidate", f"prefers {comparison.candidate}", summary.candidate),
     )
     return PreferenceRow(
-        rater=one.rater,
-        kind=KINDS[one.source],
-        n=one.n,
+        rater=summary.rater,
+        kind=KINDS[summary.source],
+        n=summary.n,
         drawing=draw_bar(parts),
-        share="–" if one.candidate_share is None else typeset(format_share(one.candidate_share)),
-        interval=typeset(format_share_interval(one.interval)) if one.interval else "",
-        notes=_notes(one),
+        share="–" if summary.candidate_share is None else typeset(format_share(summary.candidate_share)),
+        interval=typeset(format_share_interval(summary.interval)) if summary.interval else "",
+        notes=_notes(summary),
     )
 
 
-def _notes(one: PreferenceSummary) -> str:
-    failed = f"{one.n_failed:,} without a verdict" if one.n_failed else ""
-    turned = f"{one.n_inconsistent:,} changed with the order" if one.n_inconsistent else ""
-    first = "" if one.first_share is None else f"{format_share(one.first_share)} for the side shown first"
+def _notes(summary: PreferenceSummary) -> str:
+    failed = f"{summary.n_failed:,} without a verdict" if summary.n_failed else ""
+    turned = f"{summary.n_inconsistent:,} changed with the order" if summary.n_inconsistent else ""
+    first = "" if summary.first_share is None else f"{format_share(summary.first_share)} for the side shown first"
     return ", ".join(note for note in (failed, turned, first) if note)
 
 
 # -------------------------------------------------------------------------------------------- judgings
 
 
-def _judge(one: Judging, links: Mapping[str, str]) -> JudgeFacts:
-    failures = one.failures[:SHOWN_FAILURES]
-    cut = len(one.prompt_text) - LONGEST_PROMPT
+def _judge(judging: Judging, links: Mapping[str, str]) -> JudgeFacts:
+    failures = judging.failures[:SHOWN_FAILURES]
+    cut = len(judging.prompt_text) - LONGEST_PROMPT
     return JudgeFacts(
-        rater=one.rater,
-        model=one.judge.checkpoint.model,
-        prompted=f"{one.judge.checkpoint.prompt_format}: {format_in_words(one.judge)}",
-        generation=_generation(one),
-        prompt=marked(one.prompt_text[:LONGEST_PROMPT]) + (f"… ({cut:,} more characters)" if cut > 0 else ""),
-        notes=one.notes,
+        rater=judging.rater,
+        model=judging.judge.checkpoint.model,
+        prompted=f"{judging.judge.checkpoint.prompt_format}: {format_in_words(judging.judge)}",
+        generation=_generation(judging),
+        prompt=marked(judging.prompt_text[:LONGEST_PROMPT]) + (f"… ({cut:,} more characters)" if cut > 0 else ""),
+        notes=judging.notes,
         failures=tuple((failure.sample_id, links.get(failure.sample_id, ""), failure.reason) for failure in failures),
-        more=len(one.failures) - len(failures),
+        more=len(judging.failures) - len(failures),
     )
 
 
-def _generation(one: Judging) -> str:
-    how = "greedy" if one.generation.temperature == 0 else f"temperature {one.generation.temperature:g}"
-    return f"{how}, at most {one.generation.max_tokens:,} tokens, seed {one.generation.seed}"
+def _generation(judging: Judging) -> str:
+    how = "greedy" if judging.generation.temperature == 0 else f"temperature {judging.generation.temperature:g}"
+    return f"{how}, at most {judging.generation.max_tokens:,} tokens, seed {judging.generation.seed}"

@@ -49,37 +49,40 @@ def make_agreements(run: Run, comparison: Comparison) -> tuple[AgreementRow, ...
     if not people:
         return ()
     others = list(_others(run, comparison))
-    found = (
+    agreements = (
         _agreement(person, given, name, kind, theirs, comparison.seed)
         for person, given in people.items()
         # Each two people stand together once.
-        for name, kind, theirs in [*others, *((name, "a person", one) for name, one in people.items() if name > person)]
+        for name, kind, theirs in [
+            *others,
+            *((name, "a person", opinions) for name, opinions in people.items() if name > person),
+        ]
     )
-    return tuple(row for row in found if row)
+    return tuple(row for row in agreements if row)
 
 
 def _others(run: Run, comparison: Comparison) -> Iterator[tuple[str, str, Opinions]]:
     for name, given in by_rater(verdicts_of(run, "judge")).items():
         yield name, "a judge model", _opinions(given)
     pairs = pairs_of(run)
-    rewards = {one.scorer: one.tie_tolerance for one in comparison.rewards}
+    rewards = {reward.scorer: reward.tie_tolerance for reward in comparison.rewards}
     for scorer, tolerance in rewards.items():
         reward = run.facts_of(scorer).reward
         if reward:
             yield scorer, "a reward model", _by_reward(run, pairs, reward, tolerance)
     for scorer, metrics in _judging_scorers(comparison.metrics).items():
         if scorer not in rewards:
-            titles = "; ".join(f"{one.title}: {one.better}" for one in metrics)
+            titles = "; ".join(f"{metric.title}: {metric.better}" for metric in metrics)
             yield scorer, f"a scorer, by {len(metrics)} rates ({titles})", _by_scorer(run, pairs, metrics)
 
 
 def _judging_scorers(metrics: Sequence[Metric]) -> dict[str, list[Metric]]:
     """The headline rates of each scorer that say which direction is better."""
-    found: dict[str, list[Metric]] = {}
+    results: dict[str, list[Metric]] = {}
     for metric in metrics:
         if metric.headline and metric.kind == "rate" and metric.better:
-            found.setdefault(metric.name.partition(".")[0], []).append(metric)
-    return found
+            results.setdefault(metric.name.partition(".")[0], []).append(metric)
+    return results
 
 
 def _opinions(given: Sequence[PairVerdict]) -> Opinions:
@@ -87,21 +90,21 @@ def _opinions(given: Sequence[PairVerdict]) -> Opinions:
 
 
 def _by_reward(run: Run, pairs: Sequence[Pair], reward: Metric, tolerance: float) -> Opinions:
-    found: dict[tuple[str, int], Preferred] = {}
+    results: dict[tuple[str, int], Preferred] = {}
     for pair in pairs:
         if values := values_of(run, pair, reward.name):
-            found[pair.key] = preferred_by(*values, tolerance=tolerance)
-    return found
+            results[pair.key] = preferred_by(*values, tolerance=tolerance)
+    return results
 
 
 def _by_scorer(run: Run, pairs: Sequence[Pair], metrics: Sequence[Metric]) -> Opinions:
     """Pairs of which both sides have a value of at least one of the metrics."""
-    found: dict[tuple[str, int], Preferred] = {}
+    results: dict[tuple[str, int], Preferred] = {}
     for pair in pairs:
         leads = list(_leads(run, pair, metrics))
         if leads:
-            found[pair.key] = preferred_by(0.0, sum(leads))
-    return found
+            results[pair.key] = preferred_by(0.0, sum(leads))
+    return results
 
 
 def _leads(run: Run, pair: Pair, metrics: Sequence[Metric]) -> Iterator[float]:

@@ -29,9 +29,11 @@ class RewardFacts:
 
 def make_rewards(run: Run, comparison: Comparison, links: Mapping[str, str]) -> tuple[RewardFacts, ...]:
     """The facts of each reward model."""
-    models = {one.name: _model(one.identity) for one in run.scorers}
-    telling = next((one for one in run.facts.values() if one.chart == "states"), None)
-    return tuple(_facts(one, models.get(one.scorer, ""), comparison, links, telling) for one in comparison.rewards)
+    models = {scorer.name: _model(scorer.identity) for scorer in run.scorers}
+    telling = next((facts for facts in run.facts.values() if facts.chart == "states"), None)
+    return tuple(
+        _facts(reward, models.get(reward.scorer, ""), comparison, links, telling) for reward in comparison.rewards
+    )
 
 
 def _model(identity: Mapping[str, JsonValue]) -> str:
@@ -39,14 +41,14 @@ def _model(identity: Mapping[str, JsonValue]) -> str:
 
 
 def _facts(
-    one: RewardComparison, model: str, comparison: Comparison, links: Mapping[str, str], telling: ScorerFacts | None
+    reward: RewardComparison, model: str, comparison: Comparison, links: Mapping[str, str], telling: ScorerFacts | None
 ) -> RewardFacts:
-    known = [(sample_id, links[sample_id]) for sample_id in one.contradicting if sample_id in links]
+    known = [(sample_id, links[sample_id]) for sample_id in reward.contradicting if sample_id in links]
     return RewardFacts(
-        scorer=one.scorer,
-        version=one.version,
+        scorer=reward.scorer,
+        version=reward.version,
         model=model,
-        sentences=tuple(_sentences(one, comparison)),
+        sentences=tuple(_sentences(reward, comparison)),
         contradicting=tuple(known[:SHOWN_CONTRADICTIONS]),
         states=tuple(
             (
@@ -56,7 +58,7 @@ def _facts(
                 state.n_rewarded,
                 _mean(state.mean),
             )
-            for state in one.states
+            for state in reward.states
         ),
     )
 
@@ -65,26 +67,26 @@ def _mean(mean: float | None) -> str:
     return "–" if mean is None else format_number(mean)
 
 
-def _sentences(one: RewardComparison, comparison: Comparison) -> Iterator[str]:
-    share, between = format_share(one.win_rate), format_share_interval(one.win_rate_interval)
+def _sentences(reward: RewardComparison, comparison: Comparison) -> Iterator[str]:
+    share, between = format_share(reward.win_rate), format_share_interval(reward.win_rate_interval)
     yield (
-        f"{comparison.candidate} has the larger reward in {one.wins:,} of {one.n_pairs:,} pairs, "
-        f"{comparison.baseline} in {one.losses:,}; {one.ties:,} are ties."
+        f"{comparison.candidate} has the larger reward in {reward.wins:,} of {reward.n_pairs:,} pairs, "
+        f"{comparison.baseline} in {reward.losses:,}; {reward.ties:,} are ties."
     )
     yield f"Counting a tie as half a win, {comparison.candidate} wins {share} of the pairs (95 % interval {between})."
-    more = "longer" if one.length_difference >= 0 else "shorter"
-    yield f"Its completions are {format_number(abs(one.length_difference))} characters {more} on average."
+    more = "longer" if reward.length_difference >= 0 else "shorter"
+    yield f"Its completions are {format_number(abs(reward.length_difference))} characters {more} on average."
     yield (
-        _at_equal_length(one.length_control)
-        if one.length_control
-        else f"No length-controlled figure: {one.no_length_control}"
+        _at_equal_length(reward.length_control)
+        if reward.length_control
+        else f"No length-controlled figure: {reward.no_length_control}"
     )
-    if one.n_one_answer:
+    if reward.n_one_answer:
         yield (
-            f"In {one.n_contradicting:,} of {one.n_one_answer:,} pairs of an answer and a non-answer, the "
+            f"In {reward.n_contradicting:,} of {reward.n_one_answer:,} pairs of an answer and a non-answer, the "
             "non-answer has the larger reward."
         )
-    for side in one.lengths:
+    for side in reward.lengths:
         if side.spearman is not None:
             yield (
                 f"For {side.checkpoint}, the rank correlation of reward and length is {side.spearman:.2f} (0: "
@@ -105,7 +107,11 @@ def _at_equal_length(control: LengthControl) -> str:
 def agreement_in_words(agreements: Sequence[RewardAgreement]) -> tuple[str, ...]:
     """How often each two reward models prefer the same side."""
     return tuple(
-        f"{' and '.join(one.scorers)} agree on {format_share(one.same)} of {one.n_pairs:,} pairs"
-        + ("." if one.kappa is None else f", kappa {one.kappa:.2f} ({format_interval(one.interval)}).")
-        for one in agreements
+        f"{' and '.join(agreement.scorers)} agree on {format_share(agreement.same)} of {agreement.n_pairs:,} pairs"
+        + (
+            "."
+            if agreement.kappa is None
+            else f", kappa {agreement.kappa:.2f} ({format_interval(agreement.interval)})."
+        )
+        for agreement in agreements
     )

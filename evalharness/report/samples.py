@@ -94,7 +94,7 @@ def make_excerpt(
 
 def _candidates(samples: Mapping[str, Sample], comparison: Comparison) -> list[str]:
     """All samples, the most wanted first: evidence of findings, then the first of each category, the second, ..."""
-    told = [one for finding in comparison.findings for one in finding.sample_ids[:MOST_EVIDENCE] if one in samples]
+    told = [name for finding in comparison.findings for name in finding.sample_ids[:MOST_EVIDENCE] if name in samples]
     evidence = list(dict.fromkeys(told))[: MOST_SAMPLES // 2]
     seen: dict[str, int] = {}
     turns: list[tuple[int, str]] = []
@@ -109,7 +109,7 @@ def _within_budget(run: Run, wanted: Sequence[str]) -> Iterator[str]:
     room = MOST_CHARACTERS
     for sample_id in wanted[:MOST_SAMPLES]:
         outcomes = [run.outcomes.get(request.id) for request in run.requests_by_sample.get(sample_id, ())]
-        room -= sum(min(len(one.text), LONGEST_TEXT) for one in outcomes if isinstance(one, Completion))
+        room -= sum(min(len(outcome.text), LONGEST_TEXT) for outcome in outcomes if isinstance(outcome, Completion))
         if room < 0:
             return
         yield sample_id
@@ -215,4 +215,4 @@ def _sent_shown(sent: Sent) -> Markup:
 
 
 def _recorded(run: Run, request: GenerationRequest) -> bool:
-    return any(one.name == request.checkpoint and one.recorded for one in run.plan.checkpoints)
+    return any(checkpoint.name == request.checkpoint and checkpoint.recorded for checkpoint in run.plan.checkpoints)

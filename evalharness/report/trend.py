@@ -60,7 +60,9 @@ def make_trend(sources: Sequence[str], comparison: Comparison, roles: Mapping[st
         return None
     known = sources if len(sources) == len(roles) else ("",) * len(roles)
     known = tuple("" if name.startswith(f"{source}:") else source for name, source in zip(roles, known, strict=True))
-    sums = {(one.metric, one.checkpoint): one for one in comparison.summaries if one.category is None}
+    sums = {
+        (summary.metric, summary.checkpoint): summary for summary in comparison.summaries if summary.category is None
+    }
     shown = _shown(comparison)
     charts = (
         _chart(metric, [sums.get((metric.name, name)) for name in roles], [shown.get((metric.name, n)) for n in roles])
@@ -71,27 +73,27 @@ def make_trend(sources: Sequence[str], comparison: Comparison, roles: Mapping[st
         TrendRun(number, name, role, source)
         for number, ((name, role), source) in enumerate(zip(roles.items(), known, strict=True), start=1)
     )
-    return Trend(tuple(runs), tuple(one for one in charts if one), _across(len(roles)).draw("{:.0f}".format))
+    return Trend(tuple(runs), tuple(chart for chart in charts if chart), _across(len(roles)).draw("{:.0f}".format))
 
 
 def _shown(comparison: Comparison) -> dict[tuple[str, str], PairedDifference]:
     """By metric and checkpoint, its overall difference from the baseline."""
     every = [(comparison.candidate, comparison.differences)]
-    every += [(one.candidate, one.differences) for one in comparison.further]
-    return {(one.metric, name): one for name, rows in every for one in rows if one.category is None}
+    every += [(other.candidate, other.differences) for other in comparison.further]
+    return {(row.metric, name): row for name, rows in every for row in rows if row.category is None}
 
 
 def _chart(
     metric: Metric, sums: Sequence[Summary | None], against: Sequence[PairedDifference | None]
 ) -> TrendChart | None:
     """None where no run has a value."""
-    edges = [edge for one in sums if one and one.mean is not None for edge in _edges(one)]
+    edges = [edge for summary in sums if summary and summary.mean is not None for edge in _edges(summary)]
     if not edges:
         return None
     rate = metric.kind == "rate"
     scale = _scale(edges, rate=rate)
     named = format_share if rate else format_number
-    said = ", ".join("no value" if one is None or one.mean is None else named(one.mean) for one in sums)
+    said = ", ".join("no value" if summary is None or summary.mean is None else named(summary.mean) for summary in sums)
     label = tamed(f"{metric.title}, run by run: {said}")
     drawing = Markup('<svg class="trend" role="img" aria-label="{}">{}{}</svg>').format(
         label, _lines(sums, scale), Markup("").join(_points(sums, against, scale))
@@ -106,9 +108,9 @@ def _chart(
     )
 
 
-def _edges(one: Summary) -> tuple[float, ...]:
-    mean = one.mean or 0.0
-    return (mean, one.interval.low, one.interval.high) if one.interval else (mean,)
+def _edges(summary: Summary) -> tuple[float, ...]:
+    mean = summary.mean or 0.0
+    return (mean, summary.interval.low, summary.interval.high) if summary.interval else (mean,)
 
 
 def _scale(edges: Sequence[float], *, rate: bool) -> Scale:
@@ -130,7 +132,7 @@ def _across(count: int) -> Scale:
 def _lines(sums: Sequence[Summary | None], scale: Scale) -> Markup:
     """Lines between consecutive runs that both have a value; gaps stay open."""
     across = _across(len(sums))
-    ups = [None if one is None or one.mean is None else scale.up(one.mean) for one in sums]
+    ups = [None if summary is None or summary.mean is None else scale.up(summary.mean) for summary in sums]
     drawn = (
         Markup('<line class="step" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(
             across.across(place), across.across(place + 1), left, right
@@ -144,17 +146,17 @@ def _lines(sums: Sequence[Summary | None], scale: Scale) -> Markup:
 def _points(
     sums: Sequence[Summary | None], against: Sequence[PairedDifference | None], scale: Scale
 ) -> Iterator[Markup]:
-    for place, (one, difference) in enumerate(zip(sums, against, strict=True)):
-        if one is None or one.mean is None:
+    for place, (summary, difference) in enumerate(zip(sums, against, strict=True)):
+        if summary is None or summary.mean is None:
             continue
         x = _across(len(sums)).across(place + 1)
         whisker = Markup("")
-        if one.interval:
+        if summary.interval:
             whisker = Markup('<line class="whisker" x1="{0}" x2="{0}" y1="{1}" y2="{2}"/>').format(
-                x, scale.up(one.interval.low), scale.up(one.interval.high)
+                x, scale.up(summary.interval.low), scale.up(summary.interval.high)
             )
         yield Markup('<g class="{}">{}<circle class="dot" cx="{}" cy="{}" r="5"/></g>').format(
-            _tone(place, difference), whisker, x, scale.up(one.mean)
+            _tone(place, difference), whisker, x, scale.up(summary.mean)
         )
 
 

@@ -60,7 +60,7 @@ def make_verdict(gate: GateReport | None, metrics: Sequence[Metric], links: Mapp
 
 
 def _rule(result: GateResult, metric: Metric | None, links: Mapping[str, str], candidates: int) -> RuleRow:
-    known = [(one.sample_id, links[one.sample_id]) for one in result.against if one.sample_id in links]
+    known = [(sample.sample_id, links[sample.sample_id]) for sample in result.against if sample.sample_id in links]
     return RuleRow(
         name=_name(result, metric, candidates),
         verdict=result.verdict,
@@ -74,6 +74,6 @@ def _name(result: GateResult, metric: Metric | None, candidates: int) -> str:
     """A rule in words: metric, samples and requirement."""
     rule = result.rule
     title = metric.title if metric else rule.metric
-    where = "".join(f" in {one}" for one in (rule.category, rule.suite) if one)
+    where = "".join(f" in {category}" for category in (rule.category, rule.suite) if category)
     whose = f"{result.candidate}: " if candidates > 1 else ""
     return f"{whose}{rule.name or f'{title}{where}, {result.asked}'}"

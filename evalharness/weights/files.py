@@ -138,9 +138,9 @@ def weight_files(folder: Path) -> tuple[Path, ...]:
 
 def _refuse_none(folder: Path) -> None:
     pickles = [path.name for pattern in PICKLES for path in folder.glob(pattern)]
-    found = f"only {', '.join(pickles)}" if pickles else f"no weights: neither {WEIGHTS} nor {INDEX}"
+    result = f"only {', '.join(pickles)}" if pickles else f"no weights: neither {WEIGHTS} nor {INDEX}"
     raise UnsafeCheckpoint(
-        f"{folder} has no safetensors weights ({found}); a pickle file executes code when it is loaded",
+        f"{folder} has no safetensors weights ({result}); a pickle file executes code when it is loaded",
         fix="if you trust it, convert it: model.save_pretrained(folder), then use hf/./folder",
     )
 

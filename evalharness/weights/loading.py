@@ -93,7 +93,7 @@ def _refuse_unsafe(folder: Path, name: str) -> None:
             f"{name} contains a PEFT adapter next to the weights, which would be applied silently",
             fix="move the adapter into a folder of its own and give it with -M adapter=PATH",
         )
-    for path in (*files.weight_files(folder), *(folder / one for one in files.SETTINGS)):
+    for path in (*files.weight_files(folder), *(folder / setting for setting in files.SETTINGS)):
         if os.path.lexists(path):
             files.refuse_outside(folder, path)
     files.tokenizer_digest(folder)

@@ -48,7 +48,7 @@ class ChatTemplate:
         """
         if self._ended:
             raise TemplateFailed(self._ended)
-        chat = {"key": self._key, "reply": reply, "messages": [one.model_dump() for one in messages]}
+        chat = {"key": self._key, "reply": reply, "messages": [message.model_dump() for message in messages]}
         try:
             answer = _renderer().ask(chat, self._setting)
         except _Ended as error:

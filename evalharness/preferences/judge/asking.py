@@ -110,7 +110,7 @@ class Judge:
         if not pairs:
             return []
         prompts = [[self._prompt(pair, order) for pair in pairs] for order in ORDERS]
-        config = self.backend.resolve_config([one for order in prompts for one in order], self.generation)
+        config = self.backend.resolve_config([prompt for order in prompts for prompt in order], self.generation)
         first, second = (self._requests(pairs, order, config) for order in prompts)
         return list(zip(first, second, strict=True))
 
@@ -226,33 +226,37 @@ def pairs_to_judge(run: Run, rater: str, *, again: bool = False) -> list[Pair]:
 
     A continuation sample does not ask for an answer, so neither side can be the better answer.
     """
-    judged = () if again else (one for one in run.preferences if _is_by(one, rater, run.plan))
-    known = {(one.sample_id, one.replicate) for one in judged}
+    judged = () if again else (preference for preference in run.preferences if _is_by(preference, rater, run.plan))
+    known = {(preference.sample_id, preference.replicate) for preference in judged}
     return [pair for pair in pairs_of(run) if pair.sample.kind == "instruction" and pair.key not in known]
 
 
-def kept_preferences(run: Run, rater: str, found: Sequence[Preference | JudgeFailure]) -> list[Preference]:
+def kept_preferences(run: Run, rater: str, answers: Sequence[Preference | JudgeFailure]) -> list[Preference]:
     """The run's preferences merged with a judge's new ones; on the same pair the new one wins."""
-    new = {(one.sample_id, one.replicate) for one in found}
+    new = {(answer.sample_id, answer.replicate) for answer in answers}
     kept = [
-        one for one in run.preferences if not (_is_by(one, rater, run.plan) and (one.sample_id, one.replicate) in new)
+        preference
+        for preference in run.preferences
+        if not (_is_by(preference, rater, run.plan) and (preference.sample_id, preference.replicate) in new)
     ]
-    return kept + [one for one in _in_suite_order(found, run.plan) if isinstance(one, Preference)]
+    return kept + [answer for answer in _in_suite_order(answers, run.plan) if isinstance(answer, Preference)]
 
 
-def _in_suite_order(found: Sequence[Preference | JudgeFailure], plan: Plan) -> list[Preference | JudgeFailure]:
+def _in_suite_order(answers: Sequence[Preference | JudgeFailure], plan: Plan) -> list[Preference | JudgeFailure]:
     """Answers come as batches end, which carries no information."""
     places = {sample: place for place, sample in enumerate(plan.samples)}
-    return sorted(found, key=lambda one: (places[one.sample_id], one.replicate))
+    return sorted(answers, key=lambda answer: (places[answer.sample_id], answer.replicate))
 
 
-def judging_of(judge: Judge, run: Run, found: Sequence[Preference | JudgeFailure]) -> list[Judging]:
+def judging_of(judge: Judge, run: Run, answers: Sequence[Preference | JudgeFailure]) -> list[Judging]:
     """All judgings of a run with this judge's replaced: its failures are the pairs still without a verdict."""
-    new = {(one.sample_id, one.replicate) for one in found}
-    others = [one for one in run.judgings if not _is_of(one, judge.rater, run.plan)]
-    before = [failure for one in run.judgings if _is_of(one, judge.rater, run.plan) for failure in one.failures]
-    failures = [one for one in before if (one.sample_id, one.replicate) not in new]
-    failures += [one for one in _in_suite_order(found, run.plan) if isinstance(one, JudgeFailure)]
+    new = {(answer.sample_id, answer.replicate) for answer in answers}
+    others = [judging for judging in run.judgings if not _is_of(judging, judge.rater, run.plan)]
+    before = [
+        failure for judging in run.judgings if _is_of(judging, judge.rater, run.plan) for failure in judging.failures
+    ]
+    failures = [failure for failure in before if (failure.sample_id, failure.replicate) not in new]
+    failures += [answer for answer in _in_suite_order(answers, run.plan) if isinstance(answer, JudgeFailure)]
     made = Judging(
         rater=judge.rater,
         baseline=run.plan.baseline,
@@ -273,13 +277,17 @@ def _notes(judge: Judge, plan: Plan) -> Iterator[str]:
             yield f"The judge has the weights of {side.name}, one of the sides: models tend to prefer their own text."
 
 
-def _is_by(one: Preference, rater: str, plan: Plan) -> bool:
+def _is_by(preference: Preference, rater: str, plan: Plan) -> bool:
     sides = plan.baseline, plan.candidate
-    return one.source == "judge" and one.rater == rater and (one.baseline, one.candidate) == sides
+    return (
+        preference.source == "judge"
+        and preference.rater == rater
+        and (preference.baseline, preference.candidate) == sides
+    )
 
 
-def _is_of(one: Judging, rater: str, plan: Plan) -> bool:
-    return one.rater == rater and (one.baseline, one.candidate) == (plan.baseline, plan.candidate)
+def _is_of(judging: Judging, rater: str, plan: Plan) -> bool:
+    return judging.rater == rater and (judging.baseline, judging.candidate) == (plan.baseline, plan.candidate)
 
 
 def _short(value: str, length: int) -> str:

@@ -80,7 +80,7 @@ def judge_prompt_text(prompt_format: JudgeFormat) -> str:
     """The prompt as text, with placeholders `${request}`, `${first}`, `${second}` and `${code}`."""
     if prompt_format == "chat":
         return QUESTION.replace("${parts}", PARTS)
-    return SCAFFOLD_HEAD + "".join(_example(*one) for one in EXAMPLES) + PARTS + VERDICT
+    return SCAFFOLD_HEAD + "".join(_example(*example) for example in EXAMPLES) + PARTS + VERDICT
 
 
 def judge_prompt(
@@ -113,9 +113,9 @@ def read_verdict(text: str) -> Letter | None:
     >>> read_verdict("A\\nIt is the shorter one."), read_verdict("A\\nB")
     ('A', None)
     """
-    found = [_verdict_of(line.strip()) for line in text.strip().splitlines()]
-    letters = {letter for letter in found if letter}
-    return letters.pop() if found and found[0] and len(letters) == 1 else None
+    verdicts = [_verdict_of(line.strip()) for line in text.strip().splitlines()]
+    letters = {letter for letter in verdicts if letter}
+    return letters.pop() if verdicts and verdicts[0] and len(letters) == 1 else None
 
 
 def _verdict_of(line: str) -> Letter | None:

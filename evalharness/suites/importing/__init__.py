@@ -72,7 +72,7 @@ def import_suite(path: Path, options: ImportOptions) -> Imported:
     converted = convert(table.rows, form, prefix=name)
     problems = (*table.problems, *converted.problems)
     if problems:
-        refuse(path, tuple(sorted(problems, key=lambda one: int(one.place.split()[1]))))
+        refuse(path, tuple(sorted(problems, key=lambda problem: int(problem.place.split()[1]))))
     text = SuiteText.of(path, form, converted.samples, name, options.license, options.source)
     folder = options.out or Path(name)
     suite = write_suite(folder, text, force=options.force)

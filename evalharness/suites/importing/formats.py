@@ -96,7 +96,7 @@ def _ifeval(data: Data) -> Fields:
         raise ValueError(f"{len(kinds)} instructions but {len(parameters)} kwargs")
     prompt = _needed(data, "prompt")
     pairs = zip(kinds, parameters, strict=True)
-    constraints = [{"kind": kind, "parameters": _completed(kind, _parameters(one), prompt)} for kind, one in pairs]
+    constraints = [{"kind": kind, "parameters": _completed(kind, _parameters(pair), prompt)} for kind, pair in pairs]
     category = COUNTS.get(len(constraints), "more_constraints")
     return {
         "prompt": prompt,
@@ -245,6 +245,6 @@ def guess_format(columns: tuple[str, ...]) -> str | None:
     >>> guess_format(("id", "prompt", "type", "note")), guess_format(("prompt", "mood")), guess_format(("mood",))
     ('xstest', 'plain', None)
     """
-    known = next((name for name, one in FORMATS.items() if one.needs and one.fits(columns)), None)
+    known = next((name for name, kind in FORMATS.items() if kind.needs and kind.fits(columns)), None)
     plain = not {"messages", *PROMPT_NAMES}.isdisjoint(columns)
     return known or ("plain" if plain else None)

@@ -53,10 +53,10 @@ def read_table(path: Path) -> Table:
     first = text.lstrip()[:1]
     if not first:
         raise SuiteError(f"{path} is empty", fix="give a CSV, JSON Lines or JSON file with one prompt per row")
-    found = list(_json_array(path, text) if first == "[" else _json_lines(text) if first == "{" else _csv(path, text))
-    rows = tuple(row for row in found if isinstance(row, Row))
-    problems = tuple(row for row in found if isinstance(row, Problem))
-    if not found:
+    items = list(_json_array(path, text) if first == "[" else _json_lines(text) if first == "{" else _csv(path, text))
+    rows = tuple(row for row in items if isinstance(row, Row))
+    problems = tuple(row for row in items if isinstance(row, Problem))
+    if not items:
         raise SuiteError(f"{path} has no rows", fix="give a CSV, JSON Lines or JSON file with one prompt per row")
     columns = tuple(dict.fromkeys(name for row in rows for name in row.data))
     return Table(rows, columns, problems)
@@ -64,7 +64,7 @@ def read_table(path: Path) -> Table:
 
 def refuse(path: Path, problems: tuple[Problem, ...]) -> NoReturn:
     """Raise SuiteError with the first ten problems, each with its row and fix."""
-    shown = [f"  {one.place}: {one.problem} ({one.fix})" for one in problems[:SHOWN_PROBLEMS]]
+    shown = [f"  {problem.place}: {problem.problem} ({problem.fix})" for problem in problems[:SHOWN_PROBLEMS]]
     if len(problems) > SHOWN_PROBLEMS:
         shown.append(f"  and {len(problems) - SHOWN_PROBLEMS} more")
     count = "1 row" if len(problems) == 1 else f"{len(problems)} rows"

@@ -32,21 +32,21 @@ def convert(rows: Sequence[Row], form: Format, *, prefix: str) -> Converted:
     seen: dict[str, _Found] = {}
     problems: list[Problem] = []
     repeated = 0
-    for found in _samples(rows, form, prefix):
-        if isinstance(found, Problem):
-            problems.append(found)
+    for sample in _samples(rows, form, prefix):
+        if isinstance(sample, Problem):
+            problems.append(sample)
             continue
-        earlier = seen.get(found.sample.id)
+        earlier = seen.get(sample.sample.id)
         if earlier is None:
-            seen[found.sample.id] = found
-        elif earlier.sample == found.sample:
+            seen[sample.sample.id] = sample
+        elif earlier.sample == sample.sample:
             repeated += 1
-        elif found.id_is_made:
-            found = found.numbered(taken=seen)
-            seen[found.sample.id] = found
+        elif sample.id_is_made:
+            sample = sample.numbered(taken=seen)
+            seen[sample.sample.id] = sample
         else:
-            problems.append(Problem(found.place, f"has the id of {earlier.place}", "give each row its own id"))
-    samples, grouped = _grouped([found.sample for found in seen.values()])
+            problems.append(Problem(sample.place, f"has the id of {earlier.place}", "give each row its own id"))
+    samples, grouped = _grouped([result.sample for result in seen.values()])
     return Converted(samples, tuple(problems), tuple(_said(repeated, grouped)))
 
 
@@ -91,7 +91,7 @@ def _fields(row: Row, form: Format) -> Fields:
 
 
 def _given_id(row: Row, form: Format) -> str:
-    return next((one for name in form.id_columns if (one := text_of(row.data, name).strip())), "")
+    return next((own for name in form.id_columns if (own := text_of(row.data, name).strip())), "")
 
 
 def _made_id(fields: Fields) -> str:
