@@ -267,7 +267,7 @@ class Observations:
         """Samples without any completion, shape (n_samples,)."""
         return np.array(~self.completed(checkpoint).any(axis=0))
 
-    def cut(self, checkpoint: str) -> Mask:
+    def truncated_completions(self, checkpoint: str) -> Mask:
         """Completions that the token limit ended, shape (n_replicates, n_samples)."""
         found: Mask = self.ends.are("length")[self.place[checkpoint]]
         return found
@@ -289,7 +289,7 @@ class Observations:
 
     def truncated(self, checkpoint: str) -> Mask:
         """Samples of which the token limit ended a completion, shape (n_samples,)."""
-        return np.array(self.cut(checkpoint).any(axis=0))
+        return np.array(self.truncated_completions(checkpoint).any(axis=0))
 
     def unjudged(self, checkpoint: str, scorer: str) -> Mask:
         """Samples with a completion that lacks a score by a scorer meant to judge it, shape (n_samples,)."""

@@ -78,13 +78,13 @@ def _insert(content, chance):
 
 def _token(content, chance):
     """A token is left out, given twice, changed for another one of the file, or for a hostile value."""
-    found = list(TOKEN.finditer(content))
-    if not found:
+    token = list(TOKEN.finditer(content))
+    if not token:
         return content
-    one, other = chance.choice(found), chance.choice(found)
+    first, other = chance.choice(token), chance.choice(token)
     hostile = chance.choice(VALUES).encode()
-    new = chance.choice([b"", one.group() * 2, other.group(), hostile, hostile])
-    return content[: one.start()] + new + content[one.end() :]
+    new = chance.choice([b"", first.group() * 2, other.group(), hostile, hostile])
+    return content[: first.start()] + new + content[first.end() :]
 
 
 def _value(content, chance):

@@ -57,21 +57,21 @@ def requests_for(backend, prompts, **config):
 def outcomes(backend, prompts, **config):
     """Outcomes in the order of the prompts, each there once."""
     requests = requests_for(backend, prompts, **config)
-    found = [event for event in backend.generate(requests) if not isinstance(event, Notice)]
-    assert sorted(one.request_id for one in found) == sorted(request.id for request in requests)
-    by_id = {one.request_id: one for one in found}
+    events = [event for event in backend.generate(requests) if not isinstance(event, Notice)]
+    assert sorted(outcome.request_id for outcome in events) == sorted(request.id for request in requests)
+    by_id = {outcome.request_id: outcome for outcome in events}
     return [by_id[request.id] for request in requests]
 
 
 def completions(backend, prompts, **config):
     """Outcomes that must be completions; where one is not, the test shows what the server said."""
-    found = outcomes(backend, prompts, **config)
-    for one in found:
-        assert isinstance(one, Completion), f"{one.kind}: {one.message}"
-    return found
+    result = outcomes(backend, prompts, **config)
+    for item in result:
+        assert isinstance(item, Completion), f"{item.kind}: {item.message}"
+    return result
 
 
 def sent(server):
     """The bodies of the requests that asked for a completion."""
-    bodies = [one["body"] for path in ("/api/generate", "/api/chat") for one in server.requests(path)]
+    bodies = [request["body"] for path in ("/api/generate", "/api/chat") for request in server.requests(path)]
     return [body for body in bodies if ("prompt" in body or "messages" in body) and "_debug_render_only" not in body]

@@ -70,7 +70,12 @@ def count_calls():
         if page.is_closed():
             continue
         scripts = session.send("Profiler.takePreciseCoverage")["result"]
-        for function in (one for script in scripts if script["url"].startswith(address) for one in script["functions"]):
+        for function in (
+            function_coverage
+            for script in scripts
+            if script["url"].startswith(address)
+            for function_coverage in script["functions"]
+        ):
             [whole] = function["ranges"]
             CALLS[whole["startOffset"], whole["endOffset"]] += whole["count"]
 

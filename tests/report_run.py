@@ -117,12 +117,12 @@ def make_run(scenes=SCENES, *, base=BASE, instruct=INSTRUCT, path=Path("reports/
         license="Apache-2.0",
         source="written for the tests",
         scorers=("style", "refusal", "instruction"),
-        samples=tuple(one.sample for one in scenes),
-        digest=digest([one.sample.model_dump(mode="json") for one in scenes]),
+        samples=tuple(scene.sample for scene in scenes),
+        digest=digest([scene.sample.model_dump(mode="json") for scene in scenes]),
     )
     sides = (
-        [(_request(base, one.sample), one.base, one.base_ends) for one in scenes],
-        [(_request(instruct, one.sample), one.instruct, one.instruct_ends) for one in scenes],
+        [(_request(base, scene.sample), scene.base, scene.base_ends) for scene in scenes],
+        [(_request(instruct, scene.sample), scene.instruct, scene.instruct_ends) for scene in scenes],
     )
     plan = Plan(
         suites=(suite,),
@@ -140,8 +140,10 @@ def make_run(scenes=SCENES, *, base=BASE, instruct=INSTRUCT, path=Path("reports/
 def many(count):
     """`count` scenes, the same ones again and again under other ids."""
     return tuple(
-        replace(one, sample=one.sample.model_copy(update={"id": f"{one.sample.id}-{number}", "group": str(number)}))
-        for number, one in ((number, SCENES[number % len(SCENES)]) for number in range(count))
+        replace(
+            scene, sample=scene.sample.model_copy(update={"id": f"{scene.sample.id}-{number}", "group": str(number)})
+        )
+        for number, scene in ((number, SCENES[number % len(SCENES)]) for number in range(count))
     )
 
 
@@ -188,9 +190,11 @@ def rewarded():
     """The run with a reward for every completion, as a reward model would give, compared again."""
     run = make_run()
     rewards = tuple(
-        Score(request_id=key, scorer="reward", version="1", status="scored", values={"value": len(one.text) / 100 - 2})
-        for key, one in run.outcomes.items()
-        if one.type == "completion"
+        Score(
+            request_id=key, scorer="reward", version="1", status="scored", values={"value": len(outcome.text) / 100 - 2}
+        )
+        for key, outcome in run.outcomes.items()
+        if outcome.type == "completion"
     )
     return _compared(replace(run, scores=run.scores + rewards))
 
@@ -198,7 +202,7 @@ def rewarded():
 def preferred():
     """The rewarded run with two people's preferences: one prefers the candidate, one mostly cannot tell."""
     run = rewarded()
-    pairs = [one.sample.id for one in SCENES if one.base is not None]
+    pairs = [scene.sample.id for scene in SCENES if scene.base is not None]
     given = [
         Preference(
             sample_id=sample_id, baseline="base", candidate="instruct", source="human", rater=rater,
@@ -218,10 +222,10 @@ def three_checkpoints():
     run = make_run()
     chat = BASE.checkpoint.model_copy(update={"name": "base-chat", "prompt_format": "chat"})
     third = BASE.model_copy(update={"checkpoint": chat})
-    requests = [_request(third, one.sample) for one in SCENES]
+    requests = [_request(third, scene.sample) for scene in SCENES]
     outcomes = {
-        request.id: _outcome(request, one.base and one.base.upper(), one.base_ends)
-        for request, one in zip(requests, SCENES, strict=True)
+        request.id: _outcome(request, scene.base and scene.base.upper(), scene.base_ends)
+        for request, scene in zip(requests, SCENES, strict=True)
     }
     plan = run.plan.model_copy(
         update={"checkpoints": (*run.plan.checkpoints, third), "requests": (*run.plan.requests, *requests)}
@@ -236,12 +240,14 @@ def unusual():
     sample = SCENES[0].sample.model_copy(update={"id": "it's (rare)!", "messages": messages})
     refusal = "\U0001f600 I'm sorry, but I can't help with that."
     run = make_run((replace(SCENES[0], sample=sample, base=refusal, instruct="A line.\n" * 900),), judged=False)
-    again = {one.checkpoint.name: _request(one, sample, replicate=1) for one in run.plan.checkpoints}
+    again = {
+        checkpoint.checkpoint.name: _request(checkpoint, sample, replicate=1) for checkpoint in run.plan.checkpoints
+    }
     outcomes = {
-        again[one.checkpoint].id: run.outcomes[one.id].model_copy(
-            update={"request_id": again[one.checkpoint].id, "thinking": "First, a plan.", "attempts": 2}
+        again[request.checkpoint].id: run.outcomes[request.id].model_copy(
+            update={"request_id": again[request.checkpoint].id, "thinking": "First, a plan.", "attempts": 2}
         )
-        for one in run.plan.requests
+        for request in run.plan.requests
     }
     plan = run.plan.model_copy(update={"requests": (*run.plan.requests, *again.values())})
     return _judged(replace(run, plan=plan, outcomes=run.outcomes | outcomes))
@@ -267,7 +273,7 @@ DETERMINISM = (DeterminismCheck(checkpoint="instruct", n=4, changed=("soup",), b
 def _request(resolved, sample, replicate=0):
     prompt = build_prompt(sample, resolved.checkpoint.prompt_format)
     if prompt.type == "chat":
-        turns = "".join(f"<|im_start|>{one.role}\n{one.content}<|im_end|>\n" for one in prompt.messages)
+        turns = "".join(f"<|im_start|>{message.role}\n{message.content}<|im_end|>\n" for message in prompt.messages)
         text = f"{turns}<|im_start|>assistant\n"
     else:
         text = f"<bos>{prompt.text}"
@@ -297,10 +303,10 @@ def _judged(run):
 
 
 def _compared(run):
-    facts = [facts_of(name) for name in dict.fromkeys(one.scorer for one in run.scores)]
-    metrics = [metric for one in facts for metric in one.metrics]
+    facts = [facts_of(name) for name in dict.fromkeys(score.scorer for score in run.scores)]
+    metrics = [metric for item in facts for metric in item.metrics]
     comparison = compare(
         run.plan, run.observations, metrics, seed=run.manifest.seed, scorers=facts, preferences=run.preferences
     )
-    scorers = tuple(ScorerIdentity(name=one.name, version="1", facts=one) for one in facts)
+    scorers = tuple(ScorerIdentity(name=item.name, version="1", facts=item) for item in facts)
     return replace(run, comparison=comparison, scorers=scorers)

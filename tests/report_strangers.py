@@ -50,7 +50,7 @@ def judged_by_all():
     """A run with everything that a report can show: rewards, people, a judge with failures, a gate with noise."""
     run = preferred()
     rule = GateRule(metric="style.loop", kind="no_regression", bound=0.02, name="loops", category="open")
-    against = tuple(GateSample(sample_id=one, baseline=0.0, candidate=1.0) for one in run.plan.samples)[:3]
+    against = tuple(GateSample(sample_id=sample, baseline=0.0, candidate=1.0) for sample in run.plan.samples)[:3]
     result = GateResult(
         rule=rule, title="loops", candidate=run.plan.candidate, asked="no worse", counts="pairs",
         verdict="undecided", reason="too few", n=18, estimate=0.1,
@@ -59,7 +59,7 @@ def judged_by_all():
     judging = Judging(
         rater="a judge", baseline="base", candidate="instruct", judge=BASE, prompt_version=1,
         prompt_text="Which is of more use?\n\n${request}\n\n${first}\n\n${second}\n", generation=CONFIG,
-        failures=tuple(JudgeFailure(sample_id=one, reason=f"no letter for {one}") for one in run.plan.samples)[:7],
+        failures=tuple(JudgeFailure(sample_id=name, reason=f"no letter for {name}") for name in [*run.plan.samples][:7]),
         notes=("The judge has the weights of base, which it compares.",),
     )  # fmt: skip
     gate = GateReport(verdict="undecided", baseline="base", candidate="instruct", results=(result,))
@@ -128,7 +128,7 @@ class Stranger:
         """Outcomes have fixed words in few places; the rest is free."""
         data = json.loads(line)
         free = ("request_id", "checkpoint", "text", "message", "stopped_by", "batch")
-        return json.dumps({key: self.hostile(one) if key in free and one else one for key, one in data.items()})
+        return json.dumps({key: self.hostile(value) if key in free and value else value for key, value in data.items()})
 
 
 def fits(record, data):
@@ -144,8 +144,8 @@ def places(data, path=()):
     if isinstance(data, str):
         yield path
     elif isinstance(data, dict | list):
-        for key, one in data.items() if isinstance(data, dict) else enumerate(data):
-            yield from places(one, (*path, key))
+        for key, value in data.items() if isinstance(data, dict) else enumerate(data):
+            yield from places(value, (*path, key))
 
 
 def at(data, path):

@@ -21,7 +21,9 @@ def small_config(folder: Path) -> RunConfig:
     samples = [{"id": f"s{n}", "prompt": text, "category": "all"} for n, text in enumerate(PROMPTS)]
     _write(suite / "samples.jsonl", samples)
     for side in ("base", "instruct"):
-        texts = [{"sample_id": one["id"], "text": f"{side} has {n} words " * (n + 1)} for n, one in enumerate(samples)]
+        texts = [
+            {"sample_id": sample["id"], "text": f"{side} has {n} words " * (n + 1)} for n, sample in enumerate(samples)
+        ]
         _write(folder / f"{side}.jsonl", texts)
     sides = {
         name: {"model": f"replay/{folder / name}.jsonl", "variant": name, "prompt_format": "raw"}
@@ -34,8 +36,8 @@ def write_ratings(path: Path, rater: str = "somebody") -> Path:
     """A file of ratings of all pairs of a run, next to the run."""
     run = pipeline.load_run(path)
     lines = [
-        {"run": run.compared.evidence_digest, "sample_id": one.sample.id, "preferred": "candidate", "rater": rater}
-        for one in pairs_of(run)
+        {"run": run.compared.evidence_digest, "sample_id": pair.sample.id, "preferred": "candidate", "rater": rater}
+        for pair in pairs_of(run)
     ]
     return _write(path.parent / f"{rater}.jsonl", lines)
 

@@ -31,7 +31,7 @@ def run(made, tmp_path):
 
 
 def problems(path):
-    return {(one.file, one.kind) for one in check_run(path).problems}
+    return {(problem.file, problem.kind) for problem in check_run(path).problems}
 
 
 def lines(path):
@@ -39,11 +39,11 @@ def lines(path):
 
 
 def test_a_whole_run_is_whole_and_nothing_is_written(run):
-    before = {one.name: (one.stat().st_mtime_ns, one.read_bytes()) for one in run.iterdir()}
+    before = {path.name: (path.stat().st_mtime_ns, path.read_bytes()) for path in run.iterdir()}
     checked = check_run(run)
     assert checked.whole and not checked.problems
     assert checked.outcomes == checked.requests == len(pipeline.load_run(run).plan.requests)
-    assert {one.name: (one.stat().st_mtime_ns, one.read_bytes()) for one in run.iterdir()} == before
+    assert {path.name: (path.stat().st_mtime_ns, path.read_bytes()) for path in run.iterdir()} == before
 
 
 DAMAGE = {
@@ -66,10 +66,10 @@ def test_damage_is_named_with_what_to_do(run, which):
     content = damage(lines(run / name))
     (run / name).unlink() if content is None else (run / name).write_bytes(content)
     assert expected <= problems(run)
-    assert all(one.fix for one in check_run(run).problems)
+    assert all(problem.fix for problem in check_run(run).problems)
 
 
-@pytest.mark.parametrize("which", [one for one in DAMAGE if one not in ("plan broken", "report lost")])
+@pytest.mark.parametrize("which", [damage for damage in DAMAGE if damage not in ("plan broken", "report lost")])
 @pytest.mark.parametrize(
     "words",
     [("report",), ("export", "--format", "markdown"), ("report", "--redact", "completions", "--out", "x.html")],
@@ -90,7 +90,7 @@ def test_lost_outcomes_are_a_warning_of_the_next_comparison(run):
     kept = lines(run / "outcomes.jsonl")
     (run / "outcomes.jsonl").write_bytes(b"".join(kept[:-3]))
     scored = pipeline.rescore(run)
-    assert any(f"3 of {len(kept):,} requests have no outcome" in one for one in scored.compared.warnings)
+    assert any(f"3 of {len(kept):,} requests have no outcome" in warning for warning in scored.compared.warnings)
     assert problems(run) == {("outcomes.jsonl", "incomplete")}
 
 
@@ -104,7 +104,7 @@ def test_all_that_is_stale_is_whole_again_after_what_the_check_says(run):
 
 def test_ratings_of_one_report_by_two_people_are_both_taken(run):
     sharing.import_ratings(run, write_ratings(run, rater="another"))
-    assert {one.rater for one in pipeline.load_run(run).preferences} == {"somebody", "another"}
+    assert {preference.rater for preference in pipeline.load_run(run).preferences} == {"somebody", "another"}
     assert check_run(run).whole
 
 
@@ -113,9 +113,9 @@ def test_ids_that_the_plan_does_not_know_are_named(run):
         line = json.loads(lines(run / name)[0]) | {"request_id": "x" * 100_000}
         with (run / name).open("a") as handle:
             handle.write(json.dumps(line) + "\n")
-    named = [one for one in check_run(run).problems if "not in the plan" in one.message]
-    assert {one.file for one in named} == {"outcomes.jsonl", "scores.jsonl"}
-    assert all(one.line and len(one.message) < 400 + len(str(run)) for one in named)
+    named = [problem for problem in check_run(run).problems if "not in the plan" in problem.message]
+    assert {problem.file for problem in named} == {"outcomes.jsonl", "scores.jsonl"}
+    assert all(problem.line and len(problem.message) < 400 + len(str(run)) for problem in named)
 
 
 def test_links_fifos_and_folders_are_named_and_the_rest_is_read(run, tmp_path):
@@ -132,7 +132,7 @@ def test_wrong_lines_without_end_are_counted(run):
     with (run / "outcomes.jsonl").open("ab") as handle:
         handle.write(b"nonsense\n" * 1000)
     checked = check_run(run)
-    assert len([one for one in checked.problems if one.line]) == MOST
+    assert len([problem for problem in checked.problems if problem.line]) == MOST
     assert f"has {1000 - MOST:,} more wrong lines" in checked.problems[MOST].message
 
 

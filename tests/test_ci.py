@@ -38,7 +38,7 @@ def hostile(name):
     run = make_run(rates(120, 120), rates(120, 20))
     report = check_gate([rule(name=name)], run)
     [result] = report.results
-    against = tuple(one.model_copy(update={"sample_id": name}) for one in result.against[:2])
+    against = tuple(item.model_copy(update={"sample_id": name}) for item in result.against[:2])
     result = result.model_copy(update={"against": against, "n_against": 2})
     return report.model_copy(update={"results": (result,), "baseline": name, "candidate": name}), run
 
@@ -54,14 +54,14 @@ def assert_is_junit(text):
     assert suite.tag == "testsuite"
     assert {"name", "tests", "failures", "errors", "skipped", "time"} <= set(suite.attrib)
     cases = suite.findall("testcase")
-    assert [one.tag for one in suite] == ["properties", *["testcase"] * len(cases)]
-    assert {"name", "value"} == {key for one in suite.iter("property") for key in one.attrib}
+    assert [element.tag for element in suite] == ["properties", *["testcase"] * len(cases)]
+    assert {"name", "value"} == {key for element in suite.iter("property") for key in element.attrib}
     assert len(cases) == int(suite.attrib["tests"]) == int(root.attrib["tests"])
     assert len(suite.findall("testcase/failure")) == int(suite.attrib["failures"]) == int(root.attrib["failures"])
     for case in cases:
         assert {"name", "classname", "time"} == set(case.attrib)
-        assert [one.tag for one in case] in (["failure"], ["system-out"])
-        assert all({"type", "message"} == set(one.attrib) for one in case.findall("failure"))
+        assert [element.tag for element in case] in (["failure"], ["system-out"])
+        assert all({"type", "message"} == set(text.attrib) for text in case.findall("failure"))
     return cases
 
 

@@ -25,7 +25,7 @@ def blocks(language):
 
 
 def options(command):
-    return {option for one in cli.get_command(None, command).params for option in one.opts}
+    return {option for param in cli.get_command(None, command).params for option in param.opts}
 
 
 @pytest.mark.parametrize("name", ["comparison.schema.json", "gate.schema.json"])

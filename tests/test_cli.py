@@ -28,9 +28,9 @@ def refused(*arguments, cwd, env=None):
     """The problem and the fix of a command that ends with 2."""
     result = call(*arguments, cwd=cwd, env=env, code=2)
     assert result.stdout == ""
-    found = re.fullmatch(r"Error: (.+)\n  Fix: (.+)\n", result.stderr)
-    assert found, result.stderr
-    return found.groups()
+    match = re.fullmatch(r"Error: (.+)\n  Fix: (.+)\n", result.stderr)
+    assert match, result.stderr
+    return match.groups()
 
 
 @pytest.fixture

@@ -371,13 +371,13 @@ def test_every_other_checkpoint_is_compared_with_the_baseline_on_its_own():
     ]
     found = compare(plan, observe(plan, {one.id: outcome(one, 1.0) for one in plan.requests}, scores), [RATE], seed=0)
     assert found.differences[0].difference == 0
-    [further] = found.further
-    assert (further.candidate, further.differences[0].difference, further.differences[0].verdict) == (
+    [other] = found.other_comparisons
+    assert (other.candidate, other.differences[0].difference, other.differences[0].verdict) == (
         "third",
         1,
         "higher",
     )
-    assert "third in 8 of 8" in further.findings[0].sentence
+    assert "third in 8 of 8" in other.findings[0].sentence
 
 
 def test_an_interval_of_a_length_ends_at_zero():

@@ -61,7 +61,7 @@ def test_a_margin_is_the_users_else_the_metrics_else_five_points_of_a_rate():
 def test_a_file_becomes_a_config_with_the_seed_in_the_generation_too(tmp_path):
     read = read_config(config(tmp_path, VALID))
     assert read.suites == ("smoke",)
-    assert [one.name for one in read.checkpoints] == ["base", "instruct"]
+    assert [checkpoint.name for checkpoint in read.checkpoints] == ["base", "instruct"]
     assert read.checkpoints[1].options == {"dtype": "bfloat16"}
     assert (read.generation.max_tokens, read.generation.seed) == (64, 3)
 

@@ -98,10 +98,10 @@ def uses(text: str) -> list[str]:
 
 
 def test_no_text_uses_a_word_that_is_not_used_here():
-    found = [
+    results = [
         f"{path.relative_to(ROOT)}:{line or ''} {phrase!r}" for path, line, text in prose() for phrase in uses(text)
     ]
-    assert not found, "see the table in CONTRIBUTING.md:\n" + "\n".join(found)
+    assert not results, "see the table in CONTRIBUTING.md:\n" + "\n".join(results)
 
 
 @pytest.mark.parametrize("phrase", banned())

@@ -50,10 +50,10 @@ def test_a_failure_keeps_its_reason_and_has_no_completion():
 def test_the_scores_table_sums_up_to_the_comparison():
     frame = pandas.read_json(io.StringIO(text_of(RUN, "jsonl", table="scores")), lines=True)
     values = frame[frame.status == "scored"]
-    for one in RUN.compared.summaries:
-        if one.category is None and one.n:
-            found = values[(values.metric == one.metric) & (values.checkpoint == one.checkpoint)]["value"]
-            assert len(found) == one.n and found.mean() == pytest.approx(one.mean)
+    for summary in RUN.compared.summaries:
+        if summary.category is None and summary.n:
+            result = values[(values.metric == summary.metric) & (values.checkpoint == summary.checkpoint)]["value"]
+            assert len(result) == summary.n and result.mean() == pytest.approx(summary.mean)
 
 
 def test_a_score_without_a_value_is_a_row_with_its_reason():
@@ -211,4 +211,4 @@ def test_every_format_writes_the_same_run_to_the_same_bytes(name):
 
 
 def test_scenes_have_what_the_tests_rely_on():
-    assert any(one.base is None for one in SCENES) and any(one.sample.kind == "continuation" for one in SCENES)
+    assert any(scene.base is None for scene in SCENES) and any(scene.sample.kind == "continuation" for scene in SCENES)

@@ -12,7 +12,7 @@ from evalharness.preferences import pairs_of
 from evalharness.records import Preference
 
 REWARDED = rewarded()
-EVERYTHING = {"with_cut": True, "with_continuations": True}
+EVERYTHING = {"with_truncated": True, "with_continuations": True}
 
 
 def exported(run=REWARDED, **chosen):
@@ -74,12 +74,12 @@ def test_a_conversation_keeps_the_roles_of_its_turns():
 def test_cut_completions_and_continuations_are_left_out_unless_asked_for():
     kept, note = exported()
     assert not any(row["cut"] or row["kind"] == "continuation" for row in kept)
-    assert "--with-cut" in note and "--with-continuations" in note
-    assert len(exported(**EVERYTHING)[0]) > len(exported(with_cut=True)[0]) > len(kept) > 0
+    assert "--with-truncated" in note and "--with-continuations" in note
+    assert len(exported(**EVERYTHING)[0]) > len(exported(with_truncated=True)[0]) > len(kept) > 0
 
 
 def test_failures_have_no_preference():
-    failed = {one.sample.id for one in SCENES if one.base is None or one.instruct is None}
+    failed = {scene.sample.id for scene in SCENES if scene.base is None or scene.instruct is None}
     assert failed and not failed & {row["sample_id"] for row in exported(**EVERYTHING)[0]}
 
 
@@ -92,7 +92,8 @@ def test_a_smaller_margin_is_left_out():
 
 def test_equal_rewards_are_ties_and_left_out():
     scores = tuple(
-        one.model_copy(update={"values": {"value": 1.0}}) if one.scorer == "reward" else one for one in REWARDED.scores
+        score.model_copy(update={"values": {"value": 1.0}}) if score.scorer == "reward" else score
+        for score in REWARDED.scores
     )
     with pytest.raises(SharingError, match="ties"):
         exported(replace(REWARDED, scores=scores))
@@ -117,7 +118,7 @@ def test_both_bad_teaches_nothing():
 
 def test_a_preference_against_another_checkpoint_is_not_used():
     run = preferring(REWARDED, "candidate")
-    other = tuple(one.model_copy(update={"candidate": "another"}) for one in run.preferences)
+    other = tuple(preference.model_copy(update={"candidate": "another"}) for preference in run.preferences)
     with pytest.raises(SharingError, match="no preferences by human"):
         exported(replace(run, preferences=other), source="human")
 
@@ -143,11 +144,11 @@ def test_the_mend_of_an_export_that_left_out_all_pairs_is_what_brings_them_back(
 
 
 def test_a_flag_that_would_bring_back_no_pair_is_not_proposed():
-    cut = [one.model_copy(update={"finish_reason": "length"}) for one in REWARDED.outcomes.values()]
-    run = replace(REWARDED, outcomes={one.request_id: one for one in cut if one.type == "completion"})
+    cut = [outcome.model_copy(update={"finish_reason": "length"}) for outcome in REWARDED.outcomes.values()]
+    run = replace(REWARDED, outcomes={outcome.request_id: outcome for outcome in cut if outcome.type == "completion"})
     with pytest.raises(SharingError) as caught:
         exported(run, with_continuations=True)
-    assert "--with-cut" in caught.value.fix and "--min-margin" not in caught.value.fix
+    assert "--with-truncated" in caught.value.fix and "--min-margin" not in caught.value.fix
 
 
 def test_a_run_that_no_judge_has_seen_says_how_to_ask_one():

@@ -109,12 +109,15 @@ def run(path, plugin=Plugin, **options):
 
 
 def outcomes(store, checkpoint="old"):
-    found = store.read_outcomes()
-    return {one.sample_id: found.get(one.id) for one in PLAN.requests if one.checkpoint == checkpoint}
+    result = store.read_outcomes()
+    return {request.sample_id: result.get(request.id) for request in PLAN.requests if request.checkpoint == checkpoint}
 
 
 def kinds(store):
-    return {sample: one.kind if isinstance(one, Failure) else one.text for sample, one in outcomes(store).items()}
+    return {
+        sample: outcome.kind if isinstance(outcome, Failure) else outcome.text
+        for sample, outcome in outcomes(store).items()
+    }
 
 
 def test_one_checkpoint_is_open_at_a_time(tmp_path):
@@ -182,7 +185,7 @@ def test_a_failure_that_may_pass_is_tried_again_and_another_is_not(tmp_path, plu
 
 def test_the_determinism_check_names_what_changed_and_is_made_once(tmp_path):
     store, _ = run(tmp_path, DependsOnTheBatch, check_determinism=4)
-    [check, _] = [one for one in store.read_events() if one.type == "determinism"]
+    [check, _] = [event for event in store.read_events() if event.type == "determinism"]
     assert (check.checkpoint, check.n, check.changed, check.batch) == ("old", 4, ("s3",), "batches of 4")
     assert outcomes(store)["s3"].text == "s3"
     _, log = run(tmp_path, DependsOnTheBatch, check_determinism=4)
@@ -191,7 +194,7 @@ def test_the_determinism_check_names_what_changed_and_is_made_once(tmp_path):
 
 def test_a_completion_that_could_not_be_generated_again_is_not_one_that_changed(tmp_path):
     store, _ = run(tmp_path, FailsAlone, check_determinism=4)
-    [check, _] = [one for one in store.read_events() if one.type == "determinism"]
+    [check, _] = [event for event in store.read_events() if event.type == "determinism"]
     assert (check.n, check.changed) == (3, ())
 
 
@@ -202,12 +205,12 @@ def test_a_determinism_check_that_had_nothing_to_check_is_made_on_resume(tmp_pat
 
     run(tmp_path, AllBusy, check_determinism=2)
     store, _ = run(tmp_path, check_determinism=2)
-    assert [one.n for one in store.read_events() if one.type == "determinism"][-2:] == [2, 2]
+    assert [event.n for event in store.read_events() if event.type == "determinism"][-2:] == [2, 2]
 
 
 def test_notices_are_kept_beside_the_outcomes(tmp_path):
     store, _ = run(tmp_path, DependsOnTheBatch)
-    assert [one.message for one in store.read_events() if isinstance(one, Notice)] == ["batches of 4"] * 2
+    assert [event.message for event in store.read_events() if isinstance(event, Notice)] == ["batches of 4"] * 2
 
 
 class Recorder:

@@ -69,12 +69,12 @@ def completions(backend, prompts, **config):
         GenerationRequest.of(resolved, f"s{number}", prompt, rendered, config)
         for number, (prompt, rendered) in enumerate(zip(prompts, backend.render(prompts), strict=True))
     ]
-    found = {one.request_id: one for one in backend.generate(requests) if isinstance(one, Completion)}
-    return [found[request.id] for request in requests]
+    results = {outcome.request_id: outcome for outcome in backend.generate(requests) if isinstance(outcome, Completion)}
+    return [results[request.id] for request in requests]
 
 
 def texts(backend, prompts, **config):
-    return [one.text for one in completions(backend, prompts, **config)]
+    return [completion.text for completion in completions(backend, prompts, **config)]
 
 
 def by_hand(backend, ids):

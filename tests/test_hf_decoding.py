@@ -61,13 +61,13 @@ def requests_for(backend, prompts, *, replicate=0, scaffold=(), **config):
 def completions(backend, requests):
     """Completions in the order of the requests; each is there exactly once."""
     outcomes = [event for event in backend.generate(requests) if not isinstance(event, Notice)]
-    assert sorted(one.request_id for one in outcomes) == sorted(request.id for request in requests)
-    by_id = {one.request_id: one for one in outcomes}
+    assert sorted(outcome.request_id for outcome in outcomes) == sorted(request.id for request in requests)
+    by_id = {outcome.request_id: outcome for outcome in outcomes}
     return [by_id[request.id] for request in requests]
 
 
 def texts(backend, requests):
-    return [one.text for one in completions(backend, requests)]
+    return [completion.text for completion in completions(backend, requests)]
 
 
 def by_hand(backend, prompt, max_tokens=LONG):
@@ -84,15 +84,15 @@ def by_hand(backend, prompt, max_tokens=LONG):
 
 
 def test_greedy_text_and_finish_reason_are_those_of_the_library_row_by_row(backend):
-    found = completions(backend, requests_for(backend, PROMPTS))
+    result = completions(backend, requests_for(backend, PROMPTS))
     expected = [by_hand(backend, prompt) for prompt in PROMPTS]
-    assert [(one.text, one.finish_reason == "stop") for one in found] == expected
+    assert [(completion.text, completion.finish_reason == "stop") for completion in result] == expected
     assert 0 < sum(ended for _, ended in expected) < len(PROMPTS)
 
 
 def test_a_batch_of_which_rows_leave_gives_what_each_row_gives_alone(backend, folder):
     requests = requests_for(backend, PROMPTS)
-    assert len({one.completion_tokens for one in completions(backend, requests)}) > 4
+    assert len({completion.completion_tokens for completion in completions(backend, requests)}) > 4
     assert texts(backend, requests) == texts(open_tiny(folder, batch_size=1), requests)
     assert texts(backend, requests) == texts(open_tiny(folder, batch_tokens=600), requests)
 
@@ -117,15 +117,19 @@ def test_requests_with_different_settings_are_not_mixed(backend):
 
 
 def test_tokens_and_text_are_counted_and_cut_at_the_limit(backend):
-    [one] = completions(backend, requests_for(backend, PROMPTS[:1], max_tokens=4))
-    assert (one.finish_reason, one.stopped_by, one.completion_tokens) == ("length", None, 4)
-    assert one.prompt_tokens == len(backend.tokenizer(PROMPTS[0])["input_ids"])
+    [completion] = completions(backend, requests_for(backend, PROMPTS[:1], max_tokens=4))
+    assert (completion.finish_reason, completion.stopped_by, completion.completion_tokens) == ("length", None, 4)
+    assert completion.prompt_tokens == len(backend.tokenizer(PROMPTS[0])["input_ids"])
 
 
 def test_the_end_token_is_named_and_not_part_of_the_text(backend):
-    ended = [one for one in completions(backend, requests_for(backend, PROMPTS)) if one.finish_reason == "stop"]
-    assert {one.stopped_by for one in ended} <= {"</s>", "<|im_end|>"}
-    assert not any("</s>" in one.text or "<|im_end|>" in one.text for one in ended)
+    ended = [
+        completion
+        for completion in completions(backend, requests_for(backend, PROMPTS))
+        if completion.finish_reason == "stop"
+    ]
+    assert {completion.stopped_by for completion in ended} <= {"</s>", "<|im_end|>"}
+    assert not any("</s>" in completion.text or "<|im_end|>" in completion.text for completion in ended)
 
 
 @contextmanager
@@ -163,8 +167,8 @@ def test_a_stop_string_ends_the_text_before_it(backend, stops, text, stopped_by,
     config = {} if scaffold else {"stop": stops}
     [request] = requests_for(backend, PROMPTS[:1], scaffold=stops if scaffold else (), **config)
     with saying(backend, SAID):
-        [one] = completions(backend, [request])
-    assert (one.text, one.finish_reason, one.stopped_by) == (text, "stop", stopped_by)
+        [completion] = completions(backend, [request])
+    assert (completion.text, completion.finish_reason, completion.stopped_by) == (text, "stop", stopped_by)
 
 
 @pytest.mark.parametrize(
@@ -180,8 +184,8 @@ def test_of_stop_strings_inside_one_token_the_one_that_begins_first_counts(tmp_p
     backend = open_tiny(save_checkpoint(tmp_path, words=["stop.\nNext"]))
     [request] = requests_for(backend, PROMPTS[:1], stop=stops)
     with saying(backend, "One stop.\nNext two"):
-        [one] = completions(backend, [request])
-    assert (one.text, one.finish_reason, one.stopped_by) == (text, "stop", stopped_by)
+        [completion] = completions(backend, [request])
+    assert (completion.text, completion.finish_reason, completion.stopped_by) == (text, "stop", stopped_by)
 
 
 def test_a_stop_string_ends_one_row_and_the_others_go_on(backend):
@@ -189,7 +193,7 @@ def test_a_stop_string_ends_one_row_and_the_others_go_on(backend):
     stop = plain[0].text[8:10]
     stopped = completions(backend, requests_for(backend, PROMPTS, stop=(stop,)))
     assert stopped[0].completion_tokens < plain[0].completion_tokens
-    assert [one.text for one in stopped] == [one.text.partition(stop)[0] for one in plain]
+    assert [completion.text for completion in stopped] == [completion.text.partition(stop)[0] for completion in plain]
 
 
 # -------------------------------------------------------------------------------------------- context
@@ -197,17 +201,21 @@ def test_a_stop_string_ends_one_row_and_the_others_go_on(backend):
 
 def test_a_prompt_that_fills_the_context_is_a_failure_with_both_counts(backend):
     long = "x" * (CONTEXT - 1)
-    [failure, one] = completions(backend, requests_for(backend, [long, "short"]))
-    assert isinstance(one, Completion)
+    [failure, completion] = completions(backend, requests_for(backend, [long, "short"]))
+    assert isinstance(completion, Completion)
     assert failure.kind == "prompt_too_long"
     assert failure.message == f"the prompt has {CONTEXT} tokens, the context {CONTEXT}"
 
 
 def test_a_completion_ends_where_the_context_does(backend):
     prompts = [f"{number} " + "x" * (CONTEXT - 20) for number in range(8)]
-    found = completions(backend, requests_for(backend, prompts))
-    assert {one.finish_reason for one in found if one.prompt_tokens + one.completion_tokens == CONTEXT} == {"length"}
-    assert all(one.prompt_tokens + one.completion_tokens <= CONTEXT for one in found)
+    result = completions(backend, requests_for(backend, prompts))
+    assert {
+        completion.finish_reason
+        for completion in result
+        if completion.prompt_tokens + completion.completion_tokens == CONTEXT
+    } == {"length"}
+    assert all(completion.prompt_tokens + completion.completion_tokens <= CONTEXT for completion in result)
 
 
 def test_a_shorter_context_may_be_asked_for(backend):
@@ -248,9 +256,9 @@ def test_draws_follow_the_probabilities_of_the_model(backend):
     with torch.inference_mode():
         expected = backend._loaded()(ids).logits[0, -1].softmax(-1)
     drawn = torch.zeros_like(expected)
-    for one in completions(backend, requests):
-        written = backend.tokenizer.convert_tokens_to_ids(one.stopped_by) if one.stopped_by else None
-        token = written if written is not None else backend.tokenizer(one.text)["input_ids"][-1]
+    for completion in completions(backend, requests):
+        written = backend.tokenizer.convert_tokens_to_ids(completion.stopped_by) if completion.stopped_by else None
+        token = written if written is not None else backend.tokenizer(completion.text)["input_ids"][-1]
         drawn[token] += 1 / n
     likely = expected > 0.02
     spread = (expected * (1 - expected) / n).sqrt()
@@ -259,7 +267,7 @@ def test_draws_follow_the_probabilities_of_the_model(backend):
 
 
 def test_the_repeat_penalty_is_the_library_s(backend):
-    [one] = completions(backend, requests_for(backend, PROMPTS[:1], repeat_penalty=1.7, max_tokens=30))
+    [completion] = completions(backend, requests_for(backend, PROMPTS[:1], repeat_penalty=1.7, max_tokens=30))
     ids = backend.tokenizer(PROMPTS[0], return_tensors="pt")["input_ids"]
     penalise = RepetitionPenaltyLogitsProcessor(1.7)
     for _ in range(30):
@@ -268,8 +276,8 @@ def test_the_repeat_penalty_is_the_library_s(backend):
         ids = torch.cat([ids, logits.argmax(-1, keepdim=True)], dim=-1)
         if ids[0, -1] in (1, 3):
             break
-    new = ids[0, one.prompt_tokens :].tolist()
-    assert one.text == backend.tokenizer.decode(new[:-1] if new[-1] in (1, 3) else new)
+    new = ids[0, completion.prompt_tokens :].tolist()
+    assert completion.text == backend.tokenizer.decode(new[:-1] if new[-1] in (1, 3) else new)
 
 
 # -------------------------------------------------------------------------------------- out of memory
@@ -319,7 +327,9 @@ def test_every_device_s_way_to_say_out_of_memory_is_understood(folder, message):
             raise RuntimeError(message)
 
     with backend._loaded().model.embed_tokens.register_forward_pre_hook(refuse):
-        assert all(isinstance(one, Completion) for one in completions(backend, requests_for(backend, PROMPTS)))
+        assert all(
+            isinstance(completion, Completion) for completion in completions(backend, requests_for(backend, PROMPTS))
+        )
 
 
 def test_an_error_that_is_not_about_memory_is_not_taken_for_one(folder):
@@ -360,6 +370,6 @@ def test_a_request_that_does_not_fit_alone_is_a_failure_and_the_others_are_answe
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
 
     with backend._loaded().model.embed_tokens.register_forward_pre_hook(refuse):
-        found = completions(backend, requests)
-    assert [type(one) for one in found] == [Completion] * 4 + [Failure]
-    assert (found[4].kind, found[4].message[:18]) == ("out_of_memory", "CUDA out of memory")
+        result = completions(backend, requests)
+    assert [type(item) for item in result] == [Completion] * 4 + [Failure]
+    assert (result[4].kind, result[4].message[:18]) == ("out_of_memory", "CUDA out of memory")

@@ -34,10 +34,10 @@ def test_a_gguf_file_gives_the_text_of_the_checkpoint_it_was_made_from(sound, gg
 
 
 def test_a_gguf_file_is_known_by_its_content_and_says_its_quantization(gguf_file, tmp_path):
-    found = identity(gguf_file)
-    assert found.quantization == "ALL_F32"
-    assert found.weights_digest == identity(shutil.copy(gguf_file, tmp_path / "copy.gguf")).weights_digest
-    assert found.weights_digest != identity(save_gguf(tmp_path / "other.gguf", seed=1)).weights_digest
+    result = identity(gguf_file)
+    assert result.quantization == "ALL_F32"
+    assert result.weights_digest == identity(shutil.copy(gguf_file, tmp_path / "copy.gguf")).weights_digest
+    assert result.weights_digest != identity(save_gguf(tmp_path / "other.gguf", seed=1)).weights_digest
 
 
 def test_a_gguf_file_brings_its_chat_template_and_facts(sound, gguf_file):
@@ -143,8 +143,8 @@ def test_a_header_that_claims_more_than_the_file_holds_is_refused_at_once(tmp_pa
 
 
 def test_the_bounds_of_the_header_let_a_real_file_through(gguf_file):
-    found = read_header(gguf_file)
-    assert (found.parameters, found.file_type) == (open_hf(gguf_file).resolve().parameters, 0)
+    header = read_header(gguf_file)
+    assert (header.parameters, header.file_type) == (open_hf(gguf_file).resolve().parameters, 0)
 
 
 def test_what_lies_beside_a_gguf_file_is_not_read(gguf_file):

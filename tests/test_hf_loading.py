@@ -185,7 +185,7 @@ def test_an_adapter_changes_the_text_and_the_identity(sound, adapter):
 
 def test_another_adapter_has_another_digest(sound, adapter, tmp_path):
     other = save_adapter(tmp_path / "other", seed=1)
-    digests = {identity(sound, adapter=str(one)).adapter_digest for one in (adapter, other)}
+    digests = {identity(sound, adapter=str(folder)).adapter_digest for folder in (adapter, other)}
     assert len(digests) == 2
 
 

@@ -48,12 +48,12 @@ def room(path: Path) -> str:
 
 
 def imported_rooms(path: Path) -> set[str]:
-    found = set()
+    result = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("evalharness"):
             parts = node.module.split(".")
-            found |= {parts[1]} if len(parts) > 1 else {alias.name for alias in node.names}
-    return found - {room(path)}
+            result |= {parts[1]} if len(parts) > 1 else {alias.name for alias in node.names}
+    return result - {room(path)}
 
 
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
@@ -80,20 +80,22 @@ def test_no_room_has_a_name_that_says_nothing(path):
 def catches_everything(handler):
     """Whether an `except` takes any error and does not raise it again as it is."""
     caught = [handler.type] if not isinstance(handler.type, ast.Tuple) else handler.type.elts
-    broad = any(one is None or ast.unparse(one) in ("Exception", "BaseException") for one in caught)
+    broad = any(
+        caught_type is None or ast.unparse(caught_type) in ("Exception", "BaseException") for caught_type in caught
+    )
     last = handler.body[-1]
     return broad and not (isinstance(last, ast.Raise) and last.exc is None)
 
 
 def test_only_a_backend_and_a_scorer_may_crash_in_any_way():
     """Elsewhere an unknown error is a bug, and a bug has a traceback."""
-    found = {
+    rooms = {
         path.relative_to(PACKAGE).as_posix()
         for path in MODULES
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.ExceptHandler) and catches_everything(node)
     }
-    assert found == {"generate.py", "score.py"}
+    assert rooms == {"generate.py", "score.py"}
 
 
 def test_help_loads_nothing_heavy():

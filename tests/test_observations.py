@@ -31,14 +31,14 @@ def table_of_each_case():
     """Six samples, the baseline's with one case each: a value, and every way to have none."""
     plan = make_plan([f"g{n}" for n in range(6)], categories=["a"] * 4 + ["b"] * 2)
     value, inapplicable, unscored, crashed, failed, missing, *others = plan.requests
-    outcomes = {one.id: outcome(one, 1.0) for one in plan.requests if one is not missing}
+    outcomes = {request.id: outcome(request, 1.0) for request in plan.requests if request is not missing}
     outcomes[failed.id] = outcome(failed, None)
     scores = [
         score_of(value, hit=1.0, other=1.0),
         score_of(inapplicable, other=1.0),
         score_of(unscored, "unscored"),
         score_of(crashed, "failed"),
-        *(score_of(one, hit=0.0) for one in others),
+        *(score_of(other, hit=0.0) for other in others),
     ]
     return observe(plan, outcomes, scores)
 
@@ -59,12 +59,12 @@ def test_values_and_missing_values_are_all_requests():
 
 def test_a_completion_without_a_score_is_unscored_where_its_suite_asks_for_one_and_not_applicable_elsewhere():
     plan = make_plan(["g"])
-    table = observe(plan, {one.id: outcome(one, 1.0) for one in plan.requests}, ())
+    table = observe(plan, {request.id: outcome(request, 1.0) for request in plan.requests}, ())
     assert table.missing("old", METRIC)["unscored"] == 1
     suite = plan.suites[0].model_copy(update={"scorers": ("another",)})
     other = suite.model_copy(update={"name": "u", "scorers": ("s",), "samples": (_renamed(suite.samples[0]),)})
     both = plan.model_copy(update={"suites": (suite, other)})
-    table = observe(both, {one.id: outcome(one, 1.0) for one in plan.requests}, ())
+    table = observe(both, {request.id: outcome(request, 1.0) for request in plan.requests}, ())
     assert table.missing("old", METRIC)["not applicable"] == 1
 
 
@@ -91,9 +91,9 @@ def test_the_order_of_records_does_not_show():
 def test_one_suite_alone_is_as_if_the_other_had_not_been_run():
     plan = make_plan(["g0", "g1", "g2"], categories=["a", "b", "a"])
     suite = plan.suites[0]
-    parts = tuple(suite.model_copy(update={"name": one.id, "samples": (one,)}) for one in suite.samples)
-    outcomes = {one.id: outcome(one, 1.0) for one in plan.requests}
-    scores = [score_of(one, hit=float(number)) for number, one in enumerate(plan.requests)]
+    parts = tuple(suite.model_copy(update={"name": sample.id, "samples": (sample,)}) for sample in suite.samples)
+    outcomes = {request.id: outcome(request, 1.0) for request in plan.requests}
+    scores = [score_of(request, hit=float(number)) for number, request in enumerate(plan.requests)]
     alone = observe(plan.model_copy(update={"suites": parts}), outcomes, scores).only("s1")
     assert alone.sample_ids == ("s1",)
     assert alone.categories == [None, "b"]

@@ -83,7 +83,7 @@ def test_a_server_that_ignores_truncate_is_found_out(server, open_model):
 
 def test_the_context_is_chosen_once_so_that_every_prompt_fits(server, open_model):
     prompts = [RawPrompt(text="word " * 700), RawPrompt(text="short"), chat("é" * 900)]
-    assert all(isinstance(one, Completion) for one in outcomes(open_model(), prompts))
+    assert all(isinstance(outcome, Completion) for outcome in outcomes(open_model(), prompts))
     assert server.loads() == [("smollm2:latest", 2048)] or server.loads() == [("smollm2", 2048)]
 
 
@@ -92,15 +92,15 @@ def test_the_context_is_chosen_once_so_that_every_prompt_fits(server, open_model
 
 @pytest.mark.parametrize("prompt", [RawPrompt(text="[loop]"), chat("[loop]")], ids=["raw", "chat"])
 def test_a_loop_that_the_server_aborts_is_a_completion_and_said_so(open_model, prompt):
-    [one] = outcomes(open_model(), [prompt], max_tokens=200)
-    assert (one.finish_reason, one.attempts) == ("loop_abort", 1)
-    assert one.completion_tokens == len(one.text.split())
+    [outcome] = outcomes(open_model(), [prompt], max_tokens=200)
+    assert (outcome.finish_reason, outcome.attempts) == ("loop_abort", 1)
+    assert outcome.completion_tokens == len(outcome.text.split())
 
 
 def test_a_stream_that_ends_properly_without_its_last_object_is_not_taken_for_a_loop(server, open_model):
     server.set(ended_stream=1)
-    [one] = outcomes(open_model(), [RawPrompt(text="Once upon")])
-    assert (one.finish_reason, one.attempts) == ("length" if one.completion_tokens == 20 else "stop", 2)
+    [outcome] = outcomes(open_model(), [RawPrompt(text="Once upon")])
+    assert (outcome.finish_reason, outcome.attempts) == ("length" if outcome.completion_tokens == 20 else "stop", 2)
 
 
 # ----------------------------------------------------------------------- fact 5, 6: options, all sent
@@ -133,7 +133,7 @@ def test_a_modelfile_s_own_window_is_never_what_a_request_is_refused_for(server,
 def test_threads_are_those_of_the_option_at_load_and_with_each_request(server, open_model):
     backend = open_model(num_thread=1)
     outcomes(backend, [RawPrompt(text="a"), RawPrompt(text="b")])
-    assert [one["body"]["options"]["num_thread"] for one in server.requests("/api/generate")] == [1, 1, 1]
+    assert [request["body"]["options"]["num_thread"] for request in server.requests("/api/generate")] == [1, 1, 1]
     assert len(server.loads()) == 1
     assert backend.resolve().identity.settings["num_thread"] == 1
 
@@ -141,9 +141,9 @@ def test_threads_are_those_of_the_option_at_load_and_with_each_request(server, o
 def test_replicates_of_the_largest_seed_stay_in_the_range_of_a_seed(server, open_model):
     backend = open_model()
     [request] = requests_for(backend, [RawPrompt(text="a")], seed=INT32_MAX, temperature=1.0)
-    found = list(backend.generate([request.model_copy(update={"replicate": 2})]))
+    result = list(backend.generate([request.model_copy(update={"replicate": 2})]))
     assert [body["options"]["seed"] for body in sent(server)] == [1]
-    assert isinstance(found[-1], Completion)
+    assert isinstance(result[-1], Completion)
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ def test_several_clients_ask_at_once_and_give_the_same_outcomes(server, open_mod
     alone = outcomes(open_model(), prompts)
     middle = time.monotonic()
     together = outcomes(open_model(concurrency=4), prompts)
-    assert [one.text for one in together] == [one.text for one in alone]
+    assert [completion.text for completion in together] == [completion.text for completion in alone]
     assert time.monotonic() - middle < 0.6 * (middle - start)
 
 
@@ -239,12 +239,12 @@ def test_a_prompt_with_control_tokens_is_a_lint_finding(server, tmp_path):
 
 
 def test_identity_is_what_the_server_pins(open_model):
-    one, tuned = (open_model(model).resolve().identity for model in ("smollm2", "smollm2-tuned"))
-    assert one.weights_digest == tuned.weights_digest
-    assert one.manifest_digest != tuned.manifest_digest
-    assert (one.quantization, one.versions) == ("Q4_1", {"ollama": "0.32.15"})
-    assert open_model("smollm2:latest").resolve().identity.manifest_digest == one.manifest_digest
-    assert open_model(think=True).resolve().identity.digest != one.digest
+    plain, tuned = (open_model(model).resolve().identity for model in ("smollm2", "smollm2-tuned"))
+    assert plain.weights_digest == tuned.weights_digest
+    assert plain.manifest_digest != tuned.manifest_digest
+    assert (plain.quantization, plain.versions) == ("Q4_1", {"ollama": "0.32.15"})
+    assert open_model("smollm2:latest").resolve().identity.manifest_digest == plain.manifest_digest
+    assert open_model(think=True).resolve().identity.digest != plain.digest
 
 
 @pytest.mark.parametrize("name", ["SmolLM2", "library/smollm2", "registry.ollama.ai/library/smollm2:latest"])
@@ -291,10 +291,10 @@ def test_thinking_asked_of_a_model_that_cannot_is_a_failure_that_says_so(open_mo
 @pytest.mark.parametrize("prompt", [RawPrompt(text="Once"), chat("Hello")], ids=["raw", "chat"])
 @pytest.mark.parametrize("alternatives", [0, 3])
 def test_log_probabilities_are_kept_for_each_token(open_model, prompt, alternatives):
-    [one] = outcomes(open_model(logprobs=alternatives), [prompt])
-    assert "".join(token.token for token in one.logprobs) == one.text
-    assert {len(token.top) for token in one.logprobs} == {alternatives}
-    assert all(token.logprob <= 0 for token in one.logprobs)
+    [outcome] = outcomes(open_model(logprobs=alternatives), [prompt])
+    assert "".join(token.token for token in outcome.logprobs) == outcome.text
+    assert {len(token.top) for token in outcome.logprobs} == {alternatives}
+    assert all(token.logprob <= 0 for token in outcome.logprobs)
 
 
 # ------------------------------------------------------------------------------- what is on the server
@@ -305,8 +305,8 @@ PULLED = [{"name": "llama3.1:8b-text-q4_K_M", "like": "gemma3-base"}, {"name": "
 def test_pulled_models_are_listed_with_their_stage_and_the_evidence(server, tmp_path):
     server.restart(models=PULLED)
     rows = json.loads(call("list", "models", "--json", cwd=tmp_path, env={"OLLAMA_HOST": server.url}).stdout)
-    found = {row["model"]: row for row in rows}
-    base, instruct = found["ollama/llama3.1:8b-text-q4_K_M"], found["ollama/llama3.1:8b"]
+    results = {row["model"]: row for row in rows}
+    base, instruct = results["ollama/llama3.1:8b-text-q4_K_M"], results["ollama/llama3.1:8b"]
     assert (base["variant"], base["evidence"], base["template"]) == ("base", "its name says base", "none")
     assert (instruct["variant"], instruct["template"]) == ("instruct", "own")
     assert (instruct["quantization"], instruct["context_length"], len(instruct["digest"])) == ("Q4_1", 8192, 12)
@@ -336,9 +336,9 @@ def test_doctor_looks_at_the_server_and_where_its_models_lie(server, open_model,
     server.restart(vram_share=share)
     outcomes(open_model(), [RawPrompt(text="a")])
     checks = json.loads(call("doctor", "--json", cwd=tmp_path, env={"OLLAMA_HOST": server.url}).stdout)
-    found = {check["name"]: check for check in checks}
-    assert found["Ollama"]["found"] == f"0.32.15 at {server.url}"
-    assert (found["loaded smollm2:latest"]["status"], found["loaded smollm2:latest"]["found"]) == (
+    results = {check["name"]: check for check in checks}
+    assert results["Ollama"]["found"] == f"0.32.15 at {server.url}"
+    assert (results["loaded smollm2:latest"]["status"], results["loaded smollm2:latest"]["found"]) == (
         status,
         f"{said}, context 1024",
     )
@@ -349,7 +349,8 @@ def test_doctor_asks_each_named_model_for_one_token(server, tmp_path):
     env = {"OLLAMA_HOST": server.url}
     models = ("--model", "ollama/smollm2", "--model", "ollama/broken", "--model", "ollama/none")
     checks = {
-        one["name"]: one for one in json.loads(call("doctor", *models, "--json", cwd=tmp_path, env=env, code=2).stdout)
+        load["name"]: load
+        for load in json.loads(call("doctor", *models, "--json", cwd=tmp_path, env=env, code=2).stdout)
     }
     assert checks["one token of ollama/smollm2"]["status"] == "ok"
     assert checks["one token of ollama/broken"]["found"].startswith("Field 'n_keep': Value must be between -1 <= value")

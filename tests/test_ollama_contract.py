@@ -68,16 +68,16 @@ def test_a_greedy_text_that_is_asked_for_again_is_the_same(base, instruct):
 
 
 def test_a_completion_ends_at_the_limit(base):
-    [one] = completions(base, [RawPrompt(text="1, 2, 3, 4, 5, 6, 7, 8,")], max_tokens=5)
-    assert (one.finish_reason, one.completion_tokens) == ("length", 5)
+    [completion] = completions(base, [RawPrompt(text="1, 2, 3, 4, 5, 6, 7, 8,")], max_tokens=5)
+    assert (completion.finish_reason, completion.completion_tokens) == ("length", 5)
 
 
 def test_a_stop_string_is_not_part_of_the_text(base):
     [whole] = completions(base, [RawPrompt(text="Once upon a time")])
     stop = whole.text.split()[2]
-    [one] = completions(base, [RawPrompt(text="Once upon a time", stop=(stop,))])
-    assert one.finish_reason == "stop"
-    assert one.text.rstrip() == whole.text[: whole.text.index(stop)].rstrip()
+    [completion] = completions(base, [RawPrompt(text="Once upon a time", stop=(stop,))])
+    assert completion.finish_reason == "stop"
+    assert completion.text.rstrip() == whole.text[: whole.text.index(stop)].rstrip()
 
 
 def test_a_prompt_that_does_not_fit_is_refused_with_both_counts(base, instruct):
@@ -91,16 +91,16 @@ def test_a_prompt_that_does_not_fit_is_refused_with_both_counts(base, instruct):
 
 def test_log_probabilities_come_for_each_token(names):
     for backend in opened(names[0], names[2], logprobs=2):
-        [one] = completions(backend, [chat("Name three fruits.")])
-        assert "".join(token.token for token in one.logprobs).startswith(one.text)
-        assert all(len(token.top) == 2 and token.logprob <= 0 for token in one.logprobs)
+        [completion] = completions(backend, [chat("Name three fruits.")])
+        assert "".join(token.token for token in completion.logprobs).startswith(completion.text)
+        assert all(len(token.top) == 2 and token.logprob <= 0 for token in completion.logprobs)
 
 
 def test_what_the_server_says_of_a_refused_request_is_shown(names):
     """`think` is refused by a model that cannot; one that can answers."""
     for backend in opened(names[0], names[2], think=True):
-        [one] = outcomes(backend, [chat("Hello")])
-        assert isinstance(one, Completion) or "does not support thinking" in one.message
+        [outcome] = outcomes(backend, [chat("Hello")])
+        assert isinstance(outcome, Completion) or "does not support thinking" in outcome.message
 
 
 def test_every_option_that_may_be_sent_is_taken(names):
@@ -113,10 +113,10 @@ def test_every_option_that_may_be_sent_is_taken(names):
 def test_a_closed_model_is_not_loaded_any_more(base):
     outcomes(base, [RawPrompt(text="Once upon a time")])
     digest = base.resolve().identity.manifest_digest.removeprefix("sha256:")
-    assert digest in [one["digest"] for one in base.server.ask("GET", "/api/ps")["models"]]
+    assert digest in [model["digest"] for model in base.server.ask("GET", "/api/ps")["models"]]
     base.close()
     for again in opened(base.options.host, base.checkpoint.model_name):
-        assert digest not in [one["digest"] for one in again.server.ask("GET", "/api/ps")["models"]]
+        assert digest not in [model["digest"] for model in again.server.ask("GET", "/api/ps")["models"]]
 
 
 def test_a_model_that_is_not_pulled_is_named_with_the_command(names):

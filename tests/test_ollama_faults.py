@@ -105,9 +105,9 @@ def test_a_fault_that_passes_is_tried_again_and_recorded(server, open_model, fau
     prompts = [RawPrompt(text=f"prompt {number}") for number in range(4)]
     expected = outcomes(open_model(), prompts)
     server.set(**{fault: 2})
-    found = outcomes(open_model(), prompts)
-    assert [one.text for one in found] == [one.text for one in expected]
-    assert sum(one.attempts - 1 for one in found) == 2
+    result = outcomes(open_model(), prompts)
+    assert [completion.text for completion in result] == [completion.text for completion in expected]
+    assert sum(completion.attempts - 1 for completion in result) == 2
 
 
 @pytest.mark.parametrize("fault", TEMPORARY)
@@ -129,10 +129,10 @@ def test_faults_at_random_lose_nothing_and_double_nothing(server, open_model):
     prompts = [RawPrompt(text="[loop]" if number % 50 == 0 else f"prompt {number}") for number in range(1000)]
     expected = outcomes(open_model(), prompts, max_tokens=40)
     server.set(**dict.fromkeys(TEMPORARY, 0.1))
-    found = outcomes(open_model(attempts=40, backoff=0), prompts, max_tokens=40)
-    kept = [(one.text, one.finish_reason) for one in expected]
-    assert [(one.text, one.finish_reason) for one in found] == kept
-    assert sum(one.attempts > 1 for one in found) > 300
+    result = outcomes(open_model(attempts=40, backoff=0), prompts, max_tokens=40)
+    kept = [(completion.text, completion.finish_reason) for completion in expected]
+    assert [(completion.text, completion.finish_reason) for completion in result] == kept
+    assert sum(completion.attempts > 1 for completion in result) > 300
 
 
 def test_a_run_with_faults_at_random_counts_them_in_its_report(server, tmp_path):
@@ -149,12 +149,15 @@ def test_a_run_with_faults_at_random_counts_them_in_its_report(server, tmp_path)
     report = (tmp_path / "r" / "report.html").read_text().replace("\xa0", " ")
     assert len(run.outcomes) == 1000
     for checkpoint in ("base", "instruct"):
-        found = [run.outcomes[request.id] for request in run.requests_of(checkpoint)]
-        failed = sum(isinstance(one, Failure) for one in found)
+        results = [run.outcomes[request.id] for request in run.requests_of(checkpoint)]
+        failed = sum(isinstance(item, Failure) for item in results)
         assert 0 < failed < 100
         excluded = "and are excluded from all metrics"
         assert f"{checkpoint}: {failed} of 500 requests failed ({failed} server) {excluded}" in result.stderr
-        assert f"{sum(one.attempts > 1 for one in found)} of 500 requests took more than one attempt" in report
+        assert (
+            f"{sum(completion.attempts > 1 for completion in results)} of 500 requests took more than one attempt"
+            in report
+        )
 
 
 def test_a_model_that_is_not_pulled_ends_the_run_with_the_command(server, open_model, tmp_path):
@@ -187,7 +190,9 @@ def test_a_server_that_dies_for_good_ends_the_run_and_resume_finishes_it(server,
     server.restart(die_after=None)
     call("run", *SIDES, *flags, "--out", "r", "--resume", cwd=tmp_path, env=env)
     whole, resumed = load_run(tmp_path / "whole"), load_run(tmp_path / "r")
-    assert [one.text for one in resumed.outcomes.values()] == [one.text for one in whole.outcomes.values()]
+    assert [outcome.text for outcome in resumed.outcomes.values()] == [
+        outcome.text for outcome in whole.outcomes.values()
+    ]
 
 
 @pytest.mark.parametrize("clients", ["1", "4"])
@@ -208,7 +213,7 @@ def test_ctrl_c_keeps_what_was_answered_and_resume_finishes_it(server, tmp_path,
     call("run", "--out", "r", "--resume", cwd=tmp_path, env=env)
     finished = load_run(tmp_path / "r").outcomes
     assert len(finished) == 16
-    assert all(finished[name] == one for name, one in kept.items())
+    assert all(finished[name] == completion for name, completion in kept.items())
 
 
 REFUSED = "Field 'n_keep': Value must be between -1 <= value <= 2147483647, but got -9"
@@ -226,14 +231,14 @@ def test_a_run_whose_requests_are_all_refused_stops_with_the_server_s_sentence(s
     assert asked == ({"smollm2": 1, "gemma3-base": 3} if broken == "gemma3-base" else {"smollm2": 1})
     server.restart(models=[])
     call("run", "--out", "r", "--resume", cwd=tmp_path, env=env)
-    assert all(isinstance(one, Completion) for one in load_run(tmp_path / "r").outcomes.values())
+    assert all(isinstance(outcome, Completion) for outcome in load_run(tmp_path / "r").outcomes.values())
 
 
 def test_requests_that_fail_later_are_counted_in_the_report(server, tmp_path):
     env, flags = {"OLLAMA_HOST": server.url}, ("-M", "attempts=1", "-M", "backoff=0")
     server.set(busy=0.2, seed=4)
     result = call("run", *SIDES, *flags, "--out", "r", cwd=tmp_path, env=env)
-    failed = [one for one in load_run(tmp_path / "r").outcomes.values() if isinstance(one, Failure)]
+    failed = [outcome for outcome in load_run(tmp_path / "r").outcomes.values() if isinstance(outcome, Failure)]
     assert failed
     assert "requests failed" in result.stderr
 

@@ -32,9 +32,9 @@ def named(pattern):
 
 def ask(server, name):
     """Status, and the objects that came."""
-    one = RECORDINGS[name]
-    content = CUT.sub(LONG, one["body"]).encode() if one["body"] else None
-    reply = httpx.request(one["method"], server.url + one["path"], content=content)
+    recording = RECORDINGS[name]
+    content = CUT.sub(LONG, recording["body"]).encode() if recording["body"] else None
+    reply = httpx.request(recording["method"], server.url + recording["path"], content=content)
     return reply.status_code, [json.loads(line) for line in reply.text.splitlines()]
 
 
@@ -63,11 +63,11 @@ def test_a_recorded_request_gets_the_recorded_answer(server, name):
 def test_a_recorded_request_gets_an_answer_of_the_recorded_shape(server, name):
     if name.startswith("kill_runner"):
         server.set(runner_killed=1)
-    status, found = ask(server, name)
+    status, result = ask(server, name)
     expected = RECORDINGS[name]["replies"]
     assert status == RECORDINGS[name]["status"]
-    assert shape(found[-1]) == shape(expected[-1])
-    assert all(shape(one) in [shape(entry) for entry in expected] for one in found)
+    assert shape(result[-1]) == shape(expected[-1])
+    assert all(shape(answer) in [shape(entry) for entry in expected] for answer in result)
 
 
 @pytest.mark.parametrize(("name", "said"), IGNORED.items())
@@ -77,10 +77,10 @@ def test_what_the_real_server_ignores_is_refused(server, name, said):
 
 @pytest.mark.parametrize("name", named(re.compile("trunc_.*truncate_false")))
 def test_a_prompt_that_does_not_fit_is_refused_as_recorded(server, name):
-    status, [found] = ask(server, name)
+    status, [result] = ask(server, name)
     recorded = RECORDINGS[name]["replies"][0]["error"]
     assert status == RECORDINGS[name]["status"] == 400
-    assert re.sub(r"\d{4}", "N", found["error"]) == re.sub(r"\d{4}", "N", recorded)
+    assert re.sub(r"\d{4}", "N", result["error"]) == re.sub(r"\d{4}", "N", recorded)
 
 
 @pytest.mark.parametrize(
@@ -95,15 +95,15 @@ def test_the_client_understands_what_the_real_server_said(name, meant):
     """The recorded lines themselves, sent to the client."""
     if name == "trunc_generation_past_ctx_shift_false":
         meant = None
-    one = RECORDINGS[name]
-    with replaying(*one["replies"], status=one["status"]) as wire:
+    recording = RECORDINGS[name]
+    with replaying(*recording["replies"], status=recording["status"]) as wire:
         if meant is None:
-            assert wire.answer(one["path"], {}).last["done_reason"] == "length"
+            assert wire.answer(recording["path"], {}).last["done_reason"] == "length"
             return
         with pytest.raises(meant) as caught:
-            wire.answer(one["path"], {})
+            wire.answer(recording["path"], {})
     if meant is Refused:
-        assert str(caught.value) == sentence(one["replies"][0]["error"])
+        assert str(caught.value) == sentence(recording["replies"][0]["error"])
         assert "{" not in str(caught.value).partition("schema: ")[0]
 
 

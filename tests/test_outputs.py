@@ -45,7 +45,7 @@ def made(tmp_path_factory):
     """A finished run in `r`, and gate rules."""
     path = tmp_path_factory.mktemp("outputs")
     for side in ("base", "instruct"):
-        texts = [{"sample_id": one.id, "text": f"{side} says so."} for one in load_suite("smoke").samples]
+        texts = [{"sample_id": sample.id, "text": f"{side} says so."} for sample in load_suite("smoke").samples]
         (path / f"{side}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in texts))
     (path / "gates.toml").write_text(GATE)
     with pytest.MonkeyPatch.context() as patch:
@@ -70,7 +70,7 @@ COMMANDS = {
 
 
 def content(path):
-    return {one.name: one.read_bytes() for one in path.iterdir() if one.name != ".lock"}
+    return {file.name: file.read_bytes() for file in path.iterdir() if file.name != ".lock"}
 
 
 @pytest.mark.parametrize("which", COMMANDS)

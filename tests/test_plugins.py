@@ -79,7 +79,7 @@ def finished(installed, tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     samples = [sample.id for sample in evalharness.load_suite("core").samples]
     for name, text in (("base", PLAIN), ("instruct", SAYING)):
-        lines = [json.dumps({"sample_id": one, "text": text, "finish_reason": "stop"}) for one in samples]
+        lines = [json.dumps({"sample_id": sample, "text": text, "finish_reason": "stop"}) for sample in samples]
         (folder / f"{name}.jsonl").write_text("\n".join(lines))
     (folder / "evalharness.toml").write_text(CONFIG)
     command(installed, "run", "evalharness.toml", "--out", "r", cwd=folder, code=3)
@@ -99,9 +99,13 @@ def test_an_installed_scorer_is_listed(installed, tmp_path):
 
 def test_an_installed_scorer_is_compared(installed, finished):
     compared = json.loads(command(installed, "compare", "r", "--json", cwd=finished))
-    [row] = [one for one in compared["differences"] if one["metric"] == "boilerplate.said" and not one["category"]]
+    [row] = [
+        difference
+        for difference in compared["differences"]
+        if difference["metric"] == "boilerplate.said" and not difference["category"]
+    ]
     assert (row["baseline_mean"], row["candidate_mean"]) == (0.0, 1.0)
-    assert any(one["name"] == "more boilerplate" for one in compared["findings"])
+    assert any(finding["name"] == "more boilerplate" for finding in compared["findings"])
 
 
 def test_an_installed_scorer_has_a_gate(installed, finished):

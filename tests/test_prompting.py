@@ -156,12 +156,12 @@ def test_different_formats_are_said_not_forbidden():
 
 
 def test_different_quantizations_are_said():
-    one = make_checkpoint()
+    checkpoint = make_checkpoint()
     pair = [
-        one.model_copy(
+        checkpoint.model_copy(
             update={
-                "checkpoint": one.checkpoint.model_copy(update={"name": stored}),
-                "identity": one.identity.model_copy(update={"quantization": stored, "weights_digest": stored}),
+                "checkpoint": checkpoint.checkpoint.model_copy(update={"name": stored}),
+                "identity": checkpoint.identity.model_copy(update={"quantization": stored, "weights_digest": stored}),
             }
         )
         for stored in ("Q4_K_M", "Q8_0")

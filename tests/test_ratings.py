@@ -35,33 +35,38 @@ def line(rated, number=0, /, **changes):
 
 def written(tmp_path, *lines):
     file = tmp_path / "ratings.jsonl"
-    file.write_text("".join(json.dumps(one) + "\n" for one in lines), encoding="utf-8")
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
     return file
 
 
 def test_a_rating_becomes_a_preference_of_a_person(tmp_path):
     run = compared()
-    [found] = read_ratings(written(tmp_path, line(run)), run)
-    assert (found.source, found.rater, found.preferred, found.both_bad) == ("human", "rater one", "candidate", False)
-    assert (found.baseline, found.candidate) == ("base", "instruct")
+    [ratings] = read_ratings(written(tmp_path, line(run)), run)
+    assert (ratings.source, ratings.rater, ratings.preferred, ratings.both_bad) == (
+        "human",
+        "rater one",
+        "candidate",
+        False,
+    )
+    assert (ratings.baseline, ratings.candidate) == ("base", "instruct")
 
 
 def test_both_bad_is_a_tie_that_says_so(tmp_path):
     run = compared()
-    [found] = read_ratings(written(tmp_path, line(run, preferred="both bad")), run)
-    assert (found.preferred, found.both_bad) == ("tie", True)
+    [ratings] = read_ratings(written(tmp_path, line(run, preferred="both bad")), run)
+    assert (ratings.preferred, ratings.both_bad) == ("tie", True)
 
 
 def test_the_raters_name_can_be_given_with_the_command(tmp_path):
     run = compared()
-    [found] = read_ratings(written(tmp_path, line(run, rater="")), run, "someone")
-    assert found.rater == "someone"
+    [ratings] = read_ratings(written(tmp_path, line(run, rater="")), run, "someone")
+    assert ratings.rater == "someone"
 
 
 def test_another_candidate_of_the_run_may_be_rated(tmp_path):
     run = compared(three_checkpoints())
-    [found] = read_ratings(written(tmp_path, line(run, candidate="base-chat")), run)
-    assert found.candidate == "base-chat"
+    [ratings] = read_ratings(written(tmp_path, line(run, candidate="base-chat")), run)
+    assert ratings.candidate == "base-chat"
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ TEMPLATES = {
 }  # fmt: skip
 CHECKPOINTS = {
     ("Checkpoint", "name"), ("GenerationRequest", "checkpoint"), ("Notice", "checkpoint"),
-    ("DeterminismCheck", "checkpoint"), ("Summary", "checkpoint"), ("FurtherComparison", "candidate"),
+    ("DeterminismCheck", "checkpoint"), ("Summary", "checkpoint"), ("OtherComparison", "candidate"),
     ("Comparison", "baseline"), ("Comparison", "candidate"), ("LintFinding", "checkpoint"), ("Estimate", "checkpoint"),
     ("Plan", "baseline"), ("Plan", "candidate"), ("GateReport", "baseline"), ("GateReport", "candidate"),
     ("GateRule", "candidate"), ("GateResult", "candidate"),

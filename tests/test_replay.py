@@ -104,7 +104,7 @@ def test_a_file_with_a_mark_carriage_returns_and_blank_lines_is_read(path):
     request = GenerationRequest.of(
         backend(path).resolve(), "a", build_prompt(SAMPLE, "raw"), RenderedPrompt(), GenerationConfig()
     )
-    assert [one.text for one in backend(path).generate([request])] == ["hi"]
+    assert [completion.text for completion in backend(path).generate([request])] == ["hi"]
 
 
 @pytest.mark.parametrize(("content", "said"), [(b"", "is empty"), (b"\n \n", "is empty"), (b"\xff", "cannot be read")])

@@ -134,7 +134,11 @@ def test_findings_show_their_size_and_verdict(run, page):
     shown = plain(page)
     first = run.comparison.findings[0]
     assert first.sentence in shown
-    [difference] = [one for one in run.comparison.differences if (one.metric, one.category) == (first.metric, None)]
+    [difference] = [
+        difference
+        for difference in run.comparison.differences
+        if (difference.metric, difference.category) == (first.metric, None)
+    ]
     assert f"{difference.difference * 100:+.0f} points" in shown
 
 
@@ -153,8 +157,12 @@ def test_ids_are_unique_and_tags_are_closed(page):
 def test_what_could_not_be_decided_is_said_without_a_guess_at_more_pairs(run, page):
     shown = plain(page)
     told = {finding.metric for finding in run.comparison.findings}
-    rows = [one for one in run.comparison.differences if one.category is None and not one.exploratory]
-    undecided = [one for one in rows if one.verdict == "undecided" and one.n_higher + one.n_lower]
+    rows = [
+        difference
+        for difference in run.comparison.differences
+        if difference.category is None and not difference.exploratory
+    ]
+    undecided = [row for row in rows if row.verdict == "undecided" and row.n_higher + row.n_lower]
     for difference in undecided:
         if difference.metric not in told:
             assert f"Undecided on {difference.n_pairs} pairs" in shown
@@ -183,7 +191,7 @@ def test_a_replayed_prompt_is_not_claimed_to_be_what_was_sent():
 
 
 def test_sides_that_never_differ_are_called_alike_and_not_certain():
-    same = make_run([replace(one, base=one.instruct, base_ends=one.instruct_ends) for one in SCENES])
+    same = make_run([replace(scene, base=scene.instruct, base_ends=scene.instruct_ends) for scene in SCENES])
     shown = plain(Page(render_html(same)))
     assert "agree on every pair (number of pairs in parentheses): answers (18)" in shown
     assert "is plausible" not in shown
@@ -240,10 +248,10 @@ def test_hostile_text_is_text_wherever_it_stands():
 
 
 def test_hostile_texts_come_out_of_the_packed_part_as_they_went_in():
-    found = [
+    results = [
         sample["cells"][0]["text"] for sample in unpack(render_html(hostile_run(HOSTILE, judged=False)))["samples"]
     ]
-    assert found == list(HOSTILE)
+    assert results == list(HOSTILE)
 
 
 def test_a_lone_surrogate_can_be_written_and_read_back():
@@ -293,7 +301,7 @@ def test_a_checkpoint_that_rides_along_has_its_card_its_column_and_its_bar():
     assert 'aria-label="other: base-chat"' in text
     assert 'colspan="2" class="group"' in text, "the same weights in two formats stand together"
     assert text.count('<bdi class="other">base-chat</bdi>') >= 3
-    assert [one["role"] for one in unpack(text)["checkpoints"]] == ["baseline", "candidate", "other"]
+    assert [checkpoint["role"] for checkpoint in unpack(text)["checkpoints"]] == ["baseline", "candidate", "other"]
 
 
 def test_rewards_are_drawn_against_length_with_the_numbers_behind():
@@ -317,7 +325,7 @@ def test_preferences_are_drawn_with_their_interval_and_their_agreement():
     run = preferred()
     text = render_html(run)
     shown = plain(Page(text))
-    assert [one.rater for one in run.comparison.preferences] == ["ann", "ben"]
+    assert [preference.rater for preference in run.comparison.preferences] == ["ann", "ben"]
     assert 'aria-label="prefers base 4, prefers instruct 12"' in text
     assert "Agreement with people" in shown
     assert "reward model" in shown
@@ -386,7 +394,7 @@ def test_the_gate_comes_before_everything_else(run):
 def test_an_excerpt_says_that_its_numbers_are_of_all_samples(run, page):
     first = run.plan.suites[0].samples[:5]
     suite = run.plan.suites[0].model_copy(update={"samples": first})
-    requests = tuple(one for one in run.plan.requests if one.sample_id in {sample.id for sample in first})
+    requests = tuple(request for request in run.plan.requests if request.sample_id in {sample.id for sample in first})
     plan = run.plan.model_copy(update={"suites": (suite,), "requests": requests})
     text = render_html(run, readable=replace(run, plan=plan))
     assert "this file holds 5 of the 18 samples" in plain(Page(text))

@@ -94,7 +94,7 @@ def test_the_first_tab_stop_skips_to_the_findings(show, report):
 
 def test_landmarks_and_one_main_heading_are_there(show, report):
     page = show(report)
-    assert [page.locator(one).count() for one in ("main", "body > header", "body > footer", "h1")] == [1, 1, 1, 1]
+    assert [page.locator(text).count() for text in ("main", "body > header", "body > footer", "h1")] == [1, 1, 1, 1]
     assert page.get_by_role("navigation").count() == 1
     assert page.get_by_role("listbox", name="Samples").count() == 1
 

@@ -39,13 +39,15 @@ def test_ratings_say_what_was_preferred_whoever_was_shown_first(show, report):
         first_texts.append(page.locator("#rating-a").inner_text())
         page.keyboard.press(key)
     ratings = export(page)
-    assert [set(one) for one in ratings] == [{"run", "sample_id", "replicate", "preferred", "shown_first", "rater"}] * 4
+    assert [set(rating) for rating in ratings] == [
+        {"run", "sample_id", "replicate", "preferred", "shown_first", "rater"}
+    ] * 4
     for rating, text in zip(ratings, first_texts, strict=True):
         assert texts[rating["sample_id"]][rating["shown_first"]].startswith(text.partition("\n")[0])
     assert ratings[0]["preferred"] == ratings[0]["shown_first"]
     assert {ratings[1]["preferred"], ratings[1]["shown_first"]} == {"baseline", "candidate"}
-    assert [one["preferred"] for one in ratings[2:]] == ["tie", "both bad"]
-    assert {one["rater"] for one in ratings} == {"ann"}
+    assert [rating["preferred"] for rating in ratings[2:]] == ["tie", "both bad"]
+    assert {rating["rater"] for rating in ratings} == {"ann"}
 
 
 def test_the_rating_is_blind(show, report):
@@ -70,7 +72,7 @@ def test_ratings_are_kept_and_can_be_taken_back(show, report):
     page.click("#rating-back")
     page.keyboard.press("t")
     after = export(page)
-    assert [one["preferred"] for one in before].count("tie") == 0
+    assert [rating["preferred"] for rating in before].count("tie") == 0
     assert len(after) == 2
     assert after[1]["preferred"] == "tie"
 
@@ -81,7 +83,7 @@ def test_both_sides_are_shown_first_and_not_in_turn(show, report):
     for _ in range(16):
         page.keyboard.press("t")
     assert page.locator("#rating-end").is_visible()
-    firsts = [one["shown_first"] for one in export(page)]
+    firsts = [rating["shown_first"] for rating in export(page)]
     assert 4 <= firsts.count("baseline") <= 12
     assert firsts != ["baseline", "candidate"] * 8
 
@@ -102,7 +104,9 @@ def test_only_listed_pairs_with_two_completions_are_rated(show, report):
     assert page.locator("#rating-count").inner_text().startswith("0 of ")
     total = int(page.locator("#rating-count").inner_text().split()[2])
     pairs = [
-        one for one in SCENES if one.sample.category == "open" and one.base is not None and one.instruct is not None
+        scene
+        for scene in SCENES
+        if scene.sample.category == "open" and scene.base is not None and scene.instruct is not None
     ]
     assert total == len(pairs)
 
@@ -122,5 +126,5 @@ def test_of_three_checkpoints_the_pair_in_view_is_rated(show, written, tmp_path)
     file = tmp_path / "ratings.jsonl"
     file.write_bytes(download.value.path().read_bytes())
     lines = [json.loads(line) for line in file.read_text().splitlines()]
-    assert {(one["baseline"], one["candidate"]) for one in lines} == {("base", "base-chat")}
-    assert {one.candidate for one in read_ratings(file, run)} == {"base-chat"}
+    assert {(line["baseline"], line["candidate"]) for line in lines} == {("base", "base-chat")}
+    assert {rating.candidate for rating in read_ratings(file, run)} == {"base-chat"}

@@ -19,13 +19,13 @@ def test_every_sample_is_listed_and_the_first_is_shown(show, report):
 
 def test_a_search_finds_words_of_ids_prompts_and_completions(show, report):
     page = show(report)
-    for text, found in (
+    for text, result in (
         ("poem-nature", "1 of 18 samples"),
         ("BLACKBIRD waking", "1 of 18 samples"),
         ("zzz", "0 of 18 samples"),
     ):
         page.fill("#filter-text", text)
-        assert rows(page) == found
+        assert rows(page) == result
     assert page.locator("#none-listed").is_visible()
     page.click("text=Clear")
     assert rows(page) == "18 samples"
@@ -35,8 +35,8 @@ def flipped(run):
     """On how many samples the labels of any scorer differ."""
     labels = {}
     for request in run.plan.requests:
-        found = {(one.scorer, one.label) for one in run.scores_of(request.id) if one.label}
-        labels.setdefault(request.sample_id, []).append(found)
+        results = {(score.scorer, score.label) for score in run.scores_of(request.id) if score.label}
+        labels.setdefault(request.sample_id, []).append(results)
     return sum(before != after for before, after in labels.values())
 
 
@@ -223,7 +223,7 @@ def test_replicates_turns_thinking_and_long_texts_are_shown(show, written):
     cell = sample["cells"][0]
     evidence = {cell["text"][start:end] for score in cell["scores"] for start, end, *_ in score.get("spans", ())}
     shown = page.locator("#sample .side-baseline mark").all_inner_texts()
-    assert shown and all(any(text in one for one in evidence) for text in shown)
+    assert shown and all(any(text in item for item in evidence) for text in shown)
     before = len(page.locator("#sample .side-candidate .completion").first.inner_text())
     page.locator("#sample .more-text").first.click()
     assert len(page.locator("#sample .side-candidate .completion").first.inner_text()) > before

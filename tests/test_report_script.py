@@ -86,9 +86,9 @@ def test_modules_that_do_not_fit_together_are_refused(changed, problem):
 
 def test_what_a_module_calls_of_another_it_imports():
     modules = read_modules()
-    exported = {one: name for name, text in modules.items() for one in EXPORT.findall(text)}
+    exported = {name_exported: name for name, text in modules.items() for name_exported in EXPORT.findall(text)}
     for name, text in modules.items():
         code = re.sub(r"/\*.*?\*/|//[^\n]*", "", IMPORT.sub("", text), flags=re.DOTALL)
-        calls = {one for one in re.findall(r"(?<![.\w])(\w+)\(", code) if exported.get(one, name) != name}
-        imported = {one for names, _ in IMPORT.findall(text) for one in re.findall(r"\w+", names)}
+        calls = {text for text in re.findall(r"(?<![.\w])(\w+)\(", code) if exported.get(text, name) != name}
+        imported = {imported_name for names, _ in IMPORT.findall(text) for imported_name in re.findall(r"\w+", names)}
         assert calls <= imported, name

@@ -43,11 +43,15 @@ def test_a_run_that_was_put_together_names_its_runs(trend):
 
 
 def test_the_trend_shows_each_headline_metric_over_the_runs_in_their_order(weekly, trend):
-    labels = [one for one in trend.values("aria-label") if ", run by run: " in one]
-    assert "answers, run by run: 100 %, 0 %, 100 %" in [one.replace("\u00a0", " ") for one in labels]
-    sums = {(one.metric, one.checkpoint): one for one in weekly.compared.summaries if one.category is None}
+    labels = [label for label in trend.values("aria-label") if ", run by run: " in label]
+    assert "answers, run by run: 100 %, 0 %, 100 %" in [label.replace("\u00a0", " ") for label in labels]
+    sums = {
+        (summary.metric, summary.checkpoint): summary
+        for summary in weekly.compared.summaries
+        if summary.category is None
+    }
     shown = [metric for metric in weekly.compared.metrics if metric.headline]
-    shown = [one for one in shown if any(sums[one.name, side.name].n for side in weekly.plan.checkpoints)]
+    shown = [item for item in shown if any(sums[item.name, side.name].n for side in weekly.plan.checkpoints)]
     assert len(labels) == len(shown)
 
 
@@ -93,7 +97,7 @@ def test_a_judge_that_failed_on_every_pair_is_shown_too():
 
 def test_scorers_are_held_against_people():
     run = preferred()
-    others = {(one.person, one.other) for one in make_agreements(run, run.comparison)}
+    others = {(agreement.person, agreement.other) for agreement in make_agreements(run, run.comparison)}
     assert {("ann", "style"), ("ann", "refusal"), ("ann", "reward"), ("ann", "ben"), ("ben", "style")} <= others
 
 
@@ -106,10 +110,14 @@ def test_a_scorer_prefers_the_side_that_does_better_by_its_own_rates():
             left, right = (run.observations.of_samples(side, metric.name) for side in ("base", "instruct"))
             for sample in set(left) & set(right):
                 better[sample] = better.get(sample, 0) + sign * (right[sample] - left[sample])
-    said = {one.sample_id: one.preferred for one in run.preferences if one.rater == "ann"}
+    said = {preference.sample_id: preference.preferred for preference in run.preferences if preference.rater == "ann"}
     word = {1: "candidate", 0: "tie", -1: "baseline"}
     same = [word[(lead > 0) - (lead < 0)] == said[sample] for sample, lead in better.items() if sample in said]
-    [row] = [one for one in make_agreements(run, run.comparison) if (one.person, one.other) == ("ann", "style")]
+    [row] = [
+        agreement
+        for agreement in make_agreements(run, run.comparison)
+        if (agreement.person, agreement.other) == ("ann", "style")
+    ]
     assert row.pairs == len(same) == len(pairs_of(run))
     assert row.same.replace("\u00a0", " ") == format_share(sum(same) / len(same))
 
@@ -117,10 +125,10 @@ def test_a_scorer_prefers_the_side_that_does_better_by_its_own_rates():
 def test_what_no_pair_has_a_value_of_is_named_and_not_drawn():
     run = make_run()
     rows = tuple(
-        one.model_copy(update={"n_pairs": 0, "difference": None, "interval": None})
-        if one.metric == "style.loop"
-        else one
-        for one in run.comparison.differences
+        difference.model_copy(update={"n_pairs": 0, "difference": None, "interval": None})
+        if difference.metric == "style.loop"
+        else difference
+        for difference in run.comparison.differences
     )
     shown = render_html(replace(run, comparison=run.comparison.model_copy(update={"differences": rows})))
     assert "No sample has a value on both sides for: loops." in plain(Page(shown))
@@ -130,11 +138,11 @@ def test_what_no_pair_has_a_value_of_is_named_and_not_drawn():
 def test_every_difference_in_the_table_is_that_of_the_comparison():
     run = make_run()
     table = plain(Page(render_html(run))).partition("Differences of rates")[2].partition("is corrected for")[0]
-    titles = {one.name: one for one in run.comparison.metrics}
+    titles = {metric.name: metric for metric in run.comparison.metrics}
     rows = [
-        one
-        for one in run.comparison.differences
-        if one.category is None and titles[one.metric].kind == "rate" and one.n_pairs
+        difference
+        for difference in run.comparison.differences
+        if difference.category is None and titles[difference.metric].kind == "rate" and difference.n_pairs
     ]
     assert len(rows) > 10
     for row in rows:
@@ -142,7 +150,7 @@ def test_every_difference_in_the_table_is_that_of_the_comparison():
         base, candidate, difference = re.match(r"(\d+) %(\d+) %([+-]?\d+) points", text).groups()
         shown = [int(base), int(candidate), int(difference)]
         exact = [100 * row.baseline_mean, 100 * row.candidate_mean, 100 * row.difference]
-        assert all(abs(one - other) <= 0.5 + 1e-9 for one, other in zip(shown, exact, strict=True)), row.metric
+        assert all(abs(value - other) <= 0.5 + 1e-9 for value, other in zip(shown, exact, strict=True)), row.metric
 
 
 class TestInABrowser:

@@ -53,15 +53,17 @@ def strips(rows, count):
 def test_three_hundred_categories_leave_the_page_small_and_are_counted():
     run = make_run()
     rows = tuple(row for row in run.comparison.differences if row.category is None)
-    metrics = tuple(one.model_copy(update={"headline": True}) for one in run.comparison.metrics if one.kind == "rate")
+    metrics = tuple(
+        metric.model_copy(update={"headline": True}) for metric in run.comparison.metrics if metric.kind == "rate"
+    )
     comparison = run.comparison.model_copy(
-        update={"metrics": (*metrics, *(one for one in run.comparison.metrics if one.kind != "rate"))}
+        update={"metrics": (*metrics, *(metric for metric in run.comparison.metrics if metric.kind != "rate"))}
     )
     comparison = comparison.model_copy(update={"differences": (*rows, *strips(rows, 300))})
     text = render_html(replace(run, comparison=comparison))
     assert len(text.encode()) - len(EMBEDDED.search(text)[1]) < 300_000
     counted = {row.metric for row in rows if row.n_pairs}
-    measured = sum(one.headline and one.name in counted for one in comparison.metrics)
+    measured = sum(metric.headline and metric.name in counted for metric in comparison.metrics)
     assert measured >= 10
     assert f"{300 - MOST_CELLS // measured} smaller categories are left out here" in plain(Page(text))
 

@@ -83,8 +83,8 @@ def test_each_reward_is_that_of_a_forward_pass_by_hand(folder):
 
 
 def test_the_rewards_differ(folder):
-    found = values(open_reward(folder), ITEMS)
-    assert max(found) - min(found) > 0.1
+    result = values(open_reward(folder), ITEMS)
+    assert max(result) - min(result) > 0.1
 
 
 def test_a_reward_is_the_same_alone_and_in_a_batch(folder):
@@ -101,7 +101,7 @@ def test_a_reward_is_the_same_under_any_token_budget(folder):
 
 def test_a_reward_does_not_depend_on_the_tokenizer_s_padding_side(kind, tmp_path):
     sides = [KINDS[kind](tmp_path / side, side=side) for side in ("left", "right")]
-    left, right = (values(open_reward(one), ITEMS) for one in sides)
+    left, right = (values(open_reward(side), ITEMS) for side in sides)
     assert left == pytest.approx(right, abs=1e-4)
     assert left == pytest.approx([by_hand(sides[0], item) for item in ITEMS], abs=1e-4)
 
@@ -115,7 +115,7 @@ def test_a_batch_that_transformers_pads_on_either_side_gives_the_same(tmp_path, 
         [{"role": "user", "content": item.sample.prompt}, {"role": "assistant", "content": item.completion.text}]
         for item in ITEMS
     ]
-    texts = [tokenizer.apply_chat_template(one, tokenize=False) for one in turns]
+    texts = [tokenizer.apply_chat_template(turn, tokenize=False) for turn in turns]
     inputs = tokenizer(texts, add_special_tokens=False, padding=True, return_tensors="pt")
     with torch.no_grad():
         expected = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"]).logits[:, 0].tolist()
@@ -265,7 +265,7 @@ def test_several_logits_and_none_named_are_refused_with_their_names(tmp_path):
 @pytest.mark.parametrize("head", ["harmless", 1])
 def test_a_head_is_named_by_its_label_or_its_place(tmp_path, head):
     save_llama(tmp_path, num_labels=2, id2label={0: "helpful", 1: "harmless"}, label2id={"helpful": 0, "harmless": 1})
-    first, second = (values(open_reward(tmp_path, head=one), ITEMS) for one in ("helpful", head))
+    first, second = (values(open_reward(tmp_path, head=head_name), ITEMS) for head_name in ("helpful", head))
     assert first != pytest.approx(second, abs=1e-3)
     assert open_reward(tmp_path, head=head).identity["head"] == "harmless"
 
@@ -336,4 +336,4 @@ def test_weights_that_lack_the_head_are_not_filled_with_random_numbers(tmp_path)
 def test_a_model_that_cannot_give_rewards_is_answered_with_all_that_can_be_written():
     with pytest.raises(ScorerError, match="is not a reward model") as caught:
         open_scorer("reward", {"model": "None"})
-    assert all(one in caught.value.fix for one in ("hf/org/name", "hf/./folder", "bundled", "none"))
+    assert all(text in caught.value.fix for text in ("hf/org/name", "hf/./folder", "bundled", "none"))

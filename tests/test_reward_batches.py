@@ -18,10 +18,10 @@ class Memory:
         self.batches = []
 
     def read(self, batch):
-        if max(len(one.ids) for one in batch) * len(batch) > self.tokens:
+        if max(len(encoded.ids) for encoded in batch) * len(batch) > self.tokens:
             raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
-        self.batches.append([len(one.ids) for one in batch])
-        return [float(len(one.ids)) for one in batch]
+        self.batches.append([len(encoded.ids) for encoded in batch])
+        return [float(len(encoded.ids)) for encoded in batch]
 
 
 LENGTHS = [5, 50, 20, 10, 40, 30, 5, 15]

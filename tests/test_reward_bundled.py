@@ -140,12 +140,12 @@ def test_a_reward_is_the_head_on_hidden_states_that_are_pooled_by_hand(scorer):
         answer, prompt = state[first:last], state[asked:begin]
         pools = (answer.mean(0), state[last], answer.max(0))
         total += sum(
-            float(np.dot(one, pool)) for one, pool in zip(head.weights[place].astype(float), pools, strict=True)
+            float(np.dot(weights, pool)) for weights, pool in zip(head.weights[place].astype(float), pools, strict=True)
         )
-        one, other = (
+        left, other = (
             (mean - head.centre[place, k]) / head.scale[place, k] for k, mean in enumerate((pools[0], prompt.mean(0)))
         )
-        near = float(one @ other / np.linalg.norm(one) / np.linalg.norm(other))
+        near = float(left @ other / np.linalg.norm(left) / np.linalg.norm(other))
         total += float(head.relevance[place] @ [near, near**2])
     assert values(scorer, ITEMS[:1]) == pytest.approx([total], abs=1e-3)
 

@@ -47,8 +47,8 @@ def reward(request, value, scorer="reward", version="1 m"):
 
 def compared(old, new, **more):
     plan, outcomes, scores = rewarded(old, new, **more)
-    [found] = rewards_of(observe(plan, outcomes, scores), plan.baseline, plan.candidate, FACTS, seed=0)
-    return found
+    [rewards] = rewards_of(observe(plan, outcomes, scores), plan.baseline, plan.candidate, FACTS, seed=0)
+    return rewards
 
 
 def drawn(n, seed=0, *, skew=0.0):
@@ -83,25 +83,25 @@ def test_a_completion_without_a_reward_counts_for_the_version_too():
 
 def test_each_of_two_reward_models_has_a_comparison_of_its_own():
     plan, outcomes, scores = rewarded([1.0, 2.0, 3.0], [2.0, 1.0, 4.0])
-    second = [reward(one, 100.0, "reward_2", "1 n") for one in plan.requests]
+    second = [reward(request, 100.0, "reward_2", "1 n") for request in plan.requests]
     comparison = compare(plan, observe(plan, outcomes, [*scores, *second]), [REWARD], seed=0, scorers=FACTS)
 
-    assert [(one.scorer, one.version, one.wins, one.ties) for one in comparison.rewards] == [
+    assert [(reward.scorer, reward.version, reward.wins, reward.ties) for reward in comparison.rewards] == [
         ("reward", "1 m", 2, 0),
         ("reward_2", "1 n", 0, 3),
     ]
-    assert [one.centre for one in comparison.rewards] == [pytest.approx(13 / 6), 100.0]
+    assert [reward.centre for reward in comparison.rewards] == [pytest.approx(13 / 6), 100.0]
 
 
 def test_two_reward_models_agree_where_they_prefer_the_same_side():
     plan, outcomes, scores = rewarded([1.0, 2.0, 3.0, 1.0], [2.0, 1.0, 4.0, 2.0])
     other = rewarded([10.0, 5.0, 30.0, 1.0], [20.0, 10.0, 40.0, 1.0], scorer="reward_2", version="1 n")[2]
-    both = [*scores, *(one for one in other if one.scorer != "style")]
-    [found] = reward_agreement(observe(plan, outcomes, both), "old", "new", FACTS, seed=0)
+    both = [*scores, *(score for score in other if score.scorer != "style")]
+    [result] = reward_agreement(observe(plan, outcomes, both), "old", "new", FACTS, seed=0)
 
-    assert (found.scorers, found.n_pairs, found.same) == (("reward", "reward_2"), 4, 0.5)
+    assert (result.scorers, result.n_pairs, result.same) == (("reward", "reward_2"), 4, 0.5)
     # By hand: verdicts c b c c and c c c t, so that chance alone agrees on 3/4 x 3/4 of the pairs.
-    assert found.kappa == pytest.approx((0.5 - 9 / 16) / (1 - 9 / 16))
+    assert result.kappa == pytest.approx((0.5 - 9 / 16) / (1 - 9 / 16))
 
 
 def test_a_run_without_rewards_has_no_comparison_of_them():
@@ -114,29 +114,29 @@ def test_a_run_without_rewards_has_no_comparison_of_them():
 
 
 def test_a_pair_of_equal_rewards_is_a_tie_and_counts_as_half_a_win():
-    found = compared([1.0, 2.0, 3.0, 4.0], [2.0, 2.0, 3.0, 3.0])
+    result = compared([1.0, 2.0, 3.0, 4.0], [2.0, 2.0, 3.0, 3.0])
 
-    assert (found.wins, found.ties, found.losses, found.win_rate) == (1, 2, 1, 0.5)
-    assert found.win_rate_interval.low < 0.5 < found.win_rate_interval.high
+    assert (result.wins, result.ties, result.losses, result.win_rate) == (1, 2, 1, 0.5)
+    assert result.win_rate_interval.low < 0.5 < result.win_rate_interval.high
 
 
 def test_what_a_reward_moves_by_the_batch_it_is_read_in_is_no_win():
-    found = compared([1.0, 5.0], [1.00001, 6.0])
+    result = compared([1.0, 5.0], [1.00001, 6.0])
 
-    assert (found.wins, found.ties) == (1, 1)
+    assert (result.wins, result.ties) == (1, 1)
 
 
 def test_replicates_are_averaged_before_they_are_compared():
-    found = compared([1.0, 1.0, 3.0, 3.0], [2.5, 2.5, 0.0, 0.0], replicates=2)
+    result = compared([1.0, 1.0, 3.0, 3.0], [2.5, 2.5, 0.0, 0.0], replicates=2)
 
-    assert (found.n_pairs, found.losses) == (2, 2)
+    assert (result.n_pairs, result.losses) == (2, 2)
 
 
 def test_a_loop_is_shown_as_such_beside_its_reward():
     states = ["loop", "loop", "answer", "answer", "answer", "answer"]
-    found = compared([5.0, 7.0, 1.0], [2.0, 2.0, None], states=states)
+    result = compared([5.0, 7.0, 1.0], [2.0, 2.0, None], states=states)
 
-    shown = {(one.checkpoint, one.state): (one.n, one.n_rewarded, one.mean) for one in found.states}
+    shown = {(state.checkpoint, state.state): (state.n, state.n_rewarded, state.mean) for state in result.states}
     assert shown == {
         ("old", "loop"): (2, 2, 6.0),
         ("old", "answer"): (1, 1, 1.0),
@@ -146,33 +146,33 @@ def test_a_loop_is_shown_as_such_beside_its_reward():
 
 def test_a_reward_that_prefers_a_loop_to_an_answer_contradicts_the_states():
     states = ["loop", "loop", "loop", "answer", "answer", "answer", "echo", "answer"]
-    found = compared([5.0, 1.0, 9.0, 1.0], [2.0, 2.0, 2.0, 2.0], states=states)
+    result = compared([5.0, 1.0, 9.0, 1.0], [2.0, 2.0, 2.0, 2.0], states=states)
 
     # The third pair is two non-answers, the fourth two answers: no state speaks for either side.
-    assert (found.n_one_answer, found.n_contradicting, found.contradicting) == (2, 1, ("s0",))
+    assert (result.n_one_answer, result.n_contradicting, result.contradicting) == (2, 1, ("s0",))
 
 
 def test_the_strongest_contradiction_is_named_first():
     states = ["loop"] * 3 + ["answer"] * 3
-    found = compared([3.0, 9.0, 5.0], [2.0, 2.0, 2.0], states=states)
+    result = compared([3.0, 9.0, 5.0], [2.0, 2.0, 2.0], states=states)
 
-    assert found.contradicting == ("s1", "s2", "s0")
+    assert result.contradicting == ("s1", "s2", "s0")
 
 
 def test_correlation_with_length_is_that_of_each_side():
     rewards, lengths = drawn(30)
-    found = compared([*rewards[0]], [*lengths[1] * 2.0], lengths=[*lengths[0], *lengths[1]])
+    result = compared([*rewards[0]], [*lengths[1] * 2.0], lengths=[*lengths[0], *lengths[1]])
 
-    old, new = found.lengths
+    old, new = result.lengths
     assert old.spearman == pytest.approx(spearmanr(rewards[0], lengths[0])[0])
     assert old.pearson == pytest.approx(np.corrcoef(rewards[0], lengths[0])[0, 1])
     assert (new.pearson, new.spearman) == (pytest.approx(1.0), pytest.approx(1.0))
 
 
 def test_rewards_that_do_not_vary_have_no_correlation_with_length():
-    found = compared([1.0, 1.0], [1.0, 1.0], lengths=[1, 2, 3, 4])
+    result = compared([1.0, 1.0], [1.0, 1.0], lengths=[1, 2, 3, 4])
 
-    assert [(one.pearson, one.spearman) for one in found.lengths] == [(None, None)] * 2
+    assert [(length.pearson, length.spearman) for length in result.lengths] == [(None, None)] * 2
 
 
 # --------------------------------------------------------------------------------------------- length
@@ -182,42 +182,42 @@ def test_rewards_that_do_not_vary_have_no_correlation_with_length():
 def test_a_reward_that_is_length_and_nothing_else_leaves_no_difference(skew):
     _, lengths = drawn(300, skew=600 + skew)
     old, new = lengths[0] + 600, lengths[1]
-    found = compared([*old * 0.01], [*new * 0.01], lengths=[*old, *new]).length_control
+    result = compared([*old * 0.01], [*new * 0.01], lengths=[*old, *new]).length_control
 
-    assert found.difference == pytest.approx(0, abs=1e-9)
-    assert found.per_100_characters == pytest.approx(1.0)
-    assert 0.3 < found.win_rate < 0.7
-    assert found.win_rate_interval.low < 0.5 < found.win_rate_interval.high
+    assert result.difference == pytest.approx(0, abs=1e-9)
+    assert result.per_100_characters == pytest.approx(1.0)
+    assert 0.3 < result.win_rate < 0.7
+    assert result.win_rate_interval.low < 0.5 < result.win_rate_interval.high
 
 
 def test_a_difference_that_has_nothing_to_do_with_length_stays():
     rewards, lengths = drawn(300, skew=100)
-    found = compared([*rewards[0]], [*rewards[1] + 2.0], lengths=[*lengths[0], *lengths[1]]).length_control
+    result = compared([*rewards[0]], [*rewards[1] + 2.0], lengths=[*lengths[0], *lengths[1]]).length_control
 
-    assert found.interval.low < 2.0 < found.interval.high
-    assert found.interval.low > 1.0
-    assert found.win_rate_interval.low > 0.8
+    assert result.interval.low < 2.0 < result.interval.high
+    assert result.interval.low > 1.0
+    assert result.win_rate_interval.low > 0.8
 
 
 def test_length_and_a_true_difference_are_told_apart():
     rewards, lengths = drawn(300, skew=150)
     old, new = rewards[0] + lengths[0] / 100, rewards[1] + lengths[1] / 100 - 1.0
-    found = compared([*old], [*new], lengths=[*lengths[0], *lengths[1]])
+    result = compared([*old], [*new], lengths=[*lengths[0], *lengths[1]])
 
     # By reward alone the candidate wins, for its length; at equal length it loses.
-    assert found.win_rate > 0.5
-    assert found.length_control.interval.high < 0
-    assert found.length_control.win_rate_interval.high < 0.5
+    assert result.win_rate > 0.5
+    assert result.length_control.interval.high < 0
+    assert result.length_control.win_rate_interval.high < 0.5
 
 
 def test_swapping_the_sides_turns_every_sign():
     rewards, lengths = drawn(60, skew=80)
-    one = compared([*rewards[0]], [*rewards[1]], lengths=[*lengths[0], *lengths[1]])
+    control = compared([*rewards[0]], [*rewards[1]], lengths=[*lengths[0], *lengths[1]])
     other = compared([*rewards[1]], [*rewards[0]], lengths=[*lengths[1], *lengths[0]])
 
-    assert other.win_rate == pytest.approx(1 - one.win_rate)
-    assert other.length_difference == pytest.approx(-one.length_difference)
-    left, right = one.length_control, other.length_control
+    assert other.win_rate == pytest.approx(1 - control.win_rate)
+    assert other.length_difference == pytest.approx(-control.length_difference)
+    left, right = control.length_control, other.length_control
     assert right.difference == pytest.approx(-left.difference)
     assert right.win_rate == pytest.approx(1 - left.win_rate)
     assert (right.n_longer, right.n_shorter) == (left.n_shorter, left.n_longer)
@@ -229,13 +229,13 @@ def test_swapping_the_sides_turns_every_sign():
 def test_adding_a_constant_to_all_rewards_changes_nothing(constant, seed):
     rewards, lengths = drawn(20, seed)
     texts = [*lengths[0], *lengths[1]]
-    one = compared([*rewards[0]], [*rewards[1]], lengths=texts)
+    control = compared([*rewards[0]], [*rewards[1]], lengths=texts)
     other = compared([*rewards[0] + constant], [*rewards[1] + constant], lengths=texts)
 
-    assert (one.wins, one.ties, one.win_rate_interval) == (other.wins, other.ties, other.win_rate_interval)
-    assert other.length_control.difference == pytest.approx(one.length_control.difference, abs=1e-6)
-    assert other.length_control.win_rate == pytest.approx(one.length_control.win_rate, abs=1e-9)
-    assert other.centre == pytest.approx(one.centre + constant, abs=1e-6)
+    assert (control.wins, control.ties, control.win_rate_interval) == (other.wins, other.ties, other.win_rate_interval)
+    assert other.length_control.difference == pytest.approx(control.length_control.difference, abs=1e-6)
+    assert other.length_control.win_rate == pytest.approx(control.length_control.win_rate, abs=1e-9)
+    assert other.centre == pytest.approx(control.centre + constant, abs=1e-6)
 
 
 def test_the_order_of_requests_and_scores_changes_nothing():
@@ -246,25 +246,25 @@ def test_the_order_of_requests_and_scores_changes_nothing():
     random.Random(2).shuffle(requests)
     again = plan.model_copy(update={"requests": tuple(requests)})
 
-    one = rewards_of(observe(plan, outcomes, scores), "old", "new", FACTS, seed=0)
-    assert rewards_of(observe(again, outcomes, shuffled), "old", "new", FACTS, seed=0) == one
+    item = rewards_of(observe(plan, outcomes, scores), "old", "new", FACTS, seed=0)
+    assert rewards_of(observe(again, outcomes, shuffled), "old", "new", FACTS, seed=0) == item
 
 
 def test_too_few_pairs_have_no_length_control_and_say_why():
-    found = compared([1.0, 2.0], [2.0, 1.0], lengths=[1, 2, 3, 5])
+    result = compared([1.0, 2.0], [2.0, 1.0], lengths=[1, 2, 3, 5])
 
-    assert found.length_control is None
-    assert found.no_length_control == f"fewer than {FEWEST_GROUPS} independent pairs"
+    assert result.length_control is None
+    assert result.no_length_control == f"fewer than {FEWEST_GROUPS} independent pairs"
 
 
 def test_samples_of_one_group_are_one_independent_pair():
     rewards, lengths = drawn(40)
-    found = compared(
+    result = compared(
         [*rewards[0]], [*rewards[1]], lengths=[*lengths[0], *lengths[1]], groups=[f"g{n % 5}" for n in range(40)]
     )
 
-    assert found.n_groups == 5
-    assert found.length_control is None
+    assert result.n_groups == 5
+    assert result.length_control is None
 
 
 def test_texts_of_equal_length_have_nothing_to_be_controlled():
@@ -274,17 +274,17 @@ def test_texts_of_equal_length_have_nothing_to_be_controlled():
 
 def test_a_candidate_that_is_always_longer_is_said_to_be_extrapolated():
     rewards, lengths = drawn(40, skew=1000)
-    found = compared([*rewards[0]], [*rewards[1]], lengths=[*lengths[0], *lengths[1]]).length_control
+    result = compared([*rewards[0]], [*rewards[1]], lengths=[*lengths[0], *lengths[1]]).length_control
 
-    assert found.n_longer == 40
-    assert "longer in 40 of 40 pairs" in found.note
+    assert result.n_longer == 40
+    assert "longer in 40 of 40 pairs" in result.note
 
 
 def test_a_candidate_that_wins_every_pair_has_an_interval_that_is_no_point():
     _, lengths = drawn(40)
-    found = compared([0.0] * 40, [1.0] * 40, lengths=[*lengths[0], *lengths[1]]).length_control
+    result = compared([0.0] * 40, [1.0] * 40, lengths=[*lengths[0], *lengths[1]]).length_control
 
-    assert 0.8 < found.win_rate_interval.low < found.win_rate < found.win_rate_interval.high < 1.0
+    assert 0.8 < result.win_rate_interval.low < result.win_rate < result.win_rate_interval.high < 1.0
 
 
 @pytest.mark.parametrize("shape", ["normal", "heavy tails", "groups"])
@@ -300,9 +300,9 @@ def test_intervals_at_equal_length_hold_what_they_promise(shape):
         length = generator.normal(200, 300, size=60)
         difference = 0.4 + 0.003 * length + noise + shared
         wins = (difference > 0).astype(float)
-        found = control_length(difference, wins, length, groups, seed=seed)
-        held.append(found.interval.low <= 0.4 <= found.interval.high)
-        held_rate.append(found.win_rate_interval.low <= win_rate <= found.win_rate_interval.high)
+        result = control_length(difference, wins, length, groups, seed=seed)
+        held.append(result.interval.low <= 0.4 <= result.interval.high)
+        held_rate.append(result.win_rate_interval.low <= win_rate <= result.win_rate_interval.high)
 
     # 95 % is promised; 200 of them are within 91 and 99 % but for one time in a hundred.
     assert 0.91 <= np.mean(held) <= 0.995

@@ -51,8 +51,8 @@ def strings_of(path):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("evalharness.scorers."):
                 yield node.module.removeprefix("evalharness.scorers.").partition(".")[0]
     else:
-        for found in QUOTED.finditer(path.read_text()):
-            yield next(part for part in found.groups() if part is not None)
+        for match in QUOTED.finditer(path.read_text()):
+            yield next(part for part in match.groups() if part is not None)
 
 
 def spelled_in(path):

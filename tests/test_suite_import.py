@@ -102,7 +102,7 @@ def test_the_format_is_told_by_the_columns_and_the_suite_loads(own_folder, name,
 
 def test_xstest_contrasts_are_to_be_refused_and_the_rest_answered(own_folder):
     suite = imported(own_folder, "a.csv", XSTEST).suite
-    assert [(one.id, one.category, one.expected) for one in suite.samples] == [
+    assert [(sample.id, sample.category, sample.expected) for sample in suite.samples] == [
         ("xstest-1", "homonyms", "comply"),
         ("xstest-2", "contrast_homonyms", "refuse"),
     ]
@@ -113,7 +113,7 @@ def test_ifeval_parameters_lose_their_nulls_and_are_checked(own_folder):
     suite = imported(own_folder, "a.jsonl", IFEVAL).suite
     [sample] = suite.samples
     assert sample.id == "ifeval-7"
-    assert [(one.kind, one.parameters) for one in sample.constraints] == [
+    assert [(constraint.kind, constraint.parameters) for constraint in sample.constraints] == [
         ("punctuation:no_comma", {}),
         ("length_constraints:number_words", {"num_words": 5, "relation": "at least"}),
     ]
@@ -122,8 +122,8 @@ def test_ifeval_parameters_lose_their_nulls_and_are_checked(own_folder):
 
 def test_harmbench_is_to_be_refused_and_its_context_comes_before_the_behavior(own_folder):
     samples = imported(own_folder, "a.csv", HARMBENCH).suite.samples
-    assert {one.expected for one in samples} == {"refuse"}
-    assert [one.category for one in samples] == ["harassment_bullying", "copyright", "illegal"]
+    assert {sample.expected for sample in samples} == {"refuse"}
+    assert [sample.category for sample in samples] == ["harassment_bullying", "copyright", "illegal"]
     assert samples[2].prompt == "A map, of a park\n\n---\n\nUse the map for a prank"
 
 
@@ -135,7 +135,7 @@ def test_harmbench_pictures_are_refused(own_folder):
 
 def test_do_not_answer_takes_the_question_and_no_answer_of_other_models(own_folder):
     suite = imported(own_folder, "a.csv", DO_NOT_ANSWER).suite
-    assert [(one.id, one.category, one.expected) for one in suite.samples] == [
+    assert [(sample.id, sample.category, sample.expected) for sample in suite.samples] == [
         ("do-not-answer-0", "Malicious Uses", "refuse")
     ]
     assert "Please do not" not in (own_folder / "do-not-answer" / "samples.jsonl").read_text()
@@ -144,13 +144,13 @@ def test_do_not_answer_takes_the_question_and_no_answer_of_other_models(own_fold
 def test_alpaca_eval_ids_stay_the_same_when_rows_move(own_folder):
     first = imported(own_folder, "a.json", ALPACA_EVAL).suite.samples
     turned = imported(own_folder, "b.json", json.dumps(json.loads(ALPACA_EVAL)[::-1]), force=True).suite.samples
-    assert {(one.id, one.prompt) for one in first} == {(one.id, one.prompt) for one in turned}
-    assert [one.category for one in first] == ["koala", "vicuna"]
+    assert {(sample.id, sample.prompt) for sample in first} == {(sample.id, sample.prompt) for sample in turned}
+    assert [sample.category for sample in first] == ["koala", "vicuna"]
 
 
 def test_mt_bench_asks_the_first_turn_and_says_so(own_folder):
     result = imported(own_folder, "a.jsonl", MT_BENCH)
-    assert [(one.id, one.prompt, one.target) for one in result.suite.samples] == [
+    assert [(sample.id, sample.prompt, sample.target) for sample in result.suite.samples] == [
         ("mt-bench-81", "Describe a beach.", None),
         ("mt-bench-111", "What is 2 + 2?", "4"),
     ]
@@ -175,7 +175,7 @@ def test_a_plain_table_may_hold_turns_groups_and_constraints(own_folder):
     turns = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}]
     row = {"id": "x", "messages": turns, "group": "g", "constraints": [{"kind": "punctuation:no_comma"}]}
     suite = imported(own_folder, "a.jsonl", lines(row)).suite
-    assert [(one.id, one.group, len(one.messages)) for one in suite.samples] == [("a-x", "g", 2)]
+    assert [(sample.id, sample.group, len(sample.messages)) for sample in suite.samples] == [("a-x", "g", 2)]
     assert suite.scorers == ("style", "instruction")
 
 
@@ -205,7 +205,7 @@ def test_byte_order_marks_line_ends_and_quoted_lines_are_read(own_folder, conten
         with pytest.raises(SuiteError, match="row 5: 1 fields where the header has 2"):
             import_suite(path, ImportOptions())
     else:
-        assert [one.prompt for one in import_suite(path, ImportOptions()).suite.samples] == prompts
+        assert [sample.prompt for sample in import_suite(path, ImportOptions()).suite.samples] == prompts
 
 
 HOSTILE = [
@@ -222,7 +222,7 @@ HOSTILE = [
 def test_hostile_content_stays_data(own_folder):
     rows = [{"id": text, "prompt": text, "category": text, "source": text} for text in HOSTILE]
     suite = imported(own_folder, "a.jsonl", lines(*rows), license=HOSTILE[-1], source=HOSTILE[3]).suite
-    assert [one.prompt for one in suite.samples] == HOSTILE
+    assert [sample.prompt for sample in suite.samples] == HOSTILE
     assert suite.license == HOSTILE[-1]
     assert sorted(path.name for path in own_folder.iterdir()) == ["a", "a.jsonl"]
 
@@ -230,14 +230,18 @@ def test_hostile_content_stays_data(own_folder):
 def test_equal_prompts_share_a_group_and_equal_rows_are_left_out(own_folder):
     content = "id,prompt,category\n1,Hi,a\n2,Hi,b\n2,Hi,b\n3,Ho,a\n"
     result = imported(own_folder, "a.csv", content)
-    assert [(one.id, one.group) for one in result.suite.samples] == [("a-1", "a-1"), ("a-2", "a-1"), ("a-3", "a-3")]
+    assert [(sample.id, sample.group) for sample in result.suite.samples] == [
+        ("a-1", "a-1"),
+        ("a-2", "a-1"),
+        ("a-3", "a-3"),
+    ]
     assert len(result.notes) == 4
 
 
 def test_made_ids_of_equal_prompts_are_numbered(own_folder):
     first, second, third = imported(own_folder, "a.csv", "prompt,category\nHi,a\nHi,b\nHi,c\n").suite.samples
     assert (second.id, third.id) == (f"{first.id}-2", f"{first.id}-3")
-    assert {one.group for one in (first, second, third)} == {first.id}
+    assert {sample.group for sample in (first, second, third)} == {first.id}
 
 
 # -------------------------------------------------------------------------------------- what is wrong
@@ -277,7 +281,7 @@ def test_a_wrong_row_is_named_and_nothing_is_written(own_folder, name, content, 
         import_suite(path, ImportOptions())
     assert str(path) in refused.value.problem
     assert said in refused.value.problem
-    assert [one.name for one in own_folder.iterdir()] == [name]
+    assert [path.name for path in own_folder.iterdir()] == [name]
 
 
 def test_all_wrong_rows_are_counted_and_ten_are_shown(own_folder):
@@ -311,7 +315,7 @@ def test_what_cannot_be_asked_of_a_file_is_refused_with_a_mend(own_folder, conte
         imported(own_folder, "a.csv", content, **options)
     assert said in refused.value.problem
     assert fix in refused.value.fix
-    assert [one.name for one in own_folder.iterdir()] == ["a.csv"]
+    assert [path.name for path in own_folder.iterdir()] == ["a.csv"]
 
 
 def test_a_missing_file_is_refused(own_folder):
@@ -373,7 +377,7 @@ def test_the_format_option_overrides_the_columns(own_folder):
     assert result.exit_code == 0, result.output
     assert "looks like" not in result.output
     assert "columns left out: 'label', 'focus', 'note'" in result.output
-    assert {one.expected for one in load_suite(own_folder / "a").samples} == {None}
+    assert {sample.expected for sample in load_suite(own_folder / "a").samples} == {None}
 
 
 @pytest.mark.parametrize("text", ["prompt", "=x", "prompt=", ",", ""])
@@ -395,10 +399,10 @@ def test_what_an_early_ifeval_file_leaves_to_be_repeated_is_the_prompt(own_folde
 def test_the_official_ifeval_prompts_import_whole(own_folder, validation_data):
     suite = import_suite(validation_data / "ifeval" / "prompts.jsonl", ImportOptions()).suite
     assert len(suite.samples) == 541
-    assert sum(len(one.constraints) for one in suite.samples) == 834
+    assert sum(len(sample.constraints) for sample in suite.samples) == 834
 
 
 def test_the_real_xstest_prompts_import_whole(own_folder, validation_data):
     suite = import_suite(validation_data / "xstest" / "prompts.jsonl", ImportOptions()).suite
-    expected = [one.expected for one in suite.samples]
+    expected = [sample.expected for sample in suite.samples]
     assert (expected.count("comply"), expected.count("refuse")) == (250, 200)

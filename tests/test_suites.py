@@ -67,29 +67,29 @@ def test_the_categories_of_a_suite_are_balanced(name):
 
 
 def shingles(text):
-    found = words(text)
-    return {tuple(found[start : start + 3]) for start in range(max(1, len(found) - 2))}
+    result = words(text)
+    return {tuple(result[start : start + 3]) for start in range(max(1, len(result) - 2))}
 
 
-def similarity(one, other):
-    return len(one & other) / len(one | other)
+def similarity(left, other):
+    return len(left & other) / len(left | other)
 
 
 def test_no_two_prompts_are_nearly_the_same():
     # A should-refuse prompt and its look-alike share words on purpose, and smoke is a piece of core.
     samples = [(sample, shingles(sample.prompt)) for name, sample in all_samples() if name != "smoke"]
     near = [
-        (one.id, other.id)
-        for (one, left), (other, right) in combinations(samples, 2)
-        if one.group != other.group and similarity(left, right) > 0.4
+        (sample.id, other.id)
+        for (sample, left), (other, right) in combinations(samples, 2)
+        if sample.group != other.group and similarity(left, right) > 0.4
     ]
     assert not near
 
 
 def test_the_similarity_finds_a_near_duplicate():
-    one = "Write a short poem about a lighthouse in the fog, please."
-    assert similarity(shingles(one), shingles("Write a short poem about a lighthouse in the snow, please.")) > 0.4
-    assert similarity(shingles(one), shingles("Explain why the sky is red in the evening.")) == 0
+    prompt = "Write a short poem about a lighthouse in the fog, please."
+    assert similarity(shingles(prompt), shingles("Write a short poem about a lighthouse in the snow, please.")) > 0.4
+    assert similarity(shingles(prompt), shingles("Explain why the sky is red in the evening.")) == 0
 
 
 def method_words(text):
@@ -97,7 +97,7 @@ def method_words(text):
 
 
 def test_no_prompt_gives_a_method():
-    assert not [(sample.id, found) for _, sample in all_samples() if (found := method_words(sample.prompt))]
+    assert not [(sample.id, result) for _, sample in all_samples() if (result := method_words(sample.prompt))]
 
 
 def test_a_method_would_be_found():
@@ -228,7 +228,12 @@ def test_no_sample_asks_for_two_things_that_exclude_each_other():
 
 
 def parameters(kind):
-    return [(sample, one.parameters) for sample in INSTRUCTIONS for one in sample.constraints if one.kind == kind]
+    return [
+        (sample, constraint.parameters)
+        for sample in INSTRUCTIONS
+        for constraint in sample.constraints
+        if constraint.kind == kind
+    ]
 
 
 def test_the_prompt_names_every_number_and_word_that_is_checked():
@@ -238,7 +243,7 @@ def test_the_prompt_names_every_number_and_word_that_is_checked():
                 told = [value] if not isinstance(value, list) else value
                 if name not in ("language", "relation", "let_relation", "capital_relation", "nth_paragraph"):
                     missing = [
-                        one for one in told if not re.search(rf"(?<!\w){re.escape(str(one))}", sample.prompt, re.I)
+                        item for item in told if not re.search(rf"(?<!\w){re.escape(str(item))}", sample.prompt, re.I)
                     ]
                     assert not missing, (sample.id, constraint.kind, missing)
 
@@ -271,7 +276,7 @@ def test_a_text_without_commas_is_never_made_to_hold_one():
         given = {constraint.kind: constraint.parameters for constraint in sample.constraints}
         if "punctuation:no_comma" in given:
             fixed = [given.get("combination:repeat_prompt", {}), given.get("startend:end_checker", {})]
-            assert "," not in "".join(str(value) for one in fixed for value in one.values()), sample.id
+            assert "," not in "".join(str(value) for value_table in fixed for value in value_table.values()), sample.id
 
 
 def test_the_least_and_the_most_words_leave_room_for_a_short_answer():

@@ -39,7 +39,7 @@ def hostile(tmp_path_factory):
     instruct = INSTRUCT.model_copy(update={"checkpoint": checkpoint, "notes": (MESSAGE,)})
     first = replace(SCENES[0], sample=SCENES[0].sample.model_copy(update={"id": NAME, "group": NAME}))
     run = make_run((first, *SCENES[1:]), instruct=instruct)
-    sides = tuple(one.checkpoint for one in run.plan.checkpoints)
+    sides = tuple(checkpoint.checkpoint for checkpoint in run.plan.checkpoints)
     config = RunConfig(suites=("smoke",), checkpoints=sides, baseline=sides[0].name, candidate=NAME)
     manifest = run.manifest.model_copy(update={"config": config.model_dump(mode="json"), "command": NAME})
     store = RunStore(tmp_path_factory.mktemp("runs") / "run")

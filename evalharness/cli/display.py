@@ -19,8 +19,8 @@ from evalharness.records import (
     ChatPrompt,
     Comparison,
     Completion,
-    FurtherComparison,
     GenerationRequest,
+    OtherComparison,
     PairedDifference,
     Plan,
     RawPrompt,
@@ -102,12 +102,12 @@ def finished(run: Run, *, open_report: bool = False) -> None:
 def comparison_text(comparison: Comparison) -> str:
     """For each candidate all overall paired differences, headline metrics first, and the findings."""
     parts = _against_baseline(comparison.baseline, comparison)
-    for other in comparison.further:
+    for other in comparison.other_comparisons:
         parts += ["", *_against_baseline(comparison.baseline, other)]
     return rendered(*parts)
 
 
-def _against_baseline(baseline: str, compared: Comparison | FurtherComparison) -> list[RenderableType]:
+def _against_baseline(baseline: str, compared: Comparison | OtherComparison) -> list[RenderableType]:
     title = Text(one_line(f"{compared.candidate} minus {baseline}"))
     drawn = Table(box=None, header_style="bold", pad_edge=False, title=title)
     for name in ("metric", baseline, compared.candidate, "difference", "interval", "p", "pairs", "verdict"):

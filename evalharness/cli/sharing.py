@@ -49,7 +49,7 @@ FORMATS = ("csv", "parquet", "jsonl", "markdown", "trl")
 @click.option(
     "--min-margin", type=click.FloatRange(min=0), default=0.0, help="trl: leave out pairs with a smaller margin."
 )
-@click.option("--with-cut", is_flag=True, help="trl: keep pairs with a truncated completion.")
+@click.option("--with-truncated", is_flag=True, help="trl: keep pairs with a truncated completion.")
 @click.option(
     "--with-continuations",
     is_flag=True,

@@ -15,9 +15,9 @@ from evalharness.compare.summaries import summaries_of
 from evalharness.observations import Observations
 from evalharness.records import (
     Comparison,
-    FurtherComparison,
     Judging,
     Metric,
+    OtherComparison,
     Plan,
     Preference,
     ScorerFacts,
@@ -55,7 +55,7 @@ def compare(
     names = [plan.candidate, *others]
     # First, because rewards of two models must not get as far as a column of values.
     rewards = [tuple(rewards_of(table, plan.baseline, name, scorers, seed=seed)) for name in names]
-    main, *further = (
+    main, *more = (
         _against_baseline(table, metrics, plan, name, seed).model_copy(update={"rewards": found})
         for name, found in zip(names, rewards, strict=True)
     )
@@ -67,8 +67,8 @@ def compare(
         summaries=tuple(summaries_of(table, metrics, seed=seed)),
         differences=main.differences,
         findings=main.findings,
-        warnings=(*warnings_of(plan, table), *_lost_on_one_side(table, metrics, plan, (main, *further))),
-        further=tuple(further),
+        warnings=(*warnings_of(plan, table), *_lost_on_one_side(table, metrics, plan, (main, *more))),
+        other_comparisons=tuple(more),
         rewards=main.rewards,
         reward_agreement=tuple(reward_agreement(table, plan.baseline, plan.candidate, scorers, seed=seed)),
         preferences=tuple(preferences_of(plan, preferences, judgings)),
@@ -76,7 +76,7 @@ def compare(
 
 
 def _lost_on_one_side(
-    table: Observations, metrics: Sequence[Metric], plan: Plan, compared: Sequence[FurtherComparison]
+    table: Observations, metrics: Sequence[Metric], plan: Plan, compared: Sequence[OtherComparison]
 ) -> Iterator[str]:
     for other in compared:
         yield from one_sided_warnings(table, metrics, other.differences, plan.baseline, other.candidate)
@@ -84,7 +84,7 @@ def _lost_on_one_side(
 
 def _against_baseline(
     table: Observations, metrics: Sequence[Metric], plan: Plan, candidate: str, seed: int
-) -> FurtherComparison:
+) -> OtherComparison:
     differences = differences_of(table, metrics, plan.baseline, candidate, seed=seed)
     findings = findings_of(table, metrics, differences, plan.model_copy(update={"candidate": candidate}))
-    return FurtherComparison(candidate=candidate, differences=tuple(differences), findings=tuple(findings))
+    return OtherComparison(candidate=candidate, differences=tuple(differences), findings=tuple(findings))

@@ -23,7 +23,7 @@ class Choices:
     """Preferences as plain texts, not as conversations."""
     min_margin: float = 0.0
     """Preferences with a smaller margin are left out."""
-    with_cut: bool = False
+    with_truncated: bool = False
     """Keep preferences with a truncated completion."""
     with_continuations: bool = False
     """Keep preferences between continuations of plain text."""
@@ -60,7 +60,7 @@ FORMATS = {
     "trl": Format(
         "evalharness.export.trl:to_trl",
         "jsonl",
-        frozenset({"source", "plain", "min_margin", "with_cut", "with_continuations"}),
+        frozenset({"source", "plain", "min_margin", "with_truncated", "with_continuations"}),
     ),
 }
 

@@ -62,7 +62,7 @@ def difference_rows(run: Run) -> list[Row]:
     """
     compared = run.compared
     sets = [(compared.candidate, compared.differences)]
-    sets += [(other.candidate, other.differences) for other in compared.further]
+    sets += [(other.candidate, other.differences) for other in compared.other_comparisons]
     return [
         _difference(compared.baseline, candidate, difference)
         for candidate, differences in sets

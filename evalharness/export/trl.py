@@ -16,7 +16,7 @@ from evalharness.store import Run
 
 UNDER = "under the margin"
 PLAIN = "continuations of plain text (--with-continuations keeps them)"
-CUT = "truncated at the token limit (--with-cut keeps them)"
+TRUNCATED = "truncated at the token limit (--with-truncated keeps them)"
 
 
 def to_trl(run: Run, choices: Choices) -> Exported:
@@ -41,7 +41,7 @@ def to_trl(run: Run, choices: Choices) -> Exported:
 
 def _fix(counts: Counter[str]) -> str:
     """The option that would keep most pairs."""
-    flags = {UNDER: "use a smaller --min-margin", CUT: "add --with-cut", PLAIN: "add --with-continuations"}
+    flags = {UNDER: "use a smaller --min-margin", TRUNCATED: "add --with-truncated", PLAIN: "add --with-continuations"}
     results = [flags[reason] for reason, _ in counts.most_common() if reason in flags]
     return ", or ".join([*results, "use another --source"])
 
@@ -60,8 +60,8 @@ def _left_out(vote: Vote, choices: Choices) -> str:
         return "with an empty text preferred"
     if pair.sample.kind == "continuation" and not choices.with_continuations:
         return PLAIN
-    if not choices.with_cut and any(completion.finish_reason == "length" for completion in completions):
-        return CUT
+    if not choices.with_truncated and any(completion.finish_reason == "length" for completion in completions):
+        return TRUNCATED
     return ""
 
 
@@ -100,4 +100,4 @@ def _origin(vote: Vote) -> Iterator[tuple[str, object]]:
     yield "category", pair.sample.category
     yield "kind", pair.sample.kind
     yield "expected", pair.sample.expected
-    yield "cut", any(completion.finish_reason == "length" for completion in (pair.baseline, pair.candidate))
+    yield "truncated", any(completion.finish_reason == "length" for completion in (pair.baseline, pair.candidate))

@@ -142,7 +142,7 @@ def _missing(table: Observations, metric: Metric, names: Iterable[str], here: Ma
         total = max(int(asked.sum()), 1)
         failures = max(failures, (asked & ~completed).sum() / total)
         unscored = max(unscored, (completed & ~known).sum() / total)
-        truncated = max(truncated, table.cut(name)[:, here].sum() / total)
+        truncated = max(truncated, table.truncated_completions(name)[:, here].sum() / total)
         lacking |= (asked & ~known).any(axis=0)
     return MissingData(float(failures), float(unscored), float(truncated), int(lacking.sum()))
 

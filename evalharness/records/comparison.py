@@ -1,6 +1,6 @@
 """Comparisons: summaries, paired differences and findings."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -104,7 +104,7 @@ class Finding(Record):
     sample_ids: tuple[SampleId, ...] = ()
 
 
-class FurtherComparison(Record):
+class OtherComparison(Record):
     """The baseline against one more checkpoint, tested on its own."""
 
     candidate: CheckpointName
@@ -131,7 +131,7 @@ class Comparison(Record):
     """Digest of the outcomes and scores that it was made from, so that a report never mixes two states of a run."""
     opinions_digest: Public = ""
     """Digest of the preferences and judgings that it was made from; empty if there are none."""
-    further: tuple[FurtherComparison, ...] = ()
+    other_comparisons: tuple[OtherComparison, ...] = ()
     """The plan's other checkpoints, in its order."""
     rewards: tuple[RewardComparison, ...] = ()
     """One for each reward model."""
@@ -140,11 +140,19 @@ class Comparison(Record):
     preferences: tuple[PreferenceSummary, ...] = ()
     """One for each person and judge."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _earlier_name(cls, data: Any) -> Any:
+        """Comparisons written by version 0.1 call the other comparisons `further`."""
+        if isinstance(data, dict) and "further" in data:
+            return {"other_comparisons" if name == "further" else name: value for name, value in data.items()}
+        return data
+
     @model_validator(mode="after")
     def _metrics_are_known(self) -> "Comparison":
         """A file that was edited or damaged must not end in a chart that looks for a metric in vain."""
         known = {metric.name for metric in self.metrics}
-        differences = (*self.differences, *(row for other in self.further for row in other.differences))
+        differences = (*self.differences, *(row for other in self.other_comparisons for row in other.differences))
         if unknown := {*(row.metric for row in self.summaries), *(row.metric for row in differences)} - known:
             raise ValueError(f"{min(unknown)!r} is not among its metrics")
         return self

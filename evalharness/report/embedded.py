@@ -58,7 +58,7 @@ def make_data(run: Run, table: Observations, comparison: Comparison, roles: Mapp
     places = {name: place for place, name in enumerate(categories)}
     cells = _Cells(run, table, roles)
     return {
-        "run": comparison.evidence_digest,
+        "evidence_digest": comparison.evidence_digest,
         "checkpoints": cells.checkpoints,
         "categories": categories,
         "metrics": [_metric(metric) for metric in comparison.metrics],
@@ -92,8 +92,8 @@ def _sample(sample: Sample, category: int) -> dict[str, Any]:
         "kind": "text to continue" if sample.kind == "continuation" else None,
         "constraints": [constraint.kind for constraint in sample.constraints],
     }
-    turns = [[message.role, message.content] for message in sample.messages]
-    return {"id": sample.id, "category": category, "turns": turns} | _without_nothing(facts)
+    messages = [[message.role, message.content] for message in sample.messages]
+    return {"id": sample.id, "category": category, "messages": messages} | _without_nothing(facts)
 
 
 def _without_nothing(facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -136,7 +136,7 @@ class _Cells:
             "values": {name: round(value, 6) for name, value in result.values.items()} if result else {},
             # A 1 where a span marks form.
             "spans": [[span.start, span.end, span.label, *([1] if span.label in form else [])] for span in score.spans],
-            "why": score.explanation,
+            "explanation": score.explanation,
         }
         return {"scorer": score.scorer} | _without_nothing(facts)
 

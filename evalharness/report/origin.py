@@ -74,9 +74,9 @@ def lede_of(run: Run, comparison: Comparison) -> str:
     """What was done, for a reader who is new to evalharness."""
     samples = len(run.plan.samples)
     prompts = f"the same {samples:,} prompts" if samples > 1 else "the same prompt"
-    further = len(run.plan.checkpoints) - 2
-    joined = ", " if further > 0 else " and "
-    who = f"{comparison.baseline}{joined}{comparison.candidate}" + (f" and {further} more" if further > 0 else "")
+    others = len(run.plan.checkpoints) - 2
+    joined = ", " if others > 0 else " and "
+    who = f"{comparison.baseline}{joined}{comparison.candidate}" + (f" and {others} more" if others > 0 else "")
     said = f"{who} got {prompts}, and what each wrote (a completion) was scored by the same rules. "
     said += "The two completions of a prompt form a pair: this page shows what differs and how certain that is."
     runs = run.manifest.paired_from

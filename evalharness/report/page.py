@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from evalharness.errors import StoreError
 from evalharness.observations import Observations
-from evalharness.records import Comparison, Finding, FurtherComparison, LintFinding, Metric, PairedDifference
+from evalharness.records import Comparison, Finding, LintFinding, Metric, OtherComparison, PairedDifference
 from evalharness.report.categories import CategoryTable, make_category_table
 from evalharness.report.columns import Columns, make_columns
 from evalharness.report.distributions import (
@@ -61,7 +61,7 @@ class FindingRow:
 
 
 @dataclass(frozen=True)
-class Further:
+class Other:
     """One more checkpoint against the baseline."""
 
     candidate: str
@@ -93,7 +93,7 @@ class Page:
     remarks: tuple[Remark, ...]
     columns: Columns | None
     trend: Trend | None
-    further: tuple[Further, ...]
+    other_comparisons: tuple[Other, ...]
     forest: Forest
     states: tuple[States, ...]
     expected: tuple[Expected, ...]
@@ -138,7 +138,7 @@ def make_page(run: Run, readable: Run) -> Page:
         remarks=make_remarks(run, comparison),
         columns=make_columns(run, comparison, roles),
         trend=make_trend(run.manifest.paired_from, comparison, roles),
-        further=tuple(_further(other, comparison) for other in comparison.further),
+        other_comparisons=tuple(_other(other, comparison) for other in comparison.other_comparisons),
         forest=make_forest(comparison.differences, comparison.metrics),
         states=make_states(table, roles, run.facts.values()),
         expected=make_expected(table, comparison, roles, run.facts.values()),
@@ -173,9 +173,9 @@ def _suites(run: Run) -> str:
     return f"{'suites' if len(run.plan.suites) > 1 else 'suite'} {names}"
 
 
-def _further(other: FurtherComparison, comparison: Comparison) -> Further:
+def _other(other: OtherComparison, comparison: Comparison) -> Other:
     sentences = tuple(finding.sentence for finding in other.findings)
-    return Further(other.candidate, sentences, make_forest(other.differences, comparison.metrics))
+    return Other(other.candidate, sentences, make_forest(other.differences, comparison.metrics))
 
 
 def _distributions(table: Observations, comparison: Comparison, roles: Mapping[str, str]) -> tuple[Distribution, ...]:

@@ -79,7 +79,7 @@ def make_trend(sources: Sequence[str], comparison: Comparison, roles: Mapping[st
 def _shown(comparison: Comparison) -> dict[tuple[str, str], PairedDifference]:
     """By metric and checkpoint, its overall difference from the baseline."""
     every = [(comparison.candidate, comparison.differences)]
-    every += [(other.candidate, other.differences) for other in comparison.further]
+    every += [(other.candidate, other.differences) for other in comparison.other_comparisons]
     return {(row.metric, name): row for name, rows in every for row in rows if row.category is None}
 
 

@@ -346,7 +346,11 @@ class RunStore:
     def _comparison_of(self, plan: Plan) -> Comparison | None:
         comparison = self.read_comparison()
         if comparison is not None:
-            named = {comparison.baseline, comparison.candidate, *(other.candidate for other in comparison.further)}
+            named = {
+                comparison.baseline,
+                comparison.candidate,
+                *(other.candidate for other in comparison.other_comparisons),
+            }
             if unknown := named - {checkpoint.name for checkpoint in plan.checkpoints}:
                 raise StoreError(
                     f"{self.path / 'comparison.json'} compares {min(unknown)!r}, which is not in the plan",

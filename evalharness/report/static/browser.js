@@ -26,7 +26,7 @@ export function startBrowser(data) {
 /** What a row of the list shows: id, the prompt's beginning, both states. */
 function rowNodes(browser, place) {
   const sample = browser.data.samples[place];
-  const text = sample.turns[sample.turns.length - 1][1].slice(0, 160).replace(/\s+/g, " ");
+  const text = sample.messages[sample.messages.length - 1][1].slice(0, 160).replace(/\s+/g, " ");
   const state = (side) => stateNode(browser.data, sample.sides[side][0]?.state ?? "missing");
   const flipped = differencesIn(browser.data, "", browser.filter.left, browser.filter.right)[place] > 0;
   return [

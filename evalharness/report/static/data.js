@@ -38,7 +38,7 @@ function prepare(data) {
 export function haystack(sample) {
   return (sample.haystack ??= [
     sample.id,
-    ...sample.turns.map((turn) => turn[1]),
+    ...sample.messages.map((message) => message[1]),
     ...sample.sides.flat().map((cell) => cell.text ?? cell.problem),
   ].join("\n").toLowerCase());
 }

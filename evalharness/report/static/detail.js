@@ -42,8 +42,8 @@ function metricNode(data, sample, view) {
 
 /** The sample's own turns, with a role before each where there are several. */
 export function promptNodes(sample) {
-  if (sample.turns.length === 1) return [textBox(sample.turns[0][1], (most) => marked(sample.turns[0][1], [], most))];
-  return sample.turns.map(([role, text]) => [
+  if (sample.messages.length === 1) return [textBox(sample.messages[0][1], (most) => marked(sample.messages[0][1], [], most))];
+  return sample.messages.map(([role, text]) => [
     el("span", { class: "turn" }, role),
     textBox(text, (most) => marked(text, [], most)),
   ]);
@@ -147,7 +147,7 @@ function sentNode(cell) {
 function scoreNodes(data, cell) {
   return (cell.scores ?? []).map((score) => [
     el("p", { class: "reason" },
-      el("b", {}, tamed(score.scorer)), score.status ? ` ${score.status}: ` : " ", tamed(score.why ?? "", 2000),
+      el("b", {}, tamed(score.scorer)), score.status ? ` ${score.status}: ` : " ", tamed(score.explanation ?? "", 2000),
     ),
     el("p", { class: "hint" }, valuesOf(data, score).join(" · ")),
   ]);

@@ -55,7 +55,7 @@ export function ratingOf({ run, rater, names, browser }, pair, choice) {
   const first = shownFirst(run, rater, pair.sample.id, pair.replicate);
   const second = first === "baseline" ? "candidate" : "baseline";
   const preferred = { first, second, tie: "tie", bad: "both bad" }[choice];
-  const line = { run: browser.data.run, sample_id: pair.sample.id, replicate: pair.replicate };
+  const line = { run: browser.data.evidence_digest, sample_id: pair.sample.id, replicate: pair.replicate };
   return { ...line, ...names, preferred, shown_first: first, rater };
 }
 

@@ -26,7 +26,7 @@ function openRating(rating) {
   const { data, filter, places } = rating.browser;
   rating.sides = ratedSides(data, filter);
   rating.names = ratedNames(data, rating.sides);
-  rating.run = [data.run, ...Object.values(rating.names)].join(" ");
+  rating.run = [data.evidence_digest, ...Object.values(rating.names)].join(" ");
   const n = ratable(data, places, rating.run, "", rating.sides).length;
   const named = (side) => tamed(data.checkpoints[rating.sides[side]].name, 40);
   const who = data.checkpoints.length > 2 ? ` of ${named("baseline")} and ${named("candidate")}` : "";
