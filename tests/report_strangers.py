@@ -59,7 +59,9 @@ def judged_by_all():
     judging = Judging(
         rater="a judge", baseline="base", candidate="instruct", judge=BASE, prompt_version=1,
         prompt_text="Which is of more use?\n\n${request}\n\n${first}\n\n${second}\n", generation=CONFIG,
-        failures=tuple(JudgeFailure(sample_id=name, reason=f"none for {name}") for name in [*run.plan.samples][:7]),
+        failures=tuple(
+            JudgeFailure(sample_id=name, reason=f"no letter for {name}") for name in [*run.plan.samples][:7]
+        ),
         notes=("The judge has the weights of base, which it compares.",),
     )  # fmt: skip
     gate = GateReport(verdict="undecided", baseline="base", candidate="instruct", results=(result,))
