@@ -79,6 +79,8 @@ class RunConfig(Record):
     preset: Literal["fine-tune"] | None = None
     """Which rules are added, from what the suites measure; None once they are."""
     compare: CompareSettings = CompareSettings()
+    until_decided: bool = False
+    """Generate in random order, and stop when every gate rule is settled."""
     aa_test: str | None = None
     """The run directory of an A/A test of the baseline, whose noise the gate allows for."""
 
@@ -102,6 +104,8 @@ class RunConfig(Record):
                 raise ValueError(f"there is no checkpoint {side!r}; the checkpoints are {', '.join(map(repr, names))}")
         if self.baseline == self.candidate:
             raise ValueError(f"baseline and candidate are both {self.baseline!r}")
+        if self.until_decided and not self.gate and self.preset is None:
+            raise ValueError("until_decided needs gate rules that can be settled; write [[gate]] tables")
         if self.replicates > 1 and self.generation.temperature == 0:
             raise ValueError("replicates of a greedy generation are identical; set a temperature above 0")
         return self
@@ -109,7 +113,7 @@ class RunConfig(Record):
 
 TOP_LEVEL = (
     *("suite", "baseline", "candidate", "seed", "replicates", "limit"),
-    *("checkpoint", "generation", "scorer", "gate", "compare", "aa_test"),
+    *("checkpoint", "generation", "scorer", "gate", "compare", "until_decided", "aa_test"),
 )
 TABLES = {
     "checkpoint": "[checkpoint.base]",

@@ -361,19 +361,24 @@ def _averaged(cells: Floats) -> Floats:
     return found
 
 
-def observe(plan: Plan, outcomes: Mapping[str, Completion | Failure], scores: Iterable[Score]) -> Observations:
+def observe(
+    plan: Plan, outcomes: Mapping[str, Completion | Failure], scores: Iterable[Score], *, stopped: bool = False
+) -> Observations:
     """Put outcomes and scores of a plan's requests into one table.
 
     Args:
         plan: names the checkpoints, the samples and the requests.
         outcomes: by request id.
         scores: of any scorers, each read once and not kept.
+        stopped: generation ended when the gate was settled, so that requests without an outcome count as not made.
     """
     table = _Table(plan)
     for request_id, outcome in outcomes.items():
         table.add_outcome(request_id, outcome)
     for score in scores:
         table.add_score(score)
+    if stopped:
+        table.state[table.state == NOT_GENERATED] = NOT_ASKED
     return table.finished(plan)
 
 

@@ -1,13 +1,14 @@
 """The stages in order: suite, plan, generate, score, compare, report. Reads like the README."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from itertools import product
 from pathlib import Path
+from typing import Literal
 
 from pydantic import JsonValue
 
@@ -17,11 +18,12 @@ from evalharness.compare import compare
 from evalharness.compare.pairing import Side, narrowed, pair_runs, sides_of
 from evalharness.config import RunConfig, read_gate
 from evalharness.errors import ConfigError, EvalHarnessError, StoreError
-from evalharness.gate import check_gate, check_rules, read_noise
+from evalharness.gate import check_gate, check_rules, judged, order_of_groups, read_noise
 from evalharness.gate.aa_test import against_itself, measure
 from evalharness.gate.presets import fine_tune
 from evalharness.gate.prospects import DISAGREEING, prospects_of
 from evalharness.generate import Progress, first_token, generate, outcomes_of
+from evalharness.observations import observe
 from evalharness.plan import load_suites, make_plan
 from evalharness.preferences.judge.asking import (
     Judge,
@@ -47,6 +49,7 @@ from evalharness.records import (
     Notice,
     Plan,
     Preference,
+    Score,
     ScorerFacts,
     ScorerIdentity,
 )
@@ -58,6 +61,10 @@ from evalharness.store.check import refuse_stale
 from evalharness.store.provenance import make_manifest
 
 REPORTS = Path("reports")
+LOOKS = 10
+"""How often a run that stops when settled looks at its gate."""
+FEWEST_AT_ONCE = 20
+"""Groups between two looks, at least: each look loads every checkpoint again."""
 MOST_CHARACTERS = 120
 """Of a run directory's name."""
 
@@ -78,10 +85,69 @@ def run(config: RunConfig, *, out: Path | None = None, resume: bool = False, pro
     store = RunStore(out or new_run_path(config))
     with store.lock(create=True):
         planned = _start(store, config, resume)
-        generate(
-            planned, store, open_backend, check_determinism=config.check_determinism, progress=progress or Progress()
-        )
+        _generate(store, config, planned, progress or Progress())
         return _finish(store, config, planned)
+
+
+def _generate(store: RunStore, config: RunConfig, planned: Plan, progress: Progress) -> None:
+    """All requests; or, until the gate is settled, those of more and more groups in random order."""
+    if not config.until_decided:
+        generate(planned, store, open_backend, check_determinism=config.check_determinism, progress=progress)
+        return None
+    if any(notice.kind == "settled" for notice in store.read_outcomes().notices):
+        return None
+    order, rank = order_of_groups(planned, config.seed)
+    metrics, noise = _metrics_of(config, planned), read_noise(config.aa_test, planned)
+    size = max(FEWEST_AT_ONCE, -(-len(order) // LOOKS))
+    scores: list[Score] = []
+    for end in range(size, len(order) + size, size):
+        part = _requests_of(planned, order[end - size : end])
+        check = config.check_determinism if end == size else 0
+        generate(part, store, open_backend, check_determinism=check, progress=progress)
+        scores += _scores_for_gate(store, config, part)
+        so_far = _requests_of(planned, order[:end])
+        table = observe(so_far, store.read_outcomes(), scores)
+        results = judged(config.gate, metrics, so_far, table, noise=noise, seed=config.seed, rank=rank)
+        open_ = [one.title for one in results if one.verdict == "undecided"]
+        if not open_ and end < len(order):
+            return _note(store, planned, "settled", _settled(end, len(order), size))
+    return _note(
+        store,
+        planned,
+        "other",
+        f"generation did not stop early: {'; '.join(open_) or 'the gate'} was settled at no look before the last",
+    )
+
+
+def _note(store: RunStore, planned: Plan, kind: Literal["settled", "other"], message: str) -> None:
+    with store.appending() as out:
+        out.append(Notice(checkpoint=planned.baseline, kind=kind, message=message))
+
+
+def _requests_of(planned: Plan, groups: Collection[str]) -> Plan:
+    chosen = {name for name, sample in planned.samples.items() if sample.group in set(groups)}
+    kept = tuple(request for request in planned.requests if request.sample_id in chosen)
+    return planned.model_copy(update={"requests": kept})
+
+
+def _scores_for_gate(store: RunStore, config: RunConfig, part: Plan) -> list[Score]:
+    """By the scorers of the rules alone."""
+    needed = {rule.metric.partition(".")[0] for rule in config.gate}
+    suites = tuple(
+        suite.model_copy(update={"scorers": tuple(name for name in suite.scorers if name in needed)})
+        for suite in part.suites
+    )
+    extra = tuple(name for name in config.extra_scorers if name in needed)
+    asked = part.model_copy(update={"suites": suites})
+    return list(score(asked, store.read_outcomes(), lambda name: open_scorer(name, config.scorer.get(name)), extra))
+
+
+def _settled(end: int, total: int, size: int) -> str:
+    return (
+        f"generation stopped after {end:,} of {total:,} groups of samples, in random order, because every gate rule was "
+        f"settled. It was checked every {size:,} groups by betting confidence sequences, which hold whenever one "
+        "stops. Gate verdicts allow for that; the intervals of the comparison do not."
+    )
 
 
 def run_aa_test(config: RunConfig, *, out: Path, resume: bool = False, progress: Progress | None = None) -> AATest:
@@ -397,6 +463,8 @@ def _incomplete(run: Run) -> tuple[str, ...]:
     missing = sum(request.id not in run.outcomes for request in run.plan.requests)
     if not missing:
         return ()
+    if run.stopped:
+        return (f"{missing:,} of {len(run.plan.requests):,} requests were not generated: stopped when settled.",)
     return (
         f"{missing:,} of {len(run.plan.requests):,} requests have no outcome, because the run was stopped or lines "
         f"were lost; evalharness run --out {run.path} --resume generates them.",

@@ -120,6 +120,12 @@ def demo(open_report: bool, out: Path | None, resume: bool, **flags: Any) -> Non
 @click.command(cls=ScorerCommand)
 @with_flags(SIDE_FLAGS, GENERATION_FLAGS, OUT_FLAGS, CI_FLAGS)
 @margin_flag("Rates that differ by less are equivalent.  [default: 5]")
+@click.option(
+    "--until-decided",
+    is_flag=True,
+    default=None,
+    help="Generate in random order, and stop when every gate rule is settled.",
+)
 @click.option("--open", "open_report", is_flag=True, help="Open the report in the browser.")
 def run(
     open_report: bool,

@@ -6,15 +6,19 @@ contains the bound are undecided. A rule that is shown to be broken fails.
 
 from collections.abc import Sequence
 
+import numpy as np
+
+from evalharness.compare.groups import Groups
 from evalharness.errors import ConfigError
-from evalharness.gate.evidence import Evidence, gather
+from evalharness.gate.evidence import gather
 from evalharness.gate.judging import MOST_AGAINST, judge
 from evalharness.gate.noise import Noise, read_noise
 from evalharness.gate.rules import check_rules
-from evalharness.records import GateReport, GateRule, overall_verdict
+from evalharness.observations import Observations
+from evalharness.records import GateReport, GateResult, GateRule, Metric, Plan, overall_verdict
 from evalharness.store import Run
 
-__all__ = ["MOST_AGAINST", "check_gate", "check_rules", "read_noise"]
+__all__ = ["MOST_AGAINST", "check_gate", "check_rules", "judged", "order_of_groups", "read_noise"]
 
 
 def check_gate(rules: Sequence[GateRule], run: Run, *, noise: Noise | None = None, source: str = "") -> GateReport:
@@ -32,20 +36,12 @@ def check_gate(rules: Sequence[GateRule], run: Run, *, noise: Noise | None = Non
     comparison = run.compared
     scorers = list(run.observations.versions)
     check_rules(rules, comparison.metrics, run.plan.suites, extra_scorers=scorers, source=source)
-    others = [one.name for one in run.plan.checkpoints if one.name not in (comparison.baseline, comparison.candidate)]
-    known = {metric.name: metric for metric in comparison.metrics}
-    asked = [
-        (rule, name) for name in (comparison.candidate, *others) for rule in rules if rule.candidate in (None, name)
-    ]
-    results = []
-    for rule, name in asked:
-        evidence = gather(rule, known[rule.metric], run.observations, comparison.baseline, name)
-        _refuse_without_values(rule, evidence, source)
-        moves = (noise or {}).get(rule.metric, 0.0)
-        title = f"{rule.title} [{name}]" if others else rule.title
-        results.append(
-            judge(evidence, title=title, candidate=name, n_rules=len(asked), noise=moves, seed=comparison.seed)
-        )
+    # The order of a joint run is not known: its runs were generated one by one.
+    rank = order_of_groups(run.plan, comparison.seed)[1] if run.stopped and not run.manifest.paired_from else None
+    results = judged(
+        rules, comparison.metrics, run.plan, run.observations, noise=noise, seed=comparison.seed, rank=rank
+    )
+    _refuse_without_values(results, source)
     return GateReport(
         verdict=overall_verdict(result.verdict for result in results),
         baseline=comparison.baseline,
@@ -55,11 +51,57 @@ def check_gate(rules: Sequence[GateRule], run: Run, *, noise: Noise | None = Non
     )
 
 
-def _refuse_without_values(rule: GateRule, evidence: Evidence, source: str) -> None:
-    """If nothing is missing and there is still no value, the metric applies to no sample."""
-    if evidence.observed.n == 0 and not evidence.missing.n:
-        where = f"{source}: " if source else ""
-        raise ConfigError(
-            f"{where}rule {rule.title!r}: no sample has a value of {rule.metric}",
-            fix="name a suite or category that the metric applies to, or remove the rule",
+def judged(
+    rules: Sequence[GateRule],
+    metrics: Sequence[Metric],
+    plan: Plan,
+    table: Observations,
+    *,
+    noise: Noise | None = None,
+    seed: int = 0,
+    rank: Groups | None = None,
+) -> list[GateResult]:
+    """Each rule's verdict on each candidate that it judges.
+
+    Args:
+        rules: that `check_rules` has passed.
+        metrics: of all scorers.
+        plan: names the sides.
+        table: of the plan's requests.
+        noise: as for `check_gate`.
+        seed: of resamples.
+        rank: the order of the groups, if generation stops when the rules are settled.
+    """
+    others = [one.name for one in plan.checkpoints if one.name not in (plan.baseline, plan.candidate)]
+    known = {metric.name: metric for metric in metrics}
+    asked = [(rule, name) for name in (plan.candidate, *others) for rule in rules if rule.candidate in (None, name)]
+    return [
+        judge(
+            gather(rule, known[rule.metric], table, plan.baseline, name),
+            title=f"{rule.title} [{name}]" if others else rule.title,
+            candidate=name,
+            n_rules=len(asked),
+            noise=(noise or {}).get(rule.metric, 0.0),
+            seed=seed,
+            rank=rank,
         )
+        for rule, name in asked
+    ]
+
+
+def order_of_groups(plan: Plan, seed: int) -> tuple[list[str], Groups]:
+    """The groups in a random order, and the place of each in it, by its number in the observation table."""
+    names = sorted({sample.group for sample in plan.samples.values()})
+    order = np.random.default_rng(seed).permutation(len(names))
+    return [names[number] for number in order], np.argsort(order)
+
+
+def _refuse_without_values(results: Sequence[GateResult], source: str) -> None:
+    """If nothing is missing and there is still no value, the metric applies to no sample."""
+    for one in results:
+        if one.n == 0 and not one.n_missing:
+            where = f"{source}: " if source else ""
+            raise ConfigError(
+                f"{where}rule {one.rule.title!r}: no sample has a value of {one.rule.metric}",
+                fix="name a suite or category that the metric applies to, or remove the rule",
+            )

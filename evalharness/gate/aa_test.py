@@ -65,6 +65,8 @@ def against_itself(config: RunConfig) -> RunConfig:
             "candidate": AGAIN,
             "replicates": max(config.replicates, 2) if config.generation.temperature > 0 else 1,
             "gate": (),
+            "preset": None,
+            "until_decided": False,
             "aa_test": None,
         }
     )

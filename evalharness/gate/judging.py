@@ -3,10 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
+from evalharness.compare.groups import Groups
 from evalharness.gate.evidence import Evidence
 from evalharness.gate.kinds import Sides, kind_of
 from evalharness.records import GateResult, GateVerdict, Interval
-from evalharness.statistics import Estimate, RateDifference, Share, smallest_p
+from evalharness.statistics import Betting, Estimate, RateDifference, Share, betting, smallest_p
 from evalharness.text import format_number, format_share
 
 MOST_AGAINST = 50
@@ -50,7 +53,7 @@ class Decision:
         match loss:
             case RateDifference():
                 low = loss.surely_above(self.fail_level)
-            case Share():
+            case Share() | Betting():
                 low = loss.low(self.fail_level)
             case _:
                 if smallest_p(n_groups) >= 2 * self.fail_level:
@@ -60,7 +63,14 @@ class Decision:
 
 
 def judge(
-    evidence: Evidence, *, title: str, candidate: str, n_rules: int, noise: float = 0.0, seed: int = 0
+    evidence: Evidence,
+    *,
+    title: str,
+    candidate: str,
+    n_rules: int,
+    noise: float = 0.0,
+    seed: int = 0,
+    rank: Groups | None = None,
 ) -> GateResult:
     """Pass if the evidence shows that the bound is kept, fail if it shows that it is broken, else undecided.
 
@@ -71,8 +81,9 @@ def judge(
         n_rules: verdicts of the whole gate, which share the level of a failure.
         noise: how far the metric moves between two runs of the same checkpoint beyond sampling error.
         seed: of resamples.
+        rank: which place each group has in the order of generation, if that was stopped when the gate was settled.
     """
-    judgement = _Judgement(evidence, n_rules, noise, seed)
+    judgement = _Judgement(evidence, n_rules, noise, seed, rank)
     verdict, reason = judgement.verdict()
     against, kind = evidence.against(), kind_of(evidence.rule)
     return GateResult(
@@ -98,8 +109,8 @@ def judge(
 class _Judgement:
     """Four estimates for a rule: as observed, with missing values at their worst or best, with silence as a loss."""
 
-    def __init__(self, evidence: Evidence, n_rules: int, noise: float, seed: int) -> None:
-        self.evidence, self.noise, self.seed = evidence, noise, seed
+    def __init__(self, evidence: Evidence, n_rules: int, noise: float, seed: int, rank: Groups | None) -> None:
+        self.evidence, self.noise, self.seed, self.rank = evidence, noise, seed, rank
         self.rule, self.metric = evidence.rule, evidence.metric
         self.kind = kind_of(self.rule)
         self.decision = Decision(self.kind.limit(self.rule, self.metric), n_rules, noise)
@@ -110,7 +121,18 @@ class _Judgement:
         self.guarded = None if evidence.guarded is None else self._loss(evidence.guarded)
 
     def _loss(self, sides: Sides) -> Estimate | None:
-        return self.kind.loss(self.rule, self.metric, sides, seed=self.seed)
+        if self.rank is None:
+            return self.kind.loss(self.rule, self.metric, sides, seed=self.seed)
+        low, high = self.metric.bounds
+        if not sides.n or not np.isfinite([low, high]).all():
+            return None
+        losses = self.kind.losses(self.rule, self.metric, sides)
+        if self.kind.needs_baseline:
+            return betting(losses, sides.groups, self.rank, (low - high, high - low))
+        ends = sorted((low, high) if self.kind.good(self.rule, self.metric) == "lower" else (-high, -low))
+        if self.metric.kind == "rate":
+            ends = [0.0, 1.0]
+        return betting(losses + self.decision.limit, sides.groups, self.rank, (ends[0], ends[1]))
 
     def _kept(self, loss: Estimate | None) -> bool:
         return self.decision.kept(loss)

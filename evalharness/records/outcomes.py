@@ -65,7 +65,8 @@ class Notice(Record):
 
     type: Literal["notice"] = "notice"
     checkpoint: CheckpointName
-    kind: Literal["batch", "rendered", "out_of_memory", "recovered", "other"]
+    kind: Literal["batch", "rendered", "out_of_memory", "recovered", "settled", "other"]
+    """`settled`: generation stopped because every gate rule was decided; what has no outcome was not asked for."""
     message: Sentence
 
 

@@ -72,7 +72,7 @@ def facts_in_words(completion: Completion) -> str:
 def problem_in_words(outcome: Failure | None) -> str:
     """Why there is no completion."""
     if outcome is None:
-        return "Not generated yet: the run was interrupted. `evalharness run --resume` resumes it."
+        return "Not generated: the run stopped when its gate was settled, or was interrupted (`--resume` resumes it)."
     return f"No completion: {FAILURES[outcome.kind]}. {outcome.message}"
 
 

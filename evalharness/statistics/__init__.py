@@ -18,9 +18,11 @@ from evalharness.statistics.estimates import (
 from evalharness.statistics.means import resample
 from evalharness.statistics.multiplicity import smallest_p
 from evalharness.statistics.rates import cohens_g, effective_size, mcnemar, tango, wilson
+from evalharness.statistics.sequential import Betting, betting
 
 __all__ = [
     "Z95",
+    "Betting",
     "Constant",
     "Difference",
     "Estimate",
@@ -29,6 +31,7 @@ __all__ = [
     "RateDifference",
     "Share",
     "beta_quantile",
+    "betting",
     "cohens_g",
     "effective_size",
     "mcnemar",

@@ -7,7 +7,7 @@ from typing import Literal, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from evalharness.errors import StoreError
-from evalharness.records import Comparison, Completion, Failure, GateReport, Plan, Record, Score, explain
+from evalharness.records import Comparison, Completion, Failure, GateReport, Notice, Plan, Record, Score, explain
 from evalharness.store import EVENTS, RunStore, files
 from evalharness.store.outputs import RUN_FILES
 
@@ -101,6 +101,7 @@ class Examination:
         self.requests: dict[str, str] = {}
         """In words, by id."""
         self.answered: set[str] = set()
+        self.settled = False
         self.completed: set[str] = set()
 
     def run(self) -> None:
@@ -148,12 +149,14 @@ class Examination:
     def _read_outcomes(self, planned: bool) -> None:
         resume = f"evalharness run --out {self.store.path} --resume"
         for number, event in self._lines("outcomes.jsonl", EVENTS, f"delete the line, then {resume}", resume):
+            if isinstance(event, Notice) and event.kind == "settled":
+                self.settled = True
             if isinstance(event, Completion | Failure):
                 self.answered.add(event.request_id)
                 if planned and event.request_id not in self.requests:
                     self._unknown("outcomes.jsonl", number, event.request_id)
         missing = [words for one, words in self.requests.items() if one not in self.answered]
-        if missing:
+        if missing and not self.settled:
             message = f"{len(missing):,} of {len(self.requests):,} requests have no outcome, the first {missing[0]}"
             self._add("incomplete", "outcomes.jsonl", message, resume, None)
 

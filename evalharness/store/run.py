@@ -51,6 +51,11 @@ class Run:
     _observed: list[Any] = field(default_factory=list, repr=False, compare=False)
     """What the table was made of, and the table; shared by copies (`dataclasses.replace`)."""
 
+    @property
+    def stopped(self) -> bool:
+        """Whether generation ended when the gate was settled."""
+        return any(notice.kind == "settled" for notice in self.notices)
+
     @cached_property
     def facts(self) -> dict[str, ScorerFacts]:
         """The facts of each scorer, by name."""
@@ -96,7 +101,7 @@ class Run:
 
         made_of = (self.plan, self.outcomes, self.scores)
         if not self._observed or any(one is not other for one, other in zip(self._observed[0], made_of, strict=True)):
-            self._observed[:] = [made_of, observe(*made_of)]
+            self._observed[:] = [made_of, observe(*made_of, stopped=self.stopped)]
         table: Observations = self._observed[1]
         return table
 

@@ -1,0 +1,98 @@
+"""A run that stops generating when its gate is settled."""
+
+import numpy as np
+import pytest
+from test_gate_command import EXPERIMENT, folder, rule, write_completions
+
+from evalharness import pipeline
+from evalharness.config import read_config
+from evalharness.errors import ConfigError
+from evalharness.statistics import Betting, betting
+from evalharness.store.check import check_run
+
+__all__ = ["folder"]
+
+
+def drawn(generator, n, gained, lost):
+    """Losses of so many pairs."""
+    return generator.choice([1.0, -1.0, 0.0], size=n, p=[lost, gained, 1 - lost - gained])
+
+
+def bounds_of(values):
+    return Betting(values, np.ones(values.size), -1.0, 1.0)
+
+
+@pytest.mark.parametrize(("gained", "lost"), [(0.1, 0.15), (0.0, 0.05)])
+def test_bets_hold_at_every_moment(gained, lost):
+    # At the bound of 5 points either decision is false; at any of 400 moments it may be made.
+    generator, bound = np.random.default_rng(0), 0.05
+    passed = failed = 0
+    for _ in range(600):
+        one = bounds_of(drawn(generator, 400, gained, lost))
+        passed += one.earned(bound, above=False) >= -np.log(0.025)
+        failed += one.earned(bound, above=True) >= -np.log(0.025)
+    assert passed <= 600 * 0.04
+    assert failed <= 600 * 0.04
+
+
+def test_bounds_contain_the_mean_and_agree_with_what_was_earned():
+    one = bounds_of(drawn(np.random.default_rng(1), 300, 0.1, 0.1))
+    low, high = one.low(0.025), one.high(0.025)
+    assert low < one.value < high
+    assert one.earned(high + 0.01, above=False) >= -np.log(0.025) > one.earned(high - 0.01, above=False)
+
+
+def test_samples_of_a_group_come_together():
+    values, groups = np.array([1.0, 0.0, 1.0, 1.0]), np.array([0, 1, 0, 2])
+    one = betting(values, groups, np.array([2, 0, 1]), (0.0, 1.0))
+    assert (one.sums.tolist(), one.counts.tolist()) == ([0.0, 1.0, 2.0], [1.0, 1.0, 2.0])
+    assert one.value == 0.75
+
+
+def decided(folder, rules, **config):
+    path = folder / "e.toml"
+    path.write_text("until_decided = true\n" + EXPERIMENT + rules)
+    return pipeline.run(read_config(path), out=folder / "r", **config)
+
+
+@pytest.fixture
+def inside(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def test_a_run_stops_when_its_gate_is_settled_and_is_whole(inside):
+    run = decided(inside, rule(bound=0.3))
+    assert run.stopped and run.gate.verdict == "pass"
+    assert len(run.outcomes) == 80
+    [result] = run.gate.results
+    assert (result.n, result.n_missing) == (40, 0)
+    assert check_run(run.path).whole
+    assert "56 of 136 requests were not generated: stopped when settled." in run.compared.warnings
+    [notice] = run.notices
+    assert "stopped after 40 of 68 groups of samples" in notice.message
+    assert "stopped after 40 of 68 groups" in (run.path / "report.html").read_text()
+
+
+def test_a_stopped_run_that_is_resumed_or_judged_again_is_the_same(inside):
+    first = decided(inside, rule(bound=0.3))
+    again = decided(inside, rule(bound=0.3), resume=True)
+    assert (len(again.outcomes), len(again.notices)) == (80, 1)
+    assert pipeline.regate(first.path).gate == first.gate
+
+
+def test_a_large_loss_stops_a_run_too(inside):
+    write_completions(inside / "after.jsonl", looping=60)
+    run = decided(inside, rule(bound=0.05))
+    assert run.stopped and run.gate.verdict == "fail"
+
+
+def test_a_gate_that_is_not_settled_needs_all_samples_and_says_so(inside):
+    run = decided(inside, rule(bound=0.05))
+    assert not run.stopped and len(run.outcomes) == 136
+    assert "style.loop no_regression 0.05 was settled at no look" in run.notices[0].message
+
+
+def test_stopping_needs_a_gate(inside):
+    with pytest.raises(ConfigError, match="until_decided needs gate rules"):
+        decided(inside, "")
