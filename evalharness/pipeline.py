@@ -144,7 +144,7 @@ def _scores_for_gate(store: RunStore, config: RunConfig, part: Plan) -> list[Sco
 
 def _settled(end: int, total: int, size: int) -> str:
     return (
-        f"generation stopped after {end:,} of {total:,} groups of samples, in random order, because every gate rule was "
+        f"generation stopped after {end:,} of {total:,} groups of samples, in random order: every gate rule was "
         f"settled. It was checked every {size:,} groups by betting confidence sequences, which hold whenever one "
         "stops. Gate verdicts allow for that; the intervals of the comparison do not."
     )
