@@ -21,6 +21,7 @@ COMMANDS = (
     ("score", ("score", "{run}")),
     ("compare", ("compare", "{run}")),
     ("report", ("report", "{run}")),
+    ("redact", ("report", "{run}", "--out", "{redacted}", "--redact", "harmful,prompts,identity")),
 )
 
 
@@ -57,7 +58,7 @@ def measure_all(n: int) -> dict[str, tuple[float, float]]:
     found = {}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        places = {"config": write_config(folder, n), "run": folder / "run"}
+        places = {"config": write_config(folder, n), "run": folder / "run", "redacted": folder / "redacted.html"}
         for name, command in COMMANDS:
             start = time.perf_counter()
             found[name] = measure([part.format(**places) for part in command])

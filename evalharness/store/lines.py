@@ -5,9 +5,10 @@ stays that of the time of loading, even if the file is replaced.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
+from copy import copy
 from operator import eq
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from evalharness.records import Completion, DeterminismCheck, Failure, Notice, Record, Score
 from evalharness.store import files
@@ -15,6 +16,8 @@ from evalharness.store import files
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 Parse = Callable[[bytes, int], AnyRecord]
 """Makes a record of a line; the number is for messages, and 0 if unknown."""
+Change = Callable[[Any], Any]
+"""A record to the record that is read in its place, of the same type."""
 
 
 class Lines(Generic[AnyRecord]):
@@ -49,6 +52,10 @@ class Lines(Generic[AnyRecord]):
             self._handle.close()  # type: ignore[union-attr]
 
 
+def _unchanged(record: AnyRecord) -> AnyRecord:
+    return record
+
+
 class StoredOutcomes(Mapping[str, Completion | Failure]):
     """Outcomes by request id; for a retried request, the last outcome."""
 
@@ -65,9 +72,16 @@ class StoredOutcomes(Mapping[str, Completion | Failure]):
                 case DeterminismCheck():
                     checks.append(event)
         self.notices, self.determinism = tuple(notices), tuple(checks)
+        self._change: Change = _unchanged
+
+    def through(self, change: Change) -> "StoredOutcomes":
+        """The same outcomes, each changed whenever it is read; the notices and checks are left out."""
+        changed = copy(self)
+        changed._change, changed.notices, changed.determinism = change, (), ()
+        return changed
 
     def __getitem__(self, request_id: str) -> Completion | Failure:
-        outcome = self._lines.at(self._starts[request_id])
+        outcome = self._change(self._lines.at(self._starts[request_id]))
         assert isinstance(outcome, Completion | Failure)
         return outcome
 
@@ -89,13 +103,20 @@ class StoredScores(Collection[Score]):
         self._starts: dict[str, tuple[int, ...]] = {}
         for start, score in lines:
             self._starts[score.request_id] = (*self._starts.get(score.request_id, ()), start)
+        self._change: Change = _unchanged
+
+    def through(self, change: Change) -> "StoredScores":
+        """The same scores, each changed whenever it is read."""
+        changed = copy(self)
+        changed._change = change
+        return changed
 
     def of(self, request_id: str) -> list[Score]:
         """The scores of one request's completion."""
-        return [self._lines.at(start) for start in self._starts.get(request_id, ())]
+        return [self._change(self._lines.at(start)) for start in self._starts.get(request_id, ())]
 
     def __iter__(self) -> Iterator[Score]:
-        return (score for _, score in self._lines)
+        return (self._change(score) for _, score in self._lines)
 
     def __len__(self) -> int:
         return sum(map(len, self._starts.values()))

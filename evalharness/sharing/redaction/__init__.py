@@ -145,7 +145,7 @@ def redact(run: Run, profiles: Sequence[Profile], *, also: Iterable[str] = ()) -
     # What is removed anywhere must not be quoted anywhere, so all of it is noted before anything is written.
     removed = Removed(run, frozenset(profiles))
     eraser = Eraser(run, frozenset(profiles), names_of(run, also), removed)
-    erased = eraser.erased()
+    erased = eraser.erased(run)
     replaced = len(eraser.names.found) + len(eraser.names.places)
     manifest = RedactionManifest(profiles=tuple(profiles), removed=dict(eraser.counts), names=replaced)
     known = [*eraser.names.neutral, *eraser.names.found] if "identity" in profiles else []

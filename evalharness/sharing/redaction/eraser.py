@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cache, cached_property, lru_cache
 from pathlib import Path
@@ -26,7 +26,7 @@ from evalharness.report.sent import sent_of
 from evalharness.sharing.redaction.aliases import SETTINGS, Names
 from evalharness.sharing.redaction.folding import folded, letters
 from evalharness.sharing.redaction.leaks import own_words
-from evalharness.sharing.redaction.quotes import WINDOW, Hashes, Quotes, windows
+from evalharness.sharing.redaction.quotes import WINDOW, Gathered, Hashes, Quotes, windows
 from evalharness.sharing.redaction.walk import Walk
 from evalharness.store import Run
 
@@ -71,31 +71,14 @@ class Removed:
     """Text that a file must not contain: hashes of removed texts, minus what legitimately stays elsewhere."""
 
     def __init__(self, run: Run, profiles: frozenset[str]) -> None:
-        asked, written, allowed, public = self._sorted(run, profiles)
-        self.prompts = Quotes(asked, by_words=True)
+        self.prompts, written = _removed_from(run, profiles)
         """For completions, which may not quote five words."""
+        public, kept = _kept_in(run, profiles, self.prompts, written)
         # What a suite is called, and what evalharness says itself, is no quotation.
-        self.asked = self.prompts.without(public, own_windows())
-        self.written = Quotes(written, every=WINDOW).without(allowed, own_windows())
+        self.asked = self.prompts.without([own_windows(), *public])
+        self.written = written.without([own_windows(), *kept])
         # Scorers say the same of many samples.
         self.cut = lru_cache(maxsize=4096)(self._cut)
-
-    @staticmethod
-    def _sorted(run: Run, profiles: frozenset[str]) -> tuple[Iterable[str], ...]:
-        """Removed prompts, other removed texts, kept texts, and the kept names."""
-        asked, written, allowed, public = (dict[str, None]() for _ in range(4))
-
-        def sort(text: str, kind: Kind, field: str, sample: Sample | None) -> str:
-            if goes(profiles, kind, sample):
-                (asked if kind in ASKED and "prompts" in profiles else written)[text] = None
-            elif kind in CONTENT and field != NOTICE:
-                allowed[text] = None
-                if kind == "public":
-                    public[text] = None
-            return text
-
-        Walk(run, sort).walked()
-        return asked, written, allowed, public
 
     def are_in(self, text: str) -> bool:
         """Whether a text quotes what was removed."""
@@ -107,6 +90,41 @@ class Removed:
         return self.written.cut(self.asked.cut(text)) if len(text) >= WINDOW else text
 
 
+def _removed_from(run: Run, profiles: frozenset[str]) -> tuple[Quotes, Quotes]:
+    """Prompts and other texts that are removed as a whole."""
+    asked, written = Quotes(by_words=True), Quotes(every=WINDOW)
+    of_prompts, of_others = Gathered(asked.take), Gathered(written.take)
+
+    def note(text: str, kind: Kind, field: str, sample: Sample | None) -> str:
+        if goes(profiles, kind, sample):
+            (of_prompts if kind in ASKED and "prompts" in profiles else of_others).add(text)
+        return text
+
+    Walk(run, note).visit(run)
+    of_prompts.end()
+    of_others.end()
+    return asked, written
+
+
+def _kept_in(run: Run, profiles: frozenset[str], asked: Quotes, written: Quotes) -> tuple[list[Hashes], list[Hashes]]:
+    """What is removed somewhere and kept elsewhere: prompts in public names, other texts in any that stays."""
+    public, kept = list[Hashes](), list[Hashes]()
+    of_names = Gathered(lambda batch: public.append(asked.shared(batch)))
+    of_all = Gathered(lambda batch: kept.append(written.shared(batch)))
+
+    def note(text: str, kind: Kind, field: str, sample: Sample | None) -> str:
+        if kind in CONTENT and field != NOTICE and not goes(profiles, kind, sample):
+            of_all.add(text)
+            if kind == "public":
+                of_names.add(text)
+        return text
+
+    Walk(run, note).visit(run)
+    of_names.end()
+    of_all.end()
+    return public, kept
+
+
 @cache
 def own_windows() -> Hashes:
     """Hashes of all text that evalharness itself can print."""
@@ -115,15 +133,19 @@ def own_windows() -> Hashes:
 
 def goes(profiles: frozenset[str], kind: Kind, sample: Sample | None) -> bool:
     """Whether a text of a kind, on a sample, is removed as a whole."""
-    in_scope = profiles - ({"harmful"} if sample is None or sample.expected != "refuse" else set())
-    return any(kind in GOES[profile] for profile in in_scope)
+    return kind in _gone(profiles, sample is not None and sample.expected == "refuse")
+
+
+@cache
+def _gone(profiles: frozenset[str], to_refuse: bool) -> frozenset[Kind]:
+    return frozenset().union(*(GOES[profile] for profile in profiles if to_refuse or profile != "harmful"))
 
 
 class Eraser:
     """Applies profiles to the records of a run and counts what it removes."""
 
     def __init__(self, run: Run, profiles: frozenset[str], names: Names, removed: Removed) -> None:
-        self.run, self.profiles, self.names, self.removed = run, profiles, names, removed
+        self.profiles, self.names, self.removed = profiles, names, removed
         self.counts: Counter[str] = Counter()
         self.ids: dict[str, str] = {}
         for name in run.plan.samples if "prompts" in profiles else ():
@@ -131,10 +153,13 @@ class Eraser:
         self._changed: set[str] = set()
         """Requests whose completion was changed."""
 
-    def erased(self) -> Run:
-        """The redacted run."""
-        run = Walk(self.run, self._text, self._besides).walked()
-        return replace(run, path=self._path(run.path))
+    def erased(self, run: Run) -> Run:
+        """The redacted run; its stored outcomes and scores are redacted whenever they are read."""
+        erased = Walk(run, self._text, self._besides).walked(run)
+        erased = replace(erased, path=self._path(run.path))
+        # The table needs every outcome and then every score, so all that is removed has been counted.
+        _ = erased.observations
+        return erased
 
     def _path(self, path: Path) -> Path:
         """The run directory's name for the report."""

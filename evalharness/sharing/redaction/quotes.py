@@ -4,8 +4,8 @@ Texts are compared folded (`folding.py`). Only hashes are stored, eight bytes pe
 little memory; 64 bits do not collide by chance.
 """
 
-from collections.abc import Iterable, Iterator
-from itertools import chain
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,8 @@ WORDS = 5
 """Consecutive words that count as a quotation of a prompt, however short they are."""
 BATCH = 1_000_000
 """Characters that are hashed at once."""
+SEAM = f" {CUT} "
+"""Between two texts of a batch: no quotation extends across it."""
 ODD = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -42,38 +44,85 @@ class Windows:
             known[left] = self.hashes[at] == hashes[left]
         return known
 
-    def without(self, others: Iterable[Hashes]) -> "Windows":
+    def without(self, others: Hashes) -> "Windows":
         """The same without some hashes."""
-        shared = [found[self.among(found)] for found in others]
-        return Windows(np.setdiff1d(self.hashes, np.concatenate(shared))) if shared else self
+        return Windows(np.setdiff1d(self.hashes, others[self.among(others)]))
+
+
+class Gathered:
+    """Texts joined to long ones as they come, each text once.
+
+    Args:
+        use: receives each long text.
+    """
+
+    def __init__(self, use: Callable[[str], None]) -> None:
+        self._use = use
+        self._seen: set[int] = set()
+        self._waiting: list[str] = []
+        self._size = 0
+
+    def add(self, text: str) -> None:
+        """Take one text."""
+        code = hash(text)
+        if code not in self._seen:
+            self._seen.add(code)
+            self._waiting.append(text)
+            self._size += len(text)
+            if self._size >= BATCH:
+                self.end()
+
+    def end(self) -> None:
+        """Hand over what waits; called after the last text."""
+        if self._waiting:
+            self._use(SEAM.join(self._waiting))
+        self._waiting, self._size = [], 0
 
 
 class Quotes:
     """Texts that must not be quoted at length.
 
     Args:
-        texts: what must not be quoted.
+        texts: what must not be quoted; `take` receives more.
         every: a window is noted at every so many letters: any quotation of `WINDOW + every - 1` letters is found.
         by_words: also find any `WORDS` words in a row.
     """
 
-    def __init__(self, texts: Iterable[str], *, every: int = 1, by_words: bool = False) -> None:
-        found, found_words = [_none()], [_none()]
-        for batch in map(folded, batches(texts)):
-            ends = [character == BARRIER for character in letters(batch)]
-            found.append(np.unique(windows(batch)[::every][_within(ends, WINDOW)[::every]]))
-            if by_words:
-                said = words(batch)
-                found_words.append(np.unique(word_windows(said)[_within([word == BARRIER for word in said], WORDS)]))
-        self.every = every
-        self.windows = Windows(np.concatenate(found))
-        self.word_windows = Windows(np.concatenate(found_words)) if by_words else None
+    def __init__(self, texts: Iterable[str] = (), *, every: int = 1, by_words: bool = False) -> None:
+        self.every, self.by_words = every, by_words
+        self._found, self._found_words = [_none()], [_none()]
+        for batch in batches(texts):
+            self.take(batch)
 
-    def without(self, texts: Iterable[str], also: Hashes) -> "Quotes":
-        """The same, but that what is in these texts, or has these hashes, may be quoted."""
-        rest = Quotes(())
-        rest.every = self.every
-        rest.windows = self.windows.without(chain([also], map(windows, map(folded, batches(texts)))))
+    def take(self, batch: str) -> None:
+        """Note what a long text of several must not be quoted for; not after the first look-up."""
+        spelling = folded(batch)
+        ends = letter_codes(spelling) == ord(BARRIER)
+        self._found.append(np.unique(windows(spelling)[:: self.every][_within(ends, WINDOW)[:: self.every]]))
+        if self.by_words:
+            said = words(spelling)
+            ends = np.fromiter((word == BARRIER for word in said), dtype=np.bool_, count=len(said))
+            self._found_words.append(np.unique(word_windows(said)[_within(ends, WORDS)]))
+
+    @cached_property
+    def windows(self) -> Windows:
+        """Hashes of the noted windows."""
+        return Windows(np.concatenate(self._found))
+
+    @cached_property
+    def word_windows(self) -> Windows | None:
+        """Hashes of `WORDS` words in a row; None unless `by_words`."""
+        return Windows(np.concatenate(self._found_words)) if self.by_words else None
+
+    def shared(self, batch: str) -> Hashes:
+        """The noted windows that a text has."""
+        found = windows(folded(batch))
+        return np.unique(found[self.windows.among(found)])
+
+    def without(self, allowed: Iterable[Hashes]) -> "Quotes":
+        """The same, letters alone, but that what has these hashes may be quoted."""
+        rest = Quotes(every=self.every)
+        rest.windows = self.windows.without(np.concatenate([_none(), *allowed]))
         return rest
 
     def cut(self, text: str, whole: Iterable[str] = ()) -> str:
@@ -99,25 +148,34 @@ class Quotes:
 
 
 def batches(texts: Iterable[str]) -> Iterator[str]:
-    """Texts joined to long ones, with what no quotation reaches across between them."""
+    """Texts joined to long ones."""
     batch, size = [], 0
     for text in texts:
         batch.append(text)
         size += len(text)
         if size >= BATCH:
-            yield f" {CUT} ".join(batch)
+            yield SEAM.join(batch)
             batch, size = [], 0
     if batch:
-        yield f" {CUT} ".join(batch)
+        yield SEAM.join(batch)
 
 
 def windows(spelling: str) -> Hashes:
     """A hash of each `WINDOW` letters in a row of a folded text."""
-    codes = np.frombuffer(letters(spelling).encode("utf-32-le", "surrogatepass"), dtype="<u4").astype(np.uint64)
+    codes = letter_codes(spelling).astype(np.uint64)
     two = _joined(codes, codes, 1)
     four = _joined(two, two, 2)
     eight = _joined(four, four, 4)
     return _joined(_joined(eight, eight, 8), four, 16)
+
+
+def letter_codes(spelling: str) -> NDArray[np.uint32]:
+    """The code points of the letters of a folded text."""
+    return _codes(letters(spelling))
+
+
+def _codes(text: str) -> NDArray[np.uint32]:
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
 
 
 def word_windows(found: list[str]) -> Hashes:
@@ -137,9 +195,9 @@ def _joined(first: Hashes, second: Hashes, after: int) -> Hashes:
     return mixed ^ (mixed >> np.uint64(29))
 
 
-def _within(ends: list[bool], width: int) -> NDArray[np.bool_]:
+def _within(ends: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
     """Which stretches of a width are within one text: what reaches into the next text is no quotation of either."""
-    counts = np.cumsum(np.array([False, *ends]))
+    counts = np.cumsum(np.concatenate([[False], ends]))
     return np.asarray(counts[width:] == counts[: max(0, len(counts) - width)])
 
 
@@ -148,7 +206,8 @@ def _none() -> Hashes:
 
 
 def _letter_places(spelling: str) -> list[int]:
-    return [place for place, character in enumerate(spelling) if character not in " \0"]
+    codes = _codes(spelling)
+    return np.flatnonzero((codes != ord(" ")) & (codes != 0)).tolist()
 
 
 def _whole_spans(spelling: str, whole: Iterable[str]) -> Iterator[tuple[int, int]]:

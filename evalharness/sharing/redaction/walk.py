@@ -1,19 +1,23 @@
 """Applies a function to each text in a run's records, with its kind and sample."""
 
 import dataclasses
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cache
 from typing import Any, get_args
 
 from pydantic import BaseModel
 
 from evalharness.records import (
+    ChatPrompt,
     Completion,
     Failure,
+    GenerationConfig,
     GenerationRequest,
     JudgeFailure,
+    Message,
     Notice,
     Preference,
+    RawPrompt,
     Record,
     Sample,
     Score,
@@ -22,11 +26,15 @@ from evalharness.records import (
 )
 from evalharness.records.privacy import Kind
 from evalharness.store import Run
+from evalharness.store.lines import StoredOutcomes, StoredScores
 
 Treat = Callable[[str, Kind, str, Sample | None], str]
 """Text, kind, field (such as `Completion.text`) and sample to the text that takes its place."""
 Besides = Callable[[Record, dict[str, Any], Sample | None], dict[str, Any]]
 """Record and its changed fields to further fields to change."""
+
+REPEATED = (ChatPrompt, GenerationConfig, Message, RawPrompt)
+"""Records of which little is left, often the same: equal ones become one."""
 
 
 def nothing_besides(record: Record, update: dict[str, Any], sample: Sample | None) -> dict[str, Any]:
@@ -38,19 +46,31 @@ class Walk:
     """Applies a function to every text of a run; unchanged records are not copied."""
 
     def __init__(self, run: Run, treat: Treat, besides: Besides = nothing_besides) -> None:
-        self.run, self.treat, self.besides = run, treat, besides
+        self.treat, self.besides = treat, besides
         self.samples = run.plan.samples
         self.sample_of = {request.id: request.sample_id for request in run.plan.requests}
+        self._shared: dict[Record, Record] = {}
 
-    def walked(self) -> Run:
-        """The run with each text treated, field by field in order.
+    def walked(self, run: Run) -> Run:
+        """The run with each text treated, field by field in order; stored outcomes and scores whenever they are read.
 
         Raises:
             LookupError: a text field of a record has no privacy kind.
         """
-        # The table of observations holds names too, and is made anew.
-        names = [one.name for one in dataclasses.fields(self.run) if one.name not in ("path", "_observed")]
-        return Run(path=self.run.path, **{name: self._inside(self.run.__dict__[name], None) for name in names})
+        return Run(path=run.path, **{name: self._inside(value, None) for name, value in _parts(run)})
+
+    def visit(self, run: Run) -> None:
+        """Apply the function to each text of the run, record by record; what it returns is not used."""
+        for _, value in _parts(run):
+            match value:
+                case StoredOutcomes():
+                    for outcome in value.values():
+                        self._record(outcome, None)
+                case StoredScores():
+                    for score in value:
+                        self._record(score, None)
+                case _:
+                    self._inside(value, None)
 
     def _inside(self, value: Any, sample: Sample | None) -> Any:
         """Any value with the records in it treated."""
@@ -59,6 +79,8 @@ class Walk:
                 return self._record(value, sample)
             case tuple():
                 return _same(value, tuple(self._inside(one, sample) for one in value))
+            case StoredOutcomes() | StoredScores():
+                return value.through(lambda one: self._record(one, None))
             case Mapping():
                 return {key: self._inside(one, sample) for key, one in value.items()}
             case Collection() if not isinstance(value, str):
@@ -75,7 +97,11 @@ class Walk:
                 if new is not value:
                     update[name] = new
         update |= self.besides(record, update, sample)
-        return slim(record.model_copy(update=update)) if update else record
+        if not update:
+            return record
+        changed = slim(record.model_copy(update=update))
+        # Of many requests the same is left.
+        return self._shared.setdefault(changed, changed) if isinstance(record, REPEATED) else changed
 
     def _text(self, record: Record, name: str, kind: Kind, value: Any, sample: Sample | None) -> Any:
         # The server's rendering of the first prompt.
@@ -108,6 +134,13 @@ class Walk:
             case Completion(request_id=request) | Failure(request_id=request) | Score(request_id=request):
                 return self.samples.get(self.sample_of.get(request, ""))
         return None
+
+
+def _parts(run: Run) -> Iterator[tuple[str, Any]]:
+    """The fields of a run; the table of observations holds names too, and is made anew."""
+    return (
+        (one.name, run.__dict__[one.name]) for one in dataclasses.fields(run) if one.name not in ("path", "_observed")
+    )
 
 
 def _same(old: Any, new: Any) -> Any:
