@@ -25,9 +25,9 @@ COMMANDS = (
 )
 
 
-def write_config(folder: Path, n: int) -> Path:
+def write_config(folder: Path, n: int, scorers: Sequence[str] = ("style", "refusal")) -> Path:
     """A configuration of 2 x n replayed samples."""
-    data = write_inputs(folder, n, scorers=("style", "refusal"))
+    data = write_inputs(folder, n, scorers=scorers)
     lines = [f"suite = {json.dumps(data['suite'])}"]
     for name, checkpoint in data["checkpoint"].items():  # type: ignore[attr-defined]
         lines.append(f"\n[checkpoint.{name}]")

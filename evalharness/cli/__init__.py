@@ -76,6 +76,8 @@ def main() -> None:
     except click.Abort:
         say("Interrupted.", err=True)
         sys.exit(130)
+    except MemoryError:
+        _refuse("there is not enough memory", "close other programs or use a smaller suite; what was written is intact")
     except OSError as error:
         if error.filename is None and error.errno not in NO_ROOM:
             raise

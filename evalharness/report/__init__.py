@@ -6,6 +6,7 @@ compressed form (`embedded.py`); only the page's own script (`static/`) unpacks 
 """
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -53,7 +54,9 @@ def render_html(run: Run, *, readable: Run | None = None, look: Callable[[Any], 
     )
 
 
+@cache
 def _environment() -> Environment:
+    """Compiling the templates takes longer than printing a page."""
     environment = Environment(
         loader=PackageLoader("evalharness.report"),
         autoescape=True,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,13 +66,27 @@ def _ratio(distance: Floats, error: Floats) -> Floats:
 
 def _weights(n_groups: int, n_resamples: int, seed: int, chunk_numbers: int) -> Iterator[Floats]:
     """How often each group is drawn in each resample, a few resamples at a time, as arrays (n_some, n_groups)."""
+    if n_groups * n_resamples <= chunk_numbers:
+        yield _kept_weights(n_groups, n_resamples, seed).astype(np.float64)
+        return
+    for counts in _counts(n_groups, n_resamples, seed, chunk_numbers):
+        yield counts.astype(np.float64)
+
+
+@lru_cache(maxsize=16)
+def _kept_weights(n_groups: int, n_resamples: int, seed: int) -> NDArray[np.uint16]:
+    """Small ones are needed again, for the other side and for the difference; 16 bits hold a count of so few groups."""
+    return np.vstack(list(_counts(n_groups, n_resamples, seed, CHUNK_NUMBERS))).astype(np.uint16)
+
+
+def _counts(n_groups: int, n_resamples: int, seed: int, chunk_numbers: int) -> Iterator[NDArray[np.int64]]:
     generator = np.random.default_rng(seed)
     at_once = max(1, chunk_numbers // n_groups)
     for start in range(0, n_resamples, at_once):
         rows = min(at_once, n_resamples - start)
         picked = generator.integers(0, n_groups, size=(rows, n_groups))
         picked += n_groups * np.arange(rows)[:, None]
-        yield np.bincount(picked.ravel(), minlength=rows * n_groups).reshape(rows, n_groups).astype(np.float64)
+        yield np.bincount(picked.ravel(), minlength=rows * n_groups).reshape(rows, n_groups)
 
 
 def _drawn_means(parts: Floats, weights: Iterable[Floats]) -> tuple[Floats, Floats]:

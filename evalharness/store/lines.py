@@ -4,6 +4,7 @@ Memory holds only the offset of each line, so a run of a million completions nee
 stays that of the time of loading, even if the file is replaced.
 """
 
+from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
 from copy import copy
 from operator import eq
@@ -100,9 +101,8 @@ class StoredScores(Collection[Score]):
 
     def __init__(self, lines: Lines[Score]) -> None:
         self._lines = lines
-        self._starts: dict[str, tuple[int, ...]] = {}
-        for start, score in lines:
-            self._starts[score.request_id] = (*self._starts.get(score.request_id, ()), start)
+        self._starts: dict[str, tuple[int, ...]] | None = None
+        """Made by the first reading, of which there is at least one: for the table of observations."""
         self._change: Change = _unchanged
 
     def through(self, change: Change) -> "StoredScores":
@@ -113,13 +113,25 @@ class StoredScores(Collection[Score]):
 
     def of(self, request_id: str) -> list[Score]:
         """The scores of one request's completion."""
-        return [self._change(self._lines.at(start)) for start in self._starts.get(request_id, ())]
+        return [self._change(self._lines.at(start)) for start in self._indexed().get(request_id, ())]
 
     def __iter__(self) -> Iterator[Score]:
-        return (self._change(score) for _, score in self._lines)
+        if self._starts is not None:
+            yield from (self._change(score) for _, score in self._lines)
+            return
+        starts: dict[str, tuple[int, ...]] = {}
+        for start, score in self._lines:
+            starts[score.request_id] = (*starts.get(score.request_id, ()), start)
+            yield self._change(score)
+        self._starts = starts
+
+    def _indexed(self) -> dict[str, tuple[int, ...]]:
+        if self._starts is None:
+            deque(self, maxlen=0)
+        return self._starts or {}
 
     def __len__(self) -> int:
-        return sum(map(len, self._starts.values()))
+        return sum(map(len, self._indexed().values()))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Collection) and len(self) == len(other) and all(map(eq, self, other))
