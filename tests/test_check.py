@@ -12,6 +12,7 @@ from small_run import small_config, write_ratings
 from evalharness import pipeline, sharing
 from evalharness.cli import cli
 from evalharness.errors import EvalHarnessError, StoreError
+from evalharness.store import lock
 from evalharness.store.check import MOST, check_run
 from evalharness.store.side_by_side import show
 
@@ -116,6 +117,32 @@ def test_ids_that_the_plan_does_not_know_are_named(run):
     named = [problem for problem in check_run(run).problems if "not in the plan" in problem.message]
     assert {problem.file for problem in named} == {"outcomes.jsonl", "scores.jsonl"}
     assert all(problem.line and len(problem.message) < 400 + len(str(run)) for problem in named)
+
+
+@pytest.mark.parametrize("field", ["sample_id", "checkpoint"])
+@pytest.mark.parametrize("read", [pipeline.rescore, pipeline.recompare, pipeline.redraw, pipeline.load_run])
+def test_a_request_of_an_unknown_sample_or_checkpoint_is_refused_by_every_reader(run, field, read):
+    first, *rest = lines(run / "requests.jsonl")
+    (run / "requests.jsonl").write_bytes(
+        b"".join([json.dumps(json.loads(first) | {field: "x"}).encode() + b"\n", *rest])
+    )
+    with pytest.raises(StoreError, match=r"names (checkpoint|sample) 'x', which is not in the plan"):
+        read(run)
+
+
+def test_a_wrong_score_is_named_with_its_line(run):
+    first, *rest = lines(run / "scores.jsonl")
+    (run / "scores.jsonl").write_bytes(b"".join([first, b'{"scorer": 1}\n', *rest]))
+    with pytest.raises(StoreError, match=r"scores\.jsonl:2 is not valid"):
+        pipeline.load_run(run).observations  # noqa: B018 - the scores are read when needed
+    assert ("scores.jsonl", "damaged") in problems(run)
+
+
+def test_ratings_are_stored_and_compared_under_one_lock(run, monkeypatch):
+    file, taken = write_ratings(run, rater="another"), []
+    monkeypatch.setattr(lock, "take", lambda folder, take=lock.take: taken.append(folder) or take(folder))
+    sharing.import_ratings(run, file)
+    assert taken == [run]
 
 
 def test_links_fifos_and_folders_are_named_and_the_rest_is_read(run, tmp_path):

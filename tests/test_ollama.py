@@ -190,6 +190,8 @@ def test_a_modelfile_that_would_colour_one_side_is_a_lint_finding(server, tmp_pa
     plan = json.loads(call("plan", *sides, *flags, cwd=tmp_path, env={"OLLAMA_HOST": server.url}).stdout)
     codes = {(finding["code"], finding["checkpoint"]) for finding in plan["lint"]}
     assert {("modelfile-system", "candidate"), ("modelfile-parameters", "candidate"), ("same-weights", None)} <= codes
+    [shown] = [finding["message"] for finding in plan["lint"] if finding["code"] == "same-weights"]
+    assert "the Modelfile's system prompt" in shown
 
 
 # --------------------------------------------------------------------- fact 7: order, clients, loads

@@ -12,7 +12,7 @@ from evalharness.cli import cli
 from evalharness.errors import SharingError, StoreError
 from evalharness.preferences import pairs_of
 from evalharness.records import Completion
-from evalharness.report import unpack
+from evalharness.report import excerpt, unpack
 from evalharness.store import RunStore
 from evalharness.store.outputs import RUN_FILES
 
@@ -156,6 +156,26 @@ def test_an_excerpt_shows_some_of_every_category_and_all_numbers(directory, tmp_
     assert {unpack(text)["categories"][one["category"]] for one in shown} == all_categories
     evidence = [one for finding in run.compared.findings for one in finding.sample_ids]
     assert len({one["id"] for one in shown} & set(evidence)) >= 6
+
+
+@pytest.mark.parametrize("flags", [(), ("--all-samples",)], ids=["default", "all-samples"])
+@pytest.mark.parametrize("others", [(), ("--redact", "identity")], ids=["own", "shared"])
+def test_a_large_run_shows_an_excerpt_and_says_how_to_get_all(flags, others, directory, tmp_path, monkeypatch):
+    monkeypatch.setattr(excerpt, "MOST_READABLE", 12)
+    out = tmp_path / "out.html" if others else directory / "report.html"
+    said = invoke("report", directory, *flags, *others, *(("--out", out) if others else ()))
+    text = out.read_text().replace("\xa0", " ")
+    part = "this file holds 12 of the 40 samples; all numbers and charts above cover all samples"
+    assert len(unpack(text)["samples"]) == (40 if flags else 12)
+    assert (part in text) != bool(flags)
+    if not others:
+        note = (
+            f"The report shows 12 of 40 samples; all numbers cover all samples. For all samples in one file: {COMMAND}"
+        )
+        assert (note.format(directory) in said.stderr) != bool(flags)
+
+
+COMMAND = "evalharness report {} --all-samples"
 
 
 def test_an_excerpt_can_be_redacted(directory, tmp_path):
