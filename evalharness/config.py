@@ -150,7 +150,6 @@ def build_config(data: dict[str, Any], overrides: dict[str, Any], *, source: str
     """Validate the content of a configuration file; overrides win.
 
     Args:
-        data: the parsed TOML.
         overrides: `suite`, `baseline`, `candidate`, `seed`, `replicates`, `limit`, `check_determinism`, and
             `generation` and `compare` as dicts of their fields; None values are left out.
         source: the file or `command line`, for messages.

@@ -56,11 +56,9 @@ def generate(
     """Generate missing completions, one checkpoint after the other, so that only one is in memory at a time.
 
     Args:
-        plan: the requests.
         store: the run directory, locked by the caller.
         open_backend: makes a backend; its weights are loaded only if something is missing.
         check_determinism: how many samples of each checkpoint are generated again, each alone.
-        progress: receives each outcome.
 
     Raises:
         EvalHarnessError: the remaining requests would fail too; outcomes so far are saved.

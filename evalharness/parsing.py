@@ -33,7 +33,6 @@ def parse_toml(text: str, *, nul: bool = True) -> dict[str, Any]:
     """Parse TOML.
 
     Args:
-        text: a whole document.
         nul: whether a text may hold U+0000, which no name of a file or a server can.
 
     Raises:
@@ -49,7 +48,6 @@ def parse_json(text: str, *, unique_keys: bool = False) -> Any:
     """Parse JSON as RFC 8259 has it: no NaN.
 
     Args:
-        text: one value.
         unique_keys: whether a duplicate key is an error.
 
     Raises:

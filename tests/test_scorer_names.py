@@ -32,7 +32,10 @@ PLAIN_WORDS = {
         "report/page.py",
         "report/static/detail.js",
     },
-    # A kind of sample, beside a text to be continued.
+    # Suites that are called like a scorer.
+    "refusal": {"cli/machine.py"},
+    "style": {"cli/machine.py"},
+    # A kind of sample, next to a text to be continued.
     "instruction": {
         "preferences/judge/asking.py",
         "prompting/__init__.py",

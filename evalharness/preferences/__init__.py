@@ -64,7 +64,6 @@ def pairs_of(run: Run, candidate: str | None = None) -> list[Pair]:
     """The pairs with a completion on both sides, in suite order.
 
     Args:
-        run: a run.
         candidate: the checkpoint to set against the baseline; the run's candidate by default.
     """
     samples, table, right = run.plan.samples, run.observations, candidate or run.plan.candidate
@@ -95,8 +94,6 @@ def verdicts_of(run: Run, source: Source, *, tolerance: float = 0.0, candidate: 
     """All verdicts of a source, in suite order, without pairs that it does not judge.
 
     Args:
-        run: a run.
-        source: who judged.
         tolerance: rewards that differ by no more than this are a tie.
         candidate: the checkpoint that is set against the baseline; the run's candidate by default.
     """

@@ -49,7 +49,6 @@ def read_ratings(file: Path, run: Run, rater: str | None = None) -> tuple[Prefer
 
     Args:
         file: JSON Lines, as the report exports them; empty lines are skipped.
-        run: the run that was rated, compared.
         rater: the rater's name, instead of the one in the file.
 
     Raises:

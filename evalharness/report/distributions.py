@@ -58,13 +58,7 @@ QUANTILES = (("lowest", 0.0), ("lower quarter", 0.25), ("median", 0.5), ("upper 
 
 
 def make_distribution(values: Mapping[str, Floats], roles: Mapping[str, str], metric: Metric) -> Distribution | None:
-    """Histograms of one metric; None where no checkpoint has it.
-
-    Args:
-        values: by checkpoint, of any shape, NaN if there is none.
-        roles: the checkpoints, in the order of the page.
-        metric: what they are of.
-    """
+    """Histograms of one metric; None where no checkpoint has it."""
     columns = {name: sorted(values[name][~np.isnan(values[name])].tolist()) for name in roles}
     if not any(columns.values()):
         return None
@@ -142,14 +136,7 @@ def _median(scale: Scale, value: float) -> Markup:
 def make_scatter(
     lengths: Mapping[str, Floats], rewards: Mapping[str, Floats], roles: Mapping[str, str], reward: Metric
 ) -> Scatter | None:
-    """Rewards against length for baseline and candidate; None without rewards.
-
-    Args:
-        lengths: by checkpoint, NaN if there is none.
-        rewards: of the same shape.
-        roles: the checkpoints, in the order of the page.
-        reward: the metric of the rewards.
-    """
+    """Rewards against length for baseline and candidate; None without rewards."""
     sides = [(name, role) for name, role in roles.items() if role != "other"]
     pairs = {name: _pairs(lengths[name], rewards[name]) for name, _ in sides}
     every = [pair for column in pairs.values() for pair in column]

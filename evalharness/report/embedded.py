@@ -50,8 +50,6 @@ def make_data(run: Run, table: Observations, comparison: Comparison, roles: Mapp
     Args:
         run: the samples that are to be read.
         table: of all samples, of which the labels are.
-        comparison: of all samples.
-        roles: the checkpoints.
     """
     samples = run.plan.samples
     categories = list(dict.fromkeys(sample.category for sample in samples.values()))

@@ -51,8 +51,6 @@ def marked(text: str, spans: Sequence[Span] = (), form: Sequence[Span] = ()) -> 
     """`text` as HTML with hidden characters shown and evidence highlighted; spans may overlap or extend past the end.
 
     Args:
-        text: anything.
-        spans: evidence for a label.
         form: marks of form, such as a greeting; shown more quietly.
 
     >>> marked("I can't <b>", [Span(start=2, end=7, label="declines")])

@@ -186,12 +186,6 @@ def _unpack(path: Path, folder: Path, header: Header) -> None:
 def load_complete(kind: Any, name: object, folder: Path, **settings: Any) -> Any:
     """Load a model and check that no weights are missing: transformers would fill them with random numbers.
 
-    Args:
-        kind: the class of transformers that loads it, such as `AutoModelForCausalLM`.
-        name: as given by the user, for messages.
-        folder: where its files are.
-        settings: for `from_pretrained`.
-
     Raises:
         BackendError: weights are missing.
     """

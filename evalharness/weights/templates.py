@@ -40,7 +40,6 @@ class ChatTemplate:
         """The text of a chat.
 
         Args:
-            messages: its turns.
             reply: whether the head of the assistant's next turn is added.
 
         Raises:

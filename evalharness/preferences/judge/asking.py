@@ -82,13 +82,7 @@ class Judge:
         return " ".join([self.resolved.checkpoint.model, *parts])
 
     def judge(self, pairs: Sequence[Pair], plan: Plan, ask: Ask) -> Iterator[Preference | JudgeFailure]:
-        """One preference or failure for each pair, as soon as both orders were answered.
-
-        Args:
-            pairs: of the plan's baseline and candidate.
-            plan: names the two.
-            ask: generates the answers.
-        """
+        """One preference or failure for each pair, as soon as both orders were answered."""
         requests = self.requests(pairs)
         waiting: dict[str, list[tuple[int, int]]] = {}
         for number, both in enumerate(requests):

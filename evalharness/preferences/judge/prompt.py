@@ -89,9 +89,6 @@ def judge_prompt(
     """The prompt for one request and two answers, in the order in which the judge sees them.
 
     Args:
-        messages: the turns of the request.
-        first: shown as answer A.
-        second: shown as answer B.
         prompt_format: a chat, or few-shot examples before the question for a judge without a chat template.
         marks: more texts that the judge would read as control tokens.
     """

@@ -23,11 +23,7 @@ class Backbone:
         """Load it.
 
         Args:
-            file: the checkpoint's GGUF file.
             layers: the hidden states that are read; 0 is the embedding.
-            device: where the weights are put.
-            dtype: their number format.
-            max_length: tokens that are read at most.
 
         Raises:
             BackendError: the file is damaged.

@@ -52,10 +52,6 @@ class Imported:
 def import_suite(path: Path, options: ImportOptions) -> Imported:
     """Turn a public prompt file into a suite folder, completely or not at all.
 
-    Args:
-        path: CSV, JSON Lines or a JSON array, UTF-8.
-        options: where to, under which name, and what the file does not say itself.
-
     Raises:
         ConfigError: the format or the map of columns does not fit the file.
         SuiteError: rows are wrong (each is named), or the folder is there already.
