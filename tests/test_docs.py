@@ -35,6 +35,19 @@ def test_links_between_pages_lead_somewhere(page):
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
+def test_the_table_of_changes_names_what_is_there():
+    """A path exists, and a name in capitals is defined in one of the files of its row."""
+    table = (REPOSITORY / "CONTRIBUTING.md").read_text().partition("## Where to change what")[2].partition("\n## ")[0]
+    rows = [re.findall(r"`([\w/.]+)`", row) for row in table.splitlines() if row.startswith("| a")]
+    assert len(rows) >= 8
+    for row in rows:
+        paths = [REPOSITORY / "evalharness" / name for name in row if "/" in name or "." in name]
+        assert paths and all(path.exists() for path in paths), row
+        code = "".join(path.read_text() for path in paths if path.suffix == ".py")
+        for name in row:
+            assert not name.isupper() or re.search(rf"^{name}\b", code, re.MULTILINE), name
+
+
 def test_the_readme_names_only_commands_that_exist():
     from evalharness.cli import COMMANDS
 
