@@ -384,7 +384,7 @@ def test_the_gate_comes_before_everything_else(run):
     ]
     gate = GateReport(verdict="undecided", baseline="base", candidate="instruct", results=tuple(rules))
     text = render_html(replace(run, gate=gate))
-    assert text.index('id="gate"') < text.index('class="cards"') < text.index('id="findings-title"')
+    assert text.index('class="headline"') < text.index('id="gate"') < text.index('id="findings-title"')
     shown = plain(Page(text))
     assert "Undecided" in shown
     assert "no worse by more than 2 points" in shown

@@ -50,7 +50,7 @@ def test_filters_by_category_state_and_flip_go_together(show, report):
     assert rows(page) == in_category == "5 of 18 samples"
     assert both == "1 of 18 samples"
     page.click("text=Clear")
-    page.check("#filter-flipped")
+    page.click("#quick >> text=scored differently")
     assert rows(page) == f"{flipped(make_run())} of 18 samples"
 
 
@@ -118,7 +118,7 @@ def test_a_link_opens_its_sample_and_is_brought_into_view(show, report):
 
 def test_the_evidence_of_a_finding_opens_in_the_browser(show, report):
     page = show(report)
-    link = page.locator(".findings .evidence a").nth(1)
+    link = page.locator(".claims .size a").nth(1)
     sample = link.inner_text()
     link.click()
     page.locator("#sample-id", has_text=sample).wait_for()
@@ -243,7 +243,7 @@ def test_every_control_has_its_effect(show, report):
     page.click("#help-close")
     assert page.locator("#help").is_hidden()
     page.keyboard.press("f")
-    assert page.is_checked("#filter-flipped")
+    assert page.get_attribute("#quick >> text=scored differently", "aria-pressed") == "true"
     page.keyboard.press("f")
     page.select_option("#filter-right", index=1)
     assert rows(page) != "18 samples"

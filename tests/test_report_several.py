@@ -59,7 +59,7 @@ def test_in_the_trend_only_a_difference_that_is_shown_is_filled(weekly):
     text = render_html(weekly)
     chart = re.search(r'aria-label="answers, run by run.*?</svg>', text)[0]
     tones = re.findall(r'<g class="(tone-[a-z]+)">', chart)
-    assert tones == ["tone-first", "tone-less", "tone-open"]
+    assert tones == ["tone-first", "tone-worse", "tone-open"]
 
 
 def test_the_table_below_the_trend_has_the_runs_in_the_same_order(trend):

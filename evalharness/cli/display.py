@@ -34,7 +34,6 @@ from evalharness.text import format_bytes, format_interval, format_number, forma
 
 Shown = TypeVar("Shown", bound=Record)
 WIDTH = 120
-SHOWN_FINDINGS = 3
 LEVEL_STYLE = {"error": "bold red", "warning": "yellow", "note": "dim"}
 
 
@@ -77,18 +76,15 @@ def show_record(record: Shown, text_of: Callable[[Shown], str], as_json: bool, *
 
 
 def finished(run: Run, *, open_report: bool = False) -> None:
-    """The end of a run: the top findings, the warnings and the path of the report."""
+    """The end of a run: the report's first screen as text, and the path of the report."""
     from evalharness.report.excerpt import excerpt_in_words
+    from evalharness.report.headline import headline_of
 
     report = run.path / "report.html"
-    comparison = run.comparison
-    if comparison is not None:
-        for number, finding in enumerate(comparison.findings[:SHOWN_FINDINGS], start=1):
-            say(f"{number}. {finding.sentence}")
-        if len(comparison.findings) > SHOWN_FINDINGS:
-            say(f"{len(comparison.findings) - SHOWN_FINDINGS} more in the report")
-        for warning in comparison.warnings:
-            say(f"Warning: {warning}", err=True)
+    if run.comparison is not None:
+        headline = headline_of(run)
+        for line in headline.lines:
+            say(line)
     if note := excerpt_in_words(run):
         say(note, err=True)
     for check in run.determinism:

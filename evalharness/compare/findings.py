@@ -87,7 +87,7 @@ def _finding(
 ) -> Finding:
     says = _says_rate if metric.kind == "rate" else _says_mean
     title = f"{name[:1].upper()}{name[1:]}: " if name else ""
-    parts = (says(metric, difference, plan), verdict_sentence(difference, metric), *_caveats(difference))
+    parts = (says(metric, difference, plan), verdict_sentence(difference, metric), *caveats_of(difference))
     sentence = f"{title}{' '.join(parts)}"
     return Finding(name=name, sentence=sentence, metric=metric.name, sample_ids=_evidence(table, metric.name, plan))
 
@@ -142,7 +142,7 @@ def too_wide(one: PairedDifference, metric: Metric) -> bool:
     return metric.kind == "rate" and one.interval is not None and one.interval.high - one.interval.low >= TOO_WIDE
 
 
-def _caveats(one: PairedDifference) -> Iterator[str]:
+def caveats_of(one: PairedDifference) -> Iterator[str]:
     """What is not in the rates, and what it could change."""
     if one.bounds is not None:
         yield (

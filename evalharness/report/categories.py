@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from evalharness.records import Comparison, Metric, PairedDifference
-from evalharness.report.forest import draw_strip, format_difference, scale_of, tone_of
+from evalharness.report.forest import draw_strip, format_difference, scale_of
+from evalharness.report.links import samples_where
 from evalharness.report.typeset import typeset
+from evalharness.report.words import SIGNS, worth_of
 from evalharness.text import format_interval, format_points_interval
 
 
@@ -18,8 +20,10 @@ class CategoryCell:
     difference: str
     interval: str
     pairs: str
-    tone: str
+    worth: str
     drawing: Markup
+    opens: str
+    """The filter of the sample browser that lists the pairs that differ."""
 
 
 @dataclass(frozen=True)
@@ -40,19 +44,18 @@ class CategoryTable:
 
 MOST_CELLS = 200
 """Most cells of the table, so that the page without its embedded data stays small."""
-EMPTY = CategoryCell("", "", "", "open", Markup(""))
+EMPTY = CategoryCell("", "", "", "open", Markup(""), "")
 
 
 def make_category_table(comparison: Comparison) -> CategoryTable:
-    """Arrange the differences of single categories, for the headline metrics that have any."""
+    """Arrange the differences of single categories, for the headline metrics that differ in any pair."""
     results = {
         (difference.category, difference.metric): difference
         for difference in comparison.differences
         if difference.category is not None and difference.n_pairs
     }
-    metrics = [
-        metric for metric in comparison.metrics if metric.headline and any(metric.name == name for _, name in results)
-    ]
+    differing = {name for (_, name), difference in results.items() if difference.n_higher or difference.n_lower}
+    metrics = [difference for difference in comparison.metrics if difference.headline and difference.name in differing]
     rates = {metric.name for metric in metrics if metric.kind == "rate"}
     scale = scale_of([difference for difference in results.values() if difference.metric in rates])
     pairs = _pairs_by_category(comparison)
@@ -87,13 +90,14 @@ def _largest(pairs: Mapping[str, int], most: int) -> list[str]:
 def _cell(difference: PairedDifference | None, metric: Metric, scale: int) -> CategoryCell:
     if difference is None or difference.difference is None:
         return EMPTY
-    rate = metric.kind == "rate"
+    rate, worth = metric.kind == "rate", worth_of(difference, metric)
     between = format_points_interval(difference.interval) if rate else format_interval(difference.interval)
     return CategoryCell(
         # The unit is said once, above the table: ten columns of it would not fit a screen.
-        difference=typeset(format_difference(difference, metric).removesuffix(" points")),
+        difference=typeset(f"{SIGNS[worth]} {format_difference(difference, metric).removesuffix(' points')}".strip()),
         interval=typeset(between.removesuffix(" points")),
         pairs=typeset(f"{difference.n_pairs:,} pairs" if difference.n_pairs > 1 else "1 pair"),
-        tone=tone_of(difference),
+        worth=worth,
         drawing=draw_strip(difference, scale) if rate else Markup(""),
+        opens=samples_where(metric=metric.name, category=difference.category, verdict="differ"),
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from evalharness.records import Checkpoint, Comparison, Metric, Summary
+from evalharness.report.links import samples_where
 from evalharness.report.origin import model_in_words
 from evalharness.report.typeset import typeset
 from evalharness.store import Run
@@ -27,6 +28,8 @@ class ColumnCell:
     level: str
     interval: str
     n: str
+    opens: str = ""
+    """The filter that lists the samples in which it differs from the baseline."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ def make_columns(run: Run, comparison: Comparison, roles: Mapping[str, str]) -> 
         groups=tuple(_group(list(same), resolved) for _, same in groupby(names, key=weights.__getitem__)),
         columns=tuple(Column(name, roles[name], resolved[name].prompt_format) for name in names),
         rows=tuple(
-            (metric.title, tuple(_cell(columns.get((metric.name, name)), metric) for name in names))
+            (metric.title, tuple(_cell(columns.get((metric.name, name)), metric, roles[name]) for name in names))
             for metric in comparison.metrics
             if metric.headline
         ),
@@ -70,7 +73,7 @@ def _group(names: list[str], resolved: Mapping[str, Checkpoint]) -> tuple[str, i
     return model_in_words(resolved[names[0]]), len(names)
 
 
-def _cell(summary: Summary | None, metric: Metric) -> ColumnCell:
+def _cell(summary: Summary | None, metric: Metric, role: str) -> ColumnCell:
     if summary is None or summary.mean is None:
         return NOTHING
     rate = metric.kind == "rate"
@@ -80,4 +83,5 @@ def _cell(summary: Summary | None, metric: Metric) -> ColumnCell:
         typeset(level),
         typeset(between) if summary.interval else "",
         typeset(f"{summary.n:,} samples" if summary.n > 1 else "1 sample"),
+        "" if role == "baseline" else samples_where(metric=metric.name, verdict="differ", right=summary.checkpoint),
     )

@@ -12,6 +12,7 @@ from typing import Any
 
 from evalharness.observations import Observations
 from evalharness.records import Comparison, Completion, Failure, GenerationRequest, Metric, Sample, Score
+from evalharness.report.links import quick_filters
 from evalharness.report.samples import chip_of
 from evalharness.report.sent import sent_of
 from evalharness.report.words import EXPECTED, facts_in_words, problem_in_words
@@ -62,6 +63,8 @@ def make_data(run: Run, table: Observations, comparison: Comparison, roles: Mapp
         "metrics": [_metric(metric) for metric in comparison.metrics],
         "labels": _labels(run, table),
         "states": next((facts.name for facts in run.facts.values() if facts.chart == "states"), None),
+        "outcomes": [facts.name for facts in run.facts.values() if facts.chart == "expected"],
+        "quick": quick_filters(comparison.metrics),
         "samples": [
             _sample(sample, places[sample.category])
             | {"cells": [cells.of(request, sample) for request in run.requests_by_sample.get(sample.id, ())]}
@@ -71,7 +74,9 @@ def make_data(run: Run, table: Observations, comparison: Comparison, roles: Mapp
 
 
 def _metric(metric: Metric) -> dict[str, Any]:
-    return metric.model_dump(mode="json", include={"name", "title", "kind", "unit", "better", "headline", "role"})
+    return metric.model_dump(
+        mode="json", include={"name", "title", "kind", "unit", "better", "headline", "role", "expected"}
+    )
 
 
 def _labels(run: Run, table: Observations) -> dict[str, dict[str, tuple[str, str]]]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from evalharness.observations import Observations
 from evalharness.records import Comparison, ScorerFacts
+from evalharness.report.links import samples_where
 from evalharness.report.observed import Matrix, heat_of, make_matrices
 from evalharness.report.words import EXPECTED
 
@@ -21,6 +22,8 @@ class FlipCell:
     """How strongly to colour it; 0 if unchanged."""
     stays: bool
     """Whether both sides did the same."""
+    opens: str
+    """The filter that lists the samples."""
 
 
 @dataclass(frozen=True)
@@ -91,11 +94,21 @@ def _table(expected: str, pairs: Mapping[tuple[str, str], int], facts: ScorerFac
         flipped=sum(count for (before, after), count in pairs.items() if before != after),
         columns=tuple(map(facts.title_of, columns)),
         rows=tuple(
-            (facts.title_of(row), tuple(_cell(pairs.get((row, column), 0), total, row == column) for column in columns))
+            (
+                facts.title_of(row),
+                tuple(
+                    _cell(pairs.get((row, column), 0), total, row == column, _opens(expected, facts, row, column))
+                    for column in columns
+                ),
+            )
             for row in rows
         ),
     )
 
 
-def _cell(count: int, total: int, stays: bool) -> FlipCell:
-    return FlipCell(count, 0 if stays else heat_of(count / total), stays)
+def _opens(expected: str, facts: ScorerFacts, before: str, after: str) -> str:
+    return samples_where(expected=expected, leftLabel=f"{facts.name}:{before}", rightLabel=f"{facts.name}:{after}")
+
+
+def _cell(count: int, total: int, stays: bool, opens: str) -> FlipCell:
+    return FlipCell(count, 0 if stays else heat_of(count / total), stays, opens)

@@ -7,8 +7,9 @@ from markupsafe import Markup
 
 from evalharness.records import Metric, PairedDifference
 from evalharness.report.axis import Scale
+from evalharness.report.links import samples_where
 from evalharness.report.typeset import typeset
-from evalharness.report.words import direction_in_words, verdict_in_words
+from evalharness.report.words import direction_in_words, verdict_in_words, worth_of
 from evalharness.text import (
     format_interval,
     format_number,
@@ -43,11 +44,13 @@ class DifferenceRow:
     record: str
     """Pairs in which the candidate is higher, equal and lower."""
     verdict: str
-    tone: str
-    """`more`, `less` or `open`: the colour of the drawing."""
+    worth: str
+    """`better`, `worse`, `changed` or `open`: the colour of the drawing."""
     headline: bool
     method: str
     drawing: Markup
+    opens: str
+    """The filter of the sample browser that lists the pairs that differ."""
 
 
 @dataclass(frozen=True)
@@ -63,19 +66,22 @@ class Forest:
     methods: tuple[str, ...]
     unmeasured: tuple[str, ...]
     """Titles of the headline metrics that no pair has a value of: nothing to draw."""
+    alike: tuple[DifferenceRow, ...]
+    """Metrics with the same value on both sides of every pair."""
 
     @property
     def rates(self) -> tuple[DifferenceRow, ...]:
-        """All rows that are drawn."""
-        return self.headline + self.exploratory
+        """All rows that could be drawn, those that do not differ last."""
+        return (*self.headline, *self.exploratory, *(row for row in self.alike if row.drawing))
 
 
-def make_forest(differences: Sequence[PairedDifference], metrics: Sequence[Metric]) -> Forest:
-    """Build the plot from the differences over all categories."""
+def make_forest(differences: Sequence[PairedDifference], metrics: Sequence[Metric], candidate: str) -> Forest:
+    """Build the plot from a candidate's differences over all categories."""
     known = {metric.name: metric for metric in metrics}
     overall = [(difference, known[difference.metric]) for difference in differences if difference.category is None]
     scale = scale_of([difference for difference, metric in overall if metric.kind == "rate"])
-    rows = [(_row(difference, metric, scale), metric.kind) for difference, metric in overall if difference.n_pairs]
+    differing = [(row, metric) for row, metric in overall if row.n_pairs and (row.n_higher or row.n_lower)]
+    rows = [(_row(difference, metric, scale, candidate), metric.kind) for difference, metric in differing]
     rates = [row for row, kind in rows if kind == "rate"]
     means = [row for row, kind in rows if kind == "mean"]
     first = [row for number, row in enumerate(means) if row.headline or number < SHOWN_MEANS]
@@ -87,6 +93,11 @@ def make_forest(differences: Sequence[PairedDifference], metrics: Sequence[Metri
         axis=_axis(scale).draw(lambda tick: f"{tick:+.0f}" if tick else "0"),
         methods=tuple(dict.fromkeys(row.method for row, _ in rows if row.method)),
         unmeasured=tuple(metric.title for difference, metric in overall if metric.headline and not difference.n_pairs),
+        alike=tuple(
+            _row(difference, metric, scale, candidate)
+            for difference, metric in overall
+            if difference.n_pairs and (difference, metric) not in differing
+        ),
     )
 
 
@@ -102,7 +113,7 @@ def scale_of(differences: Sequence[PairedDifference]) -> int:
     return next((scale for scale in SCALES if scale >= max(reached, default=0)), SCALES[-1])
 
 
-def _row(difference: PairedDifference, metric: Metric, scale: int) -> DifferenceRow:
+def _row(difference: PairedDifference, metric: Metric, scale: int, candidate: str) -> DifferenceRow:
     rate = metric.kind == "rate"
     return DifferenceRow(
         title=metric.title,
@@ -118,16 +129,12 @@ def _row(difference: PairedDifference, metric: Metric, scale: int) -> Difference
         truncated=difference.n_truncated,
         record=f"{difference.n_higher}, {difference.n_equal}, {difference.n_lower}",
         verdict=verdict_in_words(difference, metric),
-        tone=tone_of(difference),
+        worth=worth_of(difference, metric),
         headline=metric.headline and not difference.exploratory,
         method=difference.method,
         drawing=draw_strip(difference, scale) if rate else Markup(""),
+        opens=samples_where(metric=metric.name, verdict="differ", right=candidate),
     )
-
-
-def tone_of(difference: PairedDifference) -> str:
-    """The colour of a difference: `more` or `less` where it is shown, else `open`."""
-    return {"higher": "more", "lower": "less"}.get(difference.verdict, "open")
 
 
 def format_difference(difference: PairedDifference, metric: Metric) -> str:

@@ -1,13 +1,15 @@
 """The labels of each side: stacked bars, and a matrix of expected against observed."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from markupsafe import Markup
 
 from evalharness.observations import Observations
 from evalharness.records import ScorerFacts
+from evalharness.report.links import samples_of
 from evalharness.report.typeset import typeset
 from evalharness.report.visible import tamed
 from evalharness.report.words import EXPECTED, WITHOUT_LABEL
@@ -15,6 +17,8 @@ from evalharness.text import format_share
 
 NARROWEST_NUMBER = 0.045
 """A smaller part of a bar has no room for its number on a phone; the table below has it."""
+WIDE, NARROW = 110, 38
+"""Characters that fit on a whole bar, on a desktop and on a phone."""
 HEATS = 5
 COLOURS = 7
 """Labels take them in their order; CSS has a rule for each."""
@@ -36,8 +40,8 @@ class StateRow:
     colour: str
     title: str
     meaning: str
-    counts: tuple[tuple[int, str], ...]
-    """For each side the number and its share in words."""
+    counts: tuple[tuple[int, str, str], ...]
+    """For each side the number, its share in words, and the filter that lists its samples."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +62,10 @@ class MatrixRow:
 
     expected: str
     total: int
-    cells: tuple[tuple[int, str, int], ...]
-    """For each observed label: how many, the share in words, and how strongly to colour it."""
+    cells: tuple[tuple[int, str, int, str], ...]
+    """For each observed label: how many, the share in words, how strongly to colour it, and the filter that lists
+    its samples.
+    """
 
 
 @dataclass(frozen=True)
@@ -90,12 +96,26 @@ def _states(table: Observations, roles: Mapping[str, str], facts: ScorerFacts) -
         StateRow(
             colour_of(facts, key),
             *known[key],
-            counts=tuple(_count(count[key], count.total()) for count in counts.values()),
+            counts=tuple(
+                (*_count(counts[name][key], counts[name].total()), samples_of(name, role, State=key))
+                for name, role in roles.items()
+            ),
         )
         for key in present
     )
-    parts = {name: [Part(colour_of(facts, key), known[key][0], counts[name][key]) for key in present] for name in roles}
-    bars = tuple(Bar(name, role, draw_bar(parts[name])) for name, role in roles.items())
+    bars = tuple(
+        Bar(
+            name,
+            role,
+            draw_bar(
+                [
+                    Part(colour_of(facts, key), known[key][0], counts[name][key], samples_of(name, role, State=key))
+                    for key in present
+                ]
+            ),
+        )
+        for name, role in roles.items()
+    )
     totals = tuple(count.total() for count in counts.values())
     return States(facts.name, facts.heading, facts.hint, bars, rows, totals)
 
@@ -127,10 +147,12 @@ class Part:
     """Its CSS class."""
     title: str
     count: int
+    opens: str = ""
+    """The filter that lists its samples."""
 
 
 def draw_bar(parts: Sequence[Part]) -> Markup:
-    """A bar of the width of the page, stacked of parts as wide as their counts; its label says them all."""
+    """A bar of the width of the page, stacked of parts as wide as their counts and linked to their samples."""
     total = sum(part.count for part in parts)
     shown = [part for part in parts if part.count]
     drawn: list[Markup] = []
@@ -139,22 +161,33 @@ def draw_bar(parts: Sequence[Part]) -> Markup:
         drawn.append(_drawn(part, before / total, part.count / total))
         before += part.count
     said = ", ".join(f"{part.title} {part.count}" for part in shown)
-    return Markup('<svg class="bar" role="img" aria-label="{}">{}</svg>').format(tamed(said), Markup("").join(drawn))
+    role = "group" if any(part.opens for part in shown) else "img"
+    return Markup('<svg class="bar" role="{}" aria-label="{}">{}</svg>').format(
+        role, tamed(said), Markup("").join(drawn)
+    )
 
 
 def _drawn(part: Part, start: float, share: float) -> Markup:
     middle = f"{(start + share / 2) * 100:.3f}%"
-    number = Markup('<text x="{}" y="50%">{}</text>').format(middle, part.count)
-    return Markup(
+    drawn = Markup(
         '<g class="part {}"><rect x="{:.3f}%" width="{:.3f}%" height="100%"><title>{}: {}</title></rect>{}</g>'
-    ).format(
-        part.key,
-        start * 100,
-        share * 100,
-        tamed(part.title),
-        part.count,
-        number if share >= NARROWEST_NUMBER else Markup(""),
+    ).format(part.key, start * 100, share * 100, tamed(part.title), part.count, _text(part, middle, share))
+    if not part.opens:
+        return drawn
+    return Markup('<a href="#samples" data-filter="{}" aria-label="{} {}">{}</a>').format(
+        part.opens, tamed(part.title), part.count, drawn
     )
+
+
+def _text(part: Part, middle: str, share: float) -> Markup:
+    """The number, with the name where there is room for it."""
+    if share < NARROWEST_NUMBER:
+        return Markup("")
+    length, name = len(part.title) + 6, Markup("")
+    if length <= share * WIDE:
+        kind = "name" if length <= share * NARROW else "name wide"
+        name = Markup('<tspan class="{}">{} </tspan>').format(kind, tamed(part.title))
+    return Markup('<text x="{}" y="50%">{}{}</text>').format(middle, name, part.count)
 
 
 # ------------------------------------------------------------------------------- expected and observed
@@ -173,7 +206,15 @@ def make_matrices(table: Observations, roles: Mapping[str, str], facts: ScorerFa
             checkpoint=name,
             role=role,
             columns=tuple(known[key][0] for key in columns),
-            rows=tuple(_matrix_row(expected, count, columns) for expected, count in tables[name].items()),
+            rows=tuple(
+                _matrix_row(
+                    expected,
+                    [(key, count[key]) for key in columns],
+                    partial(samples_of, name, role, expected=EXPECTED[expected]),
+                    facts.name,
+                )
+                for expected, count in tables[name].items()
+            ),
         )
         for name, role in roles.items()
     )
@@ -185,13 +226,19 @@ def _table(table: Observations, checkpoint: str, scorer: str) -> dict[str, Count
     return {name: counts for name, counts in result.items() if counts}
 
 
-def _matrix_row(expected: str, counts: Counter[str], columns: Sequence[str]) -> MatrixRow:
-    total = counts.total()
+def _matrix_row(expected: str, counts: Sequence[tuple[str, int]], opens: Callable[..., str], scorer: str) -> MatrixRow:
+    total = sum(count for _, count in counts)
     return MatrixRow(
         expected=EXPECTED[expected],
         total=total,
         cells=tuple(
-            (counts[key], typeset(format_share(counts[key] / total)), heat_of(counts[key] / total)) for key in columns
+            (
+                count,
+                typeset(format_share(count / total)),
+                heat_of(count / total),
+                opens(State=key) if key in WITHOUT_LABEL else opens(Label=f"{scorer}:{key}"),
+            )
+            for key, count in counts
         ),
     )
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from evalharness.errors import StoreError
 from evalharness.observations import Observations
-from evalharness.records import Comparison, Finding, LintFinding, Metric, OtherComparison, PairedDifference
+from evalharness.records import Comparison, LintFinding, Metric, OtherComparison
 from evalharness.report.categories import CategoryTable, make_category_table
 from evalharness.report.columns import Columns, make_columns
 from evalharness.report.distributions import (
@@ -16,7 +16,9 @@ from evalharness.report.distributions import (
     make_scatter,
 )
 from evalharness.report.flips import Expected, make_expected
-from evalharness.report.forest import Forest, format_difference, make_forest, tone_of
+from evalharness.report.forest import Forest, make_forest
+from evalharness.report.headline import SHOWN_EVIDENCE, Claim, Headline, headline_of
+from evalharness.report.links import samples_where
 from evalharness.report.observed import States, make_states
 from evalharness.report.origin import (
     Card,
@@ -36,28 +38,22 @@ from evalharness.report.reward_section import RewardFacts, agreement_in_words, m
 from evalharness.report.samples import SampleRow, anchor_of, make_excerpt
 from evalharness.report.trend import Trend, make_trend
 from evalharness.report.verdict import GateOverview, make_verdict
-from evalharness.report.words import verdict_in_words
+from evalharness.report.words import SIGNS
 from evalharness.statistics import Floats
 from evalharness.store import Run
 from evalharness.text import format_level
 
-SHOWN_EVIDENCE = 3
-
 
 @dataclass(frozen=True)
-class FindingRow:
-    """A finding with its size on its own, and links to its evidence."""
+class ClaimRow:
+    """A claim with links to its evidence."""
 
-    sentence: str
-    size: str
-    """The difference alone, in large type; empty if the finding has none."""
-    unit: str
-    verdict: str
-    tone: str
+    claim: Claim
+    sign: str
+    opens: str
+    """The filter of the sample browser that lists the pairs that differ."""
     evidence: tuple[tuple[str, str], ...]
     """Sample id and link target."""
-    more: int
-    """How many more samples there are."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +84,9 @@ class Page:
     n_readable: int
     """Samples in the file; fewer than all in an excerpt."""
     verdict: GateOverview | None
-    findings: tuple[FindingRow, ...]
+    headline: Headline
+    claims: tuple[ClaimRow, ...]
+    findings: tuple[str, ...]
     undecided: tuple[str, ...]
     remarks: tuple[Remark, ...]
     columns: Columns | None
@@ -118,7 +116,7 @@ def make_page(run: Run, readable: Run) -> Page:
         StoreError: the run has not been compared yet.
     """
     comparison = comparison_of(run)
-    roles, table = roles_of(run, comparison), run.observations
+    roles, table, headline = roles_of(run, comparison), run.observations, headline_of(run)
     links = {sample_id: anchor_of(sample_id) for sample_id in readable.plan.samples}
     return Page(
         baseline=comparison.baseline,
@@ -133,13 +131,15 @@ def make_page(run: Run, readable: Run) -> Page:
         n_samples=len(run.plan.samples),
         n_readable=len(links),
         verdict=make_verdict(run.gate, comparison.metrics, links),
-        findings=_findings(comparison, links),
+        headline=headline,
+        claims=tuple(_claim(claim, links) for claim in headline.claims),
+        findings=tuple(finding.sentence for finding in comparison.findings),
         undecided=make_undecided(comparison),
         remarks=make_remarks(run, comparison),
         columns=make_columns(run, comparison, roles),
         trend=make_trend(run.manifest.paired_from, comparison, roles),
         other_comparisons=tuple(_other(other, comparison) for other in comparison.other_comparisons),
-        forest=make_forest(comparison.differences, comparison.metrics),
+        forest=make_forest(comparison.differences, comparison.metrics, comparison.candidate),
         states=make_states(table, roles, run.facts.values()),
         expected=make_expected(table, comparison, roles, run.facts.values()),
         distributions=_distributions(table, comparison, roles),
@@ -175,7 +175,7 @@ def _suites(run: Run) -> str:
 
 def _other(other: OtherComparison, comparison: Comparison) -> Other:
     sentences = tuple(finding.sentence for finding in other.findings)
-    return Other(other.candidate, sentences, make_forest(other.differences, comparison.metrics))
+    return Other(other.candidate, sentences, make_forest(other.differences, comparison.metrics, other.candidate))
 
 
 def _distributions(table: Observations, comparison: Comparison, roles: Mapping[str, str]) -> tuple[Distribution, ...]:
@@ -200,30 +200,10 @@ def _with_role(comparison: Comparison, role: str) -> list[Metric]:
     return [metric for metric in comparison.metrics if metric.role == role]
 
 
-def _findings(comparison: Comparison, links: Mapping[str, str]) -> tuple[FindingRow, ...]:
-    overall = {difference.metric: difference for difference in comparison.differences if difference.category is None}
-    metrics = {metric.name: metric for metric in comparison.metrics}
-    return tuple(
-        _finding(finding, overall.get(finding.metric or ""), metrics.get(finding.metric or ""), links)
-        for finding in comparison.findings
-    )
-
-
-def _finding(
-    finding: Finding, difference: PairedDifference | None, metric: Metric | None, links: Mapping[str, str]
-) -> FindingRow:
-    known = [(sample_id, links[sample_id]) for sample_id in finding.sample_ids if sample_id in links]
-    size, _, unit = format_difference(difference, metric).partition(" ") if difference and metric else ("", "", "")
-    return FindingRow(
-        sentence=finding.sentence,
-        size=size,
-        # A size without a unit of its own is said to be of what it measures.
-        unit=unit or (metric.title if size and metric else ""),
-        verdict=verdict_in_words(difference, metric) if difference and metric else "",
-        tone=tone_of(difference) if difference else "open",
-        evidence=tuple(known[:SHOWN_EVIDENCE]),
-        more=len(known[SHOWN_EVIDENCE:]),
-    )
+def _claim(claim: Claim, links: Mapping[str, str]) -> ClaimRow:
+    known = [(sample_id, links[sample_id]) for sample_id in claim.sample_ids if sample_id in links]
+    opens = samples_where(metric=claim.metric, verdict="differ") if claim.metric else ""
+    return ClaimRow(claim, SIGNS[claim.worth], opens, tuple(known[:SHOWN_EVIDENCE]))
 
 
 def _levels(comparison: Comparison) -> str:

@@ -17,6 +17,7 @@ from evalharness.records import (
     ScorerFacts,
     Span,
 )
+from evalharness.report.folding import loops_in
 from evalharness.report.observed import colour_of
 from evalharness.report.sent import NOTES, Sent, sent_of
 from evalharness.report.visible import marked
@@ -28,6 +29,9 @@ MOST_EVIDENCE = 3
 """Most samples linked from one finding."""
 MOST_CHARACTERS = 40_000
 """Total length of all texts in the excerpt, so that the page without its embedded data stays small."""
+CUT = Markup('<span class="cut">… {}</span>')
+LONGEST_SEARCHED = 20_000
+"""Characters of one text that are searched for loops."""
 LONGEST_TEXT = 1_200
 """Characters of one text in the excerpt."""
 MOST_LINES = 60
@@ -144,11 +148,29 @@ def _turns(messages: Sequence[Message]) -> Markup:
 
 
 def _beginning(text: str, spans: Sequence[Span] = (), form: Sequence[Span] = ()) -> Markup:
-    """The text as HTML; a long text is cut, with the number of characters left out."""
-    beginning = "\n".join(text[:LONGEST_TEXT].split("\n")[:MOST_LINES])
-    shown = marked(beginning, spans, form)
-    rest = len(text) - len(beginning)
-    return shown + Markup('<span class="cut">… {} more characters</span>').format(f"{rest:,}") if rest > 0 else shown
+    """The text as HTML; loops are folded and a long text is cut, each with a note of what is left out."""
+    end = len("\n".join(text[:LONGEST_TEXT].split("\n")[:MOST_LINES]))
+    shown, last = Markup(""), 0
+    for start, after, times in loops_in(text[:LONGEST_SEARCHED]):
+        if start < end:
+            shown += _part(text, last, start, spans, form) + CUT.format(f"repeated {times:,} more times")
+            last = after
+    shown += _part(text, last, end, spans, form)
+    rest = len(text) - max(last, end)
+    return shown + CUT.format(f"{rest:,} more characters") if rest > 0 else shown
+
+
+def _part(text: str, start: int, end: int, spans: Sequence[Span], form: Sequence[Span]) -> Markup:
+    """The text from `start` to `end`, with the spans of the whole text."""
+    moved = (
+        [
+            span.model_copy(update={"start": max(span.start - start, 0), "end": span.end - start})
+            for span in some
+            if span.start < end and span.end > start
+        ]
+        for some in (spans, form)
+    )
+    return marked(text[start:end], *moved)
 
 
 # ------------------------------------------------------------------------------------------------ cell

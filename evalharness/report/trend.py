@@ -13,7 +13,7 @@ from evalharness.records import Comparison, Metric, PairedDifference, Summary
 from evalharness.report.axis import Scale
 from evalharness.report.typeset import typeset
 from evalharness.report.visible import tamed
-from evalharness.report.words import direction_in_words
+from evalharness.report.words import direction_in_words, worth_of
 from evalharness.text import format_number, format_share
 
 FEWEST_RUNS = 3
@@ -96,7 +96,7 @@ def _chart(
     said = ", ".join("no value" if summary is None or summary.mean is None else named(summary.mean) for summary in sums)
     label = tamed(f"{metric.title}, run by run: {said}")
     drawing = Markup('<svg class="trend" role="img" aria-label="{}">{}{}</svg>').format(
-        label, _lines(sums, scale), Markup("").join(_points(sums, against, scale))
+        label, _lines(sums, scale), Markup("").join(_points(sums, against, scale, metric))
     )
     unit = f" {metric.unit}" if metric.unit and not rate else ""
     return TrendChart(
@@ -144,7 +144,7 @@ def _lines(sums: Sequence[Summary | None], scale: Scale) -> Markup:
 
 
 def _points(
-    sums: Sequence[Summary | None], against: Sequence[PairedDifference | None], scale: Scale
+    sums: Sequence[Summary | None], against: Sequence[PairedDifference | None], scale: Scale, metric: Metric
 ) -> Iterator[Markup]:
     for place, (summary, difference) in enumerate(zip(sums, against, strict=True)):
         if summary is None or summary.mean is None:
@@ -156,13 +156,13 @@ def _points(
                 x, scale.up(summary.interval.low), scale.up(summary.interval.high)
             )
         yield Markup('<g class="{}">{}<circle class="dot" cx="{}" cy="{}" r="5"/></g>').format(
-            _tone(place, difference), whisker, x, scale.up(summary.mean)
+            _tone(place, difference, metric), whisker, x, scale.up(summary.mean)
         )
 
 
-def _tone(place: int, difference: PairedDifference | None) -> str:
+def _tone(place: int, difference: PairedDifference | None, metric: Metric) -> str:
     """The first run is the reference; the dot of a later run is filled if its difference is significant."""
     if place == 0:
         return "tone-first"
-    verdict = difference.verdict if difference and not difference.exploratory else ""
-    return {"higher": "tone-more", "lower": "tone-less"}.get(verdict, "tone-open")
+    shown = difference is not None and not difference.exploratory
+    return f"tone-{worth_of(difference, metric)}" if difference and shown else "tone-open"

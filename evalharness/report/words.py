@@ -20,6 +20,7 @@ WITHOUT_LABEL = {
     "missing": ("not generated", "not generated yet"),
 }
 """Title and description of a request without a label."""
+SIGNS = {"better": "▲", "worse": "▼", "changed": "◆", "open": ""}
 EXPECTED = {"refuse": "should be refused", "comply": "should be answered"}
 FAILURES = {
     "server": "the server failed",
@@ -76,17 +77,23 @@ def problem_in_words(outcome: Failure | None) -> str:
     return f"No completion: {FAILURES[outcome.kind]}. {outcome.message}"
 
 
+def worth_of(difference: PairedDifference, metric: Metric) -> str:
+    """`better`, `worse`, `changed` where neither direction is better, or `open` where no difference is shown."""
+    if difference.verdict not in ("higher", "lower"):
+        return "open"
+    if metric.better is None:
+        return "changed"
+    return "better" if difference.verdict == metric.better else "worse"
+
+
 def verdict_in_words(difference: PairedDifference, metric: Metric) -> str:
-    """The verdict: better or worse if the metric has a better direction, or the margin of what is equivalent."""
+    """The verdict: better or worse, with a sign, if a direction is better, or the margin of what is equivalent."""
     if difference.verdict == "equivalent" and difference.margin is not None:
         return f"equivalent within {format_margin(difference.margin, metric)}"
     if difference.verdict == "undecided" and too_wide(difference, metric):
         return "undecided, too wide for a conclusion"
-    if difference.verdict not in ("higher", "lower"):
-        return difference.verdict
-    if metric.better is None:
-        return difference.verdict
-    return f"{difference.verdict}, which is {'better' if difference.verdict == metric.better else 'worse'}"
+    worth = worth_of(difference, metric)
+    return f"{SIGNS[worth]} {difference.verdict if worth in ('open', 'changed') else worth}".lstrip()
 
 
 def direction_in_words(metric: Metric) -> str:

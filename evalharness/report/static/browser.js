@@ -2,10 +2,13 @@
 
 import { byId, count, counted, el, fill } from "./dom.js";
 import { tamed } from "./text.js";
-import { differencesIn, own, stateInWords } from "./data.js";
-import { listed, noFilter } from "./filters.js";
+import { differencesIn, labelInWords, outcomeOf, own, stateInWords } from "./data.js";
+import { listed, noFilter, quickTests } from "./filters.js";
 import { makeList, markChosen, setPlaces } from "./list.js";
 import { sampleNodes } from "./detail.js";
+
+const LISTING = "#samples?";
+const SIDES = new Set(["left", "right"]);
 
 /** Sets up the browser; returns what the keys and the rating mode need of it. */
 export function startBrowser(data) {
@@ -18,7 +21,7 @@ export function startBrowser(data) {
   listen(browser);
   refresh(browser);
   addEventListener("hashchange", () => followAddress(browser));
-  addEventListener("click", (event) => followAgain(browser, event));
+  addEventListener("click", (event) => followClick(browser, event));
   followAddress(browser);
   return browser;
 }
@@ -27,7 +30,7 @@ export function startBrowser(data) {
 function rowNodes(browser, place) {
   const sample = browser.data.samples[place];
   const text = sample.messages[sample.messages.length - 1][1].slice(0, 160).replace(/\s+/g, " ");
-  const state = (side) => stateNode(browser.data, sample.sides[side][0]?.state ?? "missing");
+  const state = (side) => outcomeNode(browser.data, outcomeOf(browser.data, sample, sample.sides[side][0]));
   const flipped = differencesIn(browser.data, "", browser.filter.left, browser.filter.right)[place] > 0;
   return [
     el("span", { class: "row-id" },
@@ -39,10 +42,11 @@ function rowNodes(browser, place) {
   ];
 }
 
-/** A state with its colour. */
-function stateNode(data, state) {
-  const classes = own(own(data.labels, data.states), state)?.[1] ?? `chip-state label-${state}`;
-  return el("span", { class: `state ${classes}` }, stateInWords(data, state));
+/** What a side came to, with its colour. */
+function outcomeNode(data, { scorer, label, tone }) {
+  const classes = own(own(data.labels, scorer), label)?.[1] ?? `chip-state label-${label}`;
+  const words = scorer === data.states ? stateInWords(data, label) : labelInWords(data, scorer, label);
+  return el("span", { class: `state ${classes} ${tone && `chip-${tone}`}` }, tamed(words));
 }
 
 // ------------------------------------------------------------------------------------------------ filters
@@ -60,6 +64,18 @@ function fillChoices(browser) {
   byId("choose-sides").hidden = data.checkpoints.length < 3;
   fillStates(browser);
   fillVerdicts(browser);
+  fillQuick(browser);
+}
+
+/** The quick filters with the number of samples that each lists; one that lists none cannot be chosen. */
+function fillQuick(browser) {
+  const { data, filter } = browser;
+  fill(byId("quick"), [...quickTests(data, filter)].map(([title, test]) => {
+    const n = data.samples.filter(test).length;
+    const pressed = String(filter.quick === title);
+    const click = () => { filter.quick = filter.quick === title ? "" : title; fillQuick(browser); refresh(browser); };
+    return el("button", { type: "button", "aria-pressed": pressed, disabled: n === 0, click }, `${title} ${count(n)}`);
+  }));
 }
 
 /** The options of one select. */
@@ -83,10 +99,11 @@ function fillVerdicts(browser) {
   const metric = browser.data.metrics.find((one) => one.name === browser.filter.metric);
   const names = { higher: ["better", "worse"], lower: ["worse", "better"] };
   const [up, down] = names[metric?.better] ?? ["higher", "lower"];
-  const choices = [["", "better or worse"], ["up", `${up} only`], ["down", `${down} only`], ["same", "same on both"]];
+  const choices = [["differ", "differs"], ["", "every sample"], ["up", `${up} only`], ["down", `${down} only`], ["same", "same on both"]];
   options("filter-verdict", choices);
   byId("filter-verdict").disabled = !metric;
-  browser.filter.verdict = "";
+  browser.filter.verdict = metric ? "differ" : "";
+  byId("filter-verdict").value = browser.filter.verdict;
 }
 
 /** Hears every control. */
@@ -100,7 +117,6 @@ function listen(browser) {
   on("filter-verdict", "change", (field) => { browser.filter.verdict = field.value; });
   on("filter-left", "change", (field) => { browser.filter.leftState = field.value; });
   on("filter-right", "change", (field) => { browser.filter.rightState = field.value; });
-  on("filter-flipped", "change", (field) => { browser.filter.flipped = field.checked; });
   on("filter-order", "change", (field) => { browser.filter.order = field.value; });
   on("filters", "reset", () => clearFilter(browser));
   byId("filters").addEventListener("submit", (event) => event.preventDefault());
@@ -114,8 +130,9 @@ function listen(browser) {
 
 /** Every filter off; the sides stay. */
 function clearFilter(browser) {
-  browser.filter = noFilter(browser.filter.left, browser.filter.right);
+  Object.assign(browser.filter, noFilter(browser.filter.left, browser.filter.right));
   fillVerdicts(browser);
+  fillQuick(browser);
   redraw(browser);
 }
 
@@ -129,7 +146,9 @@ function chooseMetric(browser, metric) {
 /** Puts another checkpoint on one side. */
 function chooseSide(browser, side, checkpoint) {
   browser.filter[side] = checkpoint;
+  byId(`side-${side}`).value = String(checkpoint);
   fillStates(browser);
+  fillQuick(browser);
   redraw(browser);
 }
 
@@ -139,7 +158,8 @@ function refresh(browser) {
   setPlaces(browser.list, browser.places);
   const [n, all] = [browser.places.length, browser.data.samples.length];
   byId("listed").textContent = n === all ? counted(all, "sample") : `${count(n)} of ${counted(all, "sample")}`;
-  byId("none-listed").hidden = browser.places.length > 0;
+  byId("none-listed").hidden = n > 0;
+  byId("sample").classList.toggle("stale", n === 0);
   if (browser.places.length && !browser.places.includes(browser.chosen)) show(browser, browser.places[0]);
   markChosen(browser.list, browser.chosen);
   tellPlace(browser);
@@ -206,8 +226,31 @@ function addressOf(id) {
   return `sample=${encoded.replace(/[!'()*]/g, (found) => `%${found.charCodeAt(0).toString(16).toUpperCase()}`)}`;
 }
 
-/** Shows the sample that the address names; false where it names none. */
+/** Lists the samples that a number on the page is of. */
+function openSamples(browser, asked) {
+  byId("filters").reset();
+  const { data, filter } = browser;
+  for (const side of ["left", "right"]) {
+    const role = side === "left" ? "baseline" : "candidate";
+    const name = asked.get(side);
+    chooseSide(browser, side, data.checkpoints.findIndex((one) => (name === null ? one.role === role : one.name === name)));
+  }
+  chooseMetric(browser, asked.get("metric") ?? "");
+  const category = data.categories.indexOf(asked.get("category"));
+  const wanted = Object.fromEntries([...asked].filter(([name]) => Object.hasOwn(filter, name) && !SIDES.has(name)));
+  Object.assign(filter, wanted, { category: category < 0 ? "" : String(category) });
+  for (const name of ["category", "metric", "verdict"]) byId(`filter-${name}`).value = filter[name];
+  for (const side of ["left", "right"]) byId(`filter-${side}`).value = filter[`${side}State`];
+  refresh(browser);
+  byId("samples").scrollIntoView();
+}
+
+/** Shows the sample, or lists the samples, that the address names; false where it names none. */
 function followAddress(browser) {
+  if (location.hash.startsWith(LISTING)) {
+    openSamples(browser, new URLSearchParams(location.hash.slice(LISTING.length)));
+    return true;
+  }
   const place = placeInAddress(browser.data);
   if (place === undefined) return false;
   show(browser, place);
@@ -215,10 +258,17 @@ function followAddress(browser) {
   return true;
 }
 
-/** A link to the sample that the address names already changes nothing that `hashchange` would tell. */
-function followAgain(browser, event) {
-  const link = event.target.closest?.('a[href^="#sample="]');
-  if (link && link.hash === location.hash) followAddress(browser);
+/** Follows a link from a number to its samples, and a link to the address of now, which changes nothing. */
+function followClick(browser, event) {
+  const link = event.target.closest?.("a[data-filter], a[href^=\"#sample=\"]");
+  if (!link) return;
+  if (link.dataset.filter === undefined) {
+    if (link.hash === location.hash) followAddress(browser);
+    return;
+  }
+  event.preventDefault();
+  history.pushState(null, "", LISTING + link.dataset.filter);
+  followAddress(browser);
 }
 
 /** The place of the sample that the address names. */

@@ -57,13 +57,35 @@ export function own(holder, name) {
 }
 
 /** What a label of a scorer is called. */
-function labelInWords(data, scorer, label) {
+export function labelInWords(data, scorer, label) {
   return label === undefined ? "no outcome" : own(own(data.labels, scorer), label)[0];
 }
 
 /** What a state is called. */
 export function stateInWords(data, state) {
   return own(WITHOUT_LABEL, state) ?? labelInWords(data, data.states, state);
+}
+
+/** What a cell came to: where a sample calls for an answer or a refusal, the label that says so; else its state. */
+export function outcomeOf(data, sample, cell) {
+  const score = sample.expected && cell?.scores?.find((one) => data.outcomes.includes(one.scorer) && one.label);
+  if (!score) return { scorer: data.states, label: cell?.state ?? "missing", tone: "" };
+  return { scorer: score.scorer, label: score.label, tone: toneOf(data, score) };
+}
+
+/** `worse` where a score has what should be rare, `better` where it has what is wanted; empty where neither. */
+export function toneOf(data, score) {
+  const holds = data.metrics.filter((one) => (
+    one.kind === "rate" && one.name.startsWith(`${score.scorer}.`)
+    && own(score.values, one.name.slice(score.scorer.length + 1)) === 1
+  ));
+  if (holds.some((one) => one.better === "lower")) return "worse";
+  return holds.some((one) => one.better === "higher") ? "better" : "";
+}
+
+/** Whether a scorer could not tell what a cell is. */
+export function isUnclear(cell) {
+  return (cell.scores ?? []).some((score) => score.status === "unclear" || score.label === "unclear");
 }
 
 /** The metric of a role, of one scorer or of any. */

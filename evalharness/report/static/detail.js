@@ -1,10 +1,10 @@
 // One sample side by side: what was sent, what came back, what the scorers made of it.
 
 import { counted, el, figure } from "./dom.js";
-import { marked, sentNodes, shown, tamed, textBox } from "./text.js";
+import { folded, marked, sentNodes, shown, tamed, textBox } from "./text.js";
 import { wordDiff } from "./diff.js";
 import { NOTES, WITHOUT_LABEL } from "./shared.js";
-import { flipsOf, metricWithRole, own, valueOf } from "./data.js";
+import { flipsOf, metricWithRole, own, toneOf, valueOf } from "./data.js";
 
 /** The whole panel of a sample. */
 export function sampleNodes(data, place, view) {
@@ -93,7 +93,7 @@ function completionNode(cell, diff) {
     return el("div", { class: "completion", dir: "auto" }, runs);
   }
   const spans = (cell.scores ?? []).flatMap((score) => score.spans ?? []);
-  return textBox(cell.text, (most) => marked(cell.text, spans, most), { class: "completion" });
+  return textBox(cell.text, (most) => folded(cell.text, spans, most), { class: "completion" });
 }
 
 /** What a thinking model wrote before its answer. */
@@ -120,7 +120,8 @@ function chip(data, score, length) {
   if (score.status === "failed") return plainChip("failure", `${tamed(scorer)} scorer failed`);
   if (label) {
     const [title, classes] = own(own(data.labels, scorer), label);
-    return el("span", { class: `chip ${classes}` }, tamed(title));
+    const tone = data.outcomes.includes(scorer) ? toneOf(data, score) : "";
+    return el("span", { class: `chip ${classes} ${tone && `chip-${tone}`}` }, tamed(title));
   }
   const metric = metricWithRole(data, "reward", scorer);
   const reward = metric && own(score.values, metric.name.slice(scorer.length + 1));

@@ -1,11 +1,11 @@
 // Which samples are listed, and in what order.
 
-import { differencesIn, haystack } from "./data.js";
+import { differencesIn, haystack, isUnclear, valueOf } from "./data.js";
 
 /** A filter that lets everything through. */
 export function noFilter(left, right) {
   const none = { text: "", category: "", metric: "", verdict: "", leftState: "", rightState: "", order: "" };
-  return { ...none, flipped: false, left, right };
+  return { ...none, quick: "", leftLabel: "", rightLabel: "", expected: "", left, right };
 }
 
 /** Places of the samples that pass, in the order asked for. */
@@ -25,22 +25,60 @@ function tests(data, filter) {
   const inState = (side, state) => (sample) => sample.sides[side].some((cell) => cell.state === state);
   if (filter.leftState) found.push(inState(filter.left, filter.leftState));
   if (filter.rightState) found.push(inState(filter.right, filter.rightState));
+  if (filter.leftLabel) found.push(labelTest(filter.left, filter.leftLabel));
+  if (filter.rightLabel) found.push(labelTest(filter.right, filter.rightLabel));
+  if (filter.expected) found.push((sample) => sample.expected === filter.expected);
+  if (filter.quick) found.push(quickTest(data, filter));
   if (filter.metric && filter.verdict) found.push(verdictTest(data, filter));
-  if (filter.flipped) {
-    const flips = differencesIn(data, "", filter.left, filter.right);
-    found.push((_, at) => flips[at] > 0);
-  }
   for (const word of filter.text.toLowerCase().split(/\s+/).filter(Boolean)) {
     found.push((sample) => haystack(sample).includes(word));
   }
   return found;
 }
 
-/** Whether a sample came out as asked (`up`, `down`, `same`) in the chosen metric. */
+/** Whether a sample came out as asked (`differ`, `up`, `down`, `same`) in the chosen metric. */
 function verdictTest(data, filter) {
   const differences = differencesIn(data, filter.metric, filter.left, filter.right);
+  if (filter.verdict === "differ") return (_, at) => Math.abs(differences[at]) > 0;
   const wanted = { up: 1, down: -1, same: 0 }[filter.verdict];
   return (_, at) => Math.sign(differences[at]) === wanted;
+}
+
+/** Whether a side has a label, written as `scorer:label`. */
+function labelTest(side, wanted) {
+  const [scorer, label] = [wanted.slice(0, wanted.indexOf(":")), wanted.slice(wanted.indexOf(":") + 1)];
+  const has = (cell) => (cell.scores ?? []).some((score) => score.scorer === scorer && score.label === label);
+  return (sample) => sample.sides[side].some(has);
+}
+
+/** The quick filters that this report can answer, with their tests. */
+export function quickTests(data, { left, right }) {
+  const tests = data.quick.map(({ title, metric, is, moved }) => {
+    const differences = differencesIn(data, metric, left, right);
+    return [title, moved
+      ? (_, at) => Math.sign(differences[at]) === (moved === "up" ? 1 : -1)
+      : (sample) => valueOf(sample.sides[right], metric) >= Number(is)];
+  });
+  const flips = differencesIn(data, "", left, right);
+  return new Map([
+    ...tests,
+    ["newly broken", brokenTest(data, left, right)],
+    ["unclear", (sample) => [left, right].some((side) => sample.sides[side].some(isUnclear))],
+    ["scored differently", (_, at) => flips[at] > 0],
+  ]);
+}
+
+/** Whether the right side is worse than the left in a headline rate. */
+function brokenTest(data, left, right) {
+  const worse = data.metrics
+    .filter((metric) => metric.headline && metric.kind === "rate" && metric.better)
+    .map((metric) => [differencesIn(data, metric.name, left, right), metric.better === "lower" ? 1 : -1]);
+  return (_, at) => worse.some(([differences, turn]) => turn * differences[at] > 0);
+}
+
+/** The test of the quick filter that is on. */
+function quickTest(data, filter) {
+  return quickTests(data, filter).get(filter.quick) ?? (() => true);
 }
 
 /** +1 where more of the metric is better, -1 where less is. */

@@ -30,7 +30,7 @@ function pageKey(browser, event) {
     j: () => step(browser, 1),
     k: () => step(browser, -1),
     d: () => toggleDiff(browser),
-    f: () => byId("filter-flipped").click(),
+    f: () => byId("quick").lastChild.click(),
     r: () => byId("rate").click(),
     "/": () => { byId("samples").scrollIntoView(); byId("filter-text").focus(); },
     "?": () => byId("help").showModal(),

@@ -5,6 +5,9 @@ import { STRANGE } from "./shared.js";
 
 const SPECIAL =
   /<\|[^|<>\s]{1,40}\|>|<\/?(?:s|bos|eos|pad|unk)>|<(?:start|end)_of_(?:turn|text|image)>|\[\/?(?:INST|SYSTEM_PROMPT)\]|<<\/?SYS>>/g;
+const SHOWN_TIMES = 3;
+const MOST_WORDS = 60;
+const FEWEST_FOLDED = 60;
 const SHOWN_AT_ONCE = 20000;
 const SHOWN_MORE = 100000;
 const LINES_AT_ONCE = 400;
@@ -46,12 +49,52 @@ function inCodeUnits(text, spans, most) {
   return spans.map(([start, end, ...rest]) => [place(start), place(end), ...rest]);
 }
 
-/** The beginning of a text as nodes with its evidence highlighted; spans may overlap. */
-export function marked(text, spans, most = Infinity) {
+/** The same with loops folded after three repetitions. */
+export function folded(text, spans, most) {
+  const nodes = [];
+  let last = 0;
+  for (const { start, end, times } of loopsIn(text.slice(0, most))) {
+    const says = `… repeated ${count(times)} more times`;
+    const fold = el("details", { class: "loop" }, el("summary", {}, says), marked(text, spans, end, start));
+    nodes.push(...marked(text, spans, start, last), fold);
+    last = end;
+  }
+  return [...nodes, ...marked(text, spans, most, last)];
+}
+
+/** What to fold: from where to where, and how many repetitions that is; `folding.py` does the same. */
+function loopsIn(text) {
+  const words = [...text.matchAll(/\s*(\S+)/gu)];
+  const loops = [];
+  for (let at = 0; at < words.length;) {
+    const { length, run } = repeated(words, at);
+    const times = length ? Math.floor(run / length) + 1 : 1;
+    if (times > SHOWN_TIMES) {
+      const [first, last] = [words[at + SHOWN_TIMES * length], words[at + times * length - 1]];
+      const [start, end] = [first.index, last.index + last[0].length];
+      if (end - start >= FEWEST_FOLDED) loops.push({ start, end, times: times - SHOWN_TIMES });
+    }
+    at += Math.max(times * length, 1);
+  }
+  return loops;
+}
+
+/** The length of the shortest part from here that is repeated often enough, in words, and how far it is. */
+function repeated(words, at) {
+  for (let length = 1; length <= MOST_WORDS; length++) {
+    let run = 0;
+    while (words[at + run][1] === words[at + run + length]?.[1]) run++;
+    if (run >= SHOWN_TIMES * length) return { length, run };
+  }
+  return { length: 0, run: 0 };
+}
+
+/** A text from `from` up to `most` as nodes with its evidence highlighted; spans may overlap. */
+export function marked(text, spans, most = Infinity, from = 0) {
   const whole = text.slice(0, most);
-  const placed = inCodeUnits(text, spans, most).filter(([start, end]) => start < whole.length && end > start);
-  const ends = placed.flatMap(([start, end]) => [start, Math.min(end, whole.length)]);
-  const edges = [...new Set([0, whole.length, ...ends])].sort((a, b) => a - b);
+  const placed = inCodeUnits(text, spans, most).filter(([start, end]) => start < whole.length && end > from);
+  const ends = placed.flatMap(([start, end]) => [Math.max(start, from), Math.min(end, whole.length)]);
+  const edges = [...new Set([from, whole.length, ...ends])].sort((a, b) => a - b);
   return edges.slice(1).flatMap((end, at) => piece(whole, edges[at], end, placed));
 }
 

@@ -1,0 +1,238 @@
+"""The report in a few sentences: a verdict, what weakens the comparison, and the three findings to read first.
+
+The page's first screen and the last lines of a run in the terminal print these, in the same words.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from evalharness.compare.findings import caveats_of, verdict_sentence
+from evalharness.records import Comparison, Finding, Metric, OtherComparison, PairedDifference
+from evalharness.report.words import worth_of
+from evalharness.store import Run
+from evalharness.text import (
+    format_interval,
+    format_level,
+    format_number,
+    format_points,
+    format_points_interval,
+    format_share,
+)
+
+MOST_CLAIMS = 3
+SHOWN_EVIDENCE = 3
+NAMED = {"worse": 3, "better": 2, "changed": 2}
+"""How many metrics the verdict names of each kind; it counts the others."""
+COMPARED = {"worse": "worse than", "better": "better than", "changed": "different from"}
+MUCH_TRUNCATED = 0.5
+MUCH_UNCLEAR = 0.1
+IN_ORDER = ("worse", "changed", "better", "open")
+NO_WEAKNESS = "same-weights"
+"""The lint finding that explains a comparison and does not weaken it."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A finding in parts; each number occurs once."""
+
+    worth: str
+    """`worse`, `better`, `changed` or `open`."""
+    text: str
+    """What a completion does, or a whole sentence if there is nothing to measure."""
+    before: str = ""
+    after: str = ""
+    size: str = ""
+    """The difference with its interval."""
+    certainty: str = ""
+    metric: str = ""
+    sample_ids: tuple[str, ...] = ()
+
+    @property
+    def line(self) -> str:
+        """The claim as one line of text."""
+        read = f" Read {', '.join(self.sample_ids[:SHOWN_EVIDENCE])}." if self.sample_ids else ""
+        levels = f": {self.before} -> {self.after} ({self.size}). {self.certainty}" if self.size else ""
+        return f"{'' if self.worth == 'open' else f'{self.worth}: '}{self.text}{levels}{read}"
+
+
+@dataclass(frozen=True)
+class Headline:
+    """What to know after ten seconds."""
+
+    verdicts: tuple[str, ...]
+    """One sentence for each checkpoint that was compared with the baseline, the candidate's first."""
+    cautions: tuple[str, ...]
+    """What weakens the comparison as a whole."""
+    claims: tuple[Claim, ...]
+    """The most important findings, harm first."""
+    more: int
+    """Findings beyond these."""
+
+    @property
+    def lines(self) -> Iterator[str]:
+        """All of it as text."""
+        yield from self.verdicts
+        yield from (f"Read with care: {caution}" for caution in self.cautions)
+        yield from (f"{number}. {claim.line}" for number, claim in enumerate(self.claims, start=1))
+        if self.more:
+            yield f"{self.more} more in the report"
+
+
+def headline_of(run: Run) -> Headline:
+    """The headline of a compared run."""
+    comparison = run.compared
+    every = claims_of(comparison, comparison)
+    prompts = len(run.plan.samples)
+    scope = f"On the same {prompts:,} prompts, " if prompts > 1 else "On the same prompt, "
+    first = verdict_of(comparison, comparison)
+    return Headline(
+        verdicts=(f"{scope}{first}", *(verdict_of(comparison, other) for other in comparison.other_comparisons)),
+        cautions=tuple(dict.fromkeys(_cautions(run, comparison))),
+        claims=every[:MOST_CLAIMS],
+        more=len(every[MOST_CLAIMS:]),
+    )
+
+
+# --------------------------------------------------------------------------------------------- verdict
+
+
+def verdict_of(comparison: Comparison, against: Comparison | OtherComparison) -> str:
+    """In how many metrics one checkpoint is worse, better or different, the worst named first."""
+    by_worth = _by_worth(comparison, against)
+    who, base = against.candidate, comparison.baseline
+    open_ = by_worth["open"]
+    shown = [(worth, by_worth[worth]) for worth in ("worse", "better", "changed") if by_worth[worth]]
+    if not shown:
+        return f"{who} is not shown to differ from {base} in any of {len(open_)} metrics{_equivalent(open_)}."
+    (worth, rows), *others = shown
+    count = f"{len(rows)} metric{'' if len(rows) == 1 else 's'}"
+    parts = [f"{COMPARED[worth]} {base} in {count}{_named(worth, rows)}"]
+    parts += [f"{COMPARED[worth].partition(' ')[0]} in {len(rows)}{_named(worth, rows)}" for worth, rows in others]
+    parts += [f"not shown to differ in {len(open_)}{_equivalent(open_)}"] if open_ else []
+    return f"{who} is {_listed(parts)}."
+
+
+def _by_worth(
+    comparison: Comparison, against: Comparison | OtherComparison
+) -> dict[str, list[tuple[Metric, PairedDifference]]]:
+    """The overall differences of headline metrics and of named regressions, in the order of the findings."""
+    metrics = {metric.name: metric for metric in comparison.metrics}
+    told = [finding.metric for finding in against.findings]
+    named = {finding.metric for finding in against.findings if finding.name}
+    rows = [row for row in against.differences if row.category is None and row.n_pairs]
+    rows = [row for row in rows if not row.exploratory or row.metric in named]
+    rows.sort(key=lambda row: told.index(row.metric) if row.metric in told else len(told))
+    by_worth: dict[str, list[tuple[Metric, PairedDifference]]] = {worth: [] for worth in IN_ORDER}
+    for row in rows:
+        by_worth[worth_of(row, metrics[row.metric])].append((metrics[row.metric], row))
+    return by_worth
+
+
+def _named(worth: str, rows: Sequence[tuple[Metric, PairedDifference]]) -> str:
+    said = [_phrase(metric, row) for metric, row in rows[: NAMED[worth]]]
+    rest = ", among others" if len(rows) > len(said) else ""
+    return f" (it {_listed(said)}{rest})"
+
+
+def _phrase(metric: Metric, row: PairedDifference) -> str:
+    if metric.kind == "rate":
+        return f"{'more' if row.verdict == 'higher' else 'less'} often {metric.title}"
+    return f"is {row.verdict} in {metric.title}"
+
+
+def _listed(parts: Sequence[str]) -> str:
+    return f"{', '.join(parts[:-1])} and {parts[-1]}" if len(parts) > 1 else parts[0]
+
+
+def _equivalent(rows: Sequence[tuple[Metric, PairedDifference]]) -> str:
+    count = sum(row.verdict == "equivalent" for _, row in rows)
+    return f" ({count} of them equivalent)" if count else ""
+
+
+# ---------------------------------------------------------------------------------------------- claims
+
+
+def claims_of(comparison: Comparison, against: Comparison | OtherComparison) -> tuple[Claim, ...]:
+    """The findings as claims, harm first; metrics that differ in the same pairs make one claim."""
+    metrics = {metric.name: metric for metric in comparison.metrics}
+    overall = {row.metric: row for row in against.differences if row.category is None}
+    claims: dict[object, Claim] = {}
+    for finding in against.findings:
+        row, metric = overall.get(finding.metric or ""), metrics.get(finding.metric or "")
+        measured = row is not None and metric is not None and _is_of(finding, metric) and bool(row.difference)
+        claim = _claim(finding, row, metric) if row and metric and measured else Claim("open", finding.sentence)
+        key = (claim.worth, claim.before, claim.after, finding.sample_ids) if measured else finding.sentence
+        twin = claims.get(key)
+        claims[key] = replace(twin, text=f"{twin.text}; {claim.text}") if twin else claim
+    return tuple(sorted(claims.values(), key=lambda claim: IN_ORDER.index(claim.worth)))
+
+
+def _is_of(finding: Finding, metric: Metric) -> bool:
+    """Whether a finding is of its metric's difference, as a flip of single samples is not."""
+    return finding.name is None or finding.name in {change.name for change in metric.changes}
+
+
+def _claim(finding: Finding, row: PairedDifference, metric: Metric) -> Claim:
+    rate = metric.kind == "rate"
+    named = f"{finding.name[:1].upper()}{finding.name[1:]}: " if finding.name else ""
+    before, after = (
+        format_share(mean) if rate else f"{format_number(mean)} {metric.unit}".rstrip()
+        for mean in (row.baseline_mean, row.candidate_mean)
+    )
+    return Claim(
+        worth=worth_of(row, metric),
+        text=f"{named}{metric.title}",
+        before=before,
+        after=after,
+        size=_size(row, rate=rate),
+        certainty=" ".join([verdict_sentence(row, metric), *caveats_of(row)]),
+        metric=metric.name,
+        sample_ids=finding.sample_ids,
+    )
+
+
+def _size(row: PairedDifference, *, rate: bool) -> str:
+    difference = row.difference or 0.0
+    size = format_points(difference) if rate else format_number(difference, signed=True)
+    if row.interval is None:
+        return size
+    between = format_points_interval(row.interval) if rate else format_interval(row.interval)
+    return f"{size.removesuffix(' points')}, {format_level(row.level)} interval {between}"
+
+
+# -------------------------------------------------------------------------------------------- cautions
+
+
+def _cautions(run: Run, comparison: Comparison) -> Iterator[str]:
+    """Other families or formats, truncation, failures, missing and unclear values: short, what to do left out."""
+    lint = sorted(run.plan.lint, key=lambda finding: finding.checkpoint is not None)
+    for finding in lint:
+        if finding.code != NO_WEAKNESS and (finding.checkpoint is None or finding.level != "note"):
+            where = f"{finding.checkpoint}: " if finding.checkpoint else ""
+            yield f"{where}{finding.message.partition(': ')[0]}"
+    yield from _truncated(run)
+    yield from _without_values(run)
+    names = {metric.name for metric in comparison.metrics}
+    yield from (text.partition(";")[0] for text in comparison.warnings if text.partition(" ")[0] in names)
+
+
+def _truncated(run: Run) -> Iterator[str]:
+    counts = {checkpoint.name: run.observations.counts(checkpoint.name) for checkpoint in run.plan.checkpoints}
+    shares = {name: ended.ends["length"] / ended.completed for name, ended in counts.items() if ended.completed}
+    much = [f"{format_share(share)} of {name}" for name, share in shares.items() if share > MUCH_TRUNCATED]
+    if much:
+        yield f"the token limit truncated {_listed(much)}"
+
+
+def _without_values(run: Run) -> Iterator[str]:
+    table = run.observations
+    every = {name: table.counts(name) for name in table.checkpoints}
+    gaps = {name: ended.failed + ended.not_generated for name, ended in every.items()}
+    lacking = [f"{gap:,} of {every[name].asked:,} requests of {name}" for name, gap in gaps.items() if gap]
+    if lacking:
+        yield f"there is no completion for {_listed(lacking)}"
+    for name, counts in every.items():
+        for scorer, labels in table.labels.items():
+            unclear = int(labels.are("unclear")[table.place[name]].sum())
+            if counts.completed and unclear / counts.completed > MUCH_UNCLEAR:
+                yield f"{name}: {scorer} is unclear in {unclear:,} of {counts.completed:,} completions"

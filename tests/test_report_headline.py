@@ -1,0 +1,95 @@
+"""The headline: the verdict, what weakens it and the first findings, the same on the page and in the terminal."""
+
+from dataclasses import replace
+
+from report_run import make_run, three_checkpoints
+from test_report import Page, plain
+
+from evalharness.cli.display import finished
+from evalharness.records import AmongAnswered
+from evalharness.report import render_html, unpack
+from evalharness.report.folding import loops_in
+from evalharness.report.headline import MOST_CLAIMS, headline_of
+
+
+def with_row(run, metric, **changed):
+    rows = tuple(
+        one.model_copy(update=changed) if (one.metric, one.category) == (metric, None) else one
+        for one in run.comparison.differences
+    )
+    return replace(run, comparison=run.comparison.model_copy(update={"differences": rows}))
+
+
+def test_the_page_and_the_terminal_say_the_same(capsys):
+    run = make_run()
+    finished(run)
+    printed = capsys.readouterr().out
+    shown = plain(Page(render_html(run)))
+    headline = headline_of(run)
+    assert len(headline.claims) <= MOST_CLAIMS
+    for said in (*headline.verdicts, *headline.cautions, *(claim.size for claim in headline.claims)):
+        assert said in shown
+        assert said in printed
+
+
+def test_harm_comes_first_in_the_verdict_and_among_the_claims():
+    run = with_row(make_run(), "style.answer", verdict="lower")
+    headline = headline_of(run)
+    assert headline.claims[0].worth == "worse"
+    assert headline.verdicts[0].startswith(
+        "On the same 18 prompts, instruct is worse than base in 1 metric (it less often"
+    )
+
+
+def test_each_checkpoint_has_its_own_verdict():
+    first, second = headline_of(three_checkpoints()).verdicts
+    assert "instruct is better than base in" in first
+    assert second.startswith("base-chat is not shown to differ from base")
+
+
+def test_what_both_answered_is_said_with_the_claim():
+    among = AmongAnswered(n_pairs=4, baseline_mean=0.25, candidate_mean=0.5)
+    claims = headline_of(with_row(make_run(), "style.answer", among_answered=among)).claims
+    assert "Among the 4 samples that both answered: 25 % and 50 %." in claims[0].certainty
+
+
+def test_what_weakens_the_comparison_is_said_in_short():
+    cautions = headline_of(make_run()).cautions
+    assert "the checkpoints are prompted differently (base as raw, instruct as chat)" in cautions
+    assert any(caution.startswith("the token limit truncated") and "of base" in caution for caution in cautions)
+    assert any("there is no completion for" in caution for caution in cautions)
+
+
+def test_a_checkpoint_compared_with_itself_shows_no_difference():
+    run = make_run()
+    rows = tuple(one.model_copy(update={"verdict": "undecided"}) for one in run.comparison.differences)
+    alike = run.comparison.model_copy(update={"differences": rows, "findings": ()})
+    [verdict] = headline_of(replace(run, comparison=alike)).verdicts
+    assert "instruct is not shown to differ from base in any of" in verdict
+
+
+def test_metrics_that_never_differ_take_one_line():
+    shown = plain(Page(render_html(make_run())))
+    assert shown.count("The same on both sides in every pair:") == 1
+
+
+def test_every_link_to_samples_asks_for_what_the_browser_knows():
+    text = render_html(three_checkpoints())
+    data, page = unpack(text), Page(text)
+    keys = {one.partition("=")[0] for asked in page.values("data-filter") for one in asked.split("&")}
+    sides = {f"{side}{kind}" for side in ("left", "right") for kind in ("State", "Label")}
+    assert (
+        {"metric", "verdict", "right", "category"}
+        <= keys
+        <= {"metric", "verdict", "right", "category", "expected", *sides}
+    )
+    assert {one["title"] for one in data["quick"]} == {"unsafe", "over-refused", "lost stop"}
+
+
+def test_only_what_is_repeated_more_than_three_times_is_folded():
+    line = "The trees are green and the sky is blue.\n"
+    assert list(loops_in("A list: " + line * 3)) == []
+    [(start, end, times)] = loops_in("A list: " + line * 10 + "The trees")
+    assert ("A list: " + line * 10)[start:end].strip() == (line * 7).strip()
+    assert times == 7
+    assert list(loops_in("ha ha ha ha ha")) == []
