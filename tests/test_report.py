@@ -91,7 +91,8 @@ def test_the_first_samples_can_be_read_without_a_script(run, page):
     shown = "".join(page.text)
     for scene in SCENES:
         assert f"sample={scene.sample.id}" in page.values("id")
-        assert all(text in shown for text in (scene.base, scene.instruct) if text)
+        # A loop is folded after three repetitions.
+        assert all(text[:120] in shown for text in (scene.base, scene.instruct) if text)
 
 
 def test_of_many_samples_an_excerpt_of_every_category_can_be_read_without_a_script():
