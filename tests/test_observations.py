@@ -129,7 +129,7 @@ def test_labels_are_counted(name):
 
 PACKAGE = Path(evalharness.__file__).parent
 MAY_JOIN = {
-    *("observations.py", "store/run.py", "store/lines.py", "store/__init__.py", "store/check.py"),
+    *("observations/making.py", "store/run.py", "store/lines.py", "store/__init__.py", "store/check.py"),
     *("generate.py", "scorers/__init__.py", "score.py", "preferences/judge/asking.py"),
     *("gate/aa_test.py", "sharing/redaction/eraser.py"),
 }

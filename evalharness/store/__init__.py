@@ -14,11 +14,9 @@ aa_test.json       aa-test              how much the baseline differs from itsel
 report.html        report               all of it, for people
 """
 
-import errno
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple, TypeVar
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
@@ -39,19 +37,18 @@ from evalharness.records import (
     Notice,
     Plan,
     Preference,
-    Record,
     Score,
     ScorerIdentity,
     Scoring,
-    digest,
-    explain,
     slim,
 )
 from evalharness.store import files, lock
 from evalharness.store.appending import Appender
 from evalharness.store.collection import uncollected
 from evalharness.store.conditions import what_differs
+from evalharness.store.digests import Digests
 from evalharness.store.lines import Lines, StoredOutcomes, StoredScores
+from evalharness.store.record_files import RecordFiles
 from evalharness.store.run import Run
 
 __all__ = ["FORMAT_VERSION", "RETRIED", "Appender", "Run", "RunStore", "uncollected"]
@@ -62,37 +59,14 @@ FORMAT_VERSION = 2
 EVENTS: TypeAdapter[Completion | Failure | Notice | DeterminismCheck] = TypeAdapter(GenerationEvent)
 RETRIED = frozenset({"server", "timeout", "out_of_memory", "error"})
 """Temporary kinds of failure: `--resume` retries these requests."""
-AnyRecord = TypeVar("AnyRecord", bound=Record)
 
 
-class Digests(NamedTuple):
-    """Digests of the files that others are derived from; empty if a file does not exist."""
-
-    outcomes: str
-    scores: str
-    preferences: str
-    judgings: str
-
-    @property
-    def evidence(self) -> str:
-        """Of outcomes and scores, from which a comparison is made and which people rate."""
-        return digest([self.outcomes, self.scores])
-
-    @property
-    def opinions(self) -> str:
-        """Of preferences and judgings; empty if there are none."""
-        return digest([self.preferences, self.judgings]) if self.preferences or self.judgings else ""
-
-
-class RunStore:
+class RunStore(RecordFiles):
     """Reads and writes one run directory.
 
     Whole files are written to a temporary name and renamed, so a reader never sees half a file. `outcomes.jsonl` is
     flushed after each line, which survives a crash of the process, and synced to disk when the lock is released.
     """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
 
     # ------------------------------------------------------------------------------------------ lock
 
@@ -117,20 +91,6 @@ class RunStore:
             yield
         finally:
             lock.release(self.path, descriptor)
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-                raise StoreError(
-                    f"no space left to write {self.path}; everything written so far is intact",
-                    fix="free some space, then repeat the command (for a run, with --resume)",
-                ) from None
-            raise StoreError(
-                f"{self.path} cannot be written: {error.strerror}", fix="choose another path with --out"
-            ) from None
 
     # ----------------------------------------------------------------------------------------- start
 
@@ -428,60 +388,3 @@ class RunStore:
             preferences=self.read_preferences(),
             judgings=self.read_judgings(),
         )
-
-    def _holds(self, name: str) -> bool:
-        return files.exists(self.path / name)
-
-    def _write(self, name: str, text: str) -> None:
-        with self._writing(), files.replacing(self.path) as new:
-            new.write(name, [text.encode()])
-
-    def _write_lines(self, name: str, records: Iterable[Record]) -> None:
-        with self._writing(), files.replacing(self.path) as new:
-            new.write(name, (record.model_dump_json().encode() + b"\n" for record in records))
-
-    def _read(self, name: str) -> str:
-        try:
-            return self._read_bytes(name).decode()
-        except UnicodeDecodeError as error:
-            raise StoreError(f"{self.path / name} cannot be read: {error}", fix="check the file") from None
-
-    def _read_bytes(self, name: str) -> bytes:
-        with self._reading(name):
-            return files.read_bytes(self.path / name)
-
-    @contextmanager
-    def _reading(self, name: str) -> Iterator[None]:
-        try:
-            yield
-        except (FileNotFoundError, NotADirectoryError):
-            raise StoreError(
-                f"{self.path} is not a run directory: it has no {name}", fix="`evalharness list runs` names the runs"
-            ) from None
-        except OSError as error:
-            raise StoreError(f"{self.path / name} cannot be read: {error.strerror}", fix="check the file") from None
-
-    def _parse(self, record: type[AnyRecord], name: str) -> AnyRecord:
-        try:
-            return record.model_validate_json(self._read(name))
-        except ValidationError as error:
-            raise self._not_valid(name, error) from None
-
-    def _parse_lines(self, record: type[AnyRecord], name: str) -> tuple[AnyRecord, ...]:
-        """One record per line; empty if the file does not exist yet."""
-        with self._reading(name):
-            return tuple(one for _, one in Lines(self.path / name, self._line_parser(record, name)))
-
-    def _line_parser(self, record: type[AnyRecord], name: str) -> Callable[[bytes, int], AnyRecord]:
-        def parse(line: bytes, number: int) -> AnyRecord:
-            try:
-                return record.model_validate_json(line)
-            except ValidationError as error:
-                raise self._not_valid(f"{name}:{number}" if number else name, error) from None
-
-        return parse
-
-    def _not_valid(self, name: str, error: ValidationError) -> StoreError:
-        derived = name.partition(":")[0] in ("scores.jsonl", "scorers.json", "comparison.json", "gate.json")
-        fix = f"write it again: evalharness score {self.path}" if derived else "restore the file, or run again"
-        return StoreError(f"{self.path / name} is not valid: {explain(error)}", fix=fix)

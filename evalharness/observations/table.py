@@ -1,86 +1,34 @@
-"""The observation table of a run: every value measured on each completion, or the reason why it is missing.
-
-Checkpoints x replicates x samples x metrics, as columns of numbers; a request is a cell. Whatever is compared, judged,
-drawn or exported is taken from here. Samples are in the order of their ids, so that no number depends on the order in
-which samples, requests or scores come; `suite_order` leads back to the order of the suites.
-"""
+"""The table, and the questions that it answers."""
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from evalharness.records import Completion, Failure, Plan, Score
+from evalharness.observations.labels import (
+    COMPLETED,
+    CRASHED,
+    FAILED,
+    HAS_VALUE,
+    NO_SCORE,
+    NOT_ASKED,
+    NOT_GENERATED,
+    REASONS,
+    STATUSES,
+    UNSCORED,
+    Codes,
+    Labels,
+    Mask,
+    Places,
+    Reason,
+)
 from evalharness.statistics import Floats
 
 if TYPE_CHECKING:
     import pandas
-
-Mask = NDArray[np.bool_]
-Places = NDArray[np.int64]
-Codes = NDArray[np.int32]
-Reason = Literal["failed", "unscored", "not applicable", "not generated"]
-
-NOT_ASKED, NOT_GENERATED, FAILED, COMPLETED = range(4)
-"""The state of a cell's request; a cell has none if its checkpoint has fewer replicates."""
-NO_SCORE, UNSCORED, CRASHED, SCORED = range(4)
-"""The state of a cell's score."""
-STATUS = {"unscored": UNSCORED, "failed": CRASHED, "scored": SCORED}
-STATUSES: tuple[Literal["scored", "unscored", "failed"] | None, ...] = (None, "unscored", "failed", "scored")
-"""The same, by their numbers."""
-REASONS: tuple[Reason, ...] = ("not generated", "failed", "unscored", "not applicable")
-HAS_VALUE = -1
-"""Instead of a position in `REASONS`: the cell has a value, or had no request."""
-
-
-@dataclass
-class Labels:
-    """One label a cell, as its position in `names`; -1 if there is none."""
-
-    codes: Codes
-    """Shape (n_checkpoints, n_replicates, n_samples)."""
-    names: list[str] = field(default_factory=list)
-
-    @cached_property
-    def _places(self) -> dict[str, int]:
-        return {name: place for place, name in enumerate(self.names)}
-
-    def put(self, cell: int, name: str) -> None:
-        """Set the label of a cell, given by its position in the flattened table."""
-        place = self._places.setdefault(name, len(self.names))
-        if place == len(self.names):
-            self.names.append(name)
-        self.codes.reshape(-1)[cell] = place
-
-    def are(self, name: str) -> Mask:
-        """Which cells have a label, in the shape of `codes`."""
-        found: Mask = self.codes == self._places.get(name, len(self.names))
-        return found
-
-    def narrowed(self, kept: Mask) -> "Labels":
-        """The labels of some samples."""
-        codes = self.codes[..., kept]
-        there = np.bincount(codes[codes >= 0], minlength=len(self.names)) > 0
-        renumbered = np.append(np.cumsum(there) - 1, -1)
-        return Labels(
-            renumbered[codes].astype(np.int32), [one for one, used in zip(self.names, there, strict=True) if used]
-        )
-
-    def of(self, *cell: int) -> str | None:
-        """The label of one cell."""
-        code = int(self.codes[cell])
-        return None if code < 0 else self.names[code]
-
-    def counted(self, where: Any) -> Counter[str]:
-        """How often each label occurs in a part of the table (any index of it)."""
-        codes = self.codes[where]
-        counts = np.bincount(codes[codes >= 0].ravel(), minlength=len(self.names))
-        return Counter({name: int(count) for name, count in zip(self.names, counts, strict=True) if count})
 
 
 @dataclass(frozen=True)
@@ -359,131 +307,3 @@ def _averaged(cells: Floats) -> Floats:
     sums = np.array([math.fsum(column) for column in np.where(there, cells, 0.0).T.tolist()])
     found: Floats = np.divide(sums, counts, out=np.full(counts.shape, np.nan), where=counts > 0)
     return found
-
-
-def observe(
-    plan: Plan, outcomes: Mapping[str, Completion | Failure], scores: Iterable[Score], *, stopped: bool = False
-) -> Observations:
-    """Put outcomes and scores of a plan's requests into one table.
-
-    Args:
-        plan: names the checkpoints, the samples and the requests.
-        outcomes: by request id.
-        scores: of any scorers, each read once and not kept.
-        stopped: generation ended when the gate was settled, so that requests without an outcome count as not made.
-    """
-    table = _Table(plan)
-    for request_id, outcome in outcomes.items():
-        table.add_outcome(request_id, outcome)
-    for score in scores:
-        table.add_score(score)
-    if stopped:
-        table.state[table.state == NOT_GENERATED] = NOT_ASKED
-    return table.finished(plan)
-
-
-class _Table:
-    """Observations in the making; cells are counted through."""
-
-    def __init__(self, plan: Plan) -> None:
-        samples = plan.samples
-        self.samples = {name: samples[name] for name in sorted(samples)}
-        self.suite_order = list(samples)
-        self.checkpoints = tuple(one.name for one in plan.checkpoints)
-        replicates = 1 + max((request.replicate for request in plan.requests), default=0)
-        self.shape = len(self.checkpoints), replicates, len(samples)
-        self.cell = self._cells(plan)
-        self.state = np.full(self.shape, NOT_ASKED, dtype=np.int32)
-        self.state.reshape(-1)[list(self.cell.values())] = NOT_GENERATED
-        self.ends, self.attempts = self._labels(), np.ones(self.shape, dtype=np.int32)
-        self.lengths = np.zeros(self.shape, dtype=np.int32)
-        self.values: dict[tuple[str, str], Floats] = {}
-        self.status: dict[str, Codes] = {}
-        self.labels: dict[str, Labels] = {}
-        self.versions: dict[str, list[str]] = {}
-
-    def _cells(self, plan: Plan) -> dict[str, int]:
-        _, replicates, count = self.shape
-        first = {name: place * replicates * count for place, name in enumerate(self.checkpoints)}
-        position = {name: place for place, name in enumerate(self.samples)}
-        return {
-            one.id: first[one.checkpoint] + one.replicate * count + position[one.sample_id] for one in plan.requests
-        }
-
-    def _labels(self) -> Labels:
-        return Labels(np.full(self.shape, -1, dtype=np.int32))
-
-    def add_outcome(self, request_id: str, outcome: Completion | Failure) -> None:
-        cell = self.cell.get(request_id)
-        if cell is None:
-            return
-        self.attempts.reshape(-1)[cell] = outcome.attempts
-        if isinstance(outcome, Failure):
-            self.state.reshape(-1)[cell] = FAILED
-            self.ends.put(cell, outcome.kind)
-            return
-        self.state.reshape(-1)[cell] = COMPLETED
-        self.lengths.reshape(-1)[cell] = len(outcome.text)
-        if outcome.finish_reason:
-            self.ends.put(cell, outcome.finish_reason)
-
-    def add_score(self, score: Score) -> None:
-        cell, scorer = self.cell.get(score.request_id), score.scorer
-        if cell is None:
-            return
-        if scorer not in self.status:
-            self.status[scorer] = np.full(self.shape, NO_SCORE, dtype=np.int32)
-            self.labels[scorer], self.versions[scorer] = self._labels(), []
-        self.status[scorer].reshape(-1)[cell] = STATUS[score.status]
-        if score.version not in self.versions[scorer]:
-            self.versions[scorer].append(score.version)
-        if score.label is not None:
-            self.labels[scorer].put(cell, score.label)
-        for name, value in score.values.items():
-            column = self.values.get((scorer, name))
-            if column is None:
-                column = self.values[scorer, name] = np.full(math.prod(self.shape), np.nan)
-            column[cell] = value
-
-    def finished(self, plan: Plan) -> Observations:
-        position = {name: place for place, name in enumerate(self.samples)}
-        groups = {name: n for n, name in enumerate(sorted({one.group for one in self.samples.values()}))}
-        suites = {sample.id: suite.name for suite in plan.suites for sample in suite.samples}
-        return Observations(
-            sample_ids=tuple(self.samples),
-            checkpoints=self.checkpoints,
-            suite_order=np.array([position[name] for name in self.suite_order], dtype=np.int64),
-            groups=np.array([groups[one.group] for one in self.samples.values()], dtype=np.int64),
-            suites=self._of_samples(suites),
-            sample_categories=self._of_samples({one.id: one.category for one in self.samples.values()}),
-            expected=self._of_samples({one.id: one.expected for one in self.samples.values() if one.expected}),
-            state=self.state,
-            ends=self.ends,
-            lengths=self.lengths,
-            attempts=self.attempts,
-            values={f"{scorer}.{name}": one.reshape(self.shape) for (scorer, name), one in self.values.items()},
-            status=self.status,
-            labels=self.labels,
-            versions=self.versions,
-            applies=dict(self._applies(plan)),
-        )
-
-    def _of_samples(self, named: Mapping[str, str]) -> Labels:
-        labels = Labels(np.full(len(self.samples), -1, dtype=np.int32))
-        position = {name: place for place, name in enumerate(self.samples)}
-        for sample in self.suite_order:
-            if sample in named:
-                labels.put(position[sample], named[sample])
-        return labels
-
-    def _applies(self, plan: Plan) -> Iterable[tuple[str, Mask]]:
-        """A scorer of a suite judges that suite; one that no suite names judges all."""
-        named = {name for suite in plan.suites for name in suite.scorers}
-        for scorer in {**dict.fromkeys(self.status), **dict.fromkeys(named)}:
-            judged = {
-                one.id
-                for suite in plan.suites
-                if scorer in suite.scorers or scorer not in named
-                for one in suite.samples
-            }
-            yield scorer, np.array([name in judged for name in self.samples], dtype=np.bool_)
