@@ -427,6 +427,7 @@ def load_compared(store: RunStore) -> Run:
             f"{run.path} has outcomes or scores that are newer than its comparison",
             fix=f"evalharness score {run.path}",
         )
+    _ = run.observations  # Reads all scores: a damaged line is named rather than called stale.
     refuse_stale(store, run.comparison)
     same = run.gate is not None and run.gate.evidence_digest == run.comparison.evidence_digest
     return run if same else replace(run, gate=None)
