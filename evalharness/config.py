@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, JsonValue, ValidationError, field_validator, model_validator
 
@@ -13,6 +13,7 @@ from evalharness.records import Checkpoint, GateRule, GenerationConfig, Metric, 
 from evalharness.text import one_line
 
 NO_MODEL = "none"
+Table = TypeVar("Table", bound=Record)
 
 
 MARGIN = 0.05
@@ -165,7 +166,7 @@ def build_config(data: dict[str, Any], overrides: dict[str, Any], *, source: str
     try:
         return RunConfig(
             suites=(suite,) if isinstance(suite, str) else tuple(suite),
-            checkpoints=_checkpoints(merged.get("checkpoint", {}), source),
+            checkpoints=tuple(_checkpoint(name, table, source) for name, table in merged.get("checkpoint", {}).items()),
             generation=_generation(merged.get("generation", {}), source),
             gate=gate.rules,
             preset=gate.preset,
@@ -204,10 +205,6 @@ def _merge(data: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _checkpoints(tables: dict[str, Any], source: str) -> tuple[Checkpoint, ...]:
-    return tuple(_checkpoint(name, table, source) for name, table in tables.items())
-
-
 def _checkpoint(name: str, table: Any, source: str) -> Checkpoint:
     where = f"{source}: [checkpoint.{one_line(name)}]"
     if one_line(name) != name:
@@ -215,23 +212,13 @@ def _checkpoint(name: str, table: Any, source: str) -> Checkpoint:
             f"{where}: the name has line breaks, double spaces or invisible characters",
             fix="give it a name of plain letters, digits and hyphens",
         )
-    if not isinstance(table, dict):
-        raise ConfigError(f"{where} is not a table", fix=f"write [checkpoint.{name}] and its keys below")
-    _refuse_unknown_keys(table, [key for key in Checkpoint.model_fields if key != "name"], where=where)
-    try:
-        return Checkpoint.model_validate({"name": name, **table})
-    except ValidationError as error:
-        raise ConfigError(
-            f"{where} {explain(error)}", fix="a checkpoint needs model, variant and prompt_format"
-        ) from None
+    fix = "a checkpoint needs model, variant and prompt_format"
+    return _read_table(Checkpoint, table, where, header=f"[checkpoint.{name}]", fix=fix, name=name)
 
 
-def _generation(table: dict[str, Any], source: str) -> GenerationConfig:
-    _refuse_unknown_keys(table, list(GenerationConfig.model_fields), where=f"{source}: [generation]")
-    try:
-        return GenerationConfig.model_validate(table)
-    except ValidationError as error:
-        raise ConfigError(f"{source}: [generation] {explain(error)}", fix="correct that value") from None
+def _generation(table: Any, source: str) -> GenerationConfig:
+    where = f"{source}: [generation]"
+    return _read_table(GenerationConfig, table, where, header="[generation]", fix="correct that value")
 
 
 def _gate(given: Any, source: str) -> GateSettings:
@@ -253,13 +240,18 @@ def _rules(tables: Any, source: str) -> tuple[GateRule, ...]:
 
 
 def _rule(table: Any, where: str) -> GateRule:
+    fix = "correct that line; a rule needs metric, kind and bound (docs/ci.md)"
+    return _read_table(GateRule, table, where, header="[[gate]]", fix=fix)
+
+
+def _read_table(kind: type[Table], table: Any, where: str, *, header: str, fix: str, **fixed: str) -> Table:
+    """A table as a record; `fixed` are fields that the table may not set."""
     if not isinstance(table, dict):
-        raise ConfigError(f"{where} is not a table", fix="write [[gate]] and its keys below")
-    _refuse_unknown_keys(table, list(GateRule.model_fields), where=where)
+        raise ConfigError(f"{where} is not a table", fix=f"write {header} and its keys below")
+    _refuse_unknown_keys(table, [key for key in kind.model_fields if key not in fixed], where=where)
     try:
-        return GateRule.model_validate(table)
+        return kind.model_validate({**table, **fixed})
     except ValidationError as error:
-        fix = "correct that line; a rule needs metric, kind and bound (docs/ci.md)"
         raise ConfigError(f"{where}: {explain(error)}", fix=fix) from None
 
 

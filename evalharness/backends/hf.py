@@ -248,7 +248,7 @@ class HfBackend:
             return
         decoder = Decoder(self._loaded(), self.tokenizer, self.end_tokens)
         limit = self.options.batch_size
-        yield self._notice("batch", self._conditions())
+        yield Notice(checkpoint=self.checkpoint.name, kind="batch", message=self._conditions())
         while waiting:
             batch = self._next_batch(waiting, limit)
             waiting = waiting[len(batch) :]
@@ -263,8 +263,10 @@ class HfBackend:
                     limit = self.options.batch_size
                     continue
                 limit = len(batch) // 2
-                yield self._notice(
-                    "out_of_memory", f"a batch of {len(batch)} did not fit in memory; reduced to {limit}"
+                yield Notice(
+                    checkpoint=self.checkpoint.name,
+                    kind="out_of_memory",
+                    message=f"a batch of {len(batch)} did not fit in memory; reduced to {limit}",
                 )
                 waiting = [*(row.begun_again() for row in batch if row.finish_reason is None), *waiting]
 
@@ -310,9 +312,6 @@ class HfBackend:
             f"batches of up to {options.batch_size} rows and {options.batch_tokens} tokens, "
             f"{self.dtype}, {options.attention} attention, on {self.device}"
         )
-
-    def _notice(self, kind: str, message: str) -> Notice:
-        return Notice.model_validate({"checkpoint": self.checkpoint.name, "kind": kind, "message": message})
 
 
 def _options(checkpoint: Checkpoint) -> HfOptions:

@@ -197,9 +197,9 @@ class OllamaBackend:
         else:
             raise self.server.failed(fault)
         self._loaded = True
-        yield self._notice("batch", self._conditions(request.config))
+        yield Notice(checkpoint=self.checkpoint.name, kind="batch", message=self._conditions(request.config))
         if rendered := self._rendered(request):
-            yield self._notice("rendered", rendered)
+            yield Notice(checkpoint=self.checkpoint.name, kind="rendered", message=rendered)
 
     @contextmanager
     def _announced(self, what: str) -> Iterator[None]:
@@ -254,9 +254,6 @@ class OllamaBackend:
             return None
         text: str | None = answer.get("_debug_info", {}).get("rendered_template")
         return text
-
-    def _notice(self, kind: str, message: str) -> Notice:
-        return Notice.model_validate({"checkpoint": self.checkpoint.name, "kind": kind, "message": message})
 
     # -------------------------------------------------------------------------------------- requests
 

@@ -68,15 +68,6 @@ CONFIGURED = {"num_ctx": "context_length", "num_predict": "max_tokens"}
 """An option's name in evalharness, if different."""
 
 
-def refusal(name: str, value: Any) -> str | None:
-    """The runner's error message for a value; None if it accepts the value."""
-    option = OPTIONS[name]
-    if option.outside != "refused" or option.low <= value <= option.high:
-        return None
-    limits = f"{option.low:.0f} <= value <= {option.high:.0f}"
-    return f"Field '{option.field or name}': Value must be between {limits}, but got {value}"
-
-
 def out_of_range(options: dict[str, Any]) -> str | None:
     """An error message for the first value that some server would not accept as intended; None if all are accepted."""
     for name, value in options.items():

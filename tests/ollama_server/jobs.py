@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from evalharness.backends.ollama_options import OPTIONS, refusal
+from evalharness.backends.ollama_options import OPTIONS
 from ollama_server.models import Json, Model, ServerError, recorded_error
 from ollama_server.words import Completion, complete, logprobs_of, tokens_of
 
@@ -136,3 +136,12 @@ class Job:
             "eval_count": completion.eval_count,
             "eval_duration": int(completion.eval_count * max(self.settings["token_seconds"], 1e-6) * 1e9),
         }
+
+
+def refusal(name: str, value: Any) -> str | None:
+    """The runner's error message for a value; None if it accepts the value."""
+    option = OPTIONS[name]
+    if option.outside != "refused" or option.low <= value <= option.high:
+        return None
+    limits = f"{option.low:.0f} <= value <= {option.high:.0f}"
+    return f"Field '{option.field or name}': Value must be between {limits}, but got {value}"
