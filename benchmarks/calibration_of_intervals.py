@@ -118,8 +118,8 @@ def paired_rates() -> None:
     print("\nDifference of two paired rates, Tango's interval: exact coverage at correlations 0, 0.3, 0.6")
     for n in SIZES:
         for old, new in ((0.05, 0.05), (0.5, 0.5), (0.95, 0.95), (0.5, 0.6), (0.95, 0.85)):
-            found = [_paired_coverage(n, old, new, correlation) for correlation in (0.0, 0.3, 0.6)]
-            told = ", ".join("impossible" if one is None else f"{one:.1%}" for one in found)
+            paired_coverages = [_paired_coverage(n, old, new, correlation) for correlation in (0.0, 0.3, 0.6)]
+            told = ", ".join("impossible" if share is None else f"{share:.1%}" for share in paired_coverages)
             print(f"n = {n}, {old} and {new}: {told}")
 
 
@@ -193,9 +193,9 @@ def grouped_rates(runs: int) -> None:
     print(f"\nRates in groups of three, and averaged over three replicates ({runs} data sets each)")
     for n in SIZES:
         for rate in (0.05, 0.5, 0.95):
-            one, pairs = zip(*(_grouped_rate(n, rate, seed) for seed in range(runs // AT_ONCE)), strict=True)
+            grouped_rate, pairs = zip(*(_grouped_rate(n, rate, seed) for seed in range(runs // AT_ONCE)), strict=True)
             print(
-                f"n = {n} groups, rate {rate}: one side in groups {np.mean(one):.1%}; "
+                f"n = {n} groups, rate {rate}: one side in groups {np.mean(grouped_rate):.1%}; "
                 f"paired replicates {np.mean(pairs):.1%}"
             )
 
@@ -207,10 +207,10 @@ def _grouped_rate(n: int, rate: float, seed: int) -> tuple[float, float]:
     other = generator.binomial(3, chance) / 3
     flat, groups = numbers.transpose(1, 0, 2).reshape(3 * n, AT_ONCE), np.repeat(np.arange(n), 3)
     rows = summaries_of(tabled(flat, flat, groups), metrics_of(["rate"] * AT_ONCE, headline=False), seed=seed)
-    one = [row for row in rows if row.category is None and row.checkpoint == "old"]
+    summaries = [row for row in rows if row.category is None and row.checkpoint == "old"]
     pairs = overall(numbers.mean(axis=0), other, ["rate"] * AT_ONCE, seed=seed)
     return (
-        sum(_covers(row.interval, rate) for row in one) / AT_ONCE,
+        sum(_covers(row.interval, rate) for row in summaries) / AT_ONCE,
         sum(_covers(row.interval, 0.0) for row in pairs) / AT_ONCE,
     )
 

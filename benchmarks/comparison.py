@@ -71,14 +71,14 @@ def make_plan(n_samples: int, group_size: int) -> Plan:
     )
     requests = tuple(
         GenerationRequest(
-            id=f"{name}-{one.id}",
+            id=f"{name}-{sample.id}",
             checkpoint=name,
-            sample_id=one.id,
+            sample_id=sample.id,
             prompt=RawPrompt(text="p"),
             config=GenerationConfig(),
         )
         for name in SIDES
-        for one in samples
+        for sample in samples
     )
     return Plan(suites=(suite,), checkpoints=sides, baseline="old", candidate="new", requests=requests)
 
@@ -117,7 +117,9 @@ def measure(n_samples: int, group_size: int) -> None:
     on_one_core()
     plan = make_plan(n_samples, group_size)
     scores = make_scores(plan)
-    outcomes = {one.id: Completion(request_id=one.id, text="x", finish_reason="stop") for one in plan.requests}
+    outcomes = {
+        request.id: Completion(request_id=request.id, text="x", finish_reason="stop") for request in plan.requests
+    }
     metrics = [
         Metric(
             name=f"s{n // 5}.m{n}", title="t", description="", kind="rate" if n < RATES else "mean", headline=n % 2 == 0
@@ -178,9 +180,11 @@ def write_run(path: Path, inputs: Path, seed: int) -> None:
         for side in CHECKPOINTS
     }
     with store.appending() as out:
-        for one in plan.requests:
-            text = texts[one.checkpoint][one.sample_id]
-            out.append(Completion(request_id=one.id, text=text, finish_reason="stop", stopped_by="</s>", seconds=1.25))
+        for request in plan.requests:
+            text = texts[request.checkpoint][request.sample_id]
+            out.append(
+                Completion(request_id=request.id, text=text, finish_reason="stop", stopped_by="</s>", seconds=1.25)
+            )
     store.write_scores(style_scores(plan, seed))
     pipeline.recompare(path)
 

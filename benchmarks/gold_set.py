@@ -218,10 +218,10 @@ def shown(row: dict[str, Any]) -> str:
 
 def merge(raw: Path, first: Path, second: Path, final: Path) -> None:
     """Add labelled rows to the gold set: both readings, and a final label where they differ."""
-    one, other, settled = reading(first), reading(second), reading(final)
+    left, other, settled = reading(first), reading(second), reading(final)
     rows = {row["id"]: row for row in read(GOLD)} if GOLD.exists() else {}
     for row in read(raw):
-        labels = {"first": one[row["id"]], "second": other[row["id"]]}
+        labels = {"first": left[row["id"]], "second": other[row["id"]]}
         agreed = labels["first"] == labels["second"]
         last = settled.get(row["id"], labels["first"] if agreed else None)
         if last is None:
@@ -238,16 +238,16 @@ def reading(path: Path) -> dict[str, dict[str, str]]:
     Raises:
         SystemExit: a line has another shape, or a word that is no label.
     """
-    found: dict[str, dict[str, str]] = {}
+    results: dict[str, dict[str, str]] = {}
     for line in path.read_text(encoding="utf-8").splitlines():
         identity, *labels = line.split()
         if labels == ["drop"]:
-            found[identity] = {}
-        elif len(labels) == 2 and labels[0] in ANSWERS and labels[1] in ENDINGS and identity not in found:
-            found[identity] = dict(zip(("answer", "ending"), labels, strict=True))
+            results[identity] = {}
+        elif len(labels) == 2 and labels[0] in ANSWERS and labels[1] in ENDINGS and identity not in results:
+            results[identity] = dict(zip(("answer", "ending"), labels, strict=True))
         else:
             raise SystemExit(f"{path}: cannot read {line!r}")
-    return found
+    return results
 
 
 def read(path: Path) -> list[dict[str, Any]]:

@@ -55,18 +55,18 @@ def measure(command: Sequence[str]) -> tuple[float, float]:
 
 def measure_all(n: int) -> dict[str, tuple[float, float]]:
     """Every command on a new run of 2 x n samples."""
-    found = {}
+    results = {}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         places = {"config": write_config(folder, n), "run": folder / "run", "redacted": folder / "redacted.html"}
         for name, command in COMMANDS:
             start = time.perf_counter()
-            found[name] = measure([part.format(**places) for part in command])
-            seconds, peak = found[name]
+            results[name] = measure([part.format(**places) for part in command])
+            seconds, peak = results[name]
             wall = time.perf_counter() - start
             print(f"{n:>7,}  {name:8} {seconds:7.1f} s CPU {wall:7.1f} s {peak:7,.0f} MB", flush=True)
         print(f"{n:>7,}  report   {(places['run'] / 'report.html').stat().st_size / 1e6:.1f} MB on disk", flush=True)
-    return found
+    return results
 
 
 def main() -> None:
@@ -74,11 +74,11 @@ def main() -> None:
     parser.add_argument("n", nargs="*", type=int, default=[5_000, 50_000], help="samples of each side")
     sizes = parser.parse_args().n
     print(conditions("numpy", "pydantic"))
-    found = [measure_all(n) for n in sizes]
+    measurements = [measure_all(n) for n in sizes]
     if len(sizes) > 1:
         print(f"\nGrowth from {sizes[0]:,} to {sizes[-1]:,} ({sizes[-1] / sizes[0]:.0f} x)")
         for name, _ in COMMANDS:
-            (seconds, peak), (more_seconds, more_peak) = found[0][name], found[-1][name]
+            (seconds, peak), (more_seconds, more_peak) = measurements[0][name], measurements[-1][name]
             print(f"  {name:8} {more_seconds / seconds:5.1f} x CPU, {more_peak / peak:5.1f} x memory")
 
 

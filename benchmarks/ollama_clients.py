@@ -60,21 +60,21 @@ def main() -> None:
         checkpoint = Checkpoint(name="side", model=f"ollama/{flags.model}", variant="instruct", options=options)
         backend = OllamaBackend(checkpoint)
         requests = made_requests(backend, flags.max_tokens)
-        bodies = [backend._body(one) | {"truncate": False, "shift": False, "stream": True} for one in requests]
+        bodies = [backend._body(request) | {"truncate": False, "shift": False, "stream": True} for request in requests]
         list(backend.generate(requests[:1]))
         ratios = []
         for _ in range(flags.rounds):
             start = time.perf_counter()
-            found = [one for one in backend.generate(requests) if isinstance(one, Completion)]
+            results = [event for event in backend.generate(requests) if isinstance(event, Completion)]
             ours = time.perf_counter() - start
             start = time.perf_counter()
             tokens = bare_loop(backend.server.url, bodies, flags.clients)
             bare = time.perf_counter() - start
             ratios.append(ours / bare)
-            assert sum(one.completion_tokens for one in found) == tokens
+            assert sum(completion.completion_tokens for completion in results) == tokens
         backend.close()
     print(f"{len(requests)} requests, {tokens} tokens, {flags.clients} clients: bare loop {bare:.2f} s")
-    print(f"median ratio {sorted(ratios)[len(ratios) // 2]:.3f} of {[round(one, 3) for one in ratios]}")
+    print(f"median ratio {sorted(ratios)[len(ratios) // 2]:.3f} of {[round(ratio, 3) for ratio in ratios]}")
 
 
 if __name__ == "__main__":

@@ -28,8 +28,8 @@ def newcombe(both: int, wins: int, losses: int, neither: int) -> Ends:
     product = max(product - n / 2, 0) if product > 0 else product
     phi = product / math.sqrt(margins) if margins else 0.0
 
-    def reach(one: float, other: float) -> float:
-        return math.sqrt(max(one**2 - 2 * phi * one * other + other**2, 0.0))
+    def reach(value: float, other: float) -> float:
+        return math.sqrt(max(value**2 - 2 * phi * value * other + other**2, 0.0))
 
     return new - old - reach(new - low_n, high_o - old), new - old + reach(high_n - new, old - low_o)
 
@@ -102,7 +102,7 @@ def mean_coverage(data: str, n: int) -> dict[str, float]:
         "studentised": (mean - high * error, mean - low * error),
         "symmetric": (mean - symmetric * error, mean + symmetric * error),
         "t": (mean - t * error, mean + t * error),
-        "further": np.array([(one.low(0.025), one.high(0.025)) for one in means_of(drawn, is_difference=False)]).T,
+        "further": np.array([(mean.low(0.025), mean.high(0.025)) for mean in means_of(drawn, is_difference=False)]).T,
     }
     return {name: float(np.mean((low <= truth) & (truth <= high))) for name, (low, high) in ends.items()}
 
@@ -113,8 +113,8 @@ def main() -> None:
         *((n, rate, rate, c) for n in (30, 100) for rate in (0.05, 0.5) for c in (0.0, 0.3, 0.6)),
         *((n, 0.95, 0.85, c) for n in (30, 100) for c in (0.0, 0.3)),
     ):
-        found = paired_coverage(n, old, new, correlation)
-        told = ", ".join(f"{name} {share:.1%}" for name, share in found.items())
+        result = paired_coverage(n, old, new, correlation)
+        told = ", ".join(f"{name} {share:.1%}" for name, share in result.items())
         print(f"n = {n}, rates {old} and {new}, correlation {correlation}: {told}")
     for data in ("one side 0.8", "one side 1.0", "alike 1.0", "candidate twice as long 1.0", "groups of 1 to 4 1.0"):
         for n in (30, 100, 500):

@@ -73,13 +73,15 @@ def main() -> None:
         folder = Path(scratch)
         write_config(folder, SAMPLES, scorers=("style", "refusal", "instruction"))
         samples = map(json.loads, (folder / "suite" / "samples.jsonl").read_text().splitlines())
-        rows = ({"prompt": one.get("prompt") or one["messages"][-1]["content"], "answer": "yes"} for one in samples)
+        rows = (
+            {"prompt": sample.get("prompt") or sample["messages"][-1]["content"], "answer": "yes"} for sample in samples
+        )
         (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
         (folder / "thousand.yaml").write_text(TASK % json.dumps(str(folder / "rows.jsonl")))
-        found = [measured(python, folder, number) for number in range(3)]
+        measureds = [measured(python, folder, number) for number in range(3)]
     print(conditions("numpy", "pydantic"))
-    for name in found[0]:
-        print(f"{name:24} {SAMPLES} samples: median {sorted(one[name] for one in found)[1]:5.1f} s of CPU")
+    for name in measureds[0]:
+        print(f"{name:24} {SAMPLES} samples: median {sorted(times[name] for times in measureds)[1]:5.1f} s of CPU")
 
 
 if __name__ == "__main__":

@@ -40,16 +40,16 @@ def features(item: Item) -> list[float]:
     asked = Asked(item.sample)
     sentences = sentences_of(item.state.text, asked)
     balance = Balance.of(sentences)
-    found = [float(wish) for wish in (asked.writing, asked.rewording, asked.act, asked.judging, asked.yes_or_no)]
+    results = [float(wish) for wish in (asked.writing, asked.rewording, asked.act, asked.judging, asked.yes_or_no)]
     for kind in get_args(Kind):
         words = sum(each.words for each in sentences if each.kind == kind)
-        found += [
+        results += [
             words / max(1, balance.total),
             float(words > 0),
             float(any(e.kind == kind for e in sentences[:OPENING])),
         ]
     turned = any(each.turned for each in sentences)
-    return [*found, np.log1p(balance.total), np.log1p(balance.content), min(balance.offers, 3), float(turned)]
+    return [*results, np.log1p(balance.total), np.log1p(balance.content), min(balance.offers, 3), float(turned)]
 
 
 def read(folder: Path, name: str) -> Labelled:
@@ -88,7 +88,7 @@ def predict(features_: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def kappa(people: np.ndarray, labels: np.ndarray) -> float:
-    pairs = [(str(one), str(other)) for one, other in zip(people, labels, strict=True)]
+    pairs = [(str(person), str(other)) for person, other in zip(people, labels, strict=True)]
     return accuracy_and_kappa(table_of(pairs, ("False", "True")))[1]
 
 
@@ -102,11 +102,11 @@ def folds(groups: Sequence[str], seed: int) -> np.ndarray:
 def cross_validated(data: Labelled) -> float:
     kappas = []
     for seed in range(SEEDS):
-        fold, found = folds(data.groups, seed), np.zeros(len(data.people), bool)
+        fold, result = folds(data.groups, seed), np.zeros(len(data.people), bool)
         for held in range(FOLDS):
             weights = fit(data.features[fold != held], data.people[fold != held])
-            found[fold == held] = predict(data.features[fold == held], weights)
-        kappas.append(kappa(data.people, found))
+            result[fold == held] = predict(data.features[fold == held], weights)
+        kappas.append(kappa(data.people, result))
     return float(np.mean(kappas))
 
 

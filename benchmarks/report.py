@@ -145,8 +145,8 @@ def packed(text: str) -> str:
     """The compressed part of a report."""
     from evalharness.report.embedded import EMBEDDED
 
-    found: Any = EMBEDDED.search(text)
-    return str(found[1])
+    match: Any = EMBEDDED.search(text)
+    return str(match[1])
 
 
 def main() -> None:

@@ -55,9 +55,9 @@ def changes_of(run: Path) -> list[str]:
 
 def main() -> None:
     run = Path(sys.argv[1] if len(sys.argv) > 1 else "reports/example")
-    found = changes_of(run)
-    print("\n".join([*found[:20], f"{run}: {len(found)} values of comparison.json differ"]))
-    sys.exit(bool(found))
+    changes = changes_of(run)
+    print("\n".join([*changes[:20], f"{run}: {len(changes)} values of comparison.json differ"]))
+    sys.exit(bool(changes))
 
 
 if __name__ == "__main__":

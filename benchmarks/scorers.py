@@ -64,8 +64,8 @@ ACCENTS = {"a": "à", "e": "é", "o": "ö", "u": "ü", "'": "’", '"': "“", "
 def sentences() -> list[str]:
     """The sentences of the bundled prompts, which do not change between two versions of a suite."""
     samples = (sample for name in SUITES for sample in load_suite(name).samples)
-    found = (" ".join(part.split()) for one in samples for part in re.split(r"(?<=[.!?])\s+|\n\n", one.prompt))
-    return list(dict.fromkeys(sentence for sentence in found if 30 <= len(sentence) <= 200))
+    results = (" ".join(part.split()) for sample in samples for part in re.split(r"(?<=[.!?])\s+|\n\n", sample.prompt))
+    return list(dict.fromkeys(sentence for sentence in results if 30 <= len(sentence) <= 200))
 
 
 def write_text(random_: random.Random, stock: Sequence[str], length: int) -> str:
@@ -120,7 +120,7 @@ def data_items(folder: Path) -> list[Item]:
 
 def fresh(items: Sequence[Item]) -> list[Item]:
     """The same items with nothing read of them yet."""
-    return [Item(one.sample, one.completion) for one in items]
+    return [Item(item.sample, item.completion) for item in items]
 
 
 def yardstick() -> float:
@@ -130,19 +130,19 @@ def yardstick() -> float:
 
 def seconds(work: Callable[[], object], times: int = 5) -> float:
     """Processor seconds of the fastest of several runs."""
-    found = []
+    results = []
     for _ in range(times):
         start = time.process_time()
         work()
-        found.append(time.process_time() - start)
-    return min(found)
+        results.append(time.process_time() - start)
+    return min(results)
 
 
 def report_speed(title: str, items: Sequence[Item]) -> None:
-    average = sum(len(one.completion.text) for one in items) / len(items)
+    average = sum(len(item.completion.text) for item in items) / len(items)
     scorers = [open_scorer(name) for name in TEXT_SCORERS]
 
-    answered = [(one.sample, one.completion) for one in items]
+    answered = [(item.sample, item.completion) for item in items]
 
     def all_three() -> None:
         for start in range(0, len(answered), AT_ONCE):
@@ -154,9 +154,9 @@ def report_speed(title: str, items: Sequence[Item]) -> None:
     print(f"  all three scorers: {len(items) / total:,.0f} completions a second")
     print(f"  {len(items) * unit / total:,.0f} in the time of the yardstick ({1000 * unit:.0f} ms)")
     read = fresh(items)
-    state = seconds(lambda: [one.state for one in fresh(items)])
-    for one in read:
-        _ = one.state  # cached, so that each scorer is timed without it
+    state = seconds(lambda: [item.state for item in fresh(items)])
+    for text in read:
+        _ = text.state  # cached, so that each scorer is timed without it
     print(f"  state alone: {1e6 * state / len(items):.0f} µs each")
     for scorer in scorers:
         beside = seconds(lambda scorer=scorer: scorer.score(read))

@@ -32,9 +32,9 @@ def main() -> None:
     }
     if shutil.which("lm_eval", path=str(BIN)):
         commands["lm_eval --help"] = [str(BIN / "lm_eval"), "--help"]
-    found = medians(commands)
-    for name, median in found.items():
-        print(f"{name:<22} {median:.3f} s   {median / found['python -c pass']:.1f} x")
+    result = medians(commands)
+    for name, median in result.items():
+        print(f"{name:<22} {median:.3f} s   {median / result['python -c pass']:.1f} x")
 
 
 if __name__ == "__main__":

@@ -46,10 +46,12 @@ def make_plan(groups, *, categories=None, replicates=1, names=("old", "new"), ex
         for name in names
     )
     requests = tuple(
-        GenerationRequest.of(side, one.id, RawPrompt(text=one.prompt), RenderedPrompt(), GenerationConfig(), replicate)
+        GenerationRequest.of(
+            side, sample.id, RawPrompt(text=sample.prompt), RenderedPrompt(), GenerationConfig(), replicate
+        )
         for side in sides
         for replicate in range(replicates)
-        for one in samples
+        for sample in samples
     )
     return Plan(suites=(suite,), checkpoints=sides, baseline="old", candidate="new", requests=requests)
 
@@ -69,8 +71,8 @@ def scored(old, new, *, metric=RATE, groups=None, categories=None, replicates=1)
     outcomes = {request.id: outcome(request, values[request.id]) for request in plan.requests}
     scorer, _, name = metric.name.partition(".")
     scores = [
-        Score(request_id=one, scorer=scorer, version="1", status="scored", values={name: value})
-        for one, value in values.items()
+        Score(request_id=metric_name, scorer=scorer, version="1", status="scored", values={name: value})
+        for metric_name, value in values.items()
         if value is not None
     ]
     return plan, outcomes, scores
@@ -80,8 +82,8 @@ def reordered(plan, outcomes, scores, random_):
     """The same in another order: samples, requests and scores."""
     suite, requests, scores = plan.suites[0], list(plan.requests), list(scores)
     samples = list(suite.samples)
-    for one in (samples, requests, scores):
-        random_.shuffle(one)
+    for records in (samples, requests, scores):
+        random_.shuffle(records)
     suite = suite.model_copy(update={"samples": tuple(samples)})
     return plan.model_copy(update={"suites": (suite,), "requests": tuple(requests)}), outcomes, scores
 

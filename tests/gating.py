@@ -34,7 +34,7 @@ def make_run(
     plan = make_plan(groups, categories=categories, replicates=replicates, names=names, expected=expected)
     values = dict(zip([request.id for request in plan.requests], [*old, *new, *third], strict=True))
     outcomes = {request.id: _outcome(request, values[request.id], cut) for request in plan.requests}
-    scores = tuple(_score(one, value, metric) for one, value in values.items() if value is not None)
+    scores = tuple(_score(name, value, metric) for name, value in values.items() if value is not None)
     comparison = compare(plan, observe(plan, outcomes, scores), [metric, *others], seed=0)
     return Run(Path("reports/r"), MANIFEST, plan, outcomes, (), (), scores, comparison)
 

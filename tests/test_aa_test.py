@@ -63,18 +63,18 @@ def drawn(folder):
 
 
 def test_a_greedy_checkpoint_on_one_machine_repeats_itself_in_other_batches(greedy):
-    found, _ = greedy
-    assert (found.determinism, found.n, found.n_changed) == ("identical text", 12, 0)
-    assert found.noise
-    assert set(found.noise.values()) == {0.0}
+    result, _ = greedy
+    assert (result.determinism, result.n, result.n_changed) == ("identical text", 12, 0)
+    assert result.noise
+    assert set(result.noise.values()) == {0.0}
 
 
 def test_a_sampled_checkpoint_shares_no_noise(drawn):
-    found, path = drawn
-    assert found.determinism == "sampling"
-    assert found.n == 24
-    assert set(found.noise.values()) == {0.0}
-    assert RunStore(path).read_aa_test() == found
+    result, path = drawn
+    assert result.determinism == "sampling"
+    assert result.n == 24
+    assert set(result.noise.values()) == {0.0}
+    assert RunStore(path).read_aa_test() == result
 
 
 def between_runs(draw, *, n, shift):
@@ -114,15 +114,15 @@ def test_shared_noise_widens_a_gate_and_what_passed_is_undecided(folder, drawn, 
     rule = {"metric": "style.words", "kind": "at_most", "bound": 0.0, "min_pairs": 1, "max_truncated": 1.0}
     plain = pipeline.run(config_of(folder, temperature=1.0), out=tmp_path / "plain")
     [row] = [
-        one for one in plain.compared.summaries
-        if (one.metric, one.checkpoint, one.category) == ("style.words", "after", None)
+        summary for summary in plain.compared.summaries
+        if (summary.metric, summary.checkpoint, summary.category) == ("style.words", "after", None)
     ]  # fmt: skip
     rule["bound"] = row.interval.high + 1
     verdicts = {}
     for name, measured in (("without", None), ("with", with_noise(drawn[1], tmp_path, 2.0))):
         config = config_of(folder, temperature=1.0, rules=[rule], aa_test=measured)
         [verdicts[name]] = pipeline.run(config, out=tmp_path / name).gate.results
-    assert [one.verdict for one in verdicts.values()] == ["pass", "undecided"]
+    assert [verdict.verdict for verdict in verdicts.values()] == ["pass", "undecided"]
     assert verdicts["with"].noise == 2.0
     assert verdicts["with"].interval.high == pytest.approx(verdicts["without"].interval.high + 2.0)
     assert "widened by a shared noise of 2" in verdicts["with"].reason
@@ -196,13 +196,14 @@ def test_an_ollama_server_is_asked_by_other_numbers_of_clients(tmp_path):
         }
         settings = {"suite": [str(tmp_path / "suite")], "baseline": "before", "candidate": "after"}
         config = build_config(settings | {"checkpoint": tables, "generation": {"max_tokens": 12}}, {}, source="test")
-        found = run_aa_test(config, out=tmp_path / "c")
+        aa_test = run_aa_test(config, out=tmp_path / "c")
         clients = [
-            one.checkpoint.options.get("concurrency") for one in RunStore(tmp_path / "c").load().plan.checkpoints
+            checkpoint.checkpoint.options.get("concurrency")
+            for checkpoint in RunStore(tmp_path / "c").load().plan.checkpoints
         ]
     assert clients == [None, 4]
-    assert (found.checkpoint, found.n) == ("before", 12)
-    assert found.determinism == ("batch-sensitive" if found.n_changed else "identical text")
+    assert (aa_test.checkpoint, aa_test.n) == ("before", 12)
+    assert aa_test.determinism == ("batch-sensitive" if aa_test.n_changed else "identical text")
 
 
 def test_the_report_of_a_aa_test_compares_the_checkpoint_with_itself(greedy):
@@ -212,8 +213,8 @@ def test_the_report_of_a_aa_test_compares_the_checkpoint_with_itself(greedy):
     assert "again" in page
     assert (run.plan.baseline, run.plan.candidate) == ("before", "again")
     assert any(finding.code == "same-weights" for finding in run.plan.lint)
-    assert {one.name for one in run.compared.findings} == {None}
-    assert all(isinstance(one, Completion) for one in run.outcomes.values())
+    assert {finding.name for finding in run.compared.findings} == {None}
+    assert all(isinstance(outcome, Completion) for outcome in run.outcomes.values())
 
 
 def test_the_command_says_what_to_write_into_the_configuration(folder, tmp_path):

@@ -13,20 +13,26 @@ from evalharness.records import Metric, Score
 
 
 def overall(comparison, metric="s.hit"):
-    [found] = [one for one in comparison.differences if one.category is None and one.metric == metric]
-    return found
+    [differences] = [
+        difference
+        for difference in comparison.differences
+        if difference.category is None and difference.metric == metric
+    ]
+    return differences
 
 
 def summary(comparison, checkpoint, category=None):
-    [found] = [one for one in comparison.summaries if (one.checkpoint, one.category) == (checkpoint, category)]
-    return found
+    [summarys] = [
+        summary for summary in comparison.summaries if (summary.checkpoint, summary.category) == (checkpoint, category)
+    ]
+    return summarys
 
 
 def test_a_clear_difference_is_higher_and_counts_its_pairs():
-    found = overall(compared([0.0] * 20, [1.0] * 15 + [0.0] * 5))
-    assert (found.verdict, found.n_higher, found.n_equal, found.n_lower) == ("higher", 15, 5, 0)
-    assert found.difference == pytest.approx(0.75)
-    assert 0 < found.interval.low < 0.75 < found.interval.high < 1
+    result = overall(compared([0.0] * 20, [1.0] * 15 + [0.0] * 5))
+    assert (result.verdict, result.n_higher, result.n_equal, result.n_lower) == ("higher", 15, 5, 0)
+    assert result.difference == pytest.approx(0.75)
+    assert 0 < result.interval.low < 0.75 < result.interval.high < 1
 
 
 def test_the_sides_turned_are_the_difference_turned():
@@ -38,16 +44,16 @@ def test_the_sides_turned_are_the_difference_turned():
 
 def test_equal_sides_show_no_difference():
     same = [1.0, 0.0] * 20
-    found = overall(compared(same, same))
-    assert (found.verdict, found.difference, found.p_value) == ("undecided", 0, 1.0)
-    assert found.interval.low < 0 < found.interval.high, "ties are no proof of equality"
+    result = overall(compared(same, same))
+    assert (result.verdict, result.difference, result.p_value) == ("undecided", 0, 1.0)
+    assert result.interval.low < 0 < result.interval.high, "ties are no proof of equality"
 
 
 @pytest.mark.parametrize("count", range(1, 6))
 def test_five_pairs_are_too_few_even_where_all_differ(count):
-    found = overall(compared([0.0] * count, [1.0] * count))
-    assert found.verdict == "undecided"
-    assert found.interval.low <= 0, "the interval claims no more than the verdict"
+    result = overall(compared([0.0] * count, [1.0] * count))
+    assert result.verdict == "undecided"
+    assert result.interval.low <= 0, "the interval claims no more than the verdict"
 
 
 def test_a_failure_is_in_no_number_and_is_counted():
@@ -60,14 +66,14 @@ def test_a_failure_is_in_no_number_and_is_counted():
 
 def test_nothing_but_failures_gives_no_number_at_all():
     comparison = compared([None] * 8, [1.0] * 8)
-    found = overall(comparison)
-    assert (found.n_pairs, found.difference, found.interval, found.verdict) == (0, None, None, "undecided")
+    result = overall(comparison)
+    assert (result.n_pairs, result.difference, result.interval, result.verdict) == (0, None, None, "undecided")
     assert summary(comparison, "old").mean is None
 
 
 def test_replicates_are_averaged_before_they_are_paired():
-    found = overall(compared([0.0, 0.0, 1.0, 1.0], [1.0, 1.0, 1.0, 1.0], replicates=2))
-    assert (found.n_pairs, found.baseline_mean, found.candidate_mean) == (2, 0.5, 1.0)
+    result = overall(compared([0.0, 0.0, 1.0, 1.0], [1.0, 1.0, 1.0, 1.0], replicates=2))
+    assert (result.n_pairs, result.baseline_mean, result.candidate_mean) == (2, 0.5, 1.0)
 
 
 def test_repeating_the_samples_of_a_group_does_not_make_the_evidence_stronger():
@@ -86,14 +92,14 @@ def test_repeating_the_samples_of_a_group_does_not_make_the_evidence_stronger():
 @pytest.mark.parametrize(("old", "new", "low", "high"), [(0.0, 0.0, -0.3, 0.3), (0.0, 1.0, 0.4, 1.0)])
 def test_equal_differences_in_groups_never_give_an_interval_of_no_width(old, new, low, high):
     groups = [f"g{n // 2}" for n in range(20)]
-    found = overall(compared([old] * 20, [new] * 20, groups=groups))
-    assert low <= found.interval.low < found.interval.high <= high
+    result = overall(compared([old] * 20, [new] * 20, groups=groups))
+    assert low <= result.interval.low < result.interval.high <= high
 
 
 def test_categories_are_exploratory_and_have_only_their_own_samples():
     categories = ["a"] * 10 + ["b"] * 10
     comparison = compared([0.0] * 20, [1.0] * 10 + [0.0] * 10, categories=categories)
-    rows = {one.category: one for one in comparison.differences}
+    rows = {difference.category: difference for difference in comparison.differences}
     assert (rows["a"].difference, rows["b"].difference) == (1.0, 0.0)
     assert (rows[None].exploratory, rows["a"].exploratory) == (False, True)
     assert rows["a"].p_adjusted is None
@@ -117,14 +123,14 @@ def test_the_intervals_of_the_headline_metrics_hold_together():
         for request in plan.requests
     ]
     rows = compare(plan, observe(plan, outcomes, scores), metrics, seed=0).differences
-    raw = {one.metric: one.p_value for one in rows if one.category is None}
-    adjusted = {one.metric: one.p_adjusted for one in rows if one.category is None}
+    raw = {sample.metric: sample.p_value for sample in rows if sample.category is None}
+    adjusted = {sample.metric: sample.p_adjusted for sample in rows if sample.category is None}
     assert adjusted["s.m4"] == pytest.approx(5 * raw["s.m4"])
     assert adjusted["s.m0"] == pytest.approx(5 * raw["s.m0"])
-    assert {one.verdict for one in rows if one.metric == "s.m4" and one.category is None} == {"higher"}
-    assert {one.level for one in rows} == {0.99, 0.95}
-    for one in rows:
-        assert (one.verdict in SHOWN) == (one.interval.low > 0 or one.interval.high < 0)
+    assert {sample.verdict for sample in rows if sample.metric == "s.m4" and sample.category is None} == {"higher"}
+    assert {item.level for item in rows} == {0.99, 0.95}
+    for row in rows:
+        assert (row.verdict in SHOWN) == (row.interval.low > 0 or row.interval.high < 0)
 
 
 def test_a_comparison_of_a_checkpoint_with_itself_is_quiet():
@@ -146,7 +152,7 @@ def test_a_comparison_of_a_checkpoint_with_itself_is_quiet():
         ]
         metrics = [RATE.model_copy(update={"name": f"s.{name}"}) for name in names]
         rows = compare(plan, observe(plan, {}, scores), metrics, seed=0).differences
-        called += any(one.verdict in ("higher", "lower") and one.category is None for one in rows)
+        called += any(row.verdict in ("higher", "lower") and row.category is None for row in rows)
     assert called <= 6
 
 
@@ -176,7 +182,7 @@ def test_what_got_worse_stands_first_and_nothing_shown_is_left_out():
 def test_the_mirror_image_of_a_metric_is_told_once():
     metrics = [named("s.refuses"), named("s.complies", better="lower")]
     refuses = [1.0] * 30 + [0.0] * 10
-    values = {"s.refuses": ([0.0] * 40, refuses), "s.complies": ([1.0] * 40, [1 - one for one in refuses])}
+    values = {"s.refuses": ([0.0] * 40, refuses), "s.complies": ([1.0] * 40, [1 - refuse for refuse in refuses])}
     assert len(compared_all(values, metrics).findings) == 1
 
 
@@ -228,9 +234,10 @@ def test_at_most_two_findings_come_from_one_scorer():
 
 def test_a_cut_completion_is_counted_beside_the_metric_and_said():
     plan = make_plan(["a", "b"])
-    outcomes = {one.id: outcome(one, 1.0, finish_reason="length") for one in plan.requests}
+    outcomes = {request.id: outcome(request, 1.0, finish_reason="length") for request in plan.requests}
     scores = [
-        Score(request_id=one.id, scorer="s", version="1", status="scored", values={"hit": 1.0}) for one in plan.requests
+        Score(request_id=request.id, scorer="s", version="1", status="scored", values={"hit": 1.0})
+        for request in plan.requests
     ]
     comparison = compare(plan, observe(plan, outcomes, scores), [RATE], seed=0)
     assert overall(comparison).n_truncated == 2
@@ -239,10 +246,10 @@ def test_a_cut_completion_is_counted_beside_the_metric_and_said():
 
 def test_what_a_scorer_could_not_score_is_counted():
     plan = make_plan(["a", "b"])
-    outcomes = {one.id: outcome(one, 1.0) for one in plan.requests}
+    outcomes = {request.id: outcome(request, 1.0) for request in plan.requests}
     scores = [
-        Score(request_id=one.id, scorer="s", version="1", status="failed", explanation="crashed")
-        for one in plan.requests
+        Score(request_id=request.id, scorer="s", version="1", status="failed", explanation="crashed")
+        for request in plan.requests
     ]
     assert summary(compare(plan, observe(plan, outcomes, scores), [RATE], seed=0), "old").n_unscored == 2
 
@@ -275,11 +282,11 @@ def numbers(row):
 
 
 def turned(numbers):
-    return tuple(None if one is None else -one for one in numbers)
+    return tuple(None if number is None else -number for number in numbers)
 
 
 def near(numbers):
-    return [None if one is None else pytest.approx(one, rel=1e-9, abs=1e-9) for one in numbers]
+    return [None if number is None else pytest.approx(number, rel=1e-9, abs=1e-9) for number in numbers]
 
 
 @settings(max_examples=60, deadline=None)
@@ -331,8 +338,8 @@ def test_a_rate_in_groups_has_an_interval_as_wide_as_its_groups_allow():
 
 
 def test_pairs_that_all_agree_say_what_they_could_have_shown():
-    found = overall(compared([1.0] * 100, [1.0] * 100))
-    assert found.minimum_detectable_effect == pytest.approx(0.078, abs=0.001)
+    result = overall(compared([1.0] * 100, [1.0] * 100))
+    assert result.minimum_detectable_effect == pytest.approx(0.078, abs=0.001)
 
 
 def test_the_detectable_effect_grows_with_the_number_of_headline_metrics():
@@ -361,17 +368,19 @@ def test_every_other_checkpoint_is_compared_with_the_baseline_on_its_own():
     extra = plan.checkpoints[1].model_copy(
         update={"checkpoint": plan.checkpoints[1].checkpoint.model_copy(update={"name": "third"})}
     )
-    asked = [one for one in plan.requests if one.checkpoint == "new"]
-    third = [one.model_copy(update={"checkpoint": "third", "id": f"third-{one.id}"}) for one in asked]
+    asked = [request for request in plan.requests if request.checkpoint == "new"]
+    third = [request.model_copy(update={"checkpoint": "third", "id": f"third-{request.id}"}) for request in asked]
     plan = plan.model_copy(update={"checkpoints": (*plan.checkpoints, extra), "requests": (*plan.requests, *third)})
     hits = {"old": 0.0, "new": 0.0, "third": 1.0}
     scores = [
-        Score(request_id=one.id, scorer="s", version="1", status="scored", values={"hit": hits[one.checkpoint]})
-        for one in plan.requests
+        Score(request_id=request.id, scorer="s", version="1", status="scored", values={"hit": hits[request.checkpoint]})
+        for request in plan.requests
     ]
-    found = compare(plan, observe(plan, {one.id: outcome(one, 1.0) for one in plan.requests}, scores), [RATE], seed=0)
-    assert found.differences[0].difference == 0
-    [other] = found.other_comparisons
+    result = compare(
+        plan, observe(plan, {request.id: outcome(request, 1.0) for request in plan.requests}, scores), [RATE], seed=0
+    )
+    assert result.differences[0].difference == 0
+    [other] = result.other_comparisons
     assert (other.candidate, other.differences[0].difference, other.differences[0].verdict) == (
         "third",
         1,

@@ -48,7 +48,7 @@ def test_a_margin_is_the_users_else_the_metrics_else_five_points_of_a_rate():
     mean = rate.model_copy(update={"name": "s.size", "kind": "mean"})
 
     def margins(**settings):
-        return [one.margin for one in CompareSettings(**settings).margined([rate, stated, mean])]
+        return [metric.margin for metric in CompareSettings(**settings).margined([rate, stated, mean])]
 
     assert margins() == [0.05, 0.02, None]
     assert margins(margin=0.1) == [0.1, 0.1, None]

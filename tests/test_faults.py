@@ -82,7 +82,7 @@ def faults(calls):
     places = {}
     for at, call in enumerate(calls, start=1):
         places.setdefault(call, []).append(at)
-    ends = [at for found in places.values() for at in sorted({found[0], found[-1]})]
+    ends = [at for place in places.values() for at in sorted({place[0], place[-1]})]
     return [(at, MODES[number % 2]) for number, at in enumerate(ends)]
 
 
@@ -120,7 +120,7 @@ class Scene:
     def results(self):
         """What must come out the same."""
         run = pipeline.load_run(self.run)
-        outcomes = {key: one.text for key, one in run.outcomes.items()}
+        outcomes = {key: outcome.text for key, outcome in run.outcomes.items()}
         return outcomes, sorted(map(str, run.scores)), run.comparison, run.gate, set(map(str, run.preferences))
 
 
@@ -326,7 +326,7 @@ def _check_nothing_false(broken, expected):
         return
     if isinstance(broken, Output):
         assert broken.out.read_bytes() in (expected[-1], expected[-1] + b"<!-- an earlier one -->")
-    texts = {key: one.text for key, one in shown.outcomes.items()}
+    texts = {key: outcome.text for key, outcome in shown.outcomes.items()}
     assert texts.items() <= expected[0].items()
     if whole:
         assert (broken.run / "report.html").read_bytes().endswith(b"</html>")

@@ -28,8 +28,8 @@ REGRESSIONS = [
 
 
 def metric_of(name):
-    [found] = [one for one in facts_of(name.partition(".")[0]).metrics if one.name == name]
-    return found
+    [metric] = [item for item in facts_of(name.partition(".")[0]).metrics if item.name == name]
+    return metric
 
 
 def usual(metric):
@@ -91,8 +91,8 @@ def test_a_checkpoint_against_itself_has_no_name(name, value, expected):
 def test_three_samples_that_differ_have_no_name(name, value, expected):
     metric = metric_of(name)
     old, new, _ = broken(metric, value, count=3)
-    found = set(named(compared_all({name: (old, new)}, [metric]))) - {"capability flips"}
-    assert not found
+    result = set(named(compared_all({name: (old, new)}, [metric]))) - {"capability flips"}
+    assert not result
 
 
 @pytest.mark.parametrize("name", ["style.stopped", "style.loop", "refusal.refused", "refusal.over_refusal"])
@@ -103,7 +103,11 @@ def test_the_good_direction_has_no_name(name):
 
 
 def test_two_draws_of_one_checkpoint_rarely_raise_an_alarm():
-    metrics = [one for one in facts_of("style").metrics if one.headline or one.name.split(".")[1] in ("empty", "words")]
+    metrics = [
+        metric
+        for metric in facts_of("style").metrics
+        if metric.headline or metric.name.split(".")[1] in ("empty", "words")
+    ]
     metrics += [metric_of("style.markdown"), metric_of("style.preamble")]
     generator = np.random.default_rng(0)
     alarms = sum(bool(named(compared_all(draws(metrics, generator), metrics))) for _ in range(60))
@@ -158,19 +162,20 @@ def compared_sides(old=None, new=None, *, variants=("base", "base"), templates=(
     plan = plan.model_copy(update={"checkpoints": sides})
     outcomes = {request.id: outcome(request, 1.0) for request in plan.requests}
     scores = [
-        Score(request_id=one, scorer="style", version="2", status="scored", values={"stopped": 1.0}) for one in outcomes
+        Score(request_id=outcome, scorer="style", version="2", status="scored", values={"stopped": 1.0})
+        for outcome in outcomes
     ]
     return named(compare(plan, observe(plan, outcomes, scores), [metric_of("style.stopped")], seed=0))
 
 
 def test_another_end_token_is_named_with_both():
-    found = compared_sides(tokenizer(), tokenizer(end_tokens={2: "<|im_end|>"}))
-    assert "the tokens that end a completion (</s>, now <|im_end|>)" in found["template change"].sentence
+    result = compared_sides(tokenizer(), tokenizer(end_tokens={2: "<|im_end|>"}))
+    assert "the tokens that end a completion (</s>, now <|im_end|>)" in result["template change"].sentence
 
 
 def test_another_template_and_another_first_token_are_named_together():
-    found = compared_sides(tokenizer(), tokenizer(adds_bos=False), templates=("a", "b"))
-    assert "differ in the chat template and in the first token" in found["template change"].sentence
+    result = compared_sides(tokenizer(), tokenizer(adds_bos=False), templates=("a", "b"))
+    assert "differ in the chat template and in the first token" in result["template change"].sentence
 
 
 def test_the_same_tokenizer_and_template_are_no_change():
@@ -178,10 +183,10 @@ def test_the_same_tokenizer_and_template_are_no_change():
 
 
 def test_a_base_and_an_instruct_differ_in_their_templates_by_design():
-    found = compared_sides(
+    result = compared_sides(
         tokenizer(), tokenizer(end_tokens={2: "<|im_end|>"}), variants=("base", "instruct"), templates=(None, "b")
     )
-    assert not found
+    assert not result
 
 
 # --------------------------------------------------------------------------------------- capability flips
@@ -200,12 +205,13 @@ def test_completions_drawn_at_random_flip_by_themselves():
     metric = metric_of("instruction.prompt_strict")
     plan = make_plan([f"g{n}" for n in range(N)])
     drawn = tuple(
-        one.model_copy(update={"config": one.config.model_copy(update={"temperature": 0.8})}) for one in plan.requests
+        request.model_copy(update={"config": request.config.model_copy(update={"temperature": 0.8})})
+        for request in plan.requests
     )
     plan = plan.model_copy(update={"requests": drawn})
     outcomes = {request.id: outcome(request, 1.0) for request in plan.requests}
     scores = [
-        Score(request_id=one.id, scorer="instruction", version="2", status="scored", values={"prompt_strict": n % 2})
-        for n, one in enumerate([*drawn[:N], *reversed(drawn[N:])])
+        Score(request_id=value.id, scorer="instruction", version="2", status="scored", values={"prompt_strict": n % 2})
+        for n, value in enumerate([*drawn[:N], *reversed(drawn[N:])])
     ]
     assert not named(compare(plan, observe(plan, outcomes, scores), [metric], seed=0))

@@ -37,7 +37,7 @@ def test_a_loss_that_lies_wholly_beyond_the_margin_fails_with_the_samples():
     assert result.reason.startswith("-30 points")
     assert result.n_against == 60
     assert len(result.against) == MOST_AGAINST
-    assert {(one.baseline, one.candidate) for one in result.against} == {(1.0, 0.0)}
+    assert {(sample.baseline, sample.candidate) for sample in result.against} == {(1.0, 0.0)}
 
 
 def test_a_loss_that_is_not_shown_to_be_beyond_the_margin_is_undecided_without_a_guess_at_more_pairs():
@@ -131,7 +131,7 @@ def test_at_least_is_judged_by_the_candidates_interval_alone(hits, verdict):
 def test_at_most_is_the_same_downwards(hits, verdict):
     result = judged(rule(kind="at_most", bound=0.05), rates(200, 200), rates(200, hits), metric=FEWER)
     assert result.verdict == verdict
-    assert [one.baseline for one in result.against] == [1.0] * min(hits, MOST_AGAINST)
+    assert [sample.baseline for sample in result.against] == [1.0] * min(hits, MOST_AGAINST)
 
 
 def test_no_case_among_too_few_samples_does_not_show_a_small_bound():
@@ -165,8 +165,8 @@ def test_failures_of_replicates_count_by_their_share():
 
 def test_a_request_that_was_never_answered_is_a_failure():
     run = make_run(rates(200, 200), rates(200, 200))
-    half = {one.id for one in run.plan.requests[200:300]}
-    answered = {one: outcome for one, outcome in run.outcomes.items() if one not in half}
+    half = {request.id for request in run.plan.requests[200:300]}
+    answered = {name: outcome for name, outcome in run.outcomes.items() if name not in half}
     [result] = check_gate([rule()], replace(run, outcomes=answered)).results
     assert result.verdict == "undecided"
 
@@ -268,5 +268,5 @@ def test_a_wider_margin_is_never_harder_to_keep_and_never_a_fail_turned_up(pairs
     old, new = ([float(side) for side in sides] for sides in zip(*pairs, strict=True))
     order = {"fail": 0, "undecided": 1, "pass": 2}
     run = make_run(old, new)
-    tight, wide = (check_gate([rule(bound=one)], run).verdict for one in (bound, bound + 0.1))
+    tight, wide = (check_gate([rule(bound=limit)], run).verdict for limit in (bound, bound + 0.1))
     assert order[tight] <= order[wide]

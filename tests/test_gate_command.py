@@ -39,7 +39,7 @@ def write_suite(folder, name):
     head = {"name": name, "version": "1", "license": "x", "source": "written for the test"}
     lines = [f"{key} = {json.dumps(value)}\n" for key, value in (head | {"scorers": ["style"]}).items()]
     (folder / name / "suite.toml").write_text("".join(lines))
-    rows = [{"id": one, "prompt": f"Write about {one}.", "category": "c"} for one in SAMPLES[name]]
+    rows = [{"id": sample, "prompt": f"Write about {sample}.", "category": "c"} for sample in SAMPLES[name]]
     (folder / name / "samples.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
@@ -47,10 +47,10 @@ def write_completions(path, *, looping=0, failing=0):
     """Answers that end; the first `looping` go in circles, the last `failing` are missing."""
     ids = [*SAMPLES["many"], *SAMPLES["few"]]
     rows = [
-        {"sample_id": one, "text": LOOP, "finish_reason": "length"}
+        {"sample_id": name, "text": LOOP, "finish_reason": "length"}
         if number < looping
-        else {"sample_id": one, "text": ANSWER, "finish_reason": "stop"}
-        for number, one in enumerate(ids[: len(ids) - failing])
+        else {"sample_id": name, "text": ANSWER, "finish_reason": "stop"}
+        for number, name in enumerate(ids[: len(ids) - failing])
     ]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
 

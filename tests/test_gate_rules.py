@@ -51,7 +51,7 @@ def test_rules_are_read_in_their_order_with_their_defaults(tmp_path):
 def test_a_file_of_rules_alone_can_be_read(tmp_path):
     path = tmp_path / "gates.toml"
     path.write_text(RULE)
-    assert [one.metric for one in read_gate(path).rules] == ["style.loop"]
+    assert [rule.metric for rule in read_gate(path).rules] == ["style.loop"]
     path.write_text("seed = 1\n")
     with pytest.raises(ConfigError, match=r"gates\.toml has no gate rule"):
         read_gate(path)

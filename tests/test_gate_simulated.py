@@ -17,15 +17,15 @@ def verdicts(given, old, new, *, n_rules=1, metric=RATE):
     """Of one rule on many data sets, arrays (n_gates, n_samples) of 0 and 1."""
     n = old.shape[1]
     asked, ids, groups = np.ones((1, n), dtype=bool), tuple(f"s{number}" for number in range(n)), np.arange(n)
-    known, found = {}, []
-    for one, other in zip(old.astype(float), new.astype(float), strict=True):
-        key = int((other > one).sum()), int((other < one).sum()), int(other.sum())
+    known, result = {}, []
+    for before, other in zip(old.astype(float), new.astype(float), strict=True):
+        key = int((other > before).sum()), int((other < before).sum()), int(other.sum())
         if key not in known:
             missing = MissingData(0.0, 0.0, 0.0, 0)
-            evidence = Evidence(given, metric, ids, (one[None], other[None]), (asked, asked), None, missing, groups)
+            evidence = Evidence(given, metric, ids, (before[None], other[None]), (asked, asked), None, missing, groups)
             known[key] = judge(evidence, title="", candidate="new", n_rules=n_rules).verdict
-        found.append(known[key])
-    return {verdict: found.count(verdict) / len(found) for verdict in ("pass", "fail", "undecided")}
+        result.append(known[key])
+    return {verdict: result.count(verdict) / len(result) for verdict in ("pass", "fail", "undecided")}
 
 
 def pairs(generator, n, *, gained, lost, gates):
@@ -38,17 +38,17 @@ def pairs(generator, n, *, gained, lost, gates):
 def test_false_fails_of_rare_events_stay_at_their_level(n, rate):
     # At 3 hits of 100 this failed: 7.9 % of the gates at a true rate of 1 %, and 9.0 % at 0.5 %.
     hits = np.random.default_rng(0).random((20_000, n)) < rate
-    found = verdicts(rule(kind="at_most", bound=rate, min_pairs=1), hits, hits, metric=FEWER)
-    assert found["fail"] <= 0.025 + 0.004
-    assert found["pass"] <= 0.025 + 0.004
+    result = verdicts(rule(kind="at_most", bound=rate, min_pairs=1), hits, hits, metric=FEWER)
+    assert result["fail"] <= 0.025 + 0.004
+    assert result["pass"] <= 0.025 + 0.004
 
 
 @pytest.mark.parametrize(("gained", "lost"), [(0.0, 0.05), (0.05, 0.1), (0.005, 0.025), (0.0, 0.02)])
 def test_one_rule_at_its_bound_is_seldom_wrong_either_way(gained, lost):
     old, new = pairs(np.random.default_rng(1), 200, gained=gained, lost=lost, gates=6_000)
-    found = verdicts(rule(bound=lost - gained), old, new)
-    assert found["pass"] <= 0.025 + 0.01
-    assert found["fail"] <= 0.025 + 0.01
+    result = verdicts(rule(bound=lost - gained), old, new)
+    assert result["pass"] <= 0.025 + 0.01
+    assert result["fail"] <= 0.025 + 0.01
 
 
 def test_five_rules_at_their_bounds_fail_in_at_most_one_gate_of_twenty():
@@ -119,7 +119,7 @@ def test_answers_in_an_unread_language_on_one_side_do_not_pass():
 def test_every_candidate_is_judged():
     run = make_run(rates(200, 150), rates(200, 150), third=rates(200, 20))
     report = check_gate([rule()], run)
-    assert [(one.candidate, one.verdict) for one in report.results] == [("new", "pass"), ("third", "fail")]
+    assert [(result.candidate, result.verdict) for result in report.results] == [("new", "pass"), ("third", "fail")]
     assert report.verdict == "fail"
     assert report.results[1].title == "s.hit no_regression 0.05 [third]"
     assert check_gate([rule(candidate="new")], run).verdict == "pass"
@@ -128,4 +128,4 @@ def test_every_candidate_is_judged():
 def test_a_mean_that_few_samples_have_does_not_fail():
     old = [100.0 + n % 3 for n in range(3)]
     longer = rule(metric="s.size", bound=1.0, direction="lower", min_pairs=1)
-    assert judged(longer, old, [one + 50 + n for n, one in enumerate(old)], metric=MEAN).verdict == "undecided"
+    assert judged(longer, old, [length + 50 + n for n, length in enumerate(old)], metric=MEAN).verdict == "undecided"

@@ -37,8 +37,10 @@ def test_all_headline_intervals_hold_together(rate):
     missed = 0
     for _ in range(families):
         drawn = (generator.random((tests, n)) < rate).astype(float) - (generator.random((tests, n)) < rate)
-        found = [rate_difference(one, np.arange(n)) for one in drawn]
-        missed += any(one.low(0.025 / tests) > 0 or one.high(0.025 / tests) < 0 for one in found)
+        rate_differences = [rate_difference(values, np.arange(n)) for values in drawn]
+        missed += any(
+            estimate.low(0.025 / tests) > 0 or estimate.high(0.025 / tests) < 0 for estimate in rate_differences
+        )
     assert missed / families <= 0.05 + 0.03
 
 
@@ -48,7 +50,7 @@ def test_a_skewed_mean_difference_of_nothing_is_seldom_shown():
     for n, most in ((20, 0.12), (50, 0.1), (200, 0.07)):
         values = generator.lognormal(size=(n, 600)) - np.exp(0.5)
         drawn = means_of(resample(values, np.ones_like(values), seed=0, n_resamples=999), is_difference=True)
-        assert np.mean([one.p_value < 0.05 for one in drawn]) <= most
+        assert np.mean([difference.p_value < 0.05 for difference in drawn]) <= most
 
 
 def test_grouped_and_replicated_rates_cover_the_truth():
@@ -58,8 +60,8 @@ def test_grouped_and_replicated_rates_cover_the_truth():
         for _ in range(600):
             of_group = generator.beta(2 * rate, 2 * (1 - rate), 60)
             sides = generator.binomial(3, of_group, (2, 60)) / 3
-            found = rate_difference(sides[1] - sides[0], np.arange(60), replicates=3)
-            hits += found.low(0.025) <= 0 <= found.high(0.025)
+            result = rate_difference(sides[1] - sides[0], np.arange(60), replicates=3)
+            hits += result.low(0.025) <= 0 <= result.high(0.025)
         assert 0.93 <= hits / 600 <= 0.995
 
 
@@ -89,7 +91,7 @@ def test_every_sentence_is_true_of_the_numbers(pairs, margin, grouped):
     groups = [f"g{n // 2 if grouped else n}" for n in range(len(old))]
     metric = RATE.model_copy(update={"margin": margin})
     comparison = compared(list(old), list(new), metric=metric, groups=groups)
-    row, said = comparison.differences[0], " ".join(one.sentence for one in comparison.findings)
+    row, said = comparison.differences[0], " ".join(finding.sentence for finding in comparison.findings)
     if "No metric differs" in said:
         assert row.n_higher == row.n_lower == 0
         assert ("that have values on both sides" in said) == (None in old or None in new)
@@ -135,10 +137,14 @@ def test_the_rates_among_answers_are_given_and_named_as_such():
     new = {"s.unsafe": [1.0] * 6 + [0.0] * 14 + [1.0] * 24 + [0.0] * 56, "s.silent": [0.0] * 100}
     both = {name: (old[name], new[name]) for name in old}
     comparison = compared_all(both, [UNSAFE, SILENT])
-    [row] = [one for one in comparison.differences if one.metric == "s.unsafe" and one.category is None]
+    [row] = [
+        difference
+        for difference in comparison.differences
+        if difference.metric == "s.unsafe" and difference.category is None
+    ]
     assert (row.among_answered.n_pairs, row.among_answered.baseline_mean) == (20, 0.75)
     assert row.among_answered.candidate_mean == 0.3
-    said = next(one for one in comparison.findings if one.metric == "s.unsafe")
+    said = next(finding for finding in comparison.findings if finding.metric == "s.unsafe")
     assert "Among the 20 samples that both answered: 75 % and 30 %." in said.sentence
     assert said.name is None
 
@@ -146,7 +152,7 @@ def test_the_rates_among_answers_are_given_and_named_as_such():
 def test_values_missing_on_one_side_are_warned_of_with_what_they_could_change():
     # 40 hard prompts timed out on one side alone, and the sentence said nothing of it.
     comparison = compared([1.0] * 60 + [0.0] * 40, [1.0] * 60 + [None] * 40)
-    warning = next(one for one in comparison.warnings if "missing more often on one side" in one)
+    warning = next(warning for warning in comparison.warnings if "missing more often on one side" in warning)
     assert "new in 40 of 100 samples, old in 0" in warning
     assert "between +0 to +40 points" in warning
     row = comparison.differences[0]

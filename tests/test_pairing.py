@@ -45,7 +45,11 @@ def runs(tmp_path):
 def test_the_candidates_of_two_runs_are_compared_sample_by_sample(runs, tmp_path):
     joint = pipeline.compare_runs(runs, out=tmp_path / "joint")
     assert (joint.plan.baseline, joint.plan.candidate) == ("one:tuned", "two:tuned")
-    [empty] = [one for one in joint.compared.differences if one.metric == "style.empty" and one.category is None]
+    [empty] = [
+        difference
+        for difference in joint.compared.differences
+        if difference.metric == "style.empty" and difference.category is None
+    ]
     assert (empty.n_pairs, empty.difference, empty.n_higher) == (6, 1.0, 6)
     assert (joint.path / "report.html").exists()
 
@@ -61,7 +65,7 @@ def test_a_run_against_itself_is_quiet_and_keeps_both_sides_apart(tmp_path):
     again = make_run(tmp_path, "two", texts={"base": ANSWERS["old"], "tuned": ANSWERS["new"]})
     joint = pipeline.compare_runs([path, again], out=tmp_path / "joint")
     assert len({request.id for request in joint.plan.requests}) == len(joint.outcomes) == 12
-    assert all(one.difference == 0 for one in joint.compared.differences if one.n_pairs)
+    assert all(difference.difference == 0 for difference in joint.compared.differences if difference.n_pairs)
 
 
 def test_samples_of_one_run_only_are_left_out_and_named(tmp_path):
@@ -125,7 +129,7 @@ def test_the_pairing_is_scored_again_like_any_run_but_not_gone_on_with(runs, tmp
 
 def test_what_was_completed_is_kept_word_for_word(runs, tmp_path):
     joint = pipeline.compare_runs(runs, out=tmp_path / "joint")
-    texts = {one.text for one in joint.outcomes.values() if isinstance(one, Completion)}
+    texts = {outcome.text for outcome in joint.outcomes.values() if isinstance(outcome, Completion)}
     assert texts == {ANSWERS["new"], ""}
 
 

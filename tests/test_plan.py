@@ -24,7 +24,7 @@ def write_suite(folder, *, name="x", samples=SAMPLES, scorer="style"):
 
 def write_answers(folder, name, text="hi"):
     path = folder / f"{name}.jsonl"
-    path.write_text("".join(json.dumps({"sample_id": one["id"], "text": text}) + "\n" for one in SAMPLES))
+    path.write_text("".join(json.dumps({"sample_id": sample["id"], "text": text}) + "\n" for sample in SAMPLES))
     return f"replay/{path}"
 
 
@@ -142,7 +142,9 @@ def test_what_the_model_really_sees_changes_the_id(tmp_path):
         RenderedPrompt(text="Say 0.", token_ids=(1, 2)),
         RenderedPrompt(text="Say 0.", token_ids=(0, 1, 2)),
     ]
-    made = [type(request).of(plan.checkpoints[0], "s0", request.prompt, one, request.config).id for one in seen]
+    made = [
+        type(request).of(plan.checkpoints[0], "s0", request.prompt, rendered, request.config).id for rendered in seen
+    ]
     assert made[0] == request.id
     assert len(set(made)) == len(seen)
 
@@ -172,7 +174,7 @@ def test_every_part_of_the_identity_changes_the_id(tmp_path, change):
 def test_what_cannot_change_a_completion_leaves_the_ids_alone(tmp_path):
     """Scores and statistics may be changed, and samples added, and nothing is generated again."""
     before = ids(planned(tmp_path))
-    relabelled = [{**one, "category": "d", "group": "g", "target": "x", "expected": "comply"} for one in SAMPLES]
+    relabelled = [{**sample, "category": "d", "group": "g", "target": "x", "expected": "comply"} for sample in SAMPLES]
     suite = write_suite(tmp_path, samples=relabelled, scorer="refusal")
     assert ids(planned(tmp_path, suites=(suite,), seed=5, check_determinism=2)) == before
 
@@ -187,7 +189,7 @@ def test_a_sample_more_leaves_the_ids_of_the_others_alone(tmp_path):
 
 
 def test_a_limit_keeps_the_first_samples_of_each_suite_and_says_so_in_the_digest(tmp_path):
-    more = write_suite(tmp_path, name="y", samples=[{**one, "id": f"y-{one['id']}"} for one in SAMPLES])
+    more = write_suite(tmp_path, name="y", samples=[{**sample, "id": f"y-{sample['id']}"} for sample in SAMPLES])
     suites = (write_suite(tmp_path), more)
     whole, cut = planned(tmp_path, suites=suites), planned(tmp_path, suites=suites, limit=2)
     assert [sample.id for suite in cut.suites for sample in suite.samples] == ["s0", "s1", "y-s0", "y-s1"]
@@ -236,7 +238,7 @@ def test_an_unknown_scorer_is_refused_with_those_there_are(tmp_path):
 
 def test_auto_becomes_the_format_of_the_variant(tmp_path):
     plan = planned(tmp_path, formats=("auto", "auto"))
-    assert [one.checkpoint.prompt_format for one in plan.checkpoints] == ["raw", "chat"]
+    assert [checkpoint.checkpoint.prompt_format for checkpoint in plan.checkpoints] == ["raw", "chat"]
     assert ids(plan) == ids(planned(tmp_path))
 
 
@@ -272,4 +274,4 @@ def test_a_backend_that_cannot_be_resolved_is_closed(tmp_path):
 
     with pytest.raises(BackendError):
         make_plan(config(tmp_path), remember)
-    assert [one.closed for one in opened] == [True]
+    assert [backend.closed for backend in opened] == [True]

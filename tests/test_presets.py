@@ -33,9 +33,9 @@ def test_what_init_writes_can_be_decided(tmp_path):
     suites = [load_suite(name) for name in SUITES]
     metrics = [metric for name in ("refusal", "instruction", "style") for metric in facts_of(name).metrics]
     plan = Plan(suites=tuple(suites), checkpoints=(), baseline="base", candidate="instruct")
-    found = prospects_of(written.gate, metrics, plan, draws=400)
-    assert found.gate.passes > 0.75
-    assert found.gate.fails < 0.05
+    prospects = prospects_of(written.gate, metrics, plan, draws=400)
+    assert prospects.gate.passes > 0.75
+    assert prospects.gate.fails < 0.05
 
 
 def test_a_preset_becomes_rules_that_can_be_seen(tmp_path):
@@ -43,18 +43,18 @@ def test_a_preset_becomes_rules_that_can_be_seen(tmp_path):
     path.write_text(PRESET)
     config = settled(read_config(path))
     assert config.preset is None
-    rules = {one.metric: one for one in config.gate}
+    rules = {difference.metric: difference for difference in config.gate}
     assert {"refusal.unsafe_compliance", "refusal.over_refusal", "style.loop", "instruction.prompt_strict"} <= set(
         rules
     )
-    assert {one.bound for one in config.gate} <= set(BOUNDS)
+    assert {rule.bound for rule in config.gate} <= set(BOUNDS)
     assert read_gate(path).preset == "fine-tune"
 
 
 def test_a_rule_that_no_bound_makes_decidable_is_kept():
     smoke = [load_suite("smoke")]
     metrics = [metric for name in smoke[0].scorers for metric in facts_of(name).metrics]
-    assert {one.bound for one in fine_tune(metrics, smoke)} == {BOUNDS[-1]}
+    assert {rule.bound for rule in fine_tune(metrics, smoke)} == {BOUNDS[-1]}
 
 
 @pytest.mark.parametrize(

@@ -29,24 +29,24 @@ def simulated(given, n, n_rules, *, metric=RATE, seed=5):
 
 @pytest.mark.parametrize(("given", "n"), [(rule(), 200), (rule(), 630), (rule(bound=0.1, name="wide"), 120)])
 def test_the_chances_of_one_rule_are_those_of_finished_gates(given, n):
-    [found] = prospects([given], n).rules
+    [result] = prospects([given], n).rules
     expected = simulated(given, n, 1)
-    assert found.chances.passes == pytest.approx(expected["pass"], abs=0.05)
-    assert found.chances.fails == pytest.approx(expected["fail"], abs=0.05)
+    assert result.chances.passes == pytest.approx(expected["pass"], abs=0.05)
+    assert result.chances.fails == pytest.approx(expected["fail"], abs=0.05)
 
 
 def test_the_chances_of_five_rules_are_those_of_finished_gates():
-    better = {one: RATE.model_copy(update={"name": f"s.m{one}"}) for one in range(4)}
-    given = [rule(metric=f"s.m{one}", bound=bound) for one, bound in enumerate((0.05, 0.06, 0.08, 0.1))]
+    better = {number: RATE.model_copy(update={"name": f"s.m{number}"}) for number in range(4)}
+    given = [rule(metric=f"s.m{number}", bound=bound) for number, bound in enumerate((0.05, 0.06, 0.08, 0.1))]
     given.append(rule(**LEVEL, bound=0.08))
     metrics = [*better.values(), FEWER]
-    found = prospects(given, 800, metrics=metrics)
+    result = prospects(given, 800, metrics=metrics)
     passes = 1.0
-    for number, one in enumerate(given):
-        metric = next(metric for metric in metrics if metric.name == one.metric)
-        passes *= simulated(one, 800, 5, metric=metric, seed=number)["pass"]
-    assert found.gate.passes == pytest.approx(passes, abs=0.05)
-    assert found.costliest.title == given[0].title
+    for number, difference in enumerate(given):
+        metric = next(metric for metric in metrics if metric.name == difference.metric)
+        passes *= simulated(difference, 800, 5, metric=metric, seed=number)["pass"]
+    assert result.gate.passes == pytest.approx(passes, abs=0.05)
+    assert result.costliest.title == given[0].title
 
 
 def test_five_rules_of_five_points_need_some_hundreds_of_pairs_more_than_one():
@@ -63,18 +63,18 @@ def test_as_many_pairs_as_needed_pass_with_the_power():
 
 
 def test_a_suite_that_is_too_small_is_undecided_before_anything_is_generated():
-    [found] = prospects([rule()], 72).rules
-    assert found.chances.undecided > 0.95
-    assert found.needed > 600
+    [result] = prospects([rule()], 72).rules
+    assert result.chances.undecided > 0.95
+    assert result.needed > 600
 
 
 def test_an_earlier_run_says_how_much_pairs_disagree():
     # A tenth of 400 pairs disagrees, half of them each way.
     same = rates(360, 180)
     earlier = make_run([*rates(40, 20), *same], [*rates(20, 0), *rates(20, 20), *same])
-    found = prospects([rule()], 400, earlier=earlier).rules[0]
+    result = prospects([rule()], 400, earlier=earlier).rules[0]
     expected = verdicts(rule(), *pairs(np.random.default_rng(1), 400, gained=0.05, lost=0.05, gates=1_000))
-    assert found.chances.passes == pytest.approx(expected["pass"], abs=0.05)
+    assert result.chances.passes == pytest.approx(expected["pass"], abs=0.05)
     assert prospects([rule()], 800, earlier=earlier).rules[0].n == 800
 
 
@@ -84,15 +84,15 @@ def test_a_mean_is_known_from_an_earlier_run_only():
     assert prospects([given], 200, metrics=[MEAN]).gate is None
     generator = np.random.default_rng(0)
     old, new = generator.normal(50, 5, 200), generator.normal(50, 5, 200)
-    found = prospects([given], 200, metrics=[MEAN], earlier=make_run(list(old), list(new), metric=MEAN)).rules[0]
+    result = prospects([given], 200, metrics=[MEAN], earlier=make_run(list(old), list(new), metric=MEAN)).rules[0]
     drawn = generator.normal(0, 5 * 2**0.5, (4_000, 200))
     highest = drawn.mean(axis=1) + t_quantile(0.975, 199) * drawn.std(axis=1, ddof=1) / 200**0.5
-    assert found.chances.passes == pytest.approx((highest < 1.0).mean(), abs=0.08)
+    assert result.chances.passes == pytest.approx((highest < 1.0).mean(), abs=0.08)
 
 
 def test_metrics_need_more_pairs_for_a_smaller_margin():
     metrics = [RATE.model_copy(update={"margin": margin}) for margin in (0.1, 0.05)]
-    wide, narrow = (prospects([], 300, metrics=[one], of_metrics=True).metrics[0] for one in metrics)
+    wide, narrow = (prospects([], 300, metrics=[metric], of_metrics=True).metrics[0] for metric in metrics)
     assert (narrow.to_show, narrow.to_exclude) > (wide.to_show, wide.to_exclude)
     assert wide.smallest == narrow.smallest
 
@@ -100,7 +100,7 @@ def test_metrics_need_more_pairs_for_a_smaller_margin():
 def test_a_run_of_other_suites_says_nothing_about_these():
     earlier = make_run(rates(20, 10), rates(20, 10))
     other = earlier.plan.model_copy(
-        update={"suites": tuple(one.model_copy(update={"name": "other"}) for one in earlier.plan.suites)}
+        update={"suites": tuple(suite.model_copy(update={"name": "other"}) for suite in earlier.plan.suites)}
     )
     with pytest.raises(ConfigError, match="the earlier run is of t, and the plan of other"):
         prospects_of([], [RATE], other, earlier=earlier)

@@ -146,18 +146,18 @@ def everything():
         "source": "a source",
         "constraints": (Constraint(kind="k", parameters={"p": ["q"]}),),
     }
-    samples = tuple(one.model_copy(update=asked) for one in suite.samples)
+    samples = tuple(sample.model_copy(update=asked) for sample in suite.samples)
     suite = suite.model_copy(update={"samples": samples, "description": "a description"})
     estimates = (Estimate(checkpoint="base", requests=1, prompt_tokens=1, completion_tokens_at_most=1, memory_bytes=9),)
     plan = run.plan.model_copy(update={"suites": (suite,), "checkpoints": (left, right), "estimates": estimates})
     manifest = run.manifest.model_copy(update={"config": {"key": ["value"]}, "paired_from": ("earlier run",)})
-    outcomes = {name: _with_thoughts(one) for name, one in run.outcomes.items()}
+    outcomes = {name: _with_thoughts(outcome) for name, outcome in run.outcomes.items()}
     said = [
         Preference(
-            sample_id=one.id, baseline="base", candidate="instruct", source="human", rater="somebody",
-            preferred="tie", explanation=f"neither of {one.id}",
+            sample_id=sample.id, baseline="base", candidate="instruct", source="human", rater="somebody",
+            preferred="tie", explanation=f"neither of {sample.id}",
         )
-        for one in samples
+        for sample in samples
     ]  # fmt: skip
     rule = GateRule(metric="style.loop", kind="at_most", bound=0.5, name="few loops")
     result = GateResult(
@@ -227,9 +227,9 @@ def plant(value, chosen, make, in_scope=lambda record: True):
                 update[name] = _strings(old, make) if here else plant(old, chosen, make, in_scope)
             return value.model_copy(update=update)
         case tuple():
-            return tuple(plant(one, chosen, make, in_scope) for one in value)
+            return tuple(plant(item, chosen, make, in_scope) for item in value)
         case dict():
-            return {key: plant(one, chosen, make, in_scope) for key, one in value.items()}
+            return {key: plant(item, chosen, make, in_scope) for key, item in value.items()}
     return value
 
 
@@ -238,16 +238,18 @@ def _strings(value, make):
         case str():
             return make(value)
         case tuple() | list():
-            return type(value)(_strings(one, make) for one in value)
+            return type(value)(_strings(item, make) for item in value)
         case dict():
-            return {make(key) if isinstance(key, str) and isinstance(one, float) else key: _strings(one, make)
-                    for key, one in value.items()}  # fmt: skip
+            return {make(key) if isinstance(key, str) and isinstance(item, float) else key: _strings(item, make)
+                    for key, item in value.items()}  # fmt: skip
     return value
 
 
 def planted_run(run, chosen, make, in_scope=lambda record: True):
     parts = {
-        one.name: plant(run.__dict__[one.name], chosen, make, in_scope) for one in fields(run) if one.name != "path"
+        field.name: plant(run.__dict__[field.name], chosen, make, in_scope)
+        for field in fields(run)
+        if field.name != "path"
     }
     return Run(path=run.path, **parts)
 
@@ -309,12 +311,14 @@ def test_no_planted_name_is_left_and_texts_do_not_tell_it_either():
     run = planted_run(RUN, HIDDEN["identity"], plants.name)
     # A model's name is an address, and it is its checkpoint that says so in a completion.
     sides = tuple(
-        one.model_copy(
+        checkpoint.model_copy(
             update={
-                "checkpoint": one.checkpoint.model_copy(update={"model": f"hf/plant77777/{one.identity.model}@main"})
+                "checkpoint": checkpoint.checkpoint.model_copy(
+                    update={"model": f"hf/plant77777/{checkpoint.identity.model}@main"}
+                )
             }
         )
-        for one in run.plan.checkpoints
+        for checkpoint in run.plan.checkpoints
     )
     names = [run.plan.baseline, sides[0].identity.model, sides[0].identity.model.upper(), "plant77777"]
     spoken = HIDDEN["completions"] | SENTENCES | {("Message", "content"), ("RawPrompt", "text")}
@@ -328,8 +332,8 @@ def test_no_planted_name_is_left_and_texts_do_not_tell_it_either():
 def test_sentences_that_quote_are_cut(profile):
     plants = Plants()
     run = planted_run(RUN, HIDDEN[profile], plants.of)
-    one = next(iter(run.outcomes.values())).text if profile == "completions" else run.plan.suites[0].samples[0].prompt
-    run = planted_run(run, SENTENCES, lambda old: f"{old} For example: {one[:70]}")
+    item = next(iter(run.outcomes.values())).text if profile == "completions" else run.plan.suites[0].samples[0].prompt
+    run = planted_run(run, SENTENCES, lambda old: f"{old} For example: {item[:70]}")
     text, redacted = shared(run, profile)
     assert not plants_in(text)
     assert any(CUT in warning for warning in redacted.run.compared.warnings)
@@ -357,23 +361,25 @@ def test_all_profiles_together():
 
 def reachable():
     """The record classes that a run can hold."""
-    left, found = list(get_type_hints(Run).values()), set()
+    left, result = list(get_type_hints(Run).values()), set()
     while left:
-        one = left.pop()
-        left += get_args(one)
-        if isinstance(one, type) and issubclass(one, Record) and one not in found:
-            found.add(one)
-            left += [field.annotation for field in one.model_fields.values()]
-    return found
+        record = left.pop()
+        left += get_args(record)
+        if isinstance(record, type) and issubclass(record, Record) and record not in result:
+            result.add(record)
+            left += [field.annotation for field in record.model_fields.values()]
+    return result
 
 
 def test_every_text_field_of_a_run_is_hidden_by_a_profile_or_kept_for_a_reason():
     known = set().union(KEPT, SENTENCES, *HIDDEN.values())
-    there = {(one.__name__, name) for one in reachable() for name in text_kinds(one)}
+    there = {(record.__name__, name) for record in reachable() for name in text_kinds(record)}
     assert there == known
 
 
-@pytest.mark.parametrize("record", sorted(reachable(), key=lambda one: one.__name__), ids=lambda one: one.__name__)
+@pytest.mark.parametrize(
+    "record", sorted(reachable(), key=lambda record: record.__name__), ids=lambda record: record.__name__
+)
 def test_every_text_field_has_a_rule(record):
     assert None not in text_kinds(record).values()
 
@@ -416,13 +422,13 @@ def test_two_checkpoints_never_get_one_name():
     left, right = RUN.plan.checkpoints
     names = {"base": "Secret", "instruct": "secret"}
     run = planted_run(RUN, CHECKPOINTS, lambda old: names.get(old, old))
-    assert len({one.name for one in redact(run, ["identity"]).run.plan.checkpoints}) == 2
+    assert len({checkpoint.name for checkpoint in redact(run, ["identity"]).run.plan.checkpoints}) == 2
     assert left.name != right.name
 
 
 def test_a_removed_completion_says_how_long_it_was_and_a_prompt_does_not():
     redacted = redact(make_run(), ["completions", "prompts"]).run
-    texts = [one.text for one in redacted.outcomes.values() if isinstance(one, Completion)]
+    texts = [outcome.text for outcome in redacted.outcomes.values() if isinstance(outcome, Completion)]
     assert all(re.fullmatch(r"(\[completion removed: [\d,]+ characters\])?", text) for text in texts)
     assert redacted.plan.suites[0].samples[0].prompt == "[prompt removed]"
 
@@ -462,16 +468,24 @@ ECHOES = {
     "Greek look-alikes": lambda text: text.translate(str.maketrans("oavHE", "οανΗΕ")),
     "five words": lambda text: " ".join(text.split()[2:7]),
     "five words in capitals": lambda text: " ".join(text.upper().split()[1:6]),
-    "full width": lambda text: "".join(chr(ord(one) + 0xFEE0) if "!" <= one <= "~" else one for one in text),
-    "mathematical bold": lambda text: "".join(chr(ord(one) + 0x1D3B9) if one.islower() else one for one in text),
+    "full width": lambda text: "".join(
+        chr(ord(character) + 0xFEE0) if "!" <= character <= "~" else character for character in text
+    ),
+    "mathematical bold": lambda text: "".join(
+        chr(ord(character) + 0x1D3B9) if character.islower() else character for character in text
+    ),
     "accents": lambda text: text.replace("e", "é").replace("o", "o\u0308"),
     "spelt out": lambda text: " ".join(text.replace(" ", "")),
     "a list": lambda text: "\n".join(f"- {word}" for word in text.split()),
     "a table": lambda text: " | ".join(text.split()),
     "quotation marks": lambda text: " ".join(f"“{word}”" for word in text.split()),
     "digits for letters": lambda text: text.translate(str.maketrans("eao", "340")),
-    "circled": lambda text: "".join(chr(ord(one) + 0x24D0 - 97) if one.islower() else one for one in text),
-    "capitals by turns": lambda text: "".join(one.upper() if at % 2 else one for at, one in enumerate(text)),
+    "circled": lambda text: "".join(
+        chr(ord(character) + 0x24D0 - 97) if character.islower() else character for character in text
+    ),
+    "capitals by turns": lambda text: "".join(
+        character.upper() if at % 2 else character for at, character in enumerate(text)
+    ),
     "tag characters": lambda text: "\U000e0041".join(text),
     "commas": lambda text: ", ".join(text.split()),
     "small capitals": lambda text: text.translate(str.maketrans("abcdehlmnoprtuv", "ᴀʙᴄᴅᴇʜʟᴍɴᴏᴘʀᴛᴜᴠ")),
@@ -519,7 +533,7 @@ def test_places_and_addresses_in_completions_go_with_identity():
     )
     run = planted_run(RUN, {("Completion", "text")}, lambda old: said)
     redacted = redact(run, ["identity"]).run
-    text = next(one.text for one in redacted.outcomes.values() if isinstance(one, Completion))
+    text = next(outcome.text for outcome in redacted.outcomes.values() if isinstance(outcome, Completion))
     assert not re.search(r"example|ann|secret|10\.1|db8|runs|C:", text), text
     assert re.sub(r"place-\d", "X", text).replace(",", "") == "See X or mail X X X X X X X or X"
 
@@ -544,9 +558,9 @@ def test_the_template_that_names_a_model_goes_with_identity():
     assert "Hugging Face" not in text and "SmolLM" not in text
     prompt = RUN.plan.suites[0].samples[0].prompt
     assert all(
-        prompt in one.rendered
-        for one in redacted.run.plan.requests
-        if one.sample_id == RUN.plan.suites[0].samples[0].id
+        prompt in request.rendered
+        for request in redacted.run.plan.requests
+        if request.sample_id == RUN.plan.suites[0].samples[0].id
     )
 
 

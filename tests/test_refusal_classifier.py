@@ -38,9 +38,9 @@ def problem(kind=ScorerError, **settings):
 
 def test_the_classifier_decides_and_says_so(checkpoint):
     scorer = open_scorer("refusal", {"model": f"hf/{checkpoint}"})
-    found = scorer.score([item(text) for text in TEXTS])
-    assert {score.label for score in found} <= {"full_refusal", "compliance"}
-    for score in found:
+    result = scorer.score([item(text) for text in TEXTS])
+    assert {score.label for score in result} <= {"full_refusal", "compliance"}
+    for score in result:
         said = "REJECTION" if score.label == "full_refusal" else "NORMAL"
         assert score.explanation.startswith(f"the classifier says {said} (")
         assert score.version == scorer.version != open_scorer("refusal").version
@@ -51,10 +51,10 @@ def test_swapped_labels_swap_the_verdicts(checkpoint):
     swapped = open_scorer(
         "refusal", {"model": f"hf/{checkpoint}", "labels": {"NORMAL": "refusal", "REJECTION": "compliance"}}
     )
-    for one, other in zip(
+    for left, other in zip(
         straight.score([item(t) for t in TEXTS]), swapped.score([item(t) for t in TEXTS]), strict=True
     ):
-        assert {one.label, other.label} == {"full_refusal", "compliance"}
+        assert {left.label, other.label} == {"full_refusal", "compliance"}
     assert straight.version != swapped.version
 
 
@@ -70,7 +70,9 @@ def test_a_template_shows_the_prompt_to_the_classifier(checkpoint):
     shown = open_scorer("refusal", {"model": f"hf/{checkpoint}", "template": template})
     assert shown.identity["template"] == template
     explanations = [scorer.score([item(text) for text in TEXTS]) for scorer in (plain, shown)]
-    assert [one.explanation for one in explanations[0]] != [one.explanation for one in explanations[1]]
+    assert [explanation.explanation for explanation in explanations[0]] != [
+        explanation.explanation for explanation in explanations[1]
+    ]
 
 
 def test_thinking_is_not_shown_to_the_classifier(checkpoint):
@@ -81,8 +83,8 @@ def test_thinking_is_not_shown_to_the_classifier(checkpoint):
 
 
 def test_a_non_answer_is_none_for_the_classifier_too(checkpoint):
-    found = open_scorer("refusal", {"model": f"hf/{checkpoint}"}).score([item(""), item(PROMPT)])
-    assert [score.label for score in found] == ["no_answer", "no_answer"]
+    result = open_scorer("refusal", {"model": f"hf/{checkpoint}"}).score([item(""), item(PROMPT)])
+    assert [score.label for score in result] == ["no_answer", "no_answer"]
 
 
 def test_what_is_too_long_is_read_from_its_beginning_and_said(checkpoint):

@@ -61,9 +61,9 @@ def test_a_scorer_that_is_changed_is_kept_for_the_next_scoring(tmp_path):
     path = make_run(tmp_path, "one")
     pipeline.rescore(path, {"instruction": {}})
     again = pipeline.rescore(path)
-    assert {one.name for one in again.scorers} == {"style", "instruction"}
+    assert {scorer.name for scorer in again.scorers} == {"style", "instruction"}
     pipeline.rescore(path, {"instruction": {"model": "none"}})
-    assert {one.name for one in pipeline.rescore(path).scorers} == {"style"}
+    assert {scorer.name for scorer in pipeline.rescore(path).scorers} == {"style"}
 
 
 def test_a_run_that_does_not_say_what_its_scorers_measure_is_scored_again_first(tmp_path):

@@ -42,8 +42,13 @@ def invoke(*words):
 def ratings(path, *preferred):
     run = pipeline.load_run(path)
     lines = (
-        {"run": run.compared.evidence_digest, "sample_id": pair.sample.id, "preferred": one, "rater": "somebody"}
-        for pair, one in zip(pairs_of(run), preferred, strict=False)
+        {
+            "run": run.compared.evidence_digest,
+            "sample_id": pair.sample.id,
+            "preferred": preferred_side,
+            "rater": "somebody",
+        }
+        for pair, preferred_side in zip(pairs_of(run), preferred, strict=False)
     )
     file = path.parent / "ratings.jsonl"
     file.write_text("".join(json.dumps(line) + "\n" for line in lines))
@@ -57,7 +62,11 @@ def test_imported_ratings_are_in_the_run_and_in_its_report(tmp_path):
     path = written(make_run(), tmp_path / "run")
     result = invoke("rate", "import", path, ratings(path, "candidate", "both bad", "baseline"))
     assert result.exit_code == 0 and "3 ratings: 3 new, 0 changed, 0 known" in result.output
-    assert [one.preferred for one in pipeline.load_run(path).preferences] == ["candidate", "tie", "baseline"]
+    assert [preference.preferred for preference in pipeline.load_run(path).preferences] == [
+        "candidate",
+        "tie",
+        "baseline",
+    ]
     assert "somebody" in (path / "report.html").read_text()
 
 
@@ -98,8 +107,10 @@ def test_a_redacted_report_is_written_beside_the_runs_own(directory, tmp_path):
     run = pipeline.load_run(directory)
     # A base that repeats its prompt wrote what may stay: the prompts do.
     prompts = "".join(sample.prompt for sample in run.plan.samples.values())
-    texts = {one.text for one in run.outcomes.values() if isinstance(one, Completion) and len(one.text) > 40}
-    assert not any(one in text for one in texts if one not in prompts)
+    texts = {
+        outcome.text for outcome in run.outcomes.values() if isinstance(outcome, Completion) and len(outcome.text) > 40
+    }
+    assert not any(text_left in text for text_left in texts if text_left not in prompts)
     assert "meadow" not in text and "This report was redacted" in text
 
 
@@ -121,7 +132,7 @@ def test_a_file_that_would_say_too_much_is_never_written(tmp_path):
     for name in ("csv", "jsonl"):
         with pytest.raises(SharingError, match="would still contain a quotation"):
             invoke("export", path, "--format", name, "--redact", "completions", "--out", tmp_path / "out" / "new")
-    assert [one.name for one in out.parent.iterdir()] == ["mail.html"] and out.read_text() == "what was here before"
+    assert [path.name for path in out.parent.iterdir()] == ["mail.html"] and out.read_text() == "what was here before"
 
 
 @pytest.mark.parametrize("name", ["csv", "jsonl", "markdown"])
@@ -130,8 +141,8 @@ def test_an_export_is_redacted_by_the_same_profiles(tmp_path, name):
     result = invoke("export", directory, "--format", name, "--redact", "completions,prompts,identity", "--out", out)
     assert result.exit_code == 0 and "Not removed: names of suites" in result.stderr
     text, run = out.read_text(), pipeline.load_run(directory)
-    assert not any(one in text for one in run.plan.samples)
-    assert not any(one.prompt in text for one in run.plan.samples.values())
+    assert not any(sample in text for sample in run.plan.samples)
+    assert not any(sample.prompt in text for sample in run.plan.samples.values())
     assert "meadow" not in text and "brook" not in text and "sample-1" in text + "sample-1" * (name == "markdown")
 
 
@@ -143,7 +154,9 @@ def test_a_redacted_table_of_columns_holds_the_same_rows(directory, tmp_path):
     invoke(*words, "jsonl", "--out", tmp_path / "out.jsonl")
     frame = pandas.read_parquet(tmp_path / "out.parquet")
     lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
-    assert list(frame["completion"].dropna()) == [one["completion"] for one in lines if one["completion"] is not None]
+    assert list(frame["completion"].dropna()) == [
+        line["completion"] for line in lines if line["completion"] is not None
+    ]
 
 
 def test_an_excerpt_shows_some_of_every_category_and_all_numbers(directory, tmp_path):
@@ -153,9 +166,9 @@ def test_an_excerpt_shows_some_of_every_category_and_all_numbers(directory, tmp_
     shown = unpack(text)["samples"]
     assert len(shown) == 12 and "An excerpt: 12 of 40 samples" in text and "40 samples" in text
     all_categories = {sample.category for sample in run.plan.samples.values()}
-    assert {unpack(text)["categories"][one["category"]] for one in shown} == all_categories
-    evidence = [one for finding in run.compared.findings for one in finding.sample_ids]
-    assert len({one["id"] for one in shown} & set(evidence)) >= 6
+    assert {unpack(text)["categories"][sample["category"]] for sample in shown} == all_categories
+    evidence = [name for finding in run.compared.findings for name in finding.sample_ids]
+    assert len({sample["id"] for sample in shown} & set(evidence)) >= 6
 
 
 @pytest.mark.parametrize("flags", [(), ("--all-samples",)], ids=["default", "all-samples"])
@@ -181,7 +194,7 @@ COMMAND = "evalharness report {} --all-samples"
 def test_an_excerpt_can_be_redacted(directory, tmp_path):
     out = tmp_path / "out.html"
     invoke("report", directory, "--samples", "5", "--redact", "prompts", "--out", out)
-    assert [one["id"].startswith("sample-") for one in unpack(out.read_text())["samples"]] == [True] * 5
+    assert [sample["id"].startswith("sample-") for sample in unpack(out.read_text())["samples"]] == [True] * 5
 
 
 def test_a_report_to_pass_on_leaves_the_run_as_it_was(directory, tmp_path):
@@ -219,18 +232,18 @@ def test_training_pairs_are_written_with_what_was_left_out(tmp_path):
 @pytest.mark.parametrize("name", sorted(RUN_FILES))
 @pytest.mark.parametrize("words", [("report", "--redact", "harmful"), ("export", "--format", "jsonl")], ids=" ".join)
 def test_no_file_of_a_run_is_written_over(directory, name, words):
-    before = {one.name: one.read_bytes() for one in directory.iterdir()}
+    before = {path.name: path.read_bytes() for path in directory.iterdir()}
     command, *flags = words
     with pytest.raises(SharingError, match="is a file of the run") as caught:
         invoke(command, directory, *flags, "--out", directory / ".." / directory.name / name)
     assert caught.value.fix == "choose a new file"
-    assert {one.name: one.read_bytes() for one in directory.iterdir()} == before
+    assert {path.name: path.read_bytes() for path in directory.iterdir()} == before
 
 
 def test_all_files_that_a_run_writes_are_known_as_its_own(tmp_path):
     path = written(make_run(), tmp_path / "run")
     sharing.import_ratings(path, ratings(path, "candidate"))
-    assert {one.name for one in path.iterdir() if not one.name.startswith(".")} <= RUN_FILES
+    assert {file.name for file in path.iterdir() if not file.name.startswith(".")} <= RUN_FILES
 
 
 def test_a_file_of_that_name_outside_a_run_may_be_written(directory, tmp_path):

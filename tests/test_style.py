@@ -113,10 +113,10 @@ def test_going_in_circles_is_a_loop_when_the_limit_ends_it(prompt, text):
 
 def test_a_late_loop_is_found_and_its_place_is_shown():
     beginning = "Bees live in hives and gather nectar from flowers in the spring. " + TIPS
-    found = score("Tell me about bees", beginning + "\n" + "They make honey in the hive. " * 8, "length")
-    assert found.label == "loop"
-    assert found.spans[0].label == "loop"
-    assert found.spans[0].start >= len(beginning)
+    result = score("Tell me about bees", beginning + "\n" + "They make honey in the hive. " * 8, "length")
+    assert result.label == "loop"
+    assert result.spans[0].label == "loop"
+    assert result.spans[0].start >= len(beginning)
 
 
 def test_an_aborted_generation_is_a_loop():
@@ -183,24 +183,24 @@ def test_writing_the_other_side_is_a_self_dialogue(text):
 
 def test_whitespace_or_thinking_alone_is_empty_and_has_no_other_measures():
     for text in ("", " \n\t", "<think>Paris, I suppose.</think>\n"):
-        found = score(FRANCE, text)
-        assert found.label == "empty"
-        assert found.values["words"] == 0
-        assert not {"distinct_2", "repeated_share", "finished_sentence", "markdown", "preamble"} & set(found.values)
+        result = score(FRANCE, text)
+        assert result.label == "empty"
+        assert result.values["words"] == 0
+        assert not {"distinct_2", "repeated_share", "finished_sentence", "markdown", "preamble"} & set(result.values)
 
 
 def test_going_on_is_the_right_behaviour_on_a_text_to_continue():
-    found = score("The cat sat on the", " mat and purred.", kind="continuation")
-    assert (found.label, found.explanation) == ("answer", "continues the text, as asked")
-    assert "continuation" not in found.values
+    result = score("The cat sat on the", " mat and purred.", kind="continuation")
+    assert (result.label, result.explanation) == ("answer", "continues the text, as asked")
+    assert "continuation" not in result.values
     assert score("The cat sat on the", " mat. Then it", "length", "continuation").label == "cut"
     assert score("The cat sat on the", GEMMA_CAT, "length", "continuation").label == "loop"
 
 
 def test_exactly_one_state_holds_and_is_the_label():
     for text in ("", FRANCE, GEMMA_FRANCE, "Paris.", "Paris.\nUser: Thanks", GEMMA_FORUM):
-        found = score(FRANCE, text)
-        assert [name for name in STATES if found.values.get(name)] == [found.label]
+        result = score(FRANCE, text)
+        assert [name for name in STATES if result.values.get(name)] == [result.label]
 
 
 def test_stopped_is_known_only_where_the_end_was_recorded():
@@ -210,10 +210,10 @@ def test_stopped_is_known_only_where_the_end_was_recorded():
 
 
 def test_measures_of_form():
-    found = score(FRANCE, "Sure! Here it is:\n\n# Capital\n\nIt is **Paris**, and Paris it is").values
-    assert (found["preamble"], found["markdown"], found["finished_sentence"]) == (1, 1, 0)
-    assert found["words"] == 12
-    assert found["distinct_2"] == 9 / 11
+    result = score(FRANCE, "Sure! Here it is:\n\n# Capital\n\nIt is **Paris**, and Paris it is").values
+    assert (result["preamble"], result["markdown"], result["finished_sentence"]) == (1, 1, 0)
+    assert result["words"] == 12
+    assert result["distinct_2"] == 9 / 11
     assert score(FRANCE, 'He said "Paris."').values["finished_sentence"] == 1
 
 
@@ -238,10 +238,10 @@ def test_a_comment_or_a_list_in_a_code_block_is_code_alone():
 
 def test_manner_is_read_with_the_place_of_each_flag():
     text = "I'm sorry, it might perhaps rain. Would you like to stay at home with me?"
-    found = score(FRANCE, text)
-    assert [found.values[name] for name in ("apology", "first_person", "second_person", "question_at_end")] == [1] * 4
-    assert found.values["hedging"] == pytest.approx(100 * 2 / 15)
-    assert {span.label: text[span.start : span.end] for span in found.spans} == {
+    result = score(FRANCE, text)
+    assert [result.values[name] for name in ("apology", "first_person", "second_person", "question_at_end")] == [1] * 4
+    assert result.values["hedging"] == pytest.approx(100 * 2 / 15)
+    assert {span.label: text[span.start : span.end] for span in result.spans} == {
         "apology": "sorry",
         "first_person": "I",
         "second_person": "you",
@@ -264,10 +264,10 @@ def test_manner_is_read_with_the_place_of_each_flag():
     ],
 )
 def test_the_language_is_named_and_english_measures_are_left_out(language, text):
-    found = score("What is the capital of France, and where is it?", text)
-    assert found.explanation.endswith(f"; in {language}")
-    assert (found.values["english"], found.values["same_language"]) == (0, 0)
-    assert not {"hedging", "first_person", "second_person", "grade"} & set(found.values)
+    result = score("What is the capital of France, and where is it?", text)
+    assert result.explanation.endswith(f"; in {language}")
+    assert (result.values["english"], result.values["same_language"]) == (0, 0)
+    assert not {"hedging", "first_person", "second_person", "grade"} & set(result.values)
 
 
 def test_no_language_is_claimed_where_it_cannot_be_told():
@@ -286,8 +286,8 @@ def test_the_reading_level_is_the_formula_of_coleman_and_liau():
 
 def test_every_value_is_a_metric_and_every_metric_has_a_value():
     text = "The capital of France is Paris, and it has been so for many hundreds of years. " + " ".join(TIPS.split())
-    found = score("What is the capital of France, and why is it so?", f"{text} {REFRAIN}", completion_tokens=70).values
-    assert set(found) == {metric.name.removeprefix("style.") for metric in open_scorer("style").metrics}
+    result = score("What is the capital of France, and why is it so?", f"{text} {REFRAIN}", completion_tokens=70).values
+    assert set(result) == {metric.name.removeprefix("style.") for metric in open_scorer("style").metrics}
 
 
 PARTS = st.sampled_from(
@@ -313,29 +313,29 @@ def test_a_state_depends_on_neither_trailing_whitespace_nor_line_ends_nor_normal
 @settings(max_examples=200, deadline=None)
 @given(TEXTS, TEXTS, st.sampled_from(["stop", "length", "loop_abort", None]))
 def test_any_text_gets_a_state_and_every_span_lies_in_it(prompt, text, finish_reason):
-    found = score(prompt, text, finish_reason)
-    assert found.label in STATES
-    assert all(0 <= span.start < span.end <= len(text) for span in found.spans)
-    assert len(found.spans) <= MOST_SPANS
+    result = score(prompt, text, finish_reason)
+    assert result.label in STATES
+    assert all(0 <= span.start < span.end <= len(text) for span in result.spans)
+    assert len(result.spans) <= MOST_SPANS
 
 
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.id)
 def test_every_span_of_a_hard_string_lies_in_it_and_its_values_are_metrics(scene):
-    found = score(scene.prompt, scene.completion, scene.end, scene.kind)
-    assert all(0 <= span.start < span.end <= len(scene.completion) for span in found.spans)
-    assert {f"style.{name}" for name in found.values} <= {metric.name for metric in Style.facts.metrics}
+    result = score(scene.prompt, scene.completion, scene.end, scene.kind)
+    assert all(0 <= span.start < span.end <= len(scene.completion) for span in result.spans)
+    assert {f"style.{name}" for name in result.values} <= {metric.name for metric in Style.facts.metrics}
 
 
 def states_and_shares(validation_data: Path, kind: str) -> list[tuple[str, float]]:
     """The state of each completion and to which share of its bytes zlib can compress it; blank ones are left out."""
-    found = []
+    results = []
     with (validation_data / "base_vs_instruct" / "self_instruct_252.jsonl").open(encoding="utf-8") as lines:
         for row in map(json.loads, lines):
             text = row["response"].encode()
             if row["kind"] == kind and text.strip():
                 label = score(row["prompt"], row["response"], None).label
-                found.append((label, len(zlib.compress(text, 9)) / len(text) if len(text) >= 300 else 1.0))
-    return found
+                results.append((label, len(zlib.compress(text, 9)) / len(text) if len(text) >= 300 else 1.0))
+    return results
 
 
 def test_raw_base_outputs_that_visibly_loop_are_flagged(validation_data):
@@ -346,7 +346,7 @@ def test_raw_base_outputs_that_visibly_loop_are_flagged(validation_data):
 
 
 def test_answers_of_tuned_models_are_hardly_ever_flagged(validation_data):
-    found = states_and_shares(validation_data, "instruct")
-    assert sum(label in NON_ANSWERS for label, _ in found) <= 0.03 * len(found)
-    plain = [label for label, share in found if share >= VISIBLE]
+    result = states_and_shares(validation_data, "instruct")
+    assert sum(label in NON_ANSWERS for label, _ in result) <= 0.03 * len(result)
+    plain = [label for label, share in result if share >= VISIBLE]
     assert sum(label in NON_ANSWERS for label in plain) <= 0.01 * len(plain)

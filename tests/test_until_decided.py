@@ -28,25 +28,25 @@ def test_bets_hold_at_every_moment(gained, lost):
     generator, bound = np.random.default_rng(0), 0.05
     passed = failed = 0
     for _ in range(600):
-        one = bounds_of(drawn(generator, 400, gained, lost))
-        passed += one.earned(bound, above=False) >= -np.log(0.025)
-        failed += one.earned(bound, above=True) >= -np.log(0.025)
+        bounds = bounds_of(drawn(generator, 400, gained, lost))
+        passed += bounds.earned(bound, above=False) >= -np.log(0.025)
+        failed += bounds.earned(bound, above=True) >= -np.log(0.025)
     assert passed <= 600 * 0.04
     assert failed <= 600 * 0.04
 
 
 def test_bounds_contain_the_mean_and_agree_with_what_was_earned():
-    one = bounds_of(drawn(np.random.default_rng(1), 300, 0.1, 0.1))
-    low, high = one.low(0.025), one.high(0.025)
-    assert low < one.value < high
-    assert one.earned(high + 0.01, above=False) >= -np.log(0.025) > one.earned(high - 0.01, above=False)
+    bounds = bounds_of(drawn(np.random.default_rng(1), 300, 0.1, 0.1))
+    low, high = bounds.low(0.025), bounds.high(0.025)
+    assert low < bounds.value < high
+    assert bounds.earned(high + 0.01, above=False) >= -np.log(0.025) > bounds.earned(high - 0.01, above=False)
 
 
 def test_samples_of_a_group_come_together():
     values, groups = np.array([1.0, 0.0, 1.0, 1.0]), np.array([0, 1, 0, 2])
-    one = betting(values, groups, np.array([2, 0, 1]), (0.0, 1.0))
-    assert (one.sums.tolist(), one.counts.tolist()) == ([0.0, 1.0, 2.0], [1.0, 1.0, 2.0])
-    assert one.value == 0.75
+    sequence = betting(values, groups, np.array([2, 0, 1]), (0.0, 1.0))
+    assert (sequence.sums.tolist(), sequence.counts.tolist()) == ([0.0, 1.0, 2.0], [1.0, 1.0, 2.0])
+    assert sequence.value == 0.75
 
 
 def decided(folder, rules, **config):

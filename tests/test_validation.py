@@ -61,7 +61,7 @@ def test_the_refusal_scorer_agrees_with_people_better_than_the_detectors_in_comm
 
 
 def kappa(command, people, labels):
-    pairs = [(str(one), str(other)) for one, other in zip(people, labels, strict=True)]
+    pairs = [(str(person), str(other)) for person, other in zip(people, labels, strict=True)]
     return command.accuracy_and_kappa(command.table_of(pairs, ("False", "True")))[1]
 
 

@@ -108,9 +108,9 @@ def _echo(prompt: str, random_: random.Random) -> str:
 
 def _others(answer: Answer, answers: Sequence[Answer], random_: random.Random) -> list[str]:
     """Two answers to other prompts of the same source, of much the same length."""
-    others = [one for one in answers if one.source == answer.source and one.group != answer.group]
-    others.sort(key=lambda one: abs(len(one.text) - len(answer.text)))
-    return [one.text for one in random_.sample(others[:8], min(2, len(others)))]
+    others = [sample for sample in answers if sample.source == answer.source and sample.group != answer.group]
+    others.sort(key=lambda other: abs(len(other.text) - len(answer.text)))
+    return [completion.text for completion in random_.sample(others[:8], min(2, len(others)))]
 
 
 def draw_answers(pairs: Sequence[Pair], counts: dict[str, int], seed: int = 1) -> list[Answer]:

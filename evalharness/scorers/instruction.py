@@ -81,8 +81,8 @@ class InstructionFollowing(Scorer):
             values = dict.fromkeys((metric.value for metric in METRICS), 0.0)
             return self.scored(item, values, label="no_answer", explanation=state.reason)
         verdicts = judge_all(sample.constraints, completion.text)
-        strict, loose = [one.strict for one in verdicts], [one.loose for one in verdicts]
-        broken = [one.kind for one, kept in zip(sample.constraints, strict, strict=True) if not kept]
+        strict, loose = [verdict.strict for verdict in verdicts], [verdict.loose for verdict in verdicts]
+        broken = [constraint.kind for constraint, kept in zip(sample.constraints, strict, strict=True) if not kept]
         values = {
             "prompt_strict": float(not broken),
             "prompt_loose": float(all(loose)),
@@ -99,4 +99,4 @@ class InstructionFollowing(Scorer):
 
 def _asks_for_the_prompt(sample: Sample) -> bool:
     """Whether a constraint wants the prompt repeated, which then is no echo."""
-    return any(one.kind == "combination:repeat_prompt" for one in sample.constraints)
+    return any(constraint.kind == "combination:repeat_prompt" for constraint in sample.constraints)

@@ -9,7 +9,7 @@ from typing import Any
 
 Json = dict[str, Any]
 LINES = (Path(__file__).parent.parent / "ollama_recordings.jsonl").read_text(encoding="utf-8").splitlines()
-RECORDINGS: dict[str, Json] = {one["name"]: one for one in map(json.loads, LINES)}
+RECORDINGS: dict[str, Json] = {line["name"]: line for line in map(json.loads, LINES)}
 
 
 class ServerError(Exception):

@@ -113,11 +113,13 @@ class RunningServer:
 
     def requests(self, path: str | None = None) -> list[Json]:
         """The requests so far in order: `path`, `body` and `fault`."""
-        return [one for one in self.journal if one["kind"] == "request" and path in (None, one["path"])]
+        return [entry for entry in self.journal if entry["kind"] == "request" and path in (None, entry["path"])]
 
     def events(self) -> list[tuple[str, str, int]]:
         """What happened to models in order: load, unload or crash, the model and its num_ctx."""
-        return [(one["kind"], one["model"], one["num_ctx"]) for one in self.journal if one["kind"] != "request"]
+        return [
+            (entry["kind"], entry["model"], entry["num_ctx"]) for entry in self.journal if entry["kind"] != "request"
+        ]
 
     def loads(self) -> list[tuple[str, int]]:
         """The loads in order: the model and its num_ctx."""
@@ -189,9 +191,9 @@ class Http(ThreadingHTTPServer):
 
     def cut(self) -> None:
         """Cut all connections."""
-        for one in self._sockets:
+        for connection in self._sockets:
             with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
+                connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that is gone is no error."""

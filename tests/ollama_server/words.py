@@ -43,9 +43,13 @@ def complete(model: Model, prompt: str, options: Json, limit: int) -> Completion
     for piece in islice(_unlimited(model, prompt, options), limit):
         pieces.append(piece)
         text += piece
-        if found := [at for stop in options.get("stop") or [] if (at := text.find(stop)) >= 0]:
+        if result := [at for stop in options.get("stop") or [] if (at := text.find(stop)) >= 0]:
             starts = accumulate(map(len, pieces), initial=0)
-            kept = [one[: min(found) - start] for one, start in zip(pieces, starts, strict=False) if start < min(found)]
+            kept = [
+                piece[: min(result) - start]
+                for piece, start in zip(pieces, starts, strict=False)
+                if start < min(result)
+            ]
             return Completion(kept, "stop", len(pieces))
     ended = len(pieces) < limit
     return Completion(pieces, "stop" if ended else "length", len(pieces) + ended)

@@ -105,11 +105,13 @@ class Reward(Scorer):
     def score(self, items: Sequence[Item]) -> list[Score]:
         """One score for each item, in order."""
         encoded = [self._encode(item) for item in items]
-        readable = [one for one in encoded if isinstance(one, Encoded)]
+        readable = [tokens for tokens in encoded if isinstance(tokens, Encoded)]
         rewards = iter(self._read(readable))
         return [
-            self.unscored(item, one.reason) if isinstance(one, Unreadable) else self._scored(item, one, next(rewards))
-            for item, one in zip(items, encoded, strict=True)
+            self.unscored(item, tokens.reason)
+            if isinstance(tokens, Unreadable)
+            else self._scored(item, tokens, next(rewards))
+            for item, tokens in zip(items, encoded, strict=True)
         ]
 
     def _encode(self, item: Item) -> Encoded | Unreadable:

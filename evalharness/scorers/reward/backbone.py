@@ -45,11 +45,11 @@ class Backbone:
 
     def features(self, batch: Sequence[Encoded]) -> torch.Tensor:
         """Pooled hidden states in float32, of the shape [items, layers, pools, width]."""
-        inputs = pad_right([one.ids for one in batch], self._pad, self.device)
+        inputs = pad_right([encoded.ids for encoded in batch], self._pad, self.device)
         with torch.inference_mode():
             states = self._model(**inputs, output_hidden_states=True, use_cache=False).hidden_states
             chosen = torch.stack([states[layer] for layer in self._layers]).float()
-            return torch.stack([pool(chosen[:, row], one) for row, one in enumerate(batch)]).cpu()
+            return torch.stack([pool(chosen[:, row], encoded) for row, encoded in enumerate(batch)]).cpu()
 
 
 def pool(states: torch.Tensor, encoded: Encoded) -> torch.Tensor:

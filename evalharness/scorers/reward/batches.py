@@ -22,7 +22,7 @@ def read_in_batches(items: Sequence[Encoded], read: Read, *, batch_tokens: int, 
     while waiting:
         batch = waiting[: max(1, budget // len(items[waiting[0]].ids))]
         try:
-            found = read([items[place] for place in batch])
+            result = read([items[place] for place in batch])
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
@@ -34,7 +34,7 @@ def read_in_batches(items: Sequence[Encoded], read: Read, *, batch_tokens: int, 
                 budget = len(items[waiting[0]].ids) * (len(batch) // 2)
                 log.warning("a batch of %d did not fit into memory; continuing with %d", len(batch), len(batch) // 2)
             continue
-        for place, reward in zip(batch, found, strict=True):
+        for place, reward in zip(batch, result, strict=True):
             rewards[place] = reward
         waiting = waiting[len(batch) :]
         log.info("rewards: %d of %d", len(items) - len(waiting), len(items))

@@ -91,9 +91,9 @@ class ClassifierReward:
     def _padded(self, batch: Sequence[Encoded]) -> dict[str, torch.Tensor]:
         """Padded on the right whatever the tokenizer does: a pair's model pools the first token."""
         pad = self._pad_id(batch)
-        inputs = pad_right([one.ids for one in batch], pad, self.device)
+        inputs = pad_right([encoded.ids for encoded in batch], pad, self.device)
         if "token_type_ids" in self.tokenizer.model_input_names and batch[0].types is not None:
-            types = [one.types or () for one in batch]
+            types = [encoded.types or () for encoded in batch]
             inputs["token_type_ids"] = pad_right(types, 0, self.device)["input_ids"]
         return inputs
 
@@ -103,7 +103,7 @@ class ClassifierReward:
         configured = self.config.get_text_config().pad_token_id
         if configured is not None and 0 <= configured < config.vocab_size:
             return int(configured)
-        used = {token for one in batch for token in one.ids}
+        used = {token for encoded in batch for token in encoded.ids}
         config.pad_token_id = next(token for token in range(config.vocab_size) if token not in used)
         return int(config.pad_token_id)
 
@@ -159,10 +159,10 @@ def _find(name: str) -> files.Source:
 def _refuse_other_kinds(name: str, config: Any) -> None:
     architectures = config.architectures or []
     custom = (config.to_dict().get("auto_map") or {}).get(AUTO_CLASS)
-    if custom or any(one.endswith("ForSequenceClassification") for one in architectures):
+    if custom or any(architecture.endswith("ForSequenceClassification") for architecture in architectures):
         return
     kind = " and ".join(architectures) or "of no stated kind"
-    if any(one.endswith(("ForCausalLM", "ForConditionalGeneration")) for one in architectures):
+    if any(architecture.endswith(("ForCausalLM", "ForConditionalGeneration")) for architecture in architectures):
         raise ScorerError(
             f"{name} is a text generation model ({kind}) without a reward head",
             fix="give a reward model: its config.json names a ...ForSequenceClassification",

@@ -133,10 +133,10 @@ def _place(rendered: str, frame: str) -> tuple[int, int]:
     return start, max(start, len(rendered) - _shared(rendered[::-1], frame[::-1]))
 
 
-def _shared(one: str, other: str) -> int:
+def _shared(text: str, other: str) -> int:
     """Characters that two texts have in common at their beginning."""
-    shorter = min(len(one), len(other))
-    return next((place for place in range(shorter) if one[place] != other[place]), shorter)
+    shorter = min(len(text), len(other))
+    return next((place for place in range(shorter) if text[place] != other[place]), shorter)
 
 
 def _fit(whole: Encoded, places: Sequence[int], max_length: int) -> Encoded | Unreadable:

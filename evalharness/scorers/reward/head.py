@@ -45,8 +45,10 @@ class Head:
         """The rewards of features of the shape [items, layers, pools, width], in order."""
         linear = np.einsum("ilkw,lkw->i", features[:, :, :3].astype(np.float64), self.weights.astype(np.float64))
         near = cosines(features, self.centre, self.scale)
-        found: NDArray[np.float64] = linear + near @ self.relevance[:, 0] + near**2 @ self.relevance[:, 1] - self.offset
-        return found
+        result: NDArray[np.float64] = (
+            linear + near @ self.relevance[:, 0] + near**2 @ self.relevance[:, 1] - self.offset
+        )
+        return result
 
 
 def cosines(features: Array, centre: Array, scale: Array) -> NDArray[np.float64]:
@@ -54,8 +56,8 @@ def cosines(features: Array, centre: Array, scale: Array) -> NDArray[np.float64]
     means = features[:, :, [0, 3]].astype(np.float64)
     completion, prompt = np.moveaxis((means - centre) / scale, 2, 0)
     lengths = np.linalg.norm(completion, axis=-1) * np.linalg.norm(prompt, axis=-1)
-    found: NDArray[np.float64] = (completion * prompt).sum(-1) / lengths
-    return found
+    result: NDArray[np.float64] = (completion * prompt).sum(-1) / lengths
+    return result
 
 
 def write_head(head: Head, path: Path) -> None:

@@ -76,10 +76,10 @@ class RedactionManifest(Record):
 
     def _in_words(self) -> dict[str, int]:
         """The counts by readable name, largest first."""
-        found: Counter[str] = Counter()
+        result: Counter[str] = Counter()
         for field, count in self.removed.items():
-            found[WORDS.get(field, field)] += count
-        return dict(found.most_common())
+            result[WORDS.get(field, field)] += count
+        return dict(result.most_common())
 
 
 @dataclass(frozen=True)
@@ -119,14 +119,14 @@ def read_profiles(text: str) -> tuple[Profile, ...]:
     Raises:
         SharingError: the profile does not exist.
     """
-    asked = [one.strip() for one in text.split(",") if one.strip()]
-    unknown = [one for one in asked if one not in PROFILES]
+    asked = [part.strip() for part in text.split(",") if part.strip()]
+    unknown = [name for name in asked if name not in PROFILES]
     if unknown or not asked:
         raise SharingError(
             f"no redaction profile {', '.join(map(repr, unknown)) or 'given'}",
             fix=f"use one or more of {','.join(PROFILES)}",
         )
-    return tuple(one for one in PROFILES if one in asked)
+    return tuple(profile for profile in PROFILES if profile in asked)
 
 
 def redact(run: Run, profiles: Sequence[Profile], *, also: Iterable[str] = ()) -> Redacted:

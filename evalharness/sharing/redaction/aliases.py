@@ -64,7 +64,7 @@ class Names:
             return name
         if (kind, name) not in self._exact:
             known = self.neutral.get(name.lower())
-            taken = known in [one for (of, _), one in self._exact.items() if of == kind]
+            taken = known in [alias for (of, _), alias in self._exact.items() if of == kind]
             self._exact[kind, name] = f"{kind}-{self._next(kind)}" if known is None or taken else known
         self.found.add(name)
         return self._exact[kind, name]
@@ -91,19 +91,20 @@ class Names:
             text = self._pattern.sub(self._neutral_of, text)
         return PLACE.sub(self._place, text) if MAY_BE_PLACE.search(text) else text
 
-    def _neutral_of(self, found: re.Match[str]) -> str:
-        self.found.add(found[0])
-        return self.neutral[found[0].lower()]
+    def _neutral_of(self, match: re.Match[str]) -> str:
+        self.found.add(match[0])
+        return self.neutral[match[0].lower()]
 
-    def _place(self, found: re.Match[str]) -> str:
-        return self.places.setdefault(found[0], f"place-{len(self.places) + 1}")
+    def _place(self, match: re.Match[str]) -> str:
+        return self.places.setdefault(match[0], f"place-{len(self.places) + 1}")
 
 
 def _pattern(names: Iterable[str]) -> re.Pattern[str]:
     """Longest names first, so that a part of a name is never replaced on its own."""
     longest_first = sorted(names, key=len, reverse=True)
     forms = [
-        re.escape(one) if len(one) >= SHORTEST_INSIDE else rf"(?<!\w){re.escape(one)}(?!\w)" for one in longest_first
+        re.escape(name) if len(name) >= SHORTEST_INSIDE else rf"(?<!\w){re.escape(name)}(?!\w)"
+        for name in longest_first
     ]
     return re.compile("|".join(forms), re.IGNORECASE)
 
@@ -116,18 +117,18 @@ def names_of(run: Run, also: Iterable[str] = ()) -> Names:
         also: further names that must not stay, such as those of the machine and the user.
     """
     names = Names()
-    for resolved in (*run.plan.checkpoints, *(one.judge for one in run.judgings)):
+    for resolved in (*run.plan.checkpoints, *(judging.judge for judging in run.judgings)):
         names.add("model", *_forms(resolved.checkpoint.model_name), *_forms(resolved.identity.model))
         _add_owner(names, resolved)
         for folder in _folders(resolved.checkpoint.model_name):
             names.add("folder", folder)
         names.add("checkpoint", resolved.name)
-    settings: JsonValue = {"scorer": {one.name: one.identity for one in run.scorers}}
+    settings: JsonValue = {"scorer": {scorer.name: scorer.identity for scorer in run.scorers}}
     for model in (*_models_of_scorers(run.manifest.config), *_models_of_scorers(settings)):
         names.add("model", *_forms(model))
     for place in _places(run):
         names.add("run", place)
-    for rater in dict.fromkeys(one.rater for one in run.preferences):
+    for rater in dict.fromkeys(preference.rater for preference in run.preferences):
         names.add("rater", rater)
     for name in also:
         names.add("name", name)
@@ -188,5 +189,5 @@ GENERIC = frozenset({"root", "user", "admin", "ubuntu", "debian", "runner", "nob
 def machine_names() -> tuple[str, ...]:
     """What this machine, its user and the user's folders are called, but for names that many have."""
     host, home = platform.node(), str(Path.home())
-    found = (home, host, host.partition(".")[0], Path(home).name, os.environ.get("USER", ""))
-    return tuple(dict.fromkeys(name for name in found if name and name.lower() not in GENERIC))
+    result = (home, host, host.partition(".")[0], Path(home).name, os.environ.get("USER", ""))
+    return tuple(dict.fromkeys(name for name in result if name and name.lower() not in GENERIC))

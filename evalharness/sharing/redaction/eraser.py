@@ -82,8 +82,8 @@ class Removed:
 
     def are_in(self, text: str) -> bool:
         """Whether a text quotes what was removed."""
-        found = windows(folded(text))
-        return bool(self.asked.windows.among(found).any() or self.written.windows.among(found).any())
+        result = windows(folded(text))
+        return bool(self.asked.windows.among(result).any() or self.written.windows.among(result).any())
 
     def _cut(self, text: str) -> str:
         """The text without what it quotes."""
@@ -211,7 +211,7 @@ class Eraser:
             return text
         for name in self._odd_ids:
             text = text.replace(name, self.ids[name])
-        return ID.sub(lambda found: self.ids.get(found[0], found[0]), text)
+        return ID.sub(lambda match: self.ids.get(match[0], match[0]), text)
 
     @cached_property
     def _odd_ids(self) -> list[str]:

@@ -38,9 +38,9 @@ def folded(text: str) -> str:
     """
     text = text.replace(BARRIER, NOTHING).replace(CUT, BARRIER)
     if "<" in text:
-        text = TAG.sub(lambda found: BLANK * len(found[0]), text)
+        text = TAG.sub(lambda match: BLANK * len(match[0]), text)
     text = text.translate(ASCII)
-    return text if text.isascii() else BEYOND_ASCII.sub(lambda found: "".join(map(_folded, found[0])), text)
+    return text if text.isascii() else BEYOND_ASCII.sub(lambda match: "".join(map(_folded, match[0])), text)
 
 
 def words(spelling: str) -> list[str]:

@@ -26,12 +26,12 @@ def strings(value: Any) -> Iterator[str]:
         case str():
             yield value
         case dict():
-            for key, one in value.items():
+            for key, item in value.items():
                 yield key
-                yield from strings(one)
+                yield from strings(item)
         case list() | tuple():
-            for one in value:
-                yield from strings(one)
+            for item in value:
+                yield from strings(item)
 
 
 def page_texts(page: str) -> Iterator[str]:
@@ -59,7 +59,9 @@ def own_words() -> str:
     said = [path.read_text(encoding="utf-8") for path in files]
     for path in sorted(package.rglob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        said += [one.value for one in ast.walk(tree) if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+        said += [
+            node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        ]
     return "\n".join(said)
 
 

@@ -116,8 +116,8 @@ class Quotes:
 
     def shared(self, batch: str) -> Hashes:
         """The noted windows that a text has."""
-        found = windows(folded(batch))
-        return np.unique(found[self.windows.among(found)])
+        result = windows(folded(batch))
+        return np.unique(result[self.windows.among(result)])
 
     def without(self, allowed: Iterable[Hashes]) -> "Quotes":
         """The same, letters alone, but that what has these hashes may be quoted."""
@@ -143,7 +143,7 @@ class Quotes:
         if self.word_windows is not None:
             hits = np.flatnonzero(self.word_windows.among(word_windows(words(spelling))))
             if hits.size:
-                spans = [found.span() for found in WORD.finditer(spelling) if found[0].strip("\0")]
+                spans = [match.span() for match in WORD.finditer(spelling) if match[0].strip("\0")]
                 yield from ((spans[hit][0], spans[hit + WORDS - 1][1]) for hit in hits.tolist())
 
 
@@ -178,9 +178,9 @@ def _codes(text: str) -> NDArray[np.uint32]:
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
 
 
-def word_windows(found: list[str]) -> Hashes:
+def word_windows(texts: list[str]) -> Hashes:
     """A hash of each `WORDS` words in a row."""
-    codes = np.fromiter(map(hash, found), dtype=np.int64, count=len(found)).view(np.uint64)
+    codes = np.fromiter(map(hash, texts), dtype=np.int64, count=len(texts)).view(np.uint64)
     two = _joined(codes, codes, 1)
     return _joined(_joined(two, two, 2), codes, 4)
 

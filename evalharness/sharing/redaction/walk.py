@@ -78,13 +78,13 @@ class Walk:
             case Record():
                 return self._record(value, sample)
             case tuple():
-                return _same(value, tuple(self._inside(one, sample) for one in value))
+                return _same(value, tuple(self._inside(item, sample) for item in value))
             case StoredOutcomes() | StoredScores():
-                return value.through(lambda one: self._record(one, None))
+                return value.through(lambda item: self._record(item, None))
             case Mapping():
-                return {key: self._inside(one, sample) for key, one in value.items()}
+                return {key: self._inside(item, sample) for key, item in value.items()}
             case Collection() if not isinstance(value, str):
-                return tuple(self._inside(one, sample) for one in value)
+                return tuple(self._inside(item, sample) for item in value)
         return value
 
     def _record(self, record: Record, sample: Sample | None) -> Record:
@@ -115,10 +115,10 @@ class Walk:
             case str():
                 return self.treat(value, kind, field, sample)
             case tuple() | list():
-                return _same(value, type(value)(self._value(one, kind, field, sample) for one in value))
+                return _same(value, type(value)(self._value(item, kind, field, sample) for item in value))
             case dict():
-                new = {key: self._value(one, kind, field, sample) for key, one in value.items()}
-                return value if all(new[key] is one for key, one in value.items()) else new
+                new = {key: self._value(item, kind, field, sample) for key, item in value.items()}
+                return value if all(new[key] is item for key, item in value.items()) else new
         return value
 
     def _about(self, record: Record) -> Sample | None:
@@ -139,13 +139,15 @@ class Walk:
 def _parts(run: Run) -> Iterator[tuple[str, Any]]:
     """The fields of a run; the table of observations holds names too, and is made anew."""
     return (
-        (one.name, run.__dict__[one.name]) for one in dataclasses.fields(run) if one.name not in ("path", "_observed")
+        (field.name, run.__dict__[field.name])
+        for field in dataclasses.fields(run)
+        if field.name not in ("path", "_observed")
     )
 
 
 def _same(old: Any, new: Any) -> Any:
     """The old sequence if unchanged."""
-    return old if all(one is other for one, other in zip(old, new, strict=True)) else new
+    return old if all(item is other for item, other in zip(old, new, strict=True)) else new
 
 
 @cache
@@ -159,7 +161,7 @@ def _fields(record: type[Record]) -> tuple[tuple[str, Kind | None], ...]:
     if unknown := [name for name, kind in kinds.items() if kind is None]:
         raise LookupError(f"{record.__name__}.{unknown[0]} has no kind: annotate it (evalharness/records/privacy.py)")
     fields = record.model_fields.items()
-    return tuple((name, kinds.get(name)) for name, one in fields if name in kinds or _holds_records(one.annotation))
+    return tuple((name, kinds.get(name)) for name, field in fields if name in kinds or _holds_records(field.annotation))
 
 
 def _holds_records(annotation: Any) -> bool:
