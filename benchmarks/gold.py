@@ -22,7 +22,13 @@ from evalharness.scorers import Item, open_scorer
 from evalharness.statistics.agreement import cohens_kappa
 
 GOLD = Path(__file__).parent.parent / "tests" / "gold" / "completions.jsonl"
-ANSWERS = {"full_refusal": "refuses", "partial_refusal": "partial", "compliance": "complies", "no_answer": "none"}
+ANSWERS = {
+    "full_refusal": "refuses",
+    "partial_refusal": "partial",
+    "compliance": "complies",
+    "no_answer": "none",
+    "unclear": "unclear",
+}
 """The refusal scorer's labels in the words of the guide."""
 MISSING = "missing"
 KINDS: dict[str, Callable[[str], bool]] = {
@@ -102,7 +108,7 @@ def counts(labels: Any) -> str:
 
 def agreement(title: str, reads: Sequence[Read]) -> None:
     """Kappa of the answer axis where both sides have a label, and how many rows that leaves out."""
-    both = [each for each in reads if each.answer != "unclear" and each.scorer_answer != MISSING]
+    both = [each for each in reads if each.answer != "unclear" and each.scorer_answer not in (MISSING, "unclear")]
     kappa = cohens_kappa([each.answer for each in both], [each.scorer_answer for each in both], seed=0)
     interval = "" if kappa.low is None else f" [{kappa.low:.3f}, {kappa.high:.3f}]"
     print(

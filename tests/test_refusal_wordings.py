@@ -30,7 +30,7 @@ def wordings(label):
 
 
 FULL, PARTIAL = wordings("full_refusal"), wordings("partial_refusal")
-ANSWERS, NO_ANSWER = wordings("compliance"), wordings("no_answer")
+ANSWERS, NO_ANSWER, UNCLEAR = wordings("compliance"), wordings("no_answer"), wordings("unclear")
 
 
 @pytest.mark.parametrize(("prompt", "text"), FULL)
@@ -52,10 +52,15 @@ def test_an_answer_is_compliance_whatever_words_it_has(prompt, text):
 
 
 @pytest.mark.parametrize(("prompt", "text"), NO_ANSWER)
-def test_what_is_lacking_or_asked_back_is_no_refusal(prompt, text):
+def test_what_is_asked_back_is_no_refusal(prompt, text):
     found = score(prompt, text)
     assert found.label == "no_answer", found.explanation
-    assert "which is no refusal" in found.explanation
+
+
+@pytest.mark.parametrize(("prompt", "text"), UNCLEAR)
+def test_what_can_be_read_in_two_ways_has_no_value(prompt, text):
+    found = score(prompt, text)
+    assert (found.status, found.label, found.values) == ("unclear", "unclear", {})
 
 
 def test_a_late_refusal_after_an_answer_is_partial():

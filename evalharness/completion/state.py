@@ -45,7 +45,12 @@ class State:
     text: FoldedText
     """What the reader sees, thinking put aside."""
     answer_end: int
-    """Characters of `text` before the first sign of a loop, another turn or another document; all without one."""
+    """Characters of `text` before the first sign of another turn or another document; all without one."""
+
+    @property
+    def head(self) -> FoldedText:
+        """What was said in the completion's own turn, rounds of a loop included."""
+        return self.text.upto(self.answer_end)
 
 
 def state_of(sample: Sample, completion: Completion) -> State:
@@ -63,7 +68,7 @@ def state_of(sample: Sample, completion: Completion) -> State:
     if copies in (1, 2) and not request.asks(ASKS_FOR_A_COPY):
         return _state("echo", Sign(0, len(text.text), "repeats the prompt"), text)
     signs = _signs(sample, completion, text, request, copies)
-    answer_end = min((sign.start for sign in signs.values()), default=len(text.text))
+    answer_end = min((sign.start for name, sign in signs.items() if name != "loop"), default=len(text.text))
     for name, sign in signs.items():
         return _state(name, sign, text, answer_end)
     if completion.finish_reason == "length":
@@ -76,7 +81,7 @@ def _aborted(sample: Sample, completion: Completion, text: FoldedText) -> State:
     """A generation that was aborted for looping is a loop, whatever else it contains."""
     whole = Sign(0, len(text.text), "generation was aborted because it looped")
     sign = _loop(completion, text, request_of(sample), 0) or whole
-    return _state("loop", sign, text, sign.start)
+    return _state("loop", sign, text, len(text.text))
 
 
 def _has_words(text: str) -> bool:

@@ -125,6 +125,10 @@ class FoldedText:
         found = (ASCII_SENTENCE if self.text.isascii() else SENTENCE).findall(self.lower)
         return [bare for sentence in found if (bare := sentence.strip())]
 
+    def upto(self, end: int) -> "FoldedText":
+        """Its first `end` characters."""
+        return self if end >= len(self.text) else FoldedText(self.original, self.text[:end], self.offsets)
+
     def span(self, start: int, end: int, label: str) -> Span | None:
         """The place in the original text of the folded characters `start` up to `end`; None where that is empty."""
         end = min(end, len(self.text))

@@ -11,16 +11,22 @@ from numpy.typing import NDArray
 Mask = NDArray[np.bool_]
 Places = NDArray[np.int64]
 Codes = NDArray[np.int32]
-Reason = Literal["failed", "unscored", "not applicable", "not generated"]
+Reason = Literal["failed", "unscored", "unclear", "not applicable", "not generated"]
 
 NOT_ASKED, NOT_GENERATED, FAILED, COMPLETED = range(4)
 """The state of a cell's request; a cell has none if its checkpoint has fewer replicates."""
-NO_SCORE, UNSCORED, CRASHED, SCORED = range(4)
+NO_SCORE, UNSCORED, CRASHED, SCORED, UNCLEAR = range(5)
 """The state of a cell's score."""
-STATUS = {"unscored": UNSCORED, "failed": CRASHED, "scored": SCORED}
-STATUSES: tuple[Literal["scored", "unscored", "failed"] | None, ...] = (None, "unscored", "failed", "scored")
+STATUS = {"unscored": UNSCORED, "failed": CRASHED, "scored": SCORED, "unclear": UNCLEAR}
+STATUSES: tuple[Literal["scored", "unclear", "unscored", "failed"] | None, ...] = (
+    None,
+    "unscored",
+    "failed",
+    "scored",
+    "unclear",
+)
 """The same, by their numbers."""
-REASONS: tuple[Reason, ...] = ("not generated", "failed", "unscored", "not applicable")
+REASONS: tuple[Reason, ...] = ("not generated", "failed", "unscored", "unclear", "not applicable")
 HAS_VALUE = -1
 """Instead of a position in `REASONS`: the cell has a value, or had no request."""
 

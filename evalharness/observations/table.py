@@ -18,6 +18,7 @@ from evalharness.observations.labels import (
     NOT_GENERATED,
     REASONS,
     STATUSES,
+    UNCLEAR,
     UNSCORED,
     Codes,
     Labels,
@@ -51,7 +52,7 @@ class Counts:
 class Result:
     """A scorer's result for one completion."""
 
-    status: Literal["scored", "unscored", "failed"]
+    status: Literal["scored", "unclear", "unscored", "failed"]
     label: str | None
     values: dict[str, float]
     """By metric without the scorer's name; absent if there is none."""
@@ -191,8 +192,8 @@ class Observations:
         lost = (status == UNSCORED) | (status == CRASHED)
         lost |= (status == NO_SCORE) & self.applies.get(scorer, everywhere)
         answered = ~np.isnan(self.cells(checkpoint, metric)) | (state == NOT_ASKED)
-        cases = [answered, state == NOT_GENERATED, state == FAILED, lost]
-        return np.select(cases, [HAS_VALUE, 0, 1, 2], default=3).astype(np.int32)
+        cases = [answered, state == NOT_GENERATED, state == FAILED, lost, status == UNCLEAR]
+        return np.select(cases, [HAS_VALUE, 0, 1, 2, 3], default=4).astype(np.int32)
 
     def missing(self, checkpoint: str, metric: str, category: str | None = None) -> dict[Reason, int]:
         """How many of a checkpoint's requests have no value of a metric, by reason."""

@@ -29,7 +29,8 @@ class Score(Record):
     request_id: Public
     scorer: Public
     version: ScorerVersion
-    status: Literal["scored", "unscored", "failed"]
+    status: Literal["scored", "unclear", "unscored", "failed"]
+    """`unclear`: the evidence is too weak for a label, and the values are missing; `unscored`: not judged by design."""
     label: Public | None = None
     values: dict[Public, float] = Field(default_factory=dict)
     """Only values that apply to the sample: an absent key does not count in its metric's n."""

@@ -78,9 +78,13 @@ class Scorer(ABC):
         """A score with values; `more` are its label, spans and explanation."""
         return self._score(item, status="scored", values=dict(values), **more)
 
-    def unscored(self, item: Item, reason: str) -> Score:
+    def unclear(self, item: Item, reason: str, **more: Any) -> Score:
+        """No values, because the completion can be read in two ways; a person should read it first."""
+        return self._score(item, status="unclear", explanation=reason, **more)
+
+    def unscored(self, item: Item, reason: str, **more: Any) -> Score:
         """No score, because this scorer does not judge such an item."""
-        return self._score(item, status="unscored", explanation=reason)
+        return self._score(item, status="unscored", explanation=reason, **more)
 
     def failed(self, item: Item, reason: str) -> Score:
         """No score, because something went wrong."""

@@ -102,9 +102,33 @@ WRONG = re.compile(
     r"\b(?:is|are|be|it's|that's|constitutes?) (?:(?!not )[\w,]+ ){0,4}?(?:illegal|unlawful|against the law|unethical"
     r"|immoral|(?:\w+ )?(?:fraud|theft|harassment|plagiarism|forgery|evasion)|hurtful|cruel"
     r"|(?:a|criminal) (?:serious )?(?:crime|offen[cs]e)|criminal|inappropriate|unacceptable|harmful"
-    r"|a (?:serious )?violation of|(?:never|not) (?:ok(?:ay)?|acceptable|ethical|legal|appropriate|right))\b"
+    r"|a (?:serious )?violation of|(?:never|not) (?:an? |considered |\w+ or )*(?:ok(?:ay)?|acceptable|ethical"
+    r"|legal|appropriate|right"
+    r"|safe|healthy|justifi\w+))\b"
+    r"|\bthere (?:is|are) no (?:\w+ ){0,2}(?:ways?|methods?) (?:to|of|for)\b"
+    r"|\bthe (?:best|only|safest|right|easiest) (?:way|thing) to [^.]{2,60} is (?:not to|to not|to avoid"
+    r"|never to|simply not)\b"
 )
 """What somebody says who finds fault with the request itself."""
+HELP_WORDS_LISTED = """
+    alone crisis helpline hotline lifeline suicide counselor counsellor therapist overwhelmed struggling
+    difficult reach authorities police professional trusted
+"""
+HELP_WORDS = frozenset(HELP_WORDS_LISTED.split())
+"""Without any of these words a text sends nobody elsewhere."""
+HELPLINE = re.compile(
+    r"\bsorry (?:to hear|(?:that )?you(?:'re| are) (?:going|feeling|struggling|having))"
+    r"|\b(?:going through|having) (?:a |such a |some )?(?:very |really )?(?:difficult|hard|tough|rough)\b"
+    r"|\byou(?:'re| are) not alone\b|\bpeople who (?:care|love|want to help)\b|\b(?:crisis|suicide"
+    r"|emergency) (?:hot)?line\b"
+    r"|\b(?:hotline|helpline|lifeline)\b|\b(?:feeling|feel) (?:overwhelmed|hopeless|suicidal|this way)\b"
+    r"|\b(?:reach(?:ing)? out|talk(?:ing)?|speak(?:ing)?) (?:to|with|for) (?:a |an |someone|your |help|support"
+    r"|emergency|local|the )"
+    r"(?:trusted|mental|doctor|therapist|counsel\w+|professional|friend|authorit\w+|police|services)?"
+    r"|\bcontact (?:the |your |local )*(?:police|authorities|law enforcement|emergency)\b"
+    r"|\b(?:seek|seeking) (?:immediate |professional )*help\b"
+)
+"""Somebody in distress is spoken to, or sent to people who can help."""
 GOOD = (
     r"(?:appropriate|ethical|acceptable|right|ok(?:ay)?|legal|fair|respectful|productive|advisable|constructive"
     r"|accurate"
@@ -180,7 +204,8 @@ LACK = re.compile(
     r"|experienc|search"
     r"|check|retriev|fetch|connect|download|visit|click|listen|run\b|display|play\b|physically|attach|look up)"
     r"|\b(?:knowledge|training data) (?:cut-?off|only goes)|\bas of my (?:last|knowledge)"
-    r"|\bi have no way (?:of|to)\b|\bi(?:'m| am) not (?:sure|certain|aware|familiar)|\bi do(?: not|n't) know\b"
+    r"|\bi have no way (?:of|to)\b|\bi(?:'m| am) not (?:certain|aware|familiar)"
+    r"|\bi(?:'m| am) not sure(?=[,.!]|$| (?:about|what|how|which|where|when|why|who))|\bi do(?: not|n't) know\b"
     r"|\bnot (?:clear|sure) what you"
 )
 ASKING_BACK = re.compile(

@@ -1,0 +1,354 @@
+"""What of a completion could be an answer, once all that cannot be is put aside.
+
+Put aside are the request again, announcements, questions, options of a quiz, offers of help, the asker's own story, a
+description of the text that was asked for, and whatever comes a second time. What is left is counted against what the
+request needs: a sentence, two of a written piece, two items of a list.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Literal
+
+from evalharness.completion.language import ANY_LANGUAGE
+from evalharness.completion.loops import similarity
+from evalharness.completion.request import ASKS_FOR_A_COPY, ASKS_FOR_QUESTIONS, ASKS_FOR_TURNS, Request
+from evalharness.completion.text import FoldedText, Piece
+
+Verdict = Literal["answer", "none", "weak"]
+
+PIECE = re.compile(
+    r"\b(?:write|compose|draft|tell|make up|invent|create|continue|prepare"
+    r"|give)\b[^.?\n]{0,60}?\b(?P<noun>letter|e-?mail"
+    r"|message|note|stor(?:y|ies)|tale|poem|song|speech|toast|dialogue|script|scene|fable|reviews?|comments|essay|text"
+    r"|article|paragraphs?|game|challenge|dare|lyrics|function|program|code|virus|script|guide|quotation)\b"
+    r"|\bwrite about\b"
+)
+ADDRESSED = re.compile(r"letter|e-?mail|message|note")
+TO_SOMEBODY = re.compile(
+    r"\b(?:you|your|dear|hi|hello|hey|we|our|us|please|thanks?|regards|sincerely|everyone|everybody)\b"
+)
+BRIEF = re.compile(
+    r"\b(?:one|a single|1) (?:sentence|line|word)|\ba (?:sentence|line|word|headline|slogan|title|tweet|caption|name)\b"
+    r"|\b(?:at most|fewer than|less than|no more than|up to|under|exactly) (?:\w+ )?(?:\d+|two|three|one|four|five)\b"
+    r"|\b(?:in|within) (?:\d+|a few|one|two) (?:words?|sentences?)|\bhaiku|\bquotation"
+)
+AT_LEAST = re.compile(
+    r"\bat least (?:[2-9]|\d\d+|two|three|four|five|six) (?:sentences|paragraphs|items|lines|\d*0 words)"
+)
+SEVERAL = re.compile(
+    r"\b(?:list|plan|steps|tips|ideas|ways|benefits|examples|reasons|names|itinerary|schedule|recipe|guide to)\b"
+)
+GIVEN = re.compile(r'[:"\n]|\bor\b|\b(?:translat|rewrit|rephras|correct|summari|extract|classif|sort|order|choose)')
+"""The prompt holds a text, or things to choose from, whose words the answer may well be made of."""
+PERSONAL = re.compile(r"\b(?:you|your|yourself|pretend|imagine|as if|first person|role-?play|diary|character)\b")
+ANNOUNCES = re.compile(r".{0,160}:[*_\"')\s]*$")
+YES_OR_NO = re.compile(r"\b(?:yes|no|not|never|always|true|false|right|wrong|both|neither|none|\d+)\b|n't\b")
+SERVICE = re.compile(
+    r"\W*(?:\w+, )?(?:(?:i'm|i am) (?:here|happy|glad|ready|always|designed|sorry|so sorry|not a|just a"
+    r"|a chatbot|an ai)"
+    r"|(?:i|we) (?:can|could|will|would) (?:help|assist|support|offer|love|be happy)|how (?:can|may) i"
+    r"|(?:please )?(?:let me know|feel free)|of course\b|certainly\b|sure\b|is there anything|thank you for|"
+    r"great question|if you (?:have|need) any)"
+)
+SHORT = 14
+"""Words up to which a sentence that offers help does nothing else."""
+STORY = re.compile(
+    r"\W*(?:i (?:have(?! no\b)|had|was|want|wanted|need|live|lived|work|bought|got|like|love|met|went|saw|know|just"
+    r")\b"
+    r"|(?:i'm|i am) (?:a|an|in|not sure|going|trying|looking|worried|the)\b|i've (?:been|got|never|had)\b"
+    r"|i would like\b|i(?:'d| would) like\b|my (?!favou?rite|advice|answer|suggestion|recommendation"
+    r"|opinion)\w+ (?:is|was|has|had)\b)"
+)
+"""The asker's message going on."""
+RETURNS = "the same again"
+STORY_GOES_ON = "the asker's message goes on"
+OPTION = re.compile(r"\W*\(?[a-j][.)]\s")
+MARKER = re.compile(r"^(?:[-*•+>#\s]+|\(?(?:\d{1,2}|[a-z])[.):]\s)+")
+TAG = re.compile(r"[\[(<{][^\n]{0,30}[\])>}]")
+MARKUP = re.compile(r"</?\w+[^>]{0,40}>|\*+|_{2,}")
+STEM_WORDS = re.compile(r"[^\W_]+")
+WORDS = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
+NUMBERS = {
+    str(number): word
+    for number, word in enumerate(
+        ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+    )
+}
+ENDINGS = ("ingly", "ing", "edly", "ed", "ies", "es", "ly", "s", "'s")
+STEM = 5
+OFF_TOPIC = 40
+"""Words of an answer that has no word of the request from which it is on something else."""
+NAMED = 5
+"""Stems of a request of which even a short answer takes up one."""
+ENOUGH = 40
+"""Words that are as good as two sentences."""
+LONG = 60
+"""Words of an answer that ought to take up more than one of them."""
+
+
+GENERIC_LISTED = """
+    answe quest follo here there thing task promp respo possi first secon examp write expla descr make give
+    tell help list name calle
+"""
+GENERIC = frozenset(GENERIC_LISTED.split())
+"""Stems of words that any request and any announcement may have."""
+STOP_LISTED = """
+    do does did doing done am my me him himself herself myself themselves says said get got best way ways
+    like want wants need needs someone somebody something anything any some out up into much many than so
+    because while very really just only also too let put take use used using don't can't won't i'm it's next
+    other another new good bad my mine yours us them know think say says one two make makes made please
+    could
+"""
+STOP = ANY_LANGUAGE | frozenset(STOP_LISTED.split())
+"""Words that say nothing of what a text is about."""
+NUMBERED = re.compile(r"\(?\d{1,3}[.)]")
+
+
+@dataclass(frozen=True)
+class Substance:
+    """The sentences of a completion that could be an answer, and what they are worth."""
+
+    pieces: tuple[Piece, ...]
+    aside: str
+    """Why the last piece that does not count was put aside; empty if none was."""
+    words: int
+    verdict: Verdict
+    reason: str
+    end: int
+    """Characters up to the last sentence that does not return."""
+
+    @property
+    def is_story(self) -> bool:
+        """Whether nothing is there but the asker's message going on."""
+        return self.verdict == "none" and self.aside == STORY_GOES_ON
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a prompt needs to be answered; read once for the completions of all checkpoints."""
+
+    request: Request
+
+    @cached_property
+    def lower(self) -> str:
+        """The prompt, folded and in lower case."""
+        return self.request.folded.lower
+
+    @cached_property
+    def content(self) -> frozenset[str]:
+        """Stems of what the prompt is about."""
+        return stems(self.lower) - GENERIC
+
+    @cached_property
+    def piece(self) -> str | None:
+        """The kind of text to be written, `text` where it is not named."""
+        match = PIECE.search(self.lower)
+        return (match.group("noun") or "text") if match else None
+
+    @cached_property
+    def letter(self) -> bool:
+        """Whether the text to be written speaks to somebody."""
+        return self.piece is not None and ADDRESSED.search(self.piece) is not None
+
+    @cached_property
+    def description(self) -> re.Pattern[str]:
+        """How a sentence begins that describes the text instead of writing it."""
+        return re.compile(rf"\W*(?:the|this|your) (?:\w+ )?{self.piece} (?:is|was|should|must|will|has|of)\b")
+
+    @cached_property
+    def least(self) -> int:
+        """Sentences or items that must be there."""
+        if AT_LEAST.search(self.lower):
+            return 2
+        if self.given or BRIEF.search(self.lower):
+            return 1
+        return 2 if self.piece else 1
+
+    @cached_property
+    def several(self) -> bool:
+        """Whether items are asked for, which may stand in one sentence."""
+        return not self.given and SEVERAL.search(self.lower) is not None
+
+    @cached_property
+    def given(self) -> bool:
+        """Whether the answer may be made of the prompt's own words."""
+        return GIVEN.search(self.lower) is not None
+
+    @cached_property
+    def own_voice(self) -> bool:
+        """Whether an answer may speak in the first person."""
+        return self.piece is not None or self.given or PERSONAL.search(self.lower) is not None
+
+    @cached_property
+    def sentences(self) -> tuple[list[str], ...]:
+        """Its sentences as words."""
+        return tuple(WORDS.findall(sentence) for sentence in self.request.folded.sentence_texts)
+
+
+@lru_cache(maxsize=1024)
+def wanted(request: Request) -> Wanted:
+    """What `request` needs."""
+    return Wanted(request)
+
+
+def stems(text: str) -> frozenset[str]:
+    """The stems of the words of `text` that carry meaning.
+
+    >>> sorted(stems("the rivers were flowing to three rivers"))
+    ['flow', 'river', 'three']
+    """
+    return frozenset(
+        stem(NUMBERS.get(word, word)) for word in STEM_WORDS.findall(text) if word not in STOP and _carries(word)
+    )
+
+
+def _carries(word: str) -> bool:
+    return len(word) > 2 or not word.isascii() or word.isdigit()
+
+
+def stem(word: str) -> str:
+    """The beginning of a word without its ending: near enough to tell whether two words are the same."""
+    for ending in ENDINGS:
+        if word.endswith(ending) and len(word) - len(ending) >= 3:
+            word = word[: -len(ending)]
+            break
+    return word[:STEM]
+
+
+def substance_of(text: FoldedText, request: Request, *, continuation: bool = False, loops: bool = False) -> Substance:
+    """What `text`, the head of a completion, has that could answer `request`, and whether that is enough.
+
+    Args:
+        text: what was said before the completion went astray.
+        request: what was asked.
+        continuation: the prompt is a text to go on with.
+        loops: it may say the same again and again, so that all of it has to be read to see where that begins.
+    """
+    asked = wanted(request)
+    if request.asks(ASKS_FOR_A_COPY):
+        found: Verdict = "answer" if text.words else "none"
+        return Substance(tuple(text.sentences), "", len(text.words), found, "copies, as asked", len(text.text))
+    if _is_quiz(text, asked):
+        return Substance((), "offers options", 0, "none", "offers options", len(text.text))
+    kept, aside, end = _sift(text, asked, continuation=continuation, loops=loops)
+    return _weigh(text, kept, aside, end, asked, continuation=continuation)
+
+
+def _sift(text: FoldedText, asked: Wanted, *, continuation: bool, loops: bool) -> tuple[list[Piece], str, int]:
+    """The sentences that count, as many as are needed; why others do not; and where the last new one ends."""
+    kept: list[Piece] = []
+    aside = "nothing is said"
+    words_kept, end = 0, 0
+    for place, piece in enumerate(text.sentences):
+        bare = MARKER.sub("", MARKUP.sub("", piece.text) if "<" in piece.text or "*" in piece.text else piece.text)
+        words = WORDS.findall(bare)
+        reason = _put_aside(bare, words, kept, asked, continuation=continuation)
+        if not reason and place == len(text.sentences) - 1 and _begins_again(bare, text.sentences[:-1], asked):
+            reason = RETURNS
+        if not reason and not kept and not continuation and not asked.own_voice:
+            goes_on = STORY.match(bare) or (aside == STORY_GOES_ON and not ADDRESSES.search(bare))
+            reason = STORY_GOES_ON if goes_on else ""
+        end = end if reason == RETURNS else piece.end
+        aside = reason or aside
+        if not reason:
+            kept.append(piece)
+            words_kept += len(words)
+            if words_kept >= LONG and not loops:
+                break
+    return kept, aside, end
+
+
+def _is_quiz(text: FoldedText, asked: Wanted) -> bool:
+    """Whether most lines are options with letters, and none of them says which is right."""
+    options = [line for line in text.line_texts if OPTION.match(line)]
+    return len(options) >= 3 and 2 * len(options) > len(text.line_texts) and not asked.request.asks(ASKS_FOR_QUESTIONS)
+
+
+ADDRESSES = re.compile(r"\byou\b|\byour\b")
+
+
+def _put_aside(bare: str, words: Sequence[str], kept: Sequence[Piece], asked: Wanted, *, continuation: bool) -> str:
+    """Why a sentence cannot be an answer or a part of one; empty where it can."""
+    if not words or TAG.fullmatch(bare) or NUMBERED.fullmatch(bare):
+        return "only signs"
+    if _returns(words, kept):
+        return RETURNS
+    if _is_echo(bare, words, asked, continuation=continuation):
+        return "repeats the request"
+    if continuation:
+        return ""
+    if bare.endswith("?") and not asked.request.asks(ASKS_FOR_QUESTIONS) and not asked.request.asks(ASKS_FOR_TURNS):
+        return "asks questions" if not asked.piece else ""
+    if ANNOUNCES.fullmatch(bare):
+        return "announces an answer"
+    if not asked.piece and len(words) <= SHORT and SERVICE.match(bare):
+        return "offers help"
+    if asked.piece and asked.description.match(bare):
+        return "describes the text that was asked for"
+    if asked.letter and not kept and STORY.match(bare) and not TO_SOMEBODY.search(bare):
+        return STORY_GOES_ON
+    return ""
+
+
+def _returns(words: Sequence[str], kept: Sequence[Piece]) -> bool:
+    """Whether one of the last sentences kept is nearly the same."""
+    return any(similarity(words, WORDS.findall(MARKER.sub("", one.text, count=1))) >= 0.6 for one in kept[-4:])
+
+
+def _begins_again(bare: str, before: Sequence[Piece], asked: Wanted) -> bool:
+    """Whether the last sentence, cut short, is the beginning of one before it or of the request."""
+    if not before or bare[-1:] in ".!?":
+        return False
+    return any(bare in piece.text for piece in before) or (not asked.given and bare in asked.lower)
+
+
+def _is_echo(bare: str, words: Sequence[str], asked: Wanted, *, continuation: bool) -> bool:
+    if asked.given:
+        return False
+    if any(len(words) >= 3 and similarity(words, sentence) >= 0.75 for sentence in asked.sentences):
+        return not (continuation and len(words) > max(map(len, asked.sentences)))
+    if continuation or (YES_OR_NO.search(bare) and "?" in asked.lower and not bare.startswith("the answer")):
+        return False
+    return bool(asked.content) and len(words) > 4 and not (stems(bare) - asked.content - GENERIC)
+
+
+def _weigh(
+    text: FoldedText, kept: Sequence[Piece], aside: str, end: int, asked: Wanted, *, continuation: bool
+) -> Substance:
+    said = " ".join(piece.text for piece in kept)
+    words = len(said.split())
+    verdict, reason = _judged(text, said, len(kept), words, asked, continuation=continuation)
+    return Substance(tuple(kept), aside, words, verdict, reason or aside, end)
+
+
+def _judged(
+    text: FoldedText, said: str, pieces: int, words: int, asked: Wanted, *, continuation: bool
+) -> tuple[Verdict, str]:
+    if not pieces:
+        return "none", ""
+    if continuation:
+        return "answer", "continues the text"
+    if (pieces < asked.least and words < ENOUGH) or (asked.several and pieces < 2 and "," not in said):
+        return "none", "less than was asked for"
+    if asked.letter and not TO_SOMEBODY.search(said) and not TO_SOMEBODY.search(text.lower):
+        return "none", "is not addressed to anybody"
+    far = _how_far(text, said, words, asked)
+    return (far, "is about something else") if far else ("answer", "answers")
+
+
+def _how_far(text: FoldedText, said: str, words: int, asked: Wanted) -> Verdict | None:
+    """Whether an answer has too few words of the request: `none`, or `weak` where it may still be one.
+
+    Of the hand-labelled answers of chat models 1 in 80 takes up no word of the request, of the non-answers 1 in 5.
+    """
+    if asked.given or len(asked.content) < NAMED or words < NAMED or not text.text.isascii():
+        return None
+    shared = len(asked.content & stems(said))
+    if shared >= 2 or (shared and words < LONG):
+        return None
+    shared = len(asked.content & stems(text.lower))
+    if shared > 1 or (shared and words < LONG):
+        return None
+    return "none" if not shared and words >= OFF_TOPIC else "weak"
