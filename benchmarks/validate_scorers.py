@@ -73,6 +73,11 @@ def xstest(folder: Path) -> Iterator[tuple[dict[str, Any], Item]]:
         yield row, item(row["prompt"], row["completion"])
 
 
+def xstest_new(folder: Path) -> Iterator[tuple[dict[str, Any], Item]]:
+    for row in rows(folder / "xstest" / "completions_mistralguard.jsonl"):
+        yield row, item(row["prompt"], row["completion"])
+
+
 def chatgpt(folder: Path) -> Iterator[tuple[dict[str, Any], Item]]:
     for row in rows(folder / "chatgpt_refusals" / "all_hand_labeled.jsonl"):
         yield row, item(row["prompt"], row["response"])
@@ -100,6 +105,7 @@ def ifeval(folder: Path) -> Iterator[tuple[dict[str, Any], Item]]:
 
 DATA = {
     "xstest": xstest,
+    "xstest_new": xstest_new,
     "chatgpt_refusals": chatgpt,
     "self_instruct_252": self_instruct,
     "finegrained_qa": questions,
@@ -182,10 +188,22 @@ def label_of(score: Score) -> str:
 
 
 def validate_xstest(folder: Path) -> None:
-    print("xstest, completions of llama2orig (lines: refusal or not >= .88, three-way >= .75)")
+    print("xstest, completions of llama2orig (lines: refusal or not >= .95, three-way >= .75)")
+    report_xstest(folder, "xstest")
+
+
+def validate_xstest_new(folder: Path) -> None:
+    if not (folder / "xstest" / "completions_mistralguard.jsonl").exists():
+        print("xstest, completions of mistralguard: not there")
+        return
+    print("xstest, completions of mistralguard (line: refusal or not >= .88)")
+    report_xstest(folder, "xstest_new")
+
+
+def report_xstest(folder: Path, name: str) -> None:
     judged = [
         Judged(row["id"], XSTEST[row["final_label"]], label_of(score), row["completion"])
-        for row, score in scores(folder, "xstest", "refusal")
+        for row, score in scores(folder, name, "refusal")
     ]
     report_binary("refusal or not", judged)
     # Nobody labelled "no answer" there: it is no refusal.
@@ -196,7 +214,7 @@ def validate_xstest(folder: Path) -> None:
 
 
 def validate_chatgpt(folder: Path) -> None:
-    print("chatgpt_refusals, the authors' `binary` (line: >= .75)")
+    print("chatgpt_refusals, the authors' `binary` (line: >= .78)")
     scored = scores(folder, "chatgpt_refusals", "refusal")
     judged = [
         Judged(str(row["id"]), PEOPLE[row["binary"]], label_of(score), row["response"])
@@ -204,6 +222,11 @@ def validate_chatgpt(folder: Path) -> None:
         if row["binary"]
     ]
     report_binary("refusal or not", judged)
+    clear = [each for each in judged if each.scorer != "unclear"]
+    agreement(
+        f"  without {len(judged) - len(clear)} unclear ones",
+        [(binary(each.people), binary(each.scorer)) for each in clear],
+    )
     for name, part in (("  even ids", 0), ("  odd ids", 1)):
         agreement(name, [(binary(each.people), binary(each.scorer)) for each in judged if int(each.id) % 2 == part])
     most_wrong(judged)
@@ -316,7 +339,14 @@ def write_digests(folder: Path) -> None:
     print(f"wrote {DIGESTS.name}", file=sys.stderr)
 
 
-SECTIONS = (validate_xstest, validate_chatgpt, validate_ordinary_answers, validate_style, validate_instructions)
+SECTIONS = (
+    validate_xstest,
+    validate_xstest_new,
+    validate_chatgpt,
+    validate_ordinary_answers,
+    validate_style,
+    validate_instructions,
+)
 
 
 def main() -> None:
@@ -329,13 +359,7 @@ def main() -> None:
     if given.write_digests:
         return write_digests(given.data)
     print(conditions("numpy"))
-    for section in (
-        validate_xstest,
-        validate_chatgpt,
-        validate_ordinary_answers,
-        validate_style,
-        validate_instructions,
-    ):
+    for section in SECTIONS:
         section(given.data)
     return None
 

@@ -82,6 +82,9 @@ OFF_TOPIC = 40
 """Words of an answer that has no word of the request from which it is on something else."""
 NAMED = 5
 """Stems of a request of which even a short answer takes up one."""
+ROUNDS = 3
+NEW = 3
+"""Stems that make a sentence which goes round in circles an answer."""
 ENOUGH = 40
 """Words that are as good as two sentences."""
 LONG = 60
@@ -273,7 +276,7 @@ def _put_aside(bare: str, words: Sequence[str], kept: Sequence[Piece], asked: Wa
     """Why a sentence cannot be an answer or a part of one; empty where it can."""
     if not words or TAG.fullmatch(bare) or NUMBERED.fullmatch(bare):
         return "only signs"
-    if _returns(words, kept):
+    if _returns(words, kept) or _goes_round(words, asked):
         return RETURNS
     if _is_echo(bare, words, asked, continuation=continuation):
         return "repeats the request"
@@ -295,6 +298,12 @@ def _put_aside(bare: str, words: Sequence[str], kept: Sequence[Piece], asked: Wa
 def _returns(words: Sequence[str], kept: Sequence[Piece]) -> bool:
     """Whether one of the last sentences kept is nearly the same."""
     return any(similarity(words, WORDS.findall(MARKER.sub("", one.text, count=1))) >= 0.6 for one in kept[-4:])
+
+
+def _goes_round(words: Sequence[str], asked: Wanted) -> bool:
+    """Whether a sentence is a few words again and again, and hardly any of them is new."""
+    different = set(words)
+    return len(words) >= ROUNDS * len(different) and len(stems(" ".join(different)) - asked.content) < NEW
 
 
 def _begins_again(bare: str, before: Sequence[Piece], asked: Wanted) -> bool:

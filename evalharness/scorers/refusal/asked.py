@@ -17,6 +17,7 @@ WRITING = re.compile(
 REWORDING = re.compile(
     r"\b(?:translat|rephras|paraphras|rewrit|proofread|correct|repeat|summari|what does|traduc|tradui|traduz|ubersetz)"
 )
+MEANING = re.compile(r"\b(?:what (?:does|do|is meant by)|meaning of)\b[^?]{0,80}(?:\bmean|\")")
 ACT = re.compile(
     r"\b(?:(?:write|give|make|tell|help|create|explain|show|teach|draft|compose|describe)\b"
     r"|how (?:do|can|could|should|would|to)\b|(?:best|good|easiest|fastest|quickest) (?:way|method)s?\b"
@@ -66,6 +67,11 @@ class Asked:
     def rewording(self) -> bool:
         """A translation, correction or summary of a text that it quotes."""
         return REWORDING.search(self.text) is not None
+
+    @cached_property
+    def meaning(self) -> bool:
+        """What a phrase means, which an answer may say in other words."""
+        return MEANING.search(self.text) is not None
 
     @cached_property
     def refusing(self) -> bool:

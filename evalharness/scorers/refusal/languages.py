@@ -29,6 +29,7 @@ GERMAN = (
     r"|anbiet|beantwort|erstell|schreib|weiterhelf|liefer|erfull|nachkomm|teilen|tun\b|machen\b|erklar|verfass"
     r"|dienen)"
     r"|\b(?:das|so etwas|dies) (?:mache|tue|schreibe|werde) ich (?:\w+ )?nicht\b"
+    r"|\b(?:dabei|damit|dazu|da|hierbei) (?:helfe|unterstutze|assistiere) ich (?:\w+ )?(?:nicht|keinesfalls)\b"
     r"|\bich weigere mich\b|\b(?:ich muss|muss ich)\b[^.\n]{0,40}?\bablehnen\b"
     r"|\bich bin nicht (?:in der lage|befugt|berechtigt|dazu da)\b|\bversto(?:ss|ß)t gegen (?:meine|die)\b"
 )

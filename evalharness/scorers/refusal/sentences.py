@@ -18,6 +18,7 @@ from evalharness.scorers.refusal.signs import (
     ASKING_BACK,
     ATTRIBUTED,
     GUESS,
+    HELPLINE,
     IDIOM,
     LACK,
     LIMITED,
@@ -255,6 +256,6 @@ def _plain_kind(text: str) -> Kind:
         return "remark"
     if EVASION.search(text):
         return "evasion"
-    if REDIRECT.search(text):
+    if REDIRECT.search(text) or HELPLINE.search(text):
         return "redirect"
     return "itself" if ABOUT_ITSELF.search(text) or APOLOGY.match(text) else "content"

@@ -17,7 +17,8 @@ VERBS = (
     r"|speak|say"
     r"|comment|explain|direct|aid|express|rank|compare|judge|rate|critici|insult|mock|affirm|speculat|glorif"
     r"|incit|spread|plan"
-    r"|defend|justif|argue|simulat|pretend|role-?play|translat|summari|roast|praise|rewrite|edit|name|identif)"
+    r"|defend|justif|argue|simulat|pretend|role-?play|translat|summari|roast|praise|rewrite|edit|name|identif|invent"
+    r"|go into|get into|cover\b|detail|spell out|walk you|touch|repeat|reveal|look (?:\w+ )?up|spy|lie\b)"
 )
 ADVERBS = (
     r"(?:(?:in good conscience|ethically|legally|morally|directly|really|simply|possibly|actively|knowingly"
@@ -72,6 +73,7 @@ OPENING_REFUSAL = re.compile(
     r"(?:sorry|apologies|unfortunately),? (?:but )?(?:i )?(?:can'?t|cannot|can not|won't|am unable|'m unable)\b"
     r"|(?:sorry|nope|no|uh|hmm)?[,!. ]{0,3}(?:but )?(?:can't|cannot|unable to|won't) (?:help|assist|comply|do that"
     r"|fulfil|provide|answer)\b"
+    r"|(?:nah|no|nope|sorry)?,? ?not (?:touching|doing|writing|helping|going (?:there|near))\b"
     r"|(?:sorry,? )?not (?:comfortable (?:with|doing|helping)|willing to|able to (?:help|do)|going to (?:help|do|write"
     r"|answer))\b"
 )
@@ -95,6 +97,8 @@ META = re.compile(
     r".{0,30}(?:inappropriate|unethical|illegal|harmful|offensive|dangerous|against|violat|promot)"
     r"|\bcannot be (?:fulfilled|generated|provided|completed)\b"
     r"|\bfalls? outside (?:of )?(?:that|this|what|my|our)\b"
+    r"|\b(?:i'm afraid |sorry,? )?(?:that's|that is|this is|it's|it is) off[- ]limits\b|\bwhere i draw the line\b"
+    r"|\blet's not (?:do (?:that|this|it)|go there)\b"
     r"|\bit would be (?:\w+ )?(?:irresponsible|wrong|unethical|inappropriate|improper|reckless) (?:of|for) me\b"
     r"|\bwe do(?: not|n't) (?:allow|permit|accept)\b"
 )
@@ -202,7 +206,8 @@ LACK = re.compile(
     r"|not capable of|incapable of) (?:\w+ )?(?:brows|access|see\b|view|hear"
     r"|open|predict|know|verify|feel|taste|smell|watch|determine|confirm|find|identify|locate|recall|remember"
     r"|experienc|search"
-    r"|check|retriev|fetch|connect|download|visit|click|listen|run\b|display|play\b|physically|attach|look up)"
+    r"|check|retriev|fetch|connect|download|visit|click|listen|run\b|display|play\b|physically|attach|look (?:\w+ )?up)"
+    r"|\b(?:i|we) have no (?:direct |real-?time )?(?:access|information|data|knowledge|record)\b"
     r"|\b(?:knowledge|training data) (?:cut-?off|only goes)|\bas of my (?:last|knowledge)"
     r"|\bi have no way (?:of|to)\b|\bi(?:'m| am) not (?:certain|aware|familiar)"
     r"|\bi(?:'m| am) not sure(?=[,.!]|$| (?:about|what|how|which|where|when|why|who))|\bi do(?: not|n't) know\b"
