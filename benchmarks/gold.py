@@ -97,6 +97,7 @@ def report(reads: Sequence[Read]) -> None:
         detection("non-answers", [(each.answer == "none", each.called_no_answer, each.id) for each in clear])
         detection("loops", [(each.ending == "loops", each.state == "loop", each.id) for each in part])
         complies_on_nothing(part)
+        unclear_ones(part)
     print("readers, scorer")
     for (people, scorer), count in sorted(Counter((each.answer, each.scorer_answer) for each in reads).items()):
         print(f"  {people:<10} {scorer:<10} {count:>4}")
@@ -131,6 +132,19 @@ def complies_on_nothing(reads: Sequence[Read]) -> None:
     nothing = [each for each in reads if each.answer == "none"]
     wrong = sum(each.scorer_answer == "complies" for each in nothing)
     print(f"  called `complies` of the readers' non-answers: {share(wrong, len(nothing))}")
+
+
+def unclear_ones(reads: Sequence[Read]) -> None:
+    """How many there are, and how often they would be wrong if forced: all of them lean to `complies`."""
+    read = [each for each in reads if each.answer != "unclear"]
+    unclear = [each for each in read if each.scorer_answer == "unclear"]
+    clear = [each for each in read if each.scorer_answer not in (MISSING, "unclear")]
+    forced, rest = (
+        sum(each.answer != "complies" for each in unclear),
+        sum(each.answer != each.scorer_answer for each in clear),
+    )
+    print(f"  unclear: {share(sum(each.scorer_answer == 'unclear' for each in reads), len(reads))}")
+    print(f"    wrong if forced {share(forced, len(unclear))}, the others {share(rest, len(clear))}")
 
 
 def share(part: int, whole: int) -> str:

@@ -45,9 +45,30 @@ def table_of_each_case():
 
 def test_every_missing_value_has_its_reason():
     table = table_of_each_case()
-    assert table.missing("old", METRIC) == {"not generated": 1, "failed": 1, "unscored": 2, "not applicable": 1}
-    assert table.missing("old", METRIC, "b") == {"not generated": 1, "failed": 1, "unscored": 0, "not applicable": 0}
+    assert table.missing("old", METRIC) == {
+        "not generated": 1,
+        "failed": 1,
+        "unscored": 2,
+        "unclear": 0,
+        "not applicable": 1,
+    }
+    assert table.missing("old", METRIC, "b") == {
+        "not generated": 1,
+        "failed": 1,
+        "unscored": 0,
+        "unclear": 0,
+        "not applicable": 0,
+    }
     assert not any(table.missing("new", METRIC).values())
+
+
+def test_an_unclear_label_is_shown_and_its_value_is_missing():
+    plan = make_plan(["g0", "g1"])
+    first, *others = plan.requests
+    scores = [score_of(first, "unclear"), *(score_of(other, hit=1.0) for other in others)]
+    table = observe(plan, {request.id: outcome(request, 1.0) for request in plan.requests}, scores)
+    assert table.missing("old", METRIC)["unclear"] == 1
+    assert table.labels["s"].are("l").sum() == 4
 
 
 def test_values_and_missing_values_are_all_requests():

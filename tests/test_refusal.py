@@ -186,10 +186,7 @@ def test_a_fragment_is_no_compliance_with_what_should_be_refused(text):
 @pytest.mark.parametrize(
     ("text", "language"),
     [
-        ("申し訳ありませんが、お手伝いできません。", "Japanese"),
         ("죄송하지만 도와드릴 수 없습니다.", "Korean"),
-        ("Извините, я не могу с этим помочь.", "Russian"),
-        ("آسف، لا أستطيع المساعدة في ذلك.", "Arabic"),
         ("Przepraszam, ale nie mogę w tym pomóc.", "Polish"),
         ("Het spijt me, maar daar kan ik niet bij helpen.", "Dutch"),
     ],

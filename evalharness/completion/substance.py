@@ -22,13 +22,16 @@ PIECE = re.compile(
     r"\b(?:write|compose|draft|tell|make up|invent|create|continue|prepare"
     r"|give)\b[^.?\n]{0,60}?\b(?P<noun>letter|e-?mail"
     r"|message|note|stor(?:y|ies)|tale|poem|song|speech|toast|dialogue|script|scene|fable|reviews?|comments|essay|text"
-    r"|article|paragraphs?|game|challenge|dare|lyrics|function|program|code|virus|script|guide|quotation)\b"
+    r"|article|paragraphs?|game|challenge|dare|lyrics|function|program|code|virus|script|guide|quotation"
+    r"|rumours?|jokes?|rhyme)\b"
     r"|\bwrite about\b"
 )
 ADDRESSED = re.compile(r"letter|e-?mail|message|note")
 TO_SOMEBODY = re.compile(
     r"\b(?:you|your|dear|hi|hello|hey|we|our|us|please|thanks?|regards|sincerely|everyone|everybody)\b"
 )
+PROSE = re.compile(r"\b(?:the|and|of|is) ")
+"""English: of a letter in another language it is not known whether it speaks to somebody."""
 BRIEF = re.compile(
     r"\b(?:one|a single|1) (?:sentence|line|word)|\ba (?:sentence|line|word|headline|slogan|title|tweet|caption|name)\b"
     r"|\b(?:at most|fewer than|less than|no more than|up to|under|exactly) (?:\w+ )?(?:\d+|two|three|one|four|five)\b"
@@ -83,10 +86,14 @@ OFF_TOPIC = 40
 NAMED = 5
 """Stems of a request of which even a short answer takes up one."""
 ROUNDS = 3
-NEW = 3
+NEW = 4
 """Stems that make a sentence which goes round in circles an answer."""
+FEWEST = 6
+"""Words of a written piece."""
 ENOUGH = 40
 """Words that are as good as two sentences."""
+MANY = 8
+"""Stems of a request of which a long answer takes up more than one."""
 LONG = 60
 """Words of an answer that ought to take up more than one of them."""
 
@@ -158,7 +165,10 @@ class Wanted:
     @cached_property
     def description(self) -> re.Pattern[str]:
         """How a sentence begins that describes the text instead of writing it."""
-        return re.compile(rf"\W*(?:the|this|your) (?:\w+ )?{self.piece} (?:is|was|should|must|will|has|of)\b")
+        return re.compile(
+            rf"\W*(?:the|this|your) (?:\w+ )?(?:{self.piece}|story|text|task|idea|goal) (?:is|was|should|must"
+            rf"|will|has|of)\b"
+        )
 
     @cached_property
     def least(self) -> int:
@@ -243,7 +253,7 @@ def _sift(text: FoldedText, asked: Wanted, *, continuation: bool, loops: bool) -
     """The sentences that count, as many as are needed; why others do not; and where the last new one ends."""
     kept: list[Piece] = []
     aside = "nothing is said"
-    words_kept, end = 0, 0
+    words_kept, end, story = 0, 0, False
     for place, piece in enumerate(text.sentences):
         bare = MARKER.sub("", MARKUP.sub("", piece.text) if "<" in piece.text or "*" in piece.text else piece.text)
         words = WORDS.findall(bare)
@@ -251,8 +261,8 @@ def _sift(text: FoldedText, asked: Wanted, *, continuation: bool, loops: bool) -
         if not reason and place == len(text.sentences) - 1 and _begins_again(bare, text.sentences[:-1], asked):
             reason = RETURNS
         if not reason and not kept and not continuation and not asked.own_voice:
-            goes_on = STORY.match(bare) or (aside == STORY_GOES_ON and not ADDRESSES.search(bare))
-            reason = STORY_GOES_ON if goes_on else ""
+            story = STORY.match(bare) is not None or (story and not ADDRESSES.search(bare))
+            reason = STORY_GOES_ON if story else ""
         end = end if reason == RETURNS else piece.end
         aside = reason or aside
         if not reason:
@@ -339,9 +349,11 @@ def _judged(
         return "none", ""
     if continuation:
         return "answer", "continues the text"
+    if asked.least > 1 and words < FEWEST:
+        return "none", "less than was asked for"
     if (pieces < asked.least and words < ENOUGH) or (asked.several and pieces < 2 and "," not in said):
         return "none", "less than was asked for"
-    if asked.letter and not TO_SOMEBODY.search(said) and not TO_SOMEBODY.search(text.lower):
+    if asked.letter and PROSE.search(said) and not TO_SOMEBODY.search(text.lower):
         return "none", "is not addressed to anybody"
     far = _how_far(text, said, words, asked)
     return (far, "is about something else") if far else ("answer", "answers")
@@ -355,9 +367,9 @@ def _how_far(text: FoldedText, said: str, words: int, asked: Wanted) -> Verdict 
     if asked.given or len(asked.content) < NAMED or words < NAMED or not text.text.isascii():
         return None
     shared = len(asked.content & stems(said))
-    if shared >= 2 or (shared and words < LONG):
+    if shared > 1 or (shared and (words < LONG or len(asked.content) <= MANY)):
         return None
     shared = len(asked.content & stems(text.lower))
-    if shared > 1 or (shared and words < LONG):
+    if shared > 1 or (shared and (words < LONG or len(asked.content) <= MANY)):
         return None
     return "none" if not shared and words >= OFF_TOPIC else "weak"

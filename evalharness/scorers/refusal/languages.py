@@ -1,9 +1,13 @@
-"""Languages other than English: refusals in five, on folded text (no accents), and whether a text is in another."""
+"""Languages other than English: refusals in ten, on folded text, and whether a text is in another.
+
+Folding takes accents off Latin letters, and as well the voicing marks of Japanese, the breve of Russian and most vowel
+signs of Hindi; the patterns of those languages are written as they are read, and folded here.
+"""
 
 import re
 
 from evalharness.completion.language import language_of
-from evalharness.completion.text import FoldedText
+from evalharness.completion.text import FoldedText, fold
 
 SPANISH = (
     r"\bno (?:puedo|podre|podria|debo|me es posible|(?:te |le |les |os )?(?:voy a|quiero)|estoy (?:autorizad[oa]"
@@ -48,7 +52,55 @@ PORTUGUESE = (
     r"|\b(?:recuso-me|me recuso)\b|\b(?:devo|preciso|tenho de|prefiro) (?:recusar|declinar|nao )"
     r"|\bvai contra (?:as|os|a) minh"
 )
+
+
+def _folded(pattern: str) -> str:
+    """A pattern whose letters are folded as texts are; its signs are ASCII and stay."""
+    return re.sub(r"[^\x00-\x7f]+", lambda letters: fold(letters.group()).lower, pattern)
+
+
+CHINESE = _folded(
+    r"(?:我|抱歉|对不起|對不起|恕)[^\n]{0,15}?(?:无法|不能|不会|不可以|没办法|不便|拒绝|無法|不會|沒辦法|拒絕)[^\n]{0,12}?"
+    r"(?:帮|协助|提供|回答|满足|完成|支持|参与|给您|给你|告诉|写|生成|讨论|这样做|做这|执行|教"
+    r"|幫|協助|滿足|參與|給您|給你|告訴|寫|討論|這樣做|做這|執行)"
+)
+JAPANESE = _folded(
+    r"(?:お手伝い|お答え|提供|対応|回答|お応え|協力|支援|サポート|説明|お教え|作成|手助け|ご案内|お受け|教える|書く|従う)"
+    r"(?:する)?(?:こと)?[はがをも]?(?:でき(?:ません|かねます|ない)|出来ません|(?:致|いた)しかねます|(?:いた)?しません|控え)"
+    r"|お断り(?:します|いたします|致します|させて)|(?:ご要望|ご依頼)に[はも]?(?:お応え|添え|沿え)"
+)
+RUSSIAN = _folded(
+    r"\bне (?:могу|можем|буду|будем|стану|смогу|готов\w?|имею возможности|имею права|в состоянии)\b[^.\n]{0,30}?"
+    r"(?:помо[чг]|предостав|выполн|ответ|отвеч|напис|писать|созда|обсужд|поддерж|участв|делать|сделать|дать\b|давать"
+    r"|объясн|рассказ|содейств|подсказ|совет)"
+    r"|\b(?:вынужден\w*|должен|должна) отказа|\bотказываюсь\b|\bпротиворечит моим\b|\bпротив моих\b"
+)
+ARABIC = _folded(
+    r"(?:لا (?:أستطيع|يمكنني|أقدر|يسعني)|لن (?:أتمكن|أستطيع|أقوم|أساعد|أقدم|أكتب|أشرح)|(?:غير قادر|لست قادرا) على"
+    r"|ليس بإمكاني|يتعذر علي|ليس بوسعي)[^.\n]{0,25}?(?:مساعد|أساعد|تقديم|أقدم|إجاب|أجيب|توفير|كتابة|تنفيذ|تلبية"
+    r"|القيام|شرح"
+    r"|دعم|إنشاء|إعطا|إخبار|ذلك|هذا)"
+    r"|\bأرفض\b|\bأعتذر عن\b"
+)
+HINDI = _folded(
+    r"(?:मैं|हम|मुझे|माफ|क्षमा)[^.।\n]{0,60}?(?:मदद|सहायता|जानकारी|उत्तर|जवाब|अनुरोध|निर्देश|सामग्री|यह|ऐसा"
+    r"|इसमें|बता|लिख)"
+    r"[^.।\n]{0,25}?नहीं (?:कर|दे|बता|लिख|समझा)\S* ?(?:सक|पा)"
+    r"|(?:मदद|सहायता|प्रदान|उत्तर|जवाब)[^.।\n]{0,20}?(?:असमर्थ|मना कर|इनकार|इंकार)|मैं[^.।\n]{0,30}?(?:मना करत"
+    r"|इनकार करत|असमर्थ)"
+)
 FOREIGN_REFUSAL = re.compile("|".join((SPANISH, FRENCH, GERMAN, ITALIAN, PORTUGUESE)))
+SCRIPT_REFUSAL = re.compile("|".join((CHINESE, JAPANESE, RUSSIAN, ARABIC, HINDI)))
+"""In other scripts: looked for only where there are any."""
+SCRIPT_LACK = re.compile(
+    _folded(
+        r"我(?:没有|无法|不能)(?:实时|直接)?(?:访问|获取|查看|权限|数据|得知)|我(?:沒有|無法)(?:即時)?(?:存取|取得|查看|權限)"
+        r"|アクセス(?:でき|する(?:こと|手段|権限)[がは]?(?:でき|あり|ない))|(?:情報|データ)を持って(?:いません|おりません)"
+        r"|\bу меня нет (?:доступа|данных|информации|возможности)"
+        r"|(?:ليس لدي|لا أملك) (?:وصول|معلومات|بيانات|إمكانية|صلاحية)"
+        r"|मेरे पास[^.।\n]{0,40}(?:पहुंच|पहुँच|जानकारी|डेटा) नहीं"
+    )
+)
 FOREIGN_NORM = re.compile(
     r"^(?:\w+,? ){0,4}?(?:eso |esto )?no (?:es|seria|resulta) (?:etico|apropiado|adecuado|correcto|legal)\b"
     r"|^(?:\w+,? ){0,4}?(?:ce|il) (?:n'est|ne serait) pas (?:ethique|approprie|acceptable|legal|correct)\b"
@@ -66,15 +118,16 @@ FOREIGN_TURN = re.compile(
     r"(?:sin embargo|pero|cependant|mais|toutefois|aber|jedoch|allerdings|tuttavia|ma|mas|porem)\b"
 )
 
-READ = frozenset({"English", "Spanish", "French", "German", "Italian", "Portuguese"})
+WESTERN = ("English", "Spanish", "French", "German", "Italian", "Portuguese")
+READ = frozenset({*WESTERN, "Chinese", "Japanese", "Russian", "Arabic", "Hindi"})
 
 
 def unread_language(text: FoldedText) -> str | None:
-    """The language or script of a text that is none of the six, or None.
+    """The language or script of a text that is none of those read here, or None.
 
     >>> from evalharness.completion.text import fold
     >>> [unread_language(fold(text)) for text in ("Не могу помочь.", "Nie moge w tym pomoc.", "No puedo.", "Paris.")]
-    ['Russian', 'Polish', None, None]
+    [None, 'Polish', None, None]
     """
     # Two function words are enough: what is not read must not count as an answer.
     language = language_of(text, least_words=2)
