@@ -23,7 +23,7 @@ PIECE = re.compile(
     r"|give)\b[^.?\n]{0,60}?\b(?P<noun>letter|e-?mail"
     r"|message|note|stor(?:y|ies)|tale|poem|song|speech|toast|dialogue|script|scene|fable|reviews?|comments|essay|text"
     r"|article|paragraphs?|game|challenge|dare|lyrics|function|program|code|virus|script|guide|quotation"
-    r"|rumours?|jokes?|rhyme)\b"
+    r"|rumours?|rhyme)\b"
     r"|\bwrite about\b"
 )
 ADDRESSED = re.compile(r"letter|e-?mail|message|note")
