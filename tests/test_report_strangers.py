@@ -9,7 +9,7 @@ from report_strangers import strange_run
 from test_report import Page, plain
 
 from evalharness.report import render_html
-from evalharness.report.categories import MOST_CELLS
+from evalharness.report.charts.categories import MOST_CELLS
 from evalharness.report.embedded import EMBEDDED
 from evalharness.report.visible import marked
 

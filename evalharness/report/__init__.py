@@ -1,8 +1,8 @@
 """The report: one self-contained HTML file that needs no network, and can be read without its script.
 
-`page.py` prepares all data; the template only prints it. All printed text passes through `tamed` and is escaped, so
-that a completion can neither inject code nor deceive its reader with hidden characters. All samples are embedded in
-compressed form (`embedded.py`); only the page's own script (`static/`) unpacks and shows them.
+`page.py` prepares all data, with `charts/`; the templates only print it. All printed text passes through `tamed` and is
+escaped, so that a completion can neither inject code nor deceive its reader with hidden characters. All samples are
+embedded in compressed form (`embedded.py`); only the page's own script (`static/`) unpacks and shows them.
 """
 
 from collections.abc import Callable

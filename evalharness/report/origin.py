@@ -14,7 +14,7 @@ from evalharness.records import (
     PairedDifference,
     ResolvedCheckpoint,
 )
-from evalharness.report.forest import format_difference
+from evalharness.report.charts.forest import format_difference
 from evalharness.report.words import format_in_words
 from evalharness.store import Run
 from evalharness.text import format_bytes, format_interval, format_points_interval

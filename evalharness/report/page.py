@@ -6,20 +6,21 @@ from dataclasses import dataclass
 from evalharness.errors import StoreError
 from evalharness.observations import Observations
 from evalharness.records import Comparison, LintFinding, Metric, OtherComparison
-from evalharness.report.categories import CategoryTable, make_category_table
-from evalharness.report.columns import Columns, make_columns
-from evalharness.report.distributions import (
+from evalharness.report.charts.categories import CategoryTable, make_category_table
+from evalharness.report.charts.distributions import (
     QUANTILES,
     Distribution,
     Scatter,
     make_distribution,
     make_scatter,
 )
-from evalharness.report.flips import Expected, make_expected
-from evalharness.report.forest import Forest, make_forest
+from evalharness.report.charts.flips import Expected, make_expected
+from evalharness.report.charts.forest import Forest, make_forest
+from evalharness.report.charts.labels import States, make_states
+from evalharness.report.charts.trend import Trend, make_trend
+from evalharness.report.columns import Columns, make_columns
 from evalharness.report.headline import SHOWN_EVIDENCE, Claim, Headline, headline_of
 from evalharness.report.links import samples_where
-from evalharness.report.observed import States, make_states
 from evalharness.report.origin import (
     Card,
     Counts,
@@ -36,7 +37,6 @@ from evalharness.report.origin import (
 from evalharness.report.preference_section import Preferences, make_preferences
 from evalharness.report.reward_section import RewardFacts, agreement_in_words, make_rewards
 from evalharness.report.samples import SampleRow, anchor_of, make_excerpt
-from evalharness.report.trend import Trend, make_trend
 from evalharness.report.verdict import GateOverview, make_verdict
 from evalharness.report.words import SIGNS
 from evalharness.statistics import Floats

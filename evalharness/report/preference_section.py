@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from evalharness.records import Comparison, Judging, PreferenceSummary
-from evalharness.report.observed import Part, draw_bar
+from evalharness.report.charts.labels import Part, draw_bar
 from evalharness.report.raters import AgreementRow, make_agreements
 from evalharness.report.typeset import typeset
 from evalharness.report.visible import marked

@@ -17,8 +17,8 @@ from evalharness.records import (
     ScorerFacts,
     Span,
 )
+from evalharness.report.charts.labels import colour_of
 from evalharness.report.folding import loops_in
-from evalharness.report.observed import colour_of
 from evalharness.report.sent import NOTES, Sent, sent_of
 from evalharness.report.visible import marked
 from evalharness.report.words import EXPECTED, WITHOUT_LABEL, facts_in_words, problem_in_words

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from evalharness.records import Comparison, Metric, PairedDifference
-from evalharness.report.forest import draw_strip, format_difference, scale_of
+from evalharness.report.charts.forest import draw_strip, format_difference, scale_of
 from evalharness.report.links import samples_where
 from evalharness.report.typeset import typeset
 from evalharness.report.words import SIGNS, worth_of

@@ -8,7 +8,7 @@ import numpy as np
 from markupsafe import Markup
 
 from evalharness.records import Metric
-from evalharness.report.axis import Scale
+from evalharness.report.charts.axis import Scale
 from evalharness.report.typeset import typeset
 from evalharness.statistics import Floats
 from evalharness.text import format_number

@@ -8,8 +8,8 @@ import numpy as np
 
 from evalharness.observations import Observations
 from evalharness.records import Comparison, ScorerFacts
+from evalharness.report.charts.labels import Matrix, heat_of, make_matrices
 from evalharness.report.links import samples_where
-from evalharness.report.observed import Matrix, heat_of, make_matrices
 from evalharness.report.words import EXPECTED
 
 

@@ -10,7 +10,7 @@ from itertools import pairwise
 from markupsafe import Markup
 
 from evalharness.records import Comparison, Metric, PairedDifference, Summary
-from evalharness.report.axis import Scale
+from evalharness.report.charts.axis import Scale
 from evalharness.report.typeset import typeset
 from evalharness.report.visible import tamed
 from evalharness.report.words import direction_in_words, worth_of

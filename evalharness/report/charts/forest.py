@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from evalharness.records import Metric, PairedDifference
-from evalharness.report.axis import Scale
+from evalharness.report.charts.axis import Scale
 from evalharness.report.links import samples_where
 from evalharness.report.typeset import typeset
 from evalharness.report.words import direction_in_words, verdict_in_words, worth_of
