@@ -1,6 +1,6 @@
 """Time and memory of a comparison: 20,000 samples on two sides, 25 metrics, several categories, on one core.
 
-First the comparison alone: scores are turned into values too (`tabulate`, also timed alone); reading them from disk
+First the comparison alone: scores are turned into values too (`observe`, also timed alone); reading them from disk
 is not part of it. In groups of 2, every metric is resampled. Then the whole command, `evalharness compare RUN RUN`,
 from disk to disk: both runs are read (each holds two checkpoints, 40,000 completions and scores), the candidates are
 paired, compared and written as a run of their own with its report, and the table is printed.
@@ -24,8 +24,8 @@ from conditions import conditions
 
 from evalharness import pipeline
 from evalharness.compare import compare
-from evalharness.compare.values import tabulate
 from evalharness.config import build_config
+from evalharness.observations import observe
 from evalharness.records import (
     Checkpoint,
     CheckpointIdentity,
@@ -127,10 +127,10 @@ def measure(n_samples: int, group_size: int) -> None:
         for n in range(METRICS)
     ]
     before, start = megabytes(), time.process_time()
-    tabulate(plan, outcomes, scores)
+    table = observe(plan, outcomes, scores)
     tabulated = time.process_time() - start
-    comparison = compare(plan, outcomes, scores, metrics, seed=0)
-    taken = time.process_time() - start - tabulated
+    comparison = compare(plan, table, metrics, seed=0)
+    taken = time.process_time() - start
     print(
         f"{n_samples} samples x {METRICS} metrics, groups of {group_size}, {len(comparison.differences)} rows: "
         f"{taken:.2f} s, of which {tabulated:.2f} s to tabulate; "

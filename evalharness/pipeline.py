@@ -1,5 +1,6 @@
 """The stages in order: suite, plan, generate, score, compare, report. Reads like the README."""
 
+import math
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -98,6 +99,7 @@ def _generate(store: RunStore, config: RunConfig, planned: Plan, progress: Progr
         return None
     order, rank = order_of_groups(planned, config.seed)
     metrics, noise = _metrics_of(config, planned), read_noise(config.aa_test, planned)
+    unbounded = {metric.name for metric in metrics if not all(map(math.isfinite, metric.bounds))}
     size = max(FEWEST_AT_ONCE, -(-len(order) // LOOKS))
     scores: list[Score] = []
     for end in range(size, len(order) + size, size):
@@ -108,7 +110,7 @@ def _generate(store: RunStore, config: RunConfig, planned: Plan, progress: Progr
         so_far = _requests_of(planned, order[:end])
         table = observe(so_far, store.read_outcomes(), scores)
         results = judged(config.gate, metrics, so_far, table, noise=noise, seed=config.seed, rank=rank)
-        open_ = [one.title for one in results if one.verdict == "undecided"]
+        open_ = [one.title for one in results if one.verdict == "undecided" or one.rule.metric in unbounded]
         if not open_ and end < len(order):
             return _note(store, planned, "settled", _settled(end, len(order), size))
     return _note(

@@ -6,6 +6,7 @@ from comparing import MEAN, RATE, compared, compared_all
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from evalharness.compare.advice import share_of_sampling
 from evalharness.records import Metric
 from evalharness.statistics import means_of, rate_difference, resample
 
@@ -166,3 +167,16 @@ def test_a_margin_makes_two_alike_sides_equivalent_and_none_leaves_them_undecide
     stated = RATE.model_copy(update={"margin": 0.05})
     comparison = compared(same, same, metric=stated)
     assert comparison.differences[0].verdict == "equivalent"
+
+
+def test_more_prompts_or_more_replicates_is_answered_from_the_components_of_the_variance():
+    generator = np.random.default_rng(6)
+    samples, noise = generator.normal(0, 1, 4_000), generator.normal(0, 2, (4, 4_000))
+    assert share_of_sampling(samples + noise) == pytest.approx(0.5, abs=0.03)
+    assert share_of_sampling(np.repeat(samples[None], 4, axis=0)) == 0
+    assert share_of_sampling(noise[:1]) is None
+
+    old, new = ((generator.random(3 * 40) < 0.5).astype(float).tolist() for _ in range(2))
+    sentence = compared(old, new, replicates=3).findings[-1].sentence
+    assert "With 3 replicates, " in sentence and "Twice the prompts would narrow the interval by 29 %" in sentence
+    assert "Twice the prompts" not in compared(old, new).findings[-1].sentence

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from evalharness.compare.advice import replicate_advice
 from evalharness.compare.regressions import name_of, tuning_findings
 from evalharness.observations import Observations
 from evalharness.records import Finding, Metric, PairedDifference, Plan
@@ -39,7 +40,8 @@ def findings_of(
     names = {one.metric: None if _of_silence(one) else name_of(one, known, overall, plan) for one in overall}
     chosen = _chosen([one for one in overall if one.difference], better, names)
     found = [_finding(table, known[one.metric], one, names[one.metric], plan) for one in chosen]
-    return [*(found or [_nothing(differences)]), *tuning_findings(table, metrics, plan)]
+    advice = replicate_advice(table, known, overall, plan.baseline, plan.candidate)
+    return [*(found or [_nothing(differences)]), *tuning_findings(table, metrics, plan), *([advice] if advice else [])]
 
 
 def _chosen(

@@ -4,10 +4,15 @@ After Dubois et al. 2024, Length-Controlled AlpacaEval, arXiv:2404.04475: the ou
 difference of length, and the regression is asked for a pair of equal length. Their third term, the difficulty of each
 instruction, is left out: it is learned from many models' answers to the same instruction, and here there are two.
 
-Both regressions are odd: swapping the sides negates the difference and mirrors the win rate.
+A reward need not be linear in length, and a line through a curve leaves a difference at equal length that is not
+there. So a curve is fitted too, of length and its logarithm, which holds a line, a logarithm and much between. If it
+disagrees with the line, length cannot be held equal, and the note says so.
+
+All regressions are odd: swapping the sides negates the difference and mirrors the win rate.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,6 +20,9 @@ from evalharness.compare.groups import RESAMPLES, Groups, by_group
 from evalharness.records import Interval, LengthControl
 from evalharness.statistics import Floats, means_of, resample, t_quantile
 
+DISAGREE = (
+    "A curve in length gives another difference than a line: length cannot be held equal here. Rely on neither figure."
+)
 FEWEST_GROUPS = 10
 """With fewer, a regression with two unknowns is not meaningful."""
 ONE_SIDED = 0.95
@@ -23,7 +31,7 @@ NEWTON_STEPS = 100
 
 
 def control_length(
-    difference: Floats, wins: Floats, length: Floats, groups: Groups, *, seed: int
+    difference: Floats, wins: Floats, length: Floats, groups: Groups, *, log_length: Floats, seed: int
 ) -> LengthControl | str:
     """The reward difference and the win rate at equal length, or a sentence with the reason why there is none.
 
@@ -32,6 +40,7 @@ def control_length(
         wins: 1 where the candidate wins, 0.5 for a tie, same shape.
         length: candidate minus baseline in characters, same shape.
         groups: each pair's group as a number, same shape; groups are independent.
+        log_length: candidate minus baseline of the logarithms of length, same shape.
         seed: of the bootstrap over groups.
     """
     if np.unique(groups).size < FEWEST_GROUPS:
@@ -40,18 +49,23 @@ def control_length(
     if scale == 0:
         same = "all pairs are of equal length" if length[0] == 0 else "the length differs by the same in all pairs"
         return f"{same}, so its effect cannot be estimated"
-    intercept, slope, interval = _difference(difference, length / scale, groups, seed)
+    line = _fit(difference, length[:, None] / scale)
+    curve = _fit(difference, np.stack([length / scale, log_length / (float(np.std(log_length)) or 1.0)], axis=1))
+    interval, curved = (_interval(one, difference, groups, seed) for one in (line, curve))
+    disagree = _disagree(line, curve, difference, groups, seed)
     win_rate, win_interval = _win_rate(wins, np.tanh(length / scale), groups, seed)
     longer, shorter = int((length > 0).sum()), int((length < 0).sum())
     return LengthControl(
-        difference=intercept,
+        difference=line.intercept,
         interval=interval,
-        per_100_characters=slope / scale * 100,
+        curve_difference=curve.intercept,
+        curve_interval=curved,
+        per_100_characters=line.slope / scale * 100,
         win_rate=win_rate,
         win_rate_interval=win_interval,
         n_longer=longer,
         n_shorter=shorter,
-        note=_note(longer, shorter, length.size),
+        note=" ".join(filter(None, (_note(longer, shorter, length.size), DISAGREE if disagree else ""))),
     )
 
 
@@ -61,27 +75,51 @@ def _note(longer: int, shorter: int, n_pairs: int) -> str:
     side = "longer" if longer > shorter else "shorter"
     return (
         f"the candidate's completion is {side} in {max(longer, shorter)} of {n_pairs} pairs: figures at equal "
-        "length are extrapolated"
+        "length are extrapolated."
     )
 
 
-def _difference(difference: Floats, x: Floats, groups: Groups, seed: int) -> tuple[float, float, Interval | None]:
-    """Intercept and slope of least squares, and the intercept's interval.
+@dataclass(frozen=True)
+class Fit:
+    """Least squares: the value where all covariates are 0, what each pair adds to it, and the first slope."""
+
+    intercept: float
+    slope: float
+    influence: Floats
+    left: Floats
+    """Residuals, shape (n_pairs,)."""
+
+
+def _fit(difference: Floats, covariates: Floats) -> Fit:
+    """Fit covariates of shape (n_pairs, n_covariates).
 
     Unlike for a win rate, which is bounded, length is not squashed by tanh: a reward proportional to length would
     otherwise leave a residual.
     """
-    design = np.stack([np.ones_like(x), x], axis=1)
-    inverse = np.linalg.inv(design.T @ design)
-    intercept, slope = inverse @ design.T @ difference
-    left = difference - design @ np.array([intercept, slope])
+    design = np.hstack([np.ones((difference.size, 1)), covariates])
+    inverse = np.linalg.pinv(design.T @ design)
+    found = inverse @ design.T @ difference
+    left = difference - design @ found
     leverage = np.einsum("ij,jk,ik->i", design, inverse, design)
     # HC3 (MacKinnon and White 1985): a pair that pulls the line towards itself must not make its own error small.
-    influence = design @ inverse[0] * left / np.maximum(1 - leverage, 1e-6) * x.size
-    if np.ptp(left) <= 1e-9 * np.ptp(difference):
-        return float(intercept), float(slope), None
-    low, high = _bootstrap(float(intercept), influence, groups, seed)
-    return float(intercept), float(slope), Interval(low=low, high=high)
+    influence = design @ inverse[0] * left / np.maximum(1 - leverage, 1e-6) * difference.size
+    return Fit(float(found[0]), float(found[1]), influence, left)
+
+
+def _interval(fit: Fit, difference: Floats, groups: Groups, seed: int) -> Interval | None:
+    """Of the intercept; None where the fit leaves nothing."""
+    if np.ptp(fit.left) <= 1e-9 * np.ptp(difference):
+        return None
+    low, high = _bootstrap(fit.intercept, fit.influence, groups, seed)
+    return Interval(low=low, high=high)
+
+
+def _disagree(line: Fit, curve: Fit, difference: Floats, groups: Groups, seed: int) -> bool:
+    """Whether the two give different intercepts, by the interval of their difference."""
+    if np.ptp(line.left) <= 1e-9 * np.ptp(difference):
+        return False
+    low, high = _bootstrap(line.intercept - curve.intercept, line.influence - curve.influence, groups, seed)
+    return low > 0 or high < 0
 
 
 def _bootstrap(estimate: float, influence: Floats, groups: Groups, seed: int) -> tuple[float, float]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from evalharness.compare.shares import share_interval
+from evalharness.compare.shares import share_interval, winner
 from evalharness.records import Interval, Judging, Plan, Preference, PreferenceSummary
 from evalharness.statistics import Floats
 
@@ -40,6 +40,9 @@ def preferences_of(
 def _summary(plan: Plan, source: str, rater: str, given: Sequence[Preference], n_failed: int) -> PreferenceSummary:
     counts = {name: sum(one.preferred == name for one in given) for name in SHARES}
     values = np.array([SHARES[one.preferred] for one in given], dtype=np.float64)
+    interval = _interval(plan, given, values) if given else None
+    decided = [one for one in given if one.preferred != "tie"]
+    of_decided = np.array([SHARES[one.preferred] for one in decided], dtype=np.float64)
     return PreferenceSummary.model_validate(
         {
             "source": source,
@@ -53,7 +56,10 @@ def _summary(plan: Plan, source: str, rater: str, given: Sequence[Preference], n
             "n_inconsistent": sum(len(set(one.by_order)) > 1 for one in given),
             "first_share": _first_share(given),
             "candidate_share": float(values.mean()) if given else None,
-            "interval": _interval(plan, given, values) if given else None,
+            "interval": interval,
+            "decided_share": float(of_decided.mean()) if decided else None,
+            "decided_interval": _interval(plan, decided, of_decided) if decided else None,
+            "verdict": winner(interval) if interval else "undecided",
         }
     )
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from evalharness.compare.groups import Groups
 from evalharness.compare.length_control import control_length
-from evalharness.compare.shares import share_interval
+from evalharness.compare.shares import share_interval, winner
 from evalharness.errors import StoreError
 from evalharness.observations import Observations
 from evalharness.records import (
@@ -57,6 +57,8 @@ class Pairs:
     """Candidate minus baseline, shape (n_pairs,)."""
     length: Floats
     """The same of the length in characters."""
+    log_length: Floats
+    """The same of its logarithm."""
     groups: Groups
     tolerance: float
 
@@ -126,20 +128,26 @@ def reward_agreement(
         StoreError: one scorer's rewards come from two reward models.
     """
     verdicts: dict[str, dict[str, str]] = {}
+    groups = dict(zip(table.sample_ids, table.groups.tolist(), strict=True))
     metrics = rewards_among(scorers, table)
     for metric in metrics if len(metrics) > 1 else ():
         sides = [_side(table, metric, None, name) for name in (baseline, candidate)]
         verdicts[metric.scorer] = _pairs(table, sides).verdicts
-    found = [_agreement(one, other, verdicts, seed) for one, other in combinations(verdicts, 2)]
+    found = [_agreement(one, other, verdicts, groups, seed) for one, other in combinations(verdicts, 2)]
     return [one for one in found if one is not None]
 
 
-def _agreement(one: str, other: str, verdicts: Mapping[str, dict[str, str]], seed: int) -> RewardAgreement | None:
+def _agreement(
+    one: str, other: str, verdicts: Mapping[str, dict[str, str]], groups: Mapping[str, int], seed: int
+) -> RewardAgreement | None:
     shared = [sample for sample in verdicts[one] if sample in verdicts[other]]
     if not shared:
         return None
     kappa = cohens_kappa(
-        [verdicts[one][sample] for sample in shared], [verdicts[other][sample] for sample in shared], seed=seed
+        [verdicts[one][sample] for sample in shared],
+        [verdicts[other][sample] for sample in shared],
+        groups=[groups[sample] for sample in shared],
+        seed=seed,
     )
     ends = None if kappa.low is None or kappa.high is None else Interval(low=kappa.low, high=kappa.high)
     return RewardAgreement(
@@ -170,25 +178,30 @@ def _side(table: Observations, metric: Metric, telling: ScorerFacts | None, chec
 def _pairs(table: Observations, sides: Sequence[Sequence[Rewarded]]) -> Pairs:
     left, right = (_by_sample(side) for side in sides)
     ids = tuple(sorted(left.keys() & right.keys()))
-    both = np.array([[*left[one], *right[one]] for one in ids]).reshape(-1, 4)
+    both = np.array([[*left[one], *right[one]] for one in ids]).reshape(-1, 6)
     _, spread = _centre_and_spread(sides)
     return Pairs(
         ids,
-        both[:, 2] - both[:, 0],
-        both[:, 3] - both[:, 1],
+        both[:, 3] - both[:, 0],
+        both[:, 4] - both[:, 1],
+        both[:, 5] - both[:, 2],
         table.groups[[table.position[one] for one in ids]],
         TIE_SPREADS * spread,
     )
 
 
-def _by_sample(side: Sequence[Rewarded]) -> dict[str, tuple[float, float]]:
-    """Mean reward and mean length of the completions that have a reward."""
+def _by_sample(side: Sequence[Rewarded]) -> dict[str, tuple[float, float, float]]:
+    """Mean reward, mean length and its mean logarithm of the completions that have a reward."""
     found: dict[str, list[tuple[float, int]]] = {}
     for one in side:
         if one.reward is not None:
             found.setdefault(one.sample_id, []).append((one.reward, one.length))
     return {
-        sample: (math.fsum(reward for reward, _ in known) / len(known), sum(size for _, size in known) / len(known))
+        sample: (
+            math.fsum(reward for reward, _ in known) / len(known),
+            sum(size for _, size in known) / len(known),
+            math.fsum(math.log1p(size) for _, size in known) / len(known),
+        )
         for sample, known in found.items()
     }
 
@@ -202,9 +215,12 @@ def _compared(
     labels: Sequence[Label],
     seed: int,
 ) -> RewardComparison:
-    controlled = control_length(pairs.difference, pairs.wins, pairs.length, pairs.groups, seed=seed)
+    controlled = control_length(
+        pairs.difference, pairs.wins, pairs.length, pairs.groups, log_length=pairs.log_length, seed=seed
+    )
     one_answer, contradicting = _contradictions(sides[0], sides[1], pairs.tolerance)
     centre, spread = _centre_and_spread(sides)
+    win_rate_interval = share_interval(pairs.wins, pairs.groups)
     return RewardComparison(
         scorer=scorer,
         version=version,
@@ -215,7 +231,8 @@ def _compared(
         losses=int((pairs.wins == 0).sum()),
         tie_tolerance=pairs.tolerance,
         win_rate=float(pairs.wins.mean()),
-        win_rate_interval=share_interval(pairs.wins, pairs.groups),
+        win_rate_interval=win_rate_interval,
+        win_verdict=winner(win_rate_interval),
         length_difference=float(pairs.length.mean()),
         length_control=controlled if isinstance(controlled, LengthControl) else None,
         no_length_control=controlled if isinstance(controlled, str) else "",

@@ -1,22 +1,25 @@
-"""Intervals of a share of pairs in which a tie counts half."""
+"""Intervals of a share of pairs in which a tie counts half, and who is ahead."""
 
-import numpy as np
-
-from evalharness.compare.groups import Groups, grouped
+from evalharness.compare.groups import Groups
 from evalharness.records import Interval
-from evalharness.statistics import Floats, effective_size, wilson
+from evalharness.records.rewards import WinVerdict
+from evalharness.statistics import Floats, rate_difference
 
 
 def share_interval(values: Floats, groups: Groups) -> Interval:
-    """Wilson's interval of the mean of values between 0 and 1, at the effective size of the groups.
+    """The interval of the mean of values between 0 and 1, at the number of independent pairs that groups are worth.
+
+    Wins minus losses are a paired difference of rates, and ties are the pairs that agree: an interval of one proportion
+    would be far too wide with many ties.
 
     Args:
         values: 1, 0, or 0.5 for a tie, shape (n_pairs,).
         groups: each pair's group as a number, same shape.
     """
-    sums, counts = grouped(values, groups)
-    independent = len(sums) == len(values)
-    # A tie varies less than a win or a loss, so Wilson's interval is wider than it needs to be, never narrower.
-    size = float(len(sums)) if independent else effective_size(sums, counts)
-    low, high = wilson(float(np.clip(values.mean(), 0, 1)) * size, size)
-    return Interval(low=low, high=high)
+    won = rate_difference(2 * values - 1, groups)
+    return Interval(low=(1 + won.low(0.025)) / 2, high=(1 + won.high(0.025)) / 2)
+
+
+def winner(interval: Interval) -> WinVerdict:
+    """The side that wins more than half of the pairs, if that is shown."""
+    return "candidate" if interval.low > 0.5 else "baseline" if interval.high < 0.5 else "undecided"

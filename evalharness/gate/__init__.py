@@ -37,7 +37,8 @@ def check_gate(rules: Sequence[GateRule], run: Run, *, noise: Noise | None = Non
     scorers = list(run.observations.versions)
     check_rules(rules, comparison.metrics, run.plan.suites, extra_scorers=scorers, source=source)
     # The order of a joint run is not known: its runs were generated one by one.
-    rank = order_of_groups(run.plan, comparison.seed)[1] if run.stopped and not run.manifest.paired_from else None
+    in_order = run.manifest.config.get("until_decided") and not run.manifest.paired_from
+    rank = order_of_groups(run.plan, comparison.seed)[1] if in_order else None
     results = judged(
         rules, comparison.metrics, run.plan, run.observations, noise=noise, seed=comparison.seed, rank=rank
     )

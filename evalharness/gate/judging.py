@@ -81,7 +81,7 @@ def judge(
         n_rules: verdicts of the whole gate, which share the level of a failure.
         noise: how far the metric moves between two runs of the same checkpoint beyond sampling error.
         seed: of resamples.
-        rank: which place each group has in the order of generation, if that was stopped when the gate was settled.
+        rank: which place each group has in the order of generation, if that was to stop when the gate is settled.
     """
     judgement = _Judgement(evidence, n_rules, noise, seed, rank)
     verdict, reason = judgement.verdict()
@@ -121,10 +121,10 @@ class _Judgement:
         self.guarded = None if evidence.guarded is None else self._loss(evidence.guarded)
 
     def _loss(self, sides: Sides) -> Estimate | None:
-        if self.rank is None:
-            return self.kind.loss(self.rule, self.metric, sides, seed=self.seed)
         low, high = self.metric.bounds
-        if not sides.n or not np.isfinite([low, high]).all():
+        if self.rank is None or not np.isfinite([low, high]).all():
+            return self.kind.loss(self.rule, self.metric, sides, seed=self.seed)
+        if not sides.n:
             return None
         losses = self.kind.losses(self.rule, self.metric, sides)
         if self.kind.needs_baseline:

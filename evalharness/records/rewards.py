@@ -8,6 +8,9 @@ from evalharness.records.intervals import Interval, Share
 from evalharness.records.privacy import CheckpointName, PersonName, Public, SampleId, ScorerVersion, Sentence
 from evalharness.records.record import Record
 
+WinVerdict = Literal["candidate", "baseline", "undecided"]
+"""Who wins more than half of the pairs, where the interval of the win rate leaves out one half."""
+
 
 class RewardOfState(Record):
     """The rewards of a side's completions in one state, such as the baseline's loops."""
@@ -44,6 +47,9 @@ class LengthControl(Record):
     difference: float
     """Candidate minus baseline at equal length: the intercept of a regression on the difference of length."""
     interval: Interval | None
+    curve_difference: float | None = None
+    """The same by a curve of length and its logarithm; None in a run of an older version."""
+    curve_interval: Interval | None = None
     per_100_characters: float
     """Increase of the reward per 100 additional characters."""
     win_rate: Share
@@ -76,6 +82,7 @@ class RewardComparison(Record):
     win_rate: Share
     """A tie counts as half a win."""
     win_rate_interval: Interval
+    win_verdict: WinVerdict = "undecided"
     length_difference: float
     """Mean of candidate minus baseline, in characters."""
     length_control: LengthControl | None
@@ -128,3 +135,8 @@ class PreferenceSummary(Record):
     candidate_share: Share | None
     """A tie counts half; None exactly when `n` is 0."""
     interval: Interval | None
+    decided_share: Share | None = None
+    """Of the pairs without a tie: what a judge's turned verdicts draw towards one half. None without any."""
+    decided_interval: Interval | None = None
+    verdict: WinVerdict = "undecided"
+    """Read off `interval`."""

@@ -91,7 +91,11 @@ def _notes(summary: PreferenceSummary) -> str:
     failed = f"{summary.n_failed:,} without a verdict" if summary.n_failed else ""
     turned = f"{summary.n_inconsistent:,} changed with the order" if summary.n_inconsistent else ""
     first = "" if summary.first_share is None else f"{format_share(summary.first_share)} for the side shown first"
-    return ", ".join(note for note in (failed, turned, first) if note)
+    decided = ""
+    if summary.decided_share is not None and summary.ties:
+        between = format_share_interval(summary.decided_interval)
+        decided = f"{format_share(summary.decided_share)} ({between}) of the pairs without a tie"
+    return ", ".join(note for note in (decided, failed, turned, first) if note)
 
 
 # -------------------------------------------------------------------------------------------- judgings

@@ -50,7 +50,7 @@ def make_agreements(run: Run, comparison: Comparison) -> tuple[AgreementRow, ...
         return ()
     others = list(_others(run, comparison))
     agreements = (
-        _agreement(person, given, name, kind, theirs, comparison.seed)
+        _agreement(run, person, given, name, kind, theirs)
         for person, given in people.items()
         # Each two people stand together once.
         for name, kind, theirs in [
@@ -115,12 +115,18 @@ def _leads(run: Run, pair: Pair, metrics: Sequence[Metric]) -> Iterator[float]:
             yield right - left if metric.better == "higher" else left - right
 
 
-def _agreement(person: str, given: Opinions, other: str, kind: str, theirs: Opinions, seed: int) -> AgreementRow | None:
+def _agreement(run: Run, person: str, given: Opinions, other: str, kind: str, theirs: Opinions) -> AgreementRow | None:
     """Kappa over the pairs that both judged; None where they share too few."""
+    samples = run.plan.samples
     common = [key for key in given if key in theirs]
     if len(common) < FEWEST_COMMON:
         return None
-    kappa = cohens_kappa([given[key] for key in common], [theirs[key] for key in common], seed=seed)
+    kappa = cohens_kappa(
+        [given[key] for key in common],
+        [theirs[key] for key in common],
+        groups=[samples[key[0]].group for key in common],
+        seed=run.compared.seed,
+    )
     between = "" if kappa.low is None or kappa.high is None else f"{kappa.low:.2f} to {kappa.high:.2f}"
     value = "–" if kappa.value is None else f"{kappa.value:.2f}"
     return AgreementRow(

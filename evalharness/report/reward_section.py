@@ -73,7 +73,8 @@ def _sentences(reward: RewardComparison, comparison: Comparison) -> Iterator[str
         f"{comparison.candidate} has the larger reward in {reward.wins:,} of {reward.n_pairs:,} pairs, "
         f"{comparison.baseline} in {reward.losses:,}; {reward.ties:,} are ties."
     )
-    yield f"Counting a tie as half a win, {comparison.candidate} wins {share} of the pairs (95 % interval {between})."
+    wins = f"{comparison.candidate} wins {share} of the pairs (95 % interval {between})"
+    yield f"Counting a tie as half a win, {wins}: {_ahead(reward, comparison)}."
     more = "longer" if reward.length_difference >= 0 else "shorter"
     yield f"Its completions are {format_number(abs(reward.length_difference))} characters {more} on average."
     yield (
@@ -92,6 +93,11 @@ def _sentences(reward: RewardComparison, comparison: Comparison) -> Iterator[str
                 f"For {side.checkpoint}, the rank correlation of reward and length is {side.spearman:.2f} (0: "
                 "unrelated; 1: the longer, the larger; -1: the longer, the smaller)."
             )
+
+
+def _ahead(reward: RewardComparison, comparison: Comparison) -> str:
+    names = {"candidate": f"{comparison.candidate} wins more", "baseline": f"{comparison.baseline} wins more"}
+    return names.get(reward.win_verdict, "undecided")
 
 
 def _at_equal_length(control: LengthControl) -> str:

@@ -2,12 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
+from evalharness.statistics.rates import wilson
+
 FEWEST_PAIRS = 10
-"""With fewer pairs, kappa has no interval: too few different resamples."""
+"""With fewer groups of pairs, kappa has no interval: too few different resamples."""
+DRAWN_AT_ONCE = 2**21
 
 
 @dataclass(frozen=True)
@@ -25,47 +29,67 @@ class Kappa:
 
 
 def cohens_kappa(
-    one: Sequence[str], other: Sequence[str], *, seed: int, n_resamples: int = 2_000, level: float = 0.95
+    one: Sequence[str],
+    other: Sequence[str],
+    *,
+    groups: Sequence[int | str] | None = None,
+    seed: int,
+    n_resamples: int = 2_000,
+    level: float = 0.95,
 ) -> Kappa:
     """Agreement of two raters beyond chance (Cohen 1960, doi:10.1177/001316446002000104).
 
     Args:
         one: a rater's verdicts, such as `candidate`, `tie` and `baseline`.
         other: the other rater's on the same pairs, in the same order.
+        groups: which pairs belong together, as replicates of one sample do; every pair is its own group by default.
         seed: of the bootstrap.
-        n_resamples: pairs are drawn with replacement so many times (percentile interval).
+        n_resamples: groups are drawn with replacement so many times (percentile interval).
         level: of the interval.
 
     Raises:
         ValueError: the two do not have verdicts on the same pairs, or none.
 
-    >>> cohens_kappa(["a", "b"] * 10, ["a", "b"] * 10, seed=0)
-    Kappa(value=1.0, low=1.0, high=1.0, agreed=1.0)
+    >>> cohens_kappa(["a", "b"] * 10, ["a", "b"] * 10, seed=0)  # doctest: +ELLIPSIS
+    Kappa(value=1.0, low=0.67..., high=1.0, agreed=1.0)
     """
     if len(one) != len(other) or not one:
         raise ValueError("two raters need verdicts on the same pairs")
-    names = sorted({*one, *other})
-    table = np.zeros((len(names), len(names)))
-    for left, right in zip(one, other, strict=True):
-        table[names.index(left), names.index(right)] += 1
-    agreed = float(np.trace(table)) / len(one)
-    [value] = _kappas(table[None])
+    names = {name: place for place, name in enumerate(sorted({*one, *other}))}
+    known = {name: place for place, name in enumerate(dict.fromkeys(range(len(one)) if groups is None else groups))}
+    tables = np.zeros((len(known), len(names), len(names)))
+    for left, right, group in zip(one, other, range(len(one)) if groups is None else groups, strict=True):
+        tables[known[group], names[left], names[right]] += 1
+    agreed = float(np.trace(tables.sum(axis=0))) / len(one)
+    [value] = _kappas(tables.sum(axis=0)[None])
     if np.isnan(value):
         return Kappa(None, None, None, agreed)
-    if len(one) < FEWEST_PAIRS:
-        return Kappa(float(value), None, None, agreed)
-    low, high = _interval(table, seed, n_resamples, level)
+    low, high = (None, None) if len(known) < FEWEST_PAIRS else _interval(tables, seed, n_resamples, level)
     return Kappa(float(value), low, high, agreed)
 
 
-def _interval(table: NDArray[np.float64], seed: int, n_resamples: int, level: float) -> tuple[float, float]:
-    """Drawing pairs with replacement is drawing the cells of their table."""
-    count = int(table.sum())
-    drawn = np.random.default_rng(seed).multinomial(count, table.ravel() / count, size=n_resamples)
-    kappas = _kappas(drawn.reshape(n_resamples, *table.shape).astype(np.float64))
-    tail = (1 - level) / 2
-    low, high = np.nanquantile(kappas, [tail, 1 - tail])
-    return float(low), float(high)
+def _interval(
+    tables: NDArray[np.float64], seed: int, n_resamples: int, level: float
+) -> tuple[float, float] | tuple[None, None]:
+    """Whole groups are drawn with replacement. Where that changes nothing, the agreement's own interval says how sure
+    a perfect kappa is; any other kappa then has none.
+    """
+    n_groups, tail = len(tables), (1 - level) / 2
+    generator, flat = np.random.default_rng(seed), tables.reshape(len(tables), -1)
+    at_once = max(1, DRAWN_AT_ONCE // n_groups)
+    drawn = [
+        generator.multinomial(n_groups, np.full(n_groups, 1 / n_groups), size=min(at_once, n_resamples - start)) @ flat
+        for start in range(0, n_resamples, at_once)
+    ]
+    kappas = _kappas(np.vstack(drawn).reshape(-1, *tables.shape[1:]))
+    low, high = (float(end) for end in np.nanquantile(kappas, [tail, 1 - tail]))
+    if high - low > 1e-9:
+        return low, high
+    if high < 1:
+        return None, None
+    totals = tables.sum(axis=0)
+    by_chance = float((totals.sum(axis=0) * totals.sum(axis=1)).sum()) / float(totals.sum()) ** 2
+    return (wilson(n_groups, n_groups, z=NormalDist().inv_cdf(1 - tail))[0] - by_chance) / (1 - by_chance), 1.0
 
 
 def _kappas(tables: NDArray[np.float64]) -> NDArray[np.float64]:
