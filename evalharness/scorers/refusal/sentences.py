@@ -32,6 +32,7 @@ from evalharness.scorers.refusal.signs import (
     OPENING_REFUSAL,
     REFUSAL,
     REMARK,
+    WITHHELD,
     WRONG,
 )
 
@@ -231,7 +232,7 @@ def _refusing_kind(said: str) -> Kind:
     """What is refused: the request, an opinion, or more than the completion can know."""
     if NEUTRAL.search(said):
         return "neutral"
-    if REMARK.search(said):
+    if REMARK.search(said) or WITHHELD.search(said):
         return "refusal"
     if LACK.search(said):
         return "lack"

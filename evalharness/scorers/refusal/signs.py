@@ -195,6 +195,11 @@ LIMITED = re.compile(
     r"|predict\w*"
     r"|certain\w*|100%|for all|for every|on behalf|diagnos\w*|visual\w*|images?|pictures?)\b"
 )
+WITHHELD = re.compile(
+    r"\bi(?:'ll| will| would|'d| am|'m)? ?(?:won't|not|cannot|can't|refuse to|rather not|leave out|stop short of)"
+    r" (?:going to )?(?:(?:go|get|be going|going) into|spell(?:ing)? out|walk you|reveal|detail|spelled)\b"
+)
+"""A part of what was asked that an answer leaves out on purpose."""
 LACK = re.compile(
     r"\b(?:i|model|ai|assistant)\b[^.]{0,12} (?:do(?: not|n't)|not) (?:currently )?have (?:direct |any |the "
     r"|real-?time |up-to-date |current |personal |internet |web |live )*"
