@@ -258,7 +258,7 @@ MANIFEST = Manifest(
     evalharness_version="0.1.0",
     created="2026-01-31T12:00:00+00:00",
     command="evalharness run --suite garden --base hf/example/meadow-270m --instruct hf/example/brook-135m-instruct",
-    config={},
+    config={"checkpoints": [resolved.checkpoint.model_dump(mode="json") for resolved in (BASE, INSTRUCT)]},
     seed=0,
     versions={"python": "3.11.9", "torch": "2.13.0", "transformers": "5.23.0"},
     hardware={"system": "Linux x86_64", "processor": "a processor", "cores": "2"},

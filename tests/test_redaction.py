@@ -95,7 +95,7 @@ SENTENCES = {
     ("Suite", "description"), ("Notice", "message"), ("DeterminismCheck", "batch"), ("Finding", "sentence"),
     ("Comparison", "warnings"), ("GateRule", "name"), ("GateResult", "reason"), ("GateResult", "title"),
     ("Judging", "prompt_text"),
-    ("LengthControl", "note"), ("RewardComparison", "no_length_control"),
+    ("LengthControl", "note"), ("RewardComparison", "no_length_control"), ("RuleProspect", "title"),
 }  # fmt: skip
 """They are written by evalharness and stay, without what they quote or name."""
 KEPT = {
@@ -103,6 +103,7 @@ KEPT = {
     ("Constraint", "kind"), ("Sample", "category"), ("Suite", "name"), ("Suite", "version"), ("Suite", "license"),
     ("Suite", "scorers"), ("Suite", "digest"), ("CheckpointIdentity", "backend"), ("Finding", "metric"),
     ("Finding", "name"), ("GateRule", "metric"), ("GateRule", "kind"), ("GateRule", "category"), ("GateRule", "suite"),
+    ("RuleProspect", "counts"), ("RuleProspect", "assumed"), ("MetricProspect", "metric"),
     ("LintFinding", "code"), ("Metric", "name"), ("Metric", "title"), ("Metric", "description"), ("Metric", "unit"),
     ("Metric", "mirror_of"), ("Metric", "guarded_by"),
     ("PairedDifference", "metric"), ("PairedDifference", "category"), ("PairedDifference", "method"),
