@@ -169,6 +169,12 @@ def test_a_margin_makes_two_alike_sides_equivalent_and_none_leaves_them_undecide
     assert comparison.differences[0].verdict == "equivalent"
 
 
+def test_an_undecided_sentence_says_what_so_many_pairs_show_and_not_how_many_the_difference_needs():
+    few = compared([1.0] * 50 + [0.0] * 50, [1.0] * 47 + [0.0] * 53).findings[0].sentence
+    assert "So many pairs show a difference of " in few and "points with 80 % chance." in few
+    assert "would show" not in few
+
+
 def test_more_prompts_or_more_replicates_is_answered_from_the_components_of_the_variance():
     generator = np.random.default_rng(6)
     samples, noise = generator.normal(0, 1, 4_000), generator.normal(0, 2, (4, 4_000))

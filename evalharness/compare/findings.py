@@ -129,7 +129,15 @@ def verdict_sentence(one: PairedDifference, metric: Metric) -> str:
             if one.interval is None:
                 return f"Undecided: no interval for {pairs}."
             wide = ", the interval is too wide for a conclusion" if too_wide(one, metric) else ""
-            return f"Undecided on {pairs}{wide}{alone}."
+            return f"Undecided on {pairs}{wide}{alone}.{_could_show(one, metric)}"
+
+
+def _could_show(one: PairedDifference, metric: Metric) -> str:
+    """What so many pairs show, whatever was observed; empty if that is nothing."""
+    size = one.minimum_detectable_effect
+    if size is None:
+        return ""
+    return f" So many pairs show a difference of {format_margin(size, metric)} with 80 % chance."
 
 
 def format_margin(margin: float, metric: Metric) -> str:
