@@ -127,6 +127,57 @@ def test_the_evidence_of_a_finding_opens_in_the_browser(show, report):
     assert page.locator("#panel").bounding_box()["y"] < 300
 
 
+def test_every_number_bar_and_cell_opens_its_samples(show, written):
+    page = show(written("three", three_checkpoints))
+    for selector, listed in (
+        (".claims a[data-filter]", "12 of 18 samples"),
+        (".forest-row .what a", "12 of 18 samples"),
+        (".bar a", "3 of 18 samples"),
+        (".legend td:nth-child(4) a", "3 of 18 samples"),
+        (".strips td a", None),
+        (".matrix:not(.flips) td a", None),
+        (".flips td a", None),
+    ):
+        page.locator(selector).first.click()
+        count = int(rows(page).partition(" ")[0])
+        assert 0 < count < 18
+        assert listed in (None, rows(page)), selector
+        assert page.locator("#panel").is_visible()
+    assert "#samples?expected=" in page.url
+    side = page.locator("#filter-right-name").inner_text()
+    page.locator(".legend td:nth-child(4) a").first.click()
+    assert (side, page.locator("#filter-right-name").inner_text()) == ("instruct", "base-chat")
+
+
+def test_a_metric_lists_what_differs_in_it_and_says_when_nothing_does(show, report):
+    page = show(report)
+    page.select_option("#filter-metric", label="loops")
+    assert rows(page) == "3 of 18 samples"
+    page.select_option("#filter-verdict", label="worse only")
+    assert rows(page) == "0 of 18 samples"
+    assert page.locator("#none-listed").is_visible()
+    assert page.locator("#panel").is_hidden()
+
+
+def test_quick_filters_say_how_many_samples_they_list(show, report):
+    page = show(report)
+    for button in page.locator("#quick button:enabled").all():
+        count = button.inner_text().split()[-1]
+        button.click()
+        assert rows(page) == f"{count} of 18 samples"
+        assert page.locator('#quick [aria-pressed="true"]').count() == 1
+    page.click("text=Clear")
+    assert page.locator('#quick [aria-pressed="true"]').count() == 0
+
+
+def test_a_loop_is_folded_after_three_repetitions_and_unfolds(show, report):
+    page = show(report, fragment="#sample=poem-nature")
+    completion = page.locator("#sample .side-baseline .completion")
+    assert completion.inner_text().count("The trees are green") == 3
+    completion.locator("summary").click()
+    assert completion.inner_text().count("The trees are green") > 10
+
+
 def test_a_link_to_nothing_is_no_accident(show, report):
     page = show(report, fragment="#sample=%E0%A4%A")
     assert chosen(page) == "poem-nature"
@@ -202,7 +253,7 @@ def test_what_a_colour_says_is_there_in_forced_colours(show, report):
         style(".row + .row", "backgroundColor"),
     )
     assert style("#samples mark", "backgroundColor") != ground
-    assert style(".row .state", "backgroundColor", "::before") not in (ground, "rgba(0, 0, 0, 0)")
+    assert style(".row .chip-worse", "content", "::before") == '"▼"'
     assert style(".plot", "backgroundImage") != "none"
     assert style(".tone-open .whisker", "stroke") == ink != ground
 
@@ -224,9 +275,9 @@ def test_replicates_turns_thinking_and_long_texts_are_shown(show, written):
     evidence = {cell["text"][start:end] for score in cell["scores"] for start, end, *_ in score.get("spans", ())}
     shown = page.locator("#sample .side-baseline mark").all_inner_texts()
     assert shown and all(any(text in item for item in evidence) for text in shown)
-    before = len(page.locator("#sample .side-candidate .completion").first.inner_text())
+    before = len(page.locator("#sample .side-candidate .completion").first.text_content())
     page.locator("#sample .more-text").first.click()
-    assert len(page.locator("#sample .side-candidate .completion").first.inner_text()) > before
+    assert len(page.locator("#sample .side-candidate .completion").first.text_content()) > before
 
 
 def test_every_control_has_its_effect(show, report):

@@ -185,10 +185,16 @@ def _claim(finding: Finding, row: PairedDifference, metric: Metric) -> Claim:
         before=before,
         after=after,
         size=_size(row, rate=rate),
-        certainty=" ".join([verdict_sentence(row, metric), *caveats_of(row)]),
+        certainty=" ".join([verdict_sentence(row, metric), *_caveats(row)]),
         metric=metric.name,
         sample_ids=finding.sample_ids,
     )
+
+
+def _caveats(row: PairedDifference) -> list[str]:
+    """What could change the claim: missing values are left out if none of them could turn it round."""
+    harmless = row.bounds is not None and not row.bounds.low <= 0 <= row.bounds.high
+    return [*caveats_of(row)][1 if harmless else 0 :]
 
 
 def _size(row: PairedDifference, *, rate: bool) -> str:

@@ -159,7 +159,7 @@ function refresh(browser) {
   const [n, all] = [browser.places.length, browser.data.samples.length];
   byId("listed").textContent = n === all ? counted(all, "sample") : `${count(n)} of ${counted(all, "sample")}`;
   byId("none-listed").hidden = n > 0;
-  byId("sample").classList.toggle("stale", n === 0);
+  byId("panel").hidden = n === 0;
   if (browser.places.length && !browser.places.includes(browser.chosen)) show(browser, browser.places[0]);
   markChosen(browser.list, browser.chosen);
   tellPlace(browser);
@@ -176,6 +176,7 @@ export function choose(browser, place) {
 /** Shows a sample without touching the address. */
 function show(browser, place) {
   browser.chosen = place;
+  byId("panel").hidden = false;
   markChosen(browser.list, place);
   redraw(browser);
   tellPlace(browser);
