@@ -6,10 +6,14 @@ from report_run import make_run, three_checkpoints
 from test_report import Page, plain
 
 from evalharness.cli.display import finished
+from evalharness.compare.headline import MOST_CLAIMS, headline_of
 from evalharness.records import AmongAnswered
 from evalharness.report import render_html, unpack
 from evalharness.report.folding import loops_in
-from evalharness.report.headline import MOST_CLAIMS, headline_of
+
+
+def headline(run):
+    return headline_of(run.comparison, run.plan, run.observations)
 
 
 def with_row(run, metric, **changed):
@@ -25,36 +29,36 @@ def test_the_page_and_the_terminal_say_the_same(capsys):
     finished(run)
     printed = capsys.readouterr().out
     shown = plain(Page(render_html(run)))
-    headline = headline_of(run)
-    assert len(headline.claims) <= MOST_CLAIMS
-    for said in (*headline.verdicts, *headline.cautions, *(claim.size for claim in headline.claims)):
+    first = headline(run)
+    assert len(first.claims) <= MOST_CLAIMS
+    for said in (*first.verdicts, *first.cautions, *(claim.size for claim in first.claims)):
         assert said in shown
         assert said in printed
 
 
 def test_harm_comes_first_in_the_verdict_and_among_the_claims():
     run = with_row(make_run(), "style.answer", verdict="lower")
-    headline = headline_of(run)
-    assert headline.claims[0].worth == "worse"
-    assert headline.verdicts[0].startswith(
+    first = headline(run)
+    assert first.claims[0].worth == "worse"
+    assert first.verdicts[0].startswith(
         "On the same 18 prompts, instruct is worse than base in 1 metric (it less often"
     )
 
 
 def test_each_checkpoint_has_its_own_verdict():
-    first, second = headline_of(three_checkpoints()).verdicts
+    first, second = headline(three_checkpoints()).verdicts
     assert "instruct is better than base in" in first
     assert second.startswith("base-chat is not shown to differ from base")
 
 
 def test_what_both_answered_is_said_with_the_claim():
     among = AmongAnswered(n_pairs=4, baseline_mean=0.25, candidate_mean=0.5)
-    claims = headline_of(with_row(make_run(), "style.answer", among_answered=among)).claims
+    claims = headline(with_row(make_run(), "style.answer", among_answered=among)).claims
     assert "Among the 4 samples that both answered: 25 % and 50 %." in claims[0].certainty
 
 
 def test_what_weakens_the_comparison_is_said_in_short():
-    cautions = headline_of(make_run()).cautions
+    cautions = headline(make_run()).cautions
     assert "the checkpoints are prompted differently (base as raw, instruct as chat)" in cautions
     assert any(caution.startswith("the token limit truncated") and "of base" in caution for caution in cautions)
     assert any("there is no completion for" in caution for caution in cautions)
@@ -64,7 +68,7 @@ def test_a_checkpoint_compared_with_itself_shows_no_difference():
     run = make_run()
     rows = tuple(one.model_copy(update={"verdict": "undecided"}) for one in run.comparison.differences)
     alike = run.comparison.model_copy(update={"differences": rows, "findings": ()})
-    [verdict] = headline_of(replace(run, comparison=alike)).verdicts
+    [verdict] = headline(replace(run, comparison=alike)).verdicts
     assert "instruct is not shown to differ from base in any of" in verdict
 
 

@@ -77,13 +77,12 @@ def show_record(record: Shown, text_of: Callable[[Shown], str], as_json: bool, *
 
 def finished(run: Run, *, open_report: bool = False) -> None:
     """The end of a run: the report's first screen as text, and the path of the report."""
+    from evalharness.compare.headline import headline_of
     from evalharness.report.excerpt import excerpt_in_words
-    from evalharness.report.headline import headline_of
 
     report = run.path / "report.html"
     if run.comparison is not None:
-        headline = headline_of(run)
-        for line in headline.lines:
+        for line in headline_of(run.comparison, run.plan, run.observations).lines:
             say(line)
     if note := excerpt_in_words(run):
         say(note, err=True)

@@ -115,6 +115,15 @@ def _level(one: PairedDifference) -> str:
     return format_level(one.level)
 
 
+def worth_of(difference: PairedDifference, metric: Metric) -> str:
+    """`better`, `worse`, `changed` where neither direction is better, or `open` where no difference is shown."""
+    if difference.verdict not in ("higher", "lower"):
+        return "open"
+    if metric.better is None:
+        return "changed"
+    return "better" if difference.verdict == metric.better else "worse"
+
+
 def verdict_sentence(one: PairedDifference, metric: Metric) -> str:
     """What the interval says, in one sentence that claims no more than it does."""
     count = f"{one.n_pairs:,} pair{'' if one.n_pairs == 1 else 's'}"

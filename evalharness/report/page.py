@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from evalharness.compare.headline import SHOWN_EVIDENCE, Claim, Headline, headline_of
 from evalharness.errors import StoreError
 from evalharness.observations import Observations
 from evalharness.records import Comparison, LintFinding, Metric, OtherComparison
@@ -19,7 +20,6 @@ from evalharness.report.charts.forest import Forest, make_forest
 from evalharness.report.charts.labels import States, make_states
 from evalharness.report.charts.trend import Trend, make_trend
 from evalharness.report.columns import Columns, make_columns
-from evalharness.report.headline import SHOWN_EVIDENCE, Claim, Headline, headline_of
 from evalharness.report.links import samples_where
 from evalharness.report.origin import (
     Card,
@@ -116,7 +116,8 @@ def make_page(run: Run, readable: Run) -> Page:
         StoreError: the run has not been compared yet.
     """
     comparison = comparison_of(run)
-    roles, table, headline = roles_of(run, comparison), run.observations, headline_of(run)
+    roles, table = roles_of(run, comparison), run.observations
+    headline = headline_of(comparison, run.plan, table)
     links = {sample_id: anchor_of(sample_id) for sample_id in readable.plan.samples}
     return Page(
         baseline=comparison.baseline,

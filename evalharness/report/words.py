@@ -1,6 +1,6 @@
 """The report's fixed words: formats, endings and verdicts in words that a new reader understands."""
 
-from evalharness.compare.findings import format_margin, too_wide
+from evalharness.compare.findings import format_margin, too_wide, worth_of
 from evalharness.records import Completion, Failure, Metric, PairedDifference, ResolvedCheckpoint
 from evalharness.report.typeset import typeset
 from evalharness.report.visible import tamed
@@ -75,15 +75,6 @@ def problem_in_words(outcome: Failure | None) -> str:
     if outcome is None:
         return "Not generated: the run stopped when its gate was settled, or was interrupted (`--resume` resumes it)."
     return f"No completion: {FAILURES[outcome.kind]}. {outcome.message}"
-
-
-def worth_of(difference: PairedDifference, metric: Metric) -> str:
-    """`better`, `worse`, `changed` where neither direction is better, or `open` where no difference is shown."""
-    if difference.verdict not in ("higher", "lower"):
-        return "open"
-    if metric.better is None:
-        return "changed"
-    return "better" if difference.verdict == metric.better else "worse"
 
 
 def verdict_in_words(difference: PairedDifference, metric: Metric) -> str:

@@ -6,10 +6,9 @@ The page's first screen and the last lines of a run in the terminal print these,
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from evalharness.compare.findings import caveats_of, verdict_sentence
-from evalharness.records import Comparison, Finding, Metric, OtherComparison, PairedDifference
-from evalharness.report.words import worth_of
-from evalharness.store import Run
+from evalharness.compare.findings import caveats_of, verdict_sentence, worth_of
+from evalharness.observations import Observations
+from evalharness.records import Comparison, Finding, Metric, OtherComparison, PairedDifference, Plan
 from evalharness.text import (
     format_interval,
     format_level,
@@ -78,16 +77,15 @@ class Headline:
             yield f"{self.more} more in the report"
 
 
-def headline_of(run: Run) -> Headline:
-    """The headline of a compared run."""
-    comparison = run.compared
+def headline_of(comparison: Comparison, plan: Plan, table: Observations) -> Headline:
+    """The headline of a comparison of the observations of a plan."""
     every = claims_of(comparison, comparison)
-    prompts = len(run.plan.samples)
+    prompts = len(plan.samples)
     scope = f"On the same {prompts:,} prompts, " if prompts > 1 else "On the same prompt, "
     first = verdict_of(comparison, comparison)
     return Headline(
         verdicts=(f"{scope}{first}", *(verdict_of(comparison, other) for other in comparison.other_comparisons)),
-        cautions=tuple(dict.fromkeys(_cautions(run, comparison))),
+        cautions=tuple(dict.fromkeys(_cautions(comparison, plan, table))),
         claims=every[:MOST_CLAIMS],
         more=len(every[MOST_CLAIMS:]),
     )
@@ -209,29 +207,28 @@ def _size(row: PairedDifference, *, rate: bool) -> str:
 # -------------------------------------------------------------------------------------------- cautions
 
 
-def _cautions(run: Run, comparison: Comparison) -> Iterator[str]:
+def _cautions(comparison: Comparison, plan: Plan, table: Observations) -> Iterator[str]:
     """Other families or formats, truncation, failures, missing and unclear values: short, what to do left out."""
-    lint = sorted(run.plan.lint, key=lambda finding: finding.checkpoint is not None)
+    lint = sorted(plan.lint, key=lambda finding: finding.checkpoint is not None)
     for finding in lint:
         if finding.code != NO_WEAKNESS and (finding.checkpoint is None or finding.level != "note"):
             where = f"{finding.checkpoint}: " if finding.checkpoint else ""
             yield f"{where}{finding.message.partition(': ')[0]}"
-    yield from _truncated(run)
-    yield from _without_values(run)
+    yield from _truncated(table)
+    yield from _without_values(table)
     names = {metric.name for metric in comparison.metrics}
     yield from (text.partition(";")[0] for text in comparison.warnings if text.partition(" ")[0] in names)
 
 
-def _truncated(run: Run) -> Iterator[str]:
-    counts = {checkpoint.name: run.observations.counts(checkpoint.name) for checkpoint in run.plan.checkpoints}
+def _truncated(table: Observations) -> Iterator[str]:
+    counts = {name: table.counts(name) for name in table.checkpoints}
     shares = {name: ended.ends["length"] / ended.completed for name, ended in counts.items() if ended.completed}
     much = [f"{format_share(share)} of {name}" for name, share in shares.items() if share > MUCH_TRUNCATED]
     if much:
         yield f"the token limit truncated {_listed(much)}"
 
 
-def _without_values(run: Run) -> Iterator[str]:
-    table = run.observations
+def _without_values(table: Observations) -> Iterator[str]:
     every = {name: table.counts(name) for name in table.checkpoints}
     gaps = {name: ended.failed + ended.not_generated for name, ended in every.items()}
     lacking = [f"{gap:,} of {every[name].asked:,} requests of {name}" for name, gap in gaps.items() if gap]
