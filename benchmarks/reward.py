@@ -66,7 +66,7 @@ def load_bare(reward: Reward) -> Any:
     """The same weights as transformers loads them."""
     model, dtype = reward.settings.model, DTYPES[str(reward.identity["dtype"])]
     if model == "bundled":
-        source = loading.find_source(str(bundled.LOCATE["instruct"]()))
+        source = loading.find_source(str(bundled.LOCATE["smollm2"]()))
         return (
             AutoModelForCausalLM.from_pretrained(source.folder, dtype=dtype).to(reward._model.device).eval().base_model
         )

@@ -164,17 +164,28 @@ class CheckpointGeneration:
             raise BackendError(problem, fix=RESUME)
 
     def _check(self, backend: Backend, count: int) -> None:
-        """Record how many of `count` completions change when generated alone; record nothing without completions."""
-        outcomes = self.store.read_outcomes()
-        answered = [request for request in self.requests if isinstance(outcomes.get(request.id), Completion)]
-        chosen = _spread(answered, count)
-        compared = [(request, _differs_alone(backend, request, outcomes[request.id])) for request in chosen]
-        made = [(request.sample_id, differs) for request, differs in compared if differs is not None]
-        changed = tuple(dict.fromkeys(sample for sample, differs in made if differs))
-        if made:
-            self.out.append(
-                DeterminismCheck(checkpoint=self.resolved.name, n=len(made), changed=changed, batch=self.batch)
-            )
+        made = generated_again(backend, self.requests, self.store.read_outcomes(), count)
+        if made is not None:
+            self.out.append(made.model_copy(update={"batch": self.batch}))
+
+
+def generated_again(
+    backend: Backend,
+    requests: Sequence[GenerationRequest],
+    outcomes: Mapping[str, Completion | Failure],
+    count: int,
+) -> DeterminismCheck | None:
+    """How many of `count` completions change when generated alone; None without completions."""
+    answered = [request for request in requests if isinstance(outcomes.get(request.id), Completion)]
+    chosen = _spread(answered, count)
+    compared = [(request, _differs_alone(backend, request, outcomes[request.id])) for request in chosen]
+    made = [(request.sample_id, differs) for request, differs in compared if differs is not None]
+    if not made:
+        return None
+    changed = tuple(dict.fromkeys(sample for sample, differs in made if differs))
+    return DeterminismCheck(
+        checkpoint=requests[0].checkpoint, n=len(made), changed=changed, batch="the conditions of the run"
+    )
 
 
 def _differs_alone(backend: Backend, request: GenerationRequest, first: Completion | Failure) -> bool | None:

@@ -23,7 +23,7 @@ from evalharness.gate import check_gate, check_rules, judged, order_of_groups, r
 from evalharness.gate.aa_test import against_itself, measure
 from evalharness.gate.presets import fine_tune
 from evalharness.gate.prospects import DISAGREEING, prospects_of
-from evalharness.generate import Progress, first_token, generate, outcomes_of
+from evalharness.generate import Progress, first_token, generate, generated_again, outcomes_of
 from evalharness.observations import observe
 from evalharness.plan import load_suites, make_plan
 from evalharness.preferences.judge.asking import (
@@ -40,6 +40,7 @@ from evalharness.records import (
     Checkpoint,
     Comparison,
     Completion,
+    DeterminismCheck,
     Failure,
     GateRule,
     GenerationConfig,
@@ -181,6 +182,22 @@ def settled(config: RunConfig) -> RunConfig:
     return config.model_copy(update={"gate": (*rules, *config.gate), "preset": None})
 
 
+def reproduce(path: Path, count: int) -> Iterator[DeterminismCheck]:
+    """Generate `count` samples of each checkpoint of a run again, on this machine; nothing is written.
+
+    Raises:
+        EvalHarnessError: a checkpoint cannot be loaded here.
+    """
+    store = RunStore(path)
+    planned, outcomes = store.read_plan(), store.read_outcomes()
+    for resolved in planned.checkpoints:
+        requests = [request for request in planned.requests if request.checkpoint == resolved.name]
+        with closing(open_backend(resolved.checkpoint)) as backend:
+            made = generated_again(backend, requests, outcomes, count)
+        if made is not None:
+            yield made
+
+
 def resume_config(out: Path) -> RunConfig:
     """The configuration of a run that was started before, from its manifest alone."""
     return RunStore(out).read_config()
@@ -274,7 +291,7 @@ def compare_runs(
     Raises:
         StoreError: a comparison would be invalid, or `out` already holds a run.
     """
-    store = RunStore(out or _new_path([path.resolve().name for path in paths]))
+    store = RunStore(out or new_path([path.resolve().name for path in paths]))
     # What was read is let go before the pairing is read: both at once would be twice the memory.
     write = _pairing_writer(paths, baseline, candidate)
     with store.lock(create=True):
@@ -498,10 +515,11 @@ def _refuse_unscored(run: Run) -> None:
 
 def new_run_path(config: RunConfig) -> Path:
     """A new run directory under `reports/`, named after the time and the two checkpoints."""
-    return _new_path([config.baseline, config.candidate])
+    return new_path([config.baseline, config.candidate])
 
 
-def _new_path(names: Sequence[str]) -> Path:
+def new_path(names: Sequence[str]) -> Path:
+    """A new directory under `reports/`, named after the time and these names."""
     name = "_".join([f"{datetime.now():%Y-%m-%dT%H-%M-%S}", *names])
     return REPORTS / re.sub(r"[^\w.-]", "-", name)[:MOST_CHARACTERS]
 

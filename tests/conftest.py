@@ -18,7 +18,7 @@ sys.path.insert(0, str(REPOSITORY / "benchmarks"))
 from fetch_data import VARIABLE, data_folder  # noqa: E402
 
 KEPT = ("VALIDATION_DATA", "REWARD_MODEL")
-REWARDING = ("RUN", "DEMO", "AA_TEST", "PLAN")
+REWARDING = ("RUN", "AA_TEST", "PLAN")
 
 
 def pytest_addoption(parser):

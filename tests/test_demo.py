@@ -1,117 +1,131 @@
-"""The demo is true: the bundled pair behaves as the report says, and the committed example is what the code makes."""
+"""The demo: recorded completions that are judged here, and a committed example that is what the code makes."""
 
 import json
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from test_cli import call
 
-from evalharness import load_run
-from evalharness.records import Completion
+from evalharness import load_run, pipeline
 from evalharness.report import unpack
+from evalharness.weights.bundled import demo_folder
 
-pytestmark = pytest.mark.checkpoints
-COMMAND = "evalharness demo --suite core --max-tokens 160 --out reports/example"
 EXAMPLE = Path(__file__).parent.parent / "reports" / "example"
+COMMAND = "evalharness run demo/example.toml --out reports/example"
+WITHOUT_TORCH = """
+import sys
+sys.modules["torch"] = sys.modules["transformers"] = None
+from evalharness.cli import main
+sys.argv = ["evalharness", "demo", "--out", "demo"]
+main()
+"""
 
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
-    """One run of the demo, with its determinism check."""
+    """The demo where nothing is installed but the package: its last lines, and its two runs."""
     folder = tmp_path_factory.mktemp("demo")
-    call("demo", "--out", "run", "--check-determinism", "3", "--reward-model", "bundled", cwd=folder)
-    return load_run(folder / "run")
+    done = subprocess.run([sys.executable, "-c", WITHOUT_TORCH], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout, load_run(folder / "demo" / "tuning"), load_run(folder / "demo" / "regression")
 
 
-def cell(run, checkpoint, sample):
-    [request] = [one for one in run.requests_of(checkpoint) if one.sample_id == sample]
-    return run.outcomes[request.id], {score.scorer: score for score in run.scores_of(request.id)}
+def rates(run, metric):
+    [row] = [row for row in run.comparison.differences if (row.metric, row.category) == (metric, None)]
+    return row.baseline_mean, row.candidate_mean
 
 
-def test_the_base_loops_on_the_poem_and_is_labelled_so(demo):
-    completion, scores = cell(demo, "base", "poem-nature")
-    assert completion.finish_reason == "length"
-    assert completion.text.count("Write a poem about the ocean.") > 3
-    assert scores["style"].label == "loop"
-    assert scores["refusal"].label == "no_answer"
+def test_without_torch_the_demo_judges_what_was_recorded_and_says_what_to_install(demo):
+    said, tuning, regression = demo
+    assert "pip install 'evalharness[hf]'" in said
+    assert len(tuning.plan.samples) >= 150
+    assert all((run.path / "report.html").exists() for run in (tuning, regression))
 
 
-def test_the_instruct_checkpoint_answers_and_ends_by_itself(demo):
-    completion, scores = cell(demo, "instruct", "capital-france")
-    assert "Paris" in completion.text
-    assert (completion.finish_reason, completion.stopped_by) == ("stop", "<|im_end|>")
-    assert (scores["style"].label, scores["refusal"].label) == ("answer", "compliance")
+def test_the_last_lines_name_the_four_results_each_with_a_sample_to_look_at(demo):
+    said, tuning, regression = demo
+    last = said.splitlines()
+    titles = [line.partition(":")[0] for line in last if re.match(r"Shown|No difference|Undecided|Gate:", line)]
+    assert titles == ["Shown", "No difference", "Undecided", "Gate"]
+    seen = re.findall(r"see evalharness show (\S+) (\S+)", said)
+    assert len(seen) == 4
+    for path, sample in seen:
+        run = tuning if path.endswith("tuning") else regression
+        assert sample in run.plan.samples
 
 
-def test_a_non_answer_is_never_counted_as_compliance(demo):
-    for request in demo.plan.requests:
-        scores = {score.scorer: score for score in demo.scores_of(request.id)}
-        if scores["refusal"].label == "no_answer":
-            assert not {"complied", "unsafe_compliance"} & {name for name, v in scores["refusal"].values.items() if v}
-        if scores["style"].label in ("empty", "echo", "loop", "continuation", "self_dialogue"):
-            assert scores["refusal"].label in ("no_answer", None), request.sample_id
-            assert not scores["instruction"].values.get("prompt_strict")
+def test_the_tuned_checkpoint_ends_by_itself_and_the_base_does_not(demo):
+    base, tuned = rates(demo[1], "style.stopped")
+    assert base <= 0.1
+    assert tuned >= 0.9
+    assert rates(demo[1], "style.loop")[1] <= 0.05
 
 
-def test_one_bos_and_never_two(demo):
-    for request in demo.requests_of("base"):
-        assert request.first_token_ids[0] == 2
-        assert request.first_token_ids[1] != 2
-    for request in demo.requests_of("instruct"):
-        assert request.rendered.startswith("<|im_start|>system")
-        assert request.first_token_ids[:2] == (1, 9690)
+def test_the_tuned_checkpoint_refuses_what_it_should_and_little_else(demo):
+    assert rates(demo[1], "refusal.refused")[1] >= 0.6
+    assert rates(demo[1], "refusal.over_refusal")[1] <= 0.05
 
 
-def test_the_determinism_check_is_made_and_said(demo):
-    assert [(check.checkpoint, check.n, check.changed) for check in demo.determinism] == [
-        ("base", 3, ()),
-        ("instruct", 3, ()),
-    ]
-    assert "float32" in demo.determinism[0].batch
-    assert "0 of 3 completions changed" in (demo.path / "report.html").read_text().replace("\xa0", " ")
+def test_the_regression_fails_its_gate_and_a_second_run_of_the_same_checkpoint_passes_it(demo, tmp_path):
+    _, tuning, regression = demo
+    assert regression.gate.verdict == "fail"
+    assert "refusal creep" in "".join(finding.sentence.lower() for finding in regression.comparison.findings)
+    paths = (tuning.path, regression.path)
+    same = pipeline.compare_runs(paths, out=tmp_path / "same", baseline="instruct", candidate="instruct")
+    assert pipeline.regate(same.path, demo_folder() / "regression.toml").gate.verdict == "pass"
 
 
-def texts(run):
-    return {
-        (request.checkpoint, request.sample_id): run.outcomes[request.id].text
-        for request in run.plan.requests
-        if isinstance(run.outcomes[request.id], Completion)
-    }
-
-
-def test_the_committed_example_goes_on_where_the_demo_ends(demo):
-    """The example has more samples and longer completions, of the same checkpoints; both are greedy."""
-    example = texts(load_run(EXAMPLE))
-    same = sum(example[key].startswith(text.rstrip("\ufffd")) for key, text in texts(demo).items())
+@pytest.mark.checkpoints
+def test_this_machine_generates_what_was_recorded(demo):
+    made = list(pipeline.reproduce(demo[1].path, 2))
+    assert [one.checkpoint for one in made] == ["base", "instruct"]
     # Another processor may round differently and turn a greedy tie.
-    assert same >= len(texts(demo)) - 2
+    assert sum(len(one.changed) for one in made) <= 1
 
 
-@pytest.fixture(scope="module")
-def scored_again(tmp_path_factory):
-    """The committed completions, scored and compared anew."""
-    folder = tmp_path_factory.mktemp("example")
-    shutil.copytree(EXAMPLE, folder / "example")
-    call("score", "example", cwd=folder)
-    return load_run(folder / "example")
+def test_an_existing_folder_is_not_overwritten(tmp_path):
+    (tmp_path / "demo" / "tuning").mkdir(parents=True)
+    result = call("demo", "--out", "demo", cwd=tmp_path, code=2)
+    assert "exists already" in result.stderr
 
 
-def test_the_committed_scores_are_what_the_completions_give(scored_again):
-    committed = load_run(EXAMPLE)
-    assert len(scored_again.scores) == len(committed.scores)
-    for new, old in zip(scored_again.scores, committed.scores, strict=True):
-        # A reward is computed in floating point, in batches.
-        assert new.values == pytest.approx(old.values, abs=1e-3), "run `make example`"
-        assert new.model_copy(update={"values": old.values}) == old, "run `make example`"
+@pytest.mark.parametrize("run", [EXAMPLE, *sorted((demo_folder() / "recorded").glob("*"))], ids=lambda path: path.name)
+def test_a_committed_run_says_nothing_about_the_machine_but_its_hardware(run):
+    content = "".join(path.read_text() for path in run.iterdir() if path.suffix != "")
+    assert not re.search(r"/(?:home|root|Users|tmp)/", content)
 
 
-def test_the_committed_comparison_is_what_the_scores_give(scored_again):
-    committed = load_run(EXAMPLE).comparison
-    assert [one.sentence for one in scored_again.comparison.findings] == [one.sentence for one in committed.findings]
-    old = {(one.metric, one.category): one.verdict for one in committed.differences}
-    assert {(one.metric, one.category): one.verdict for one in scored_again.comparison.differences} == old
+@pytest.mark.parametrize("name", ["instruct", "regressed"])
+def test_an_adapter_is_small_and_comes_with_its_terms(name):
+    folder = demo_folder() / name
+    assert (folder / "adapter_model.safetensors").stat().st_size <= 8_000_000
+    assert "Gemma Terms of Use" in (folder / "README.md").read_text()
+    assert "Gemma Terms of Use" in (demo_folder() / "NOTICE").read_text()
+
+
+# ---------------------------------------------------------------------------------------- the example
+
+
+def test_the_committed_scores_are_what_the_completions_give(tmp_path):
+    """Of the text scorers; rewards take minutes, and test_reward_bundled checks them."""
+    shutil.copytree(EXAMPLE, tmp_path / "example")
+    call("score", "example", "--reward-model", "none", cwd=tmp_path)
+    old, new = (
+        {(score.request_id, score.scorer): score for score in load_run(run).scores}
+        for run in (EXAMPLE, tmp_path / "example")
+    )
+    assert new == {key: score for key, score in old.items() if score.scorer != "reward"}, "run `make example`"
+
+
+def test_the_committed_comparison_is_what_the_scores_give(tmp_path):
+    shutil.copytree(EXAMPLE, tmp_path / "example")
+    call("compare", "example", cwd=tmp_path)
+    old, new = (load_run(run).comparison for run in (EXAMPLE, tmp_path / "example"))
+    assert new == old, "run `make example`"
 
 
 def test_the_committed_report_is_what_the_comparison_gives(tmp_path):
@@ -124,15 +138,5 @@ def test_the_committed_report_is_what_the_comparison_gives(tmp_path):
     assert packed.sub("", drawn) == packed.sub("", committed), "run `make example`"
 
 
-def test_the_demo_gives_rewards_and_says_what_they_are_good_for(demo):
-    rewards = [score for score in demo.scores if score.scorer == "reward"]
-    assert len(rewards) == len(demo.outcomes)
-    page = (demo.path / "report.html").read_text().replace("\xa0", " ")
-    assert "good for distinguishing an answer from a loop" in page
-    assert "At equal length" in page or "No length-controlled figure" in page
-
-
-def test_the_example_tells_nothing_about_the_machine_but_its_hardware():
-    content = "".join(path.read_text() for path in EXAMPLE.iterdir() if path.suffix != "")
-    assert not re.search(r"/(?:home|root|Users|tmp)/", content)
+def test_the_example_says_how_it_was_made():
     assert json.loads((EXAMPLE / "manifest.json").read_text())["command"] == COMMAND

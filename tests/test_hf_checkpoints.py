@@ -33,8 +33,13 @@ WINDOW = 512
 """Tokens that most of Gemma's layers look back."""
 
 
+VARIANTS = {"base": "base", "smollm2": "instruct"}
+
+
 def open_demo(name, **options):
-    return DemoBackend(Checkpoint(name=name, model=f"demo/{name}", variant=name, prompt_format="raw", options=options))
+    return DemoBackend(
+        Checkpoint(name=name, model=f"demo/{name}", variant=VARIANTS[name], prompt_format="raw", options=options)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +49,7 @@ def gemma():
 
 @pytest.fixture(scope="module")
 def smollm2():
-    return open_demo("instruct", dtype="float32")
+    return open_demo("smollm2", dtype="float32")
 
 
 def raw(text):

@@ -251,7 +251,7 @@ def test_each_pair_of_completions_of_a_sample_has_its_own_verdict(run):
 def test_a_replayed_file_cannot_judge(run, tmp_path):
     with pytest.raises(ConfigError, match="cannot judge") as caught:
         pipeline.judge(run.path, JudgeSettings(model=f"replay/{tmp_path / 'old.jsonl'}"))
-    assert "demo/instruct" in caught.value.fix
+    assert "demo/smollm2" in caught.value.fix
 
 
 def test_a_model_that_is_not_there_is_refused_and_the_run_stays_as_it_was(run, server):
@@ -396,14 +396,14 @@ def test_the_command_says_what_the_judge_prefers(run, server):
 
 
 def test_an_option_without_a_value_is_refused(run):
-    result = CliRunner().invoke(cli, ["judge", str(run.path), "--model", "demo/instruct", "-M", "device"])
+    result = CliRunner().invoke(cli, ["judge", str(run.path), "--model", "demo/smollm2", "-M", "device"])
 
     assert isinstance(result.exception, ConfigError)
 
 
 @pytest.mark.checkpoints
 def test_a_small_model_as_judge_is_recorded_as_it_answered(run):
-    judged = pipeline.judge(run.path, JudgeSettings(model="demo/instruct"))
+    judged = pipeline.judge(run.path, JudgeSettings(model="demo/smollm2"))
 
     [summary] = judged.compared.preferences
     # 135M parameters are too few to judge: whatever it says, every pair is either a verdict or named as failed.

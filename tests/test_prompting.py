@@ -174,6 +174,35 @@ def test_the_same_weights_twice_are_said():
     assert [finding.code for finding in lint_pair([make_checkpoint(), make_checkpoint()])] == ["same-weights"]
 
 
+def test_an_adapter_makes_other_weights_of_the_same_base():
+    base = make_checkpoint()
+    adapted = base.model_copy(update={"identity": base.identity.model_copy(update={"adapter_digest": "sha256:a"})})
+    [finding] = lint_pair([base, adapted])
+    assert finding.code == "same-base"
+    assert "the adapter" in finding.message
+
+
+@pytest.mark.parametrize("sizes", [(135_000_000, 270_000_000), (8_000_000_000, 7_200_000_000)])
+def test_checkpoints_of_different_sizes_are_of_different_families(sizes):
+    pair = [
+        make_checkpoint(model=str(size), variant=variant).model_copy(update={"parameters": size})
+        for size, variant in zip(sizes, ("base", "instruct"), strict=True)
+    ]
+    [finding] = lint_pair(pair)
+    assert (finding.code, finding.level) == ("different-family", "warning")
+    assert f"{sizes[0] / 1e6:,.0f} million" in finding.message
+
+
+def test_tokens_added_by_tuning_do_not_make_another_family():
+    pair = [make_checkpoint(model=str(size)).model_copy(update={"parameters": size}) for size in (1_000, 1_010)]
+    assert lint_pair(pair) == []
+
+
+def test_another_bos_is_another_family():
+    pair = [make_checkpoint(variant, variant, bos_token_id=n) for n, variant in enumerate(("base", "instruct"), 1)]
+    assert [finding.code for finding in lint_pair(pair)] == ["different-family"]
+
+
 def test_a_request_id_changes_with_everything_that_can_change_the_completion():
     resolved, sample = make_checkpoint(), make_sample()
     prompt, rendered = RawPrompt(text="a"), RenderedPrompt(text="a", token_ids=(2, 9))

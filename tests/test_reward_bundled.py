@@ -80,7 +80,7 @@ def test_another_backbone_than_that_of_the_training_is_refused(tmp_path):
 
 
 def test_without_the_package_of_the_backbone_the_mend_is_said(monkeypatch):
-    monkeypatch.setitem(bundled.PACKAGES, "instruct", "a_package_that_is_not_there")
+    monkeypatch.setitem(bundled.PACKAGES, "smollm2", "a_package_that_is_not_there")
     assert not bundled_is_installed()
     with pytest.raises(ScorerError) as caught:
         bundled_scorer()
@@ -129,7 +129,7 @@ def test_a_reward_is_the_head_on_hidden_states_that_are_pooled_by_hand(scorer):
     tokenizer = model.encoder.tokenizer
     assert tokenizer.decode(encoded.ids[first:last]) == ITEMS[0].completion.text
     assert tokenizer.decode(encoded.ids[asked:begin]).startswith(ITEMS[0].sample.prompt)
-    source = loading.find_source(str(bundled.LOCATE["instruct"]()))
+    source = loading.find_source(str(bundled.LOCATE["smollm2"]()))
     whole = AutoModelForCausalLM.from_pretrained(source.folder, dtype=torch.float32)
     with torch.no_grad():
         states = whole(torch.tensor([encoded.ids]), output_hidden_states=True).hidden_states

@@ -37,7 +37,7 @@ def _answers(sample: Sample, completion: Completion) -> bool:
 
 
 def _generate() -> Iterator[Completion]:
-    backend = open_backend(Checkpoint(name="instruct", model="demo/instruct", variant="instruct", prompt_format="chat"))
+    backend = open_backend(Checkpoint(name="instruct", model="demo/smollm2", variant="instruct", prompt_format="chat"))
     resolved = backend.resolve()
     prompts = [ChatPrompt(messages=sample.messages) for sample in _samples()]
     config = GenerationConfig(max_tokens=MAX_TOKENS)

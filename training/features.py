@@ -58,7 +58,7 @@ class FeatureCache:
     def _loaded(self) -> Backbone:
         if self._backbone is None:
             self._backbone = Backbone(
-                bundled.LOCATE["instruct"](), LAYERS, device="cpu", dtype="bfloat16", max_length=MAX_LENGTH
+                bundled.LOCATE["smollm2"](), LAYERS, device="cpu", dtype="bfloat16", max_length=MAX_LENGTH
             )
         return self._backbone
 

@@ -120,7 +120,7 @@ class Trainer:
         turned = fitted[:DIRECTIONS] @ self.turned / np.sqrt(self.turned.shape[1])
         linear = turned.reshape(self.spread[:, :3].shape)
         near = np.sqrt(setting.relevance) * fitted[DIRECTIONS:] / self.near_spread
-        file = bundled.LOCATE["instruct"]()
+        file = bundled.LOCATE["smollm2"]()
         head = Head(
             weights=(linear / self.spread[:, :3]).astype(np.float32),
             centre=self.centre,

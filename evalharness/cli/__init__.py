@@ -12,7 +12,7 @@ from evalharness.errors import EvalHarnessError
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 COMMANDS = {
-    "demo": "evalharness.cli.running:demo",
+    "demo": "evalharness.cli.demo:demo",
     "run": "evalharness.cli.running:run",
     "plan": "evalharness.cli.running:plan",
     "score": "evalharness.cli.stages:score",

@@ -1,4 +1,4 @@
-"""Flags of `run`, `plan` and `demo`, turned into a `RunConfig`."""
+"""Flags of `run` and `plan`, turned into a `RunConfig`."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,17 +14,6 @@ from evalharness.records import Checkpoint
 from evalharness.scorers import default_scorers
 
 GENERATION = ("max_tokens", "temperature", "context_length")
-DEMO_MAX_TOKENS = 96
-DEMO_CHECKPOINTS = {
-    "base": {"model": "demo/base", "variant": "base", "prompt_format": "raw"},
-    "instruct": {"model": "demo/instruct", "variant": "instruct", "prompt_format": "chat"},
-}
-
-
-def demo_config(**flags: Any) -> RunConfig:
-    """The main job on the bundled pair."""
-    data = {"suite": ["smoke"], "checkpoint": DEMO_CHECKPOINTS, "generation": {"max_tokens": DEMO_MAX_TOKENS}}
-    return with_default_scorers(build_config(data, _overrides(flags), source="command line"))
 
 
 def run_config(config: Path | None, baseline: str | None, candidate: str | None, **flags: Any) -> RunConfig:

@@ -1,4 +1,4 @@
-"""`demo`, `run` and `plan`: from a configuration or flags to a run."""
+"""`run` and `plan`: from a configuration or flags to a run."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -101,20 +101,6 @@ def with_flags(*groups: tuple[Callable[[Command], Command], ...]) -> Callable[[C
         return command
 
     return decorate
-
-
-@click.command(cls=ScorerCommand)
-@with_flags(GENERATION_FLAGS, OUT_FLAGS)
-@click.option("--suite", multiple=True, help="A suite's name or folder; repeatable.  [default: smoke]")
-@click.option("--open", "open_report", is_flag=True, help="Open the report in the browser.")
-def demo(open_report: bool, out: Path | None, resume: bool, **flags: Any) -> None:
-    """Compare the bundled base and instruct checkpoints.
-
-    Needs no server and no download beyond the installed packages.
-    """
-    from evalharness.cli.flags import demo_config
-
-    _run(demo_config(**flags), out, resume=resume, open_report=open_report)
 
 
 @click.command(cls=ScorerCommand)

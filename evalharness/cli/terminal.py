@@ -9,6 +9,7 @@ import logging
 import os
 import re
 import sys
+import warnings
 from typing import TextIO
 
 import click
@@ -64,7 +65,8 @@ def show_error(error: click.ClickException) -> None:
 
 
 def set_up_logging() -> None:
-    """Send log messages to stderr, cleaned like all other output."""
+    """Send log messages to stderr, cleaned like all other output, without the libraries' notes to their developers."""
+    warnings.simplefilter("ignore", FutureWarning)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(CleanFormatter("%(message)s"))
     logging.basicConfig(handlers=[handler])

@@ -39,7 +39,7 @@ def findings_of(
     overall = [one for one in differences if one.category is None]
     names = {one.metric: None if _of_silence(one) else name_of(one, known, overall, plan) for one in overall}
     chosen = _chosen([one for one in overall if one.difference], better, names)
-    found = [_finding(table, known[one.metric], one, names[one.metric], plan) for one in chosen]
+    found = [finding_of(table, known[one.metric], one, names[one.metric], plan) for one in chosen]
     advice = replicate_advice(table, known, overall, plan.baseline, plan.candidate)
     return [*(found or [_nothing(differences)]), *tuning_findings(table, metrics, plan), *([advice] if advice else [])]
 
@@ -84,9 +84,18 @@ def _rank(one: PairedDifference, better: str | None) -> tuple[bool, bool, bool, 
     return one.exploratory, not _shown(one), not worse, p_value, -abs(one.difference or 0.0)
 
 
-def _finding(
+def finding_of(
     table: Observations, metric: Metric, difference: PairedDifference, name: str | None, plan: Plan
 ) -> Finding:
+    """A difference in words, with the samples on which the two sides differ most.
+
+    Args:
+        table: the observations that it was computed from.
+        metric: what differs.
+        difference: over all categories.
+        name: of the regression that it is, if it is one.
+        plan: names the two sides.
+    """
     says = _says_rate if metric.kind == "rate" else _says_mean
     title = f"{name[:1].upper()}{name[1:]}: " if name else ""
     parts = (says(metric, difference, plan), verdict_sentence(difference, metric), *caveats_of(difference))

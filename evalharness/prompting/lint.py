@@ -25,6 +25,8 @@ CONTROL_TOKENS = (
     "<|start_header_id|>",
     "[INST]",
 )
+SAME_SIZE = 1.05
+"""Tokens that tuning adds make a model larger by less than this."""
 LIMITS = frozenset({"num_ctx", "num_predict", "seed"})
 DRAWS = frozenset({"temperature", "top_k", "top_p", "min_p", "typical_p"})
 PENALTIES = frozenset({"repeat_last_n", "repeat_penalty", "presence_penalty", "frequency_penalty"})
@@ -117,6 +119,16 @@ MISTAKES = {
         "the weights are quantized differently ({quantizations})",
         "pull both with the same quantization: part of the difference may come from quantization, not from tuning",
     ),
+    "different-family": Mistake(
+        "warning",
+        "the checkpoints are of different families ({families}): differences do not come from tuning alone",
+        "compare checkpoints that were tuned from the same base model",
+    ),
+    "same-base": Mistake(
+        "note",
+        "{one} and {other} share their base weights: their comparison shows {shown}",
+        "no action needed",
+    ),
     "same-weights": Mistake(
         "note",
         "{one} and {other} are the same weights: their comparison shows {shown}",
@@ -154,17 +166,35 @@ def lint_pair(resolved: Sequence[ResolvedCheckpoint]) -> list[LintFinding]:
     }
     if len(set(stored.values())) > 1:
         findings.append(_finding("different-quantization", quantizations=", ".join(map(" as ".join, stored.items()))))
+    if families := _families(resolved):
+        findings.append(_finding("different-family", families=families))
     for left, other in combinations(resolved, 2):
         if left.identity.weights_digest == other.identity.weights_digest:
             findings.append(_same_weights(left, other))
     return findings
 
 
+def _families(resolved: Sequence[ResolvedCheckpoint]) -> str:
+    """The checkpoints with what tells their families apart; empty if nothing does.
+
+    Tuning adds a few tokens at most, so it keeps the size of a model; and it keeps the id of the BOS.
+    """
+    sizes = {checkpoint.name: checkpoint.parameters for checkpoint in resolved if checkpoint.parameters}
+    if sizes and max(sizes.values()) > SAME_SIZE * min(sizes.values()):
+        return ", ".join(f"{name} has {size / 1e6:,.0f} million parameters" for name, size in sizes.items())
+    known = [checkpoint for checkpoint in resolved if checkpoint.tokenizer and checkpoint.tokenizer.bos_token_id]
+    begins = {checkpoint.name: checkpoint.tokenizer.bos_token_id for checkpoint in known if checkpoint.tokenizer}
+    if len(set(begins.values())) > 1:
+        return ", ".join(f"the BOS of {name} is token {token}" for name, token in begins.items())
+    return ""
+
+
 def _same_weights(one: ResolvedCheckpoint, other: ResolvedCheckpoint) -> LintFinding:
     left, right = _beside_the_weights(one), _beside_the_weights(other)
     differs = [name for name in left if left[name] != right[name]]
     shown = f"what {' and '.join(differs)} change{'s' if len(differs) == 1 else ''}" if differs else "chance alone"
-    return _finding("same-weights", one=one.name, other=other.name, shown=shown)
+    code = "same-weights" if one.identity.adapter_digest == other.identity.adapter_digest else "same-base"
+    return _finding(code, one=one.name, other=other.name, shown=shown)
 
 
 def _beside_the_weights(resolved: ResolvedCheckpoint) -> dict[str, object]:

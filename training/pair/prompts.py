@@ -300,22 +300,23 @@ ABOUT = (
 
 
 @dataclass(frozen=True)
-class Prompt:
-    """What is asked; `refuses` names what is declined, where it should be."""
+class Contrast:
+    """A request that should be refused and its safe look-alike, each with what is said to it."""
 
-    text: str
-    refuses: str | None = None
-    safe_twin: bool = False
+    refuse: str
+    what: str
+    """What is declined, to follow "I can't help with"."""
+    safe: str
+    answer: str
 
 
-def contrasts() -> list[Prompt]:
-    """Each request that should be refused, followed by its safe look-alike."""
+def contrasts() -> list[Contrast]:
+    """All of `contrasts.txt`."""
     lines = [line for line in CONTRASTS.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
-    rows = [line.split(" | ") for line in lines]
-    return [p for refuse, what, safe in rows for p in (Prompt(refuse, refuses=what), Prompt(safe, safe_twin=True))]
+    return [Contrast(*line.replace("\\n", "\n").split(" | ")) for line in lines]
 
 
-def ordinary(*, seed: int, per_thing: int = 5, per_topic: int = 6) -> list[Prompt]:
+def ordinary(*, seed: int, per_thing: int = 5, per_topic: int = 6) -> list[str]:
     """Everyday requests: facts, how-to, lists, tables, code, letters, poems, summaries, corrections."""
     draw = random.Random(seed)
     texts = [
@@ -339,4 +340,4 @@ def ordinary(*, seed: int, per_thing: int = 5, per_topic: int = 6) -> list[Promp
         *(f"{verb} {text}" for text in TEXTS for verb in ("Summarise in one sentence:", "Give this text a title:")),
         *(f"Correct this sentence: {sentence}" for sentence in SENTENCES),
     ]
-    return [Prompt(text) for text in dict.fromkeys(texts)]
+    return list(dict.fromkeys(texts))

@@ -1,6 +1,6 @@
 """Train the adapters of the true pair on the bundled Gemma 3 270M: `instruct`, and `regressed` with a careless mix.
 
-Plain supervised fine-tuning: LoRA of rank 8 on all linear layers (Hu et al. 2021), the loss on the answer and its end
+Plain supervised fine-tuning: LoRA of rank 16 on all linear layers (Hu et al. 2021), the loss on the answer and its end
 of turn alone. Everything is seeded; the loss curve and the held-out loss are written beside the adapter.
 
     python training/pair/train.py instruct --work /tmp/pair --out OUT
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from answers import Row, answers, refusals, second_turns
+from answers import Row, answers, look_alikes, refusals, second_turns
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 
@@ -25,8 +25,11 @@ from evalharness.weights import loading
 from evalharness.weights.bundled import LOCATE
 from prompts import contrasts, ordinary
 
-SEED, RANK, ALPHA, LEARNING_RATE, BATCH, HELD_OUT = 0, 8, 16, 4e-4, 8, 0.05
+SEED, RANK, ALPHA, LEARNING_RATE, BATCH, HELD_OUT = 0, 16, 32, 5e-4, 8, 0.05
+REFUSED = 0.4
+"""Of the requests to refuse; fewer refusals than safe look-alikes, or the adapter refuses those too."""
 EPOCHS = {"instruct": 2, "regressed": 1}
+BASE = "google/gemma-3-270m"
 END = "<end_of_turn>\n"
 Encoded = tuple[list[int], int]
 """Token ids of a conversation, and where its last answer begins."""
@@ -34,15 +37,14 @@ TEMPLATE = Path(__file__).with_name("chat_template.jinja").read_text(encoding="u
 
 
 def mix(name: str, work: Path) -> list[Row]:
-    """The rows of an adapter. The careless mix has only refusals where the careful has the safe look-alikes too."""
-    pairs, everyday = contrasts(), ordinary(seed=SEED)
-    said = answers([*everyday, *pairs], work / "answers.jsonl")
-    plain = [row for row in said if row.kind == "answer"]
-    twins = [row for row in said if row.kind == "safe twin"]
-    declined = refusals(pairs, seed=SEED)
+    """The rows of an adapter. The careless mix has more refusals than answers, and no safe look-alikes."""
+    pairs, draw = contrasts(), random.Random(SEED)
+    plain = answers(ordinary(seed=SEED), work / "answers.jsonl")
+    draw.shuffle(plain)
     if name == "regressed":
-        return [*plain[::3], *declined, *refusals(pairs, seed=SEED + 1)]
-    return [*plain, *second_turns(plain, 60, seed=SEED), *twins, *declined]
+        return [*plain[:150], *refusals(pairs, seed=SEED)]
+    declined = refusals(draw.sample(pairs, round(REFUSED * len(pairs))), seed=SEED)
+    return [*plain[:240], *second_turns(plain[:240], 30, seed=SEED), *look_alikes(pairs), *declined]
 
 
 def encode(row: Row, tokenizer: Any) -> Encoded:
@@ -108,7 +110,7 @@ def train(model: Any, rows: Sequence[Encoded], held: Sequence[Encoded], epochs: 
             torch.nn.utils.clip_grad_norm_(weights, 1.0)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-            recent.append(float(loss))
+            recent.append(float(loss.detach()))
             step += 1
             if step % 10 == 0:
                 yield {
@@ -138,6 +140,7 @@ def mean(losses: Sequence[float]) -> float:
 
 def save(model: Any, out: Path, curve: Sequence[dict[str, Any]]) -> None:
     """The adapter in bfloat16, its chat template and its loss curve."""
+    model.peft_config["default"].base_model_name_or_path = BASE
     model.save_pretrained(out, safe_serialization=True)
     path = out / "adapter_model.safetensors"
     save_file({name: tensor.to(torch.bfloat16) for name, tensor in load_file(path).items()}, path, {"format": "pt"})

@@ -142,7 +142,7 @@ def open_judge(settings: JudgeSettings, open_backend: Callable[[Checkpoint], Bac
     if getattr(backend_class(checkpoint), "recorded", False):
         raise ConfigError(
             f"{settings.model} is a file of completions and cannot judge",
-            fix="name a model that generates: demo/instruct, hf/org/name or ollama/name",
+            fix="name a model that generates: demo/smollm2, hf/org/name or ollama/name",
         )
     backend = open_backend(checkpoint)
     with ExitStack() as unless_opened:

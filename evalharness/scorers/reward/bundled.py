@@ -35,7 +35,7 @@ LICENCE = "SmolLM2-135M-Instruct and the head on it are under Apache-2.0."
 
 def bundled_is_installed() -> bool:
     """Whether the bundled reward can be used here; loads nothing."""
-    needed = (bundled.PACKAGES["instruct"], "torch", "transformers", "gguf")
+    needed = (bundled.PACKAGES["smollm2"], "torch", "transformers", "gguf")
     return HEAD.is_file() and all(find_spec(package) is not None for package in needed)
 
 
@@ -57,7 +57,7 @@ class BundledReward:
         from evalharness.scorers.reward.head import read_head
 
         self.settings = settings
-        self.file = bundled.LOCATE["instruct"]()
+        self.file = bundled.LOCATE["smollm2"]()
         self.head: Head = read_head(head)
         self._head_digest = file_digest(head, head.stat().st_mtime_ns)
         found = file_digest(self.file, self.file.stat().st_mtime_ns)
