@@ -55,11 +55,10 @@ def seconds(python: str, program: str, arguments: Sequence[str]) -> float:
 def measured(python: str, folder: Path, number: int) -> dict[str, float]:
     """One run of each, in a folder that holds the inputs."""
     rows, out = str(folder / "rows.jsonl"), str(folder / f"out{number}")
-    harness = ["--model", "dummy", "--tasks", "thousand", "--include_path", str(folder), "--output_path", out]
+    ours = ["run", str(folder / "evalharness.toml"), "--out", str(folder / f"run{number}"), "--reward-model", "none"]
+    harness = ["run", "--model", "dummy", "--tasks", "thousand", "--include_path", str(folder), "--output_path", out]
     return {
-        "evalharness, two sides": seconds(
-            sys.executable, OURS, ["run", str(folder / "evalharness.toml"), "--out", str(folder / f"run{number}")]
-        ),
+        "evalharness, two sides": seconds(sys.executable, OURS, ours),
         "lm-eval, one side": seconds(python, LM_EVAL, [*harness, "--log_samples"]),
         "Inspect, one side": seconds(python, INSPECT, [rows, out]),
     }
@@ -68,7 +67,8 @@ def measured(python: str, folder: Path, number: int) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("python", help="interpreter of an environment with lm-eval and inspect-ai")
-    python = parser.parse_args().python
+    parser.add_argument("--rounds", type=int, default=3)
+    python, rounds = (given := parser.parse_args()).python, given.rounds
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         write_config(folder, SAMPLES, scorers=("style", "refusal", "instruction"))
@@ -78,10 +78,11 @@ def main() -> None:
         )
         (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
         (folder / "thousand.yaml").write_text(TASK % json.dumps(str(folder / "rows.jsonl")))
-        measureds = [measured(python, folder, number) for number in range(3)]
+        taken = [measured(python, folder, number) for number in range(rounds)]
     print(conditions("numpy", "pydantic"))
-    for name in measureds[0]:
-        print(f"{name:24} {SAMPLES} samples: median {sorted(times[name] for times in measureds)[1]:5.1f} s of CPU")
+    for name in taken[0]:
+        median = sorted(times[name] for times in taken)[rounds // 2]
+        print(f"{name:24} {SAMPLES} samples: median {median:5.1f} s of CPU")
 
 
 if __name__ == "__main__":
