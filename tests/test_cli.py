@@ -58,7 +58,7 @@ def finished(folder):
 
 def test_a_run_prints_findings_and_the_report_and_keeps_progress_off_stdout(folder):
     result = call("run", *SIDES, "--out", "r", cwd=folder)
-    assert result.stdout.splitlines()[0].startswith("1. base ")
+    assert result.stdout.splitlines()[0].startswith("On the same 8 prompts, instruct is ")
     assert result.stdout.splitlines()[-1] == "Report: r/report.html"
     assert "base: 8/8" in result.stderr
     assert "were truncated at the token limit" in result.stderr
