@@ -61,7 +61,7 @@ def test_a_run_prints_findings_and_the_report_and_keeps_progress_off_stdout(fold
     assert result.stdout.splitlines()[0].startswith("On the same 8 prompts, instruct is ")
     assert result.stdout.splitlines()[-1] == "Report: r/report.html"
     assert "base: 8/8" in result.stderr
-    assert "were truncated at the token limit" in result.stderr
+    assert "Read with care: the token limit truncated" in result.stdout
     assert {path.name for path in (folder / "r").iterdir()} >= {
         "manifest.json",
         "plan.json",
