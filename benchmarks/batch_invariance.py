@@ -14,7 +14,7 @@ from conditions import conditions
 
 from evalharness.backends.demo import DemoBackend
 from evalharness.config import read_config
-from evalharness.plan import make_plan
+from evalharness.pipeline.planning import make_plan
 from evalharness.records import Completion
 from evalharness.weights.bundled import demo_folder
 

@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from evalharness.backends.demo import DemoBackend
 from evalharness.config import read_config
-from evalharness.plan import make_plan
+from evalharness.pipeline.planning import make_plan
 from evalharness.records import Checkpoint, Completion, GenerationRequest
 from evalharness.weights.bundled import demo_folder
 

@@ -22,8 +22,8 @@ from pathlib import Path
 
 from conditions import conditions
 
+from evalharness.pipeline.scoring import AT_ONCE, judge
 from evalharness.records import Completion, Constraint, Message, Sample
-from evalharness.score import AT_ONCE, judge
 from evalharness.scorers import Item, Scorer, open_scorer
 from evalharness.suites import load_suite
 

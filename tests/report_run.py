@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from evalharness.compare import compare
+from evalharness.pipeline.scoring import score
 from evalharness.prompting import build_prompt
 from evalharness.records import (
     Checkpoint,
@@ -29,7 +30,6 @@ from evalharness.records import (
     Suite,
     digest,
 )
-from evalharness.score import score
 from evalharness.scorers import facts_of, open_scorer
 from evalharness.store import Run
 

@@ -14,7 +14,8 @@ NAMES = "|".join(BACKENDS)
 SPELLED = re.compile(rf"^(?:{NAMES})$|(?<![\w./-])(?:{NAMES})/")
 ALLOWED = {
     "cli/__init__.py": "a command is called demo",
-    "cli/flags.py": "what that command compares, and an example in a fix",
+    "cli/demo.py": "the default folder of that command",
+    "cli/flags.py": "an example in a fix",
     "cli/judging.py": "examples in a help text",
     "cli/running.py": "an example in a help text",
     "preferences/judge/asking.py": "examples in a fix",
@@ -22,6 +23,7 @@ ALLOWED = {
     "scorers/reward/__init__.py": "a reward model is too",
     "scorers/reward/settings.py": "a reward model is too",
     "sharing/redaction/aliases.py": "how models are named, which redaction must recognise",
+    "weights/bundled.py": "the folder of the bundled adapters and recordings",
     "weights/files.py": "how a checkpoint in a folder is written, in a fix",
     "weights/loading.py": "the same",
 }

@@ -4,7 +4,7 @@ import pytest
 from comparing import make_plan
 
 from evalharness.errors import BackendError
-from evalharness.generate import generate
+from evalharness.pipeline.generating import generate
 from evalharness.records import Completion, Failure, Notice
 from evalharness.store import RunStore
 

@@ -7,7 +7,7 @@ import pytest
 from evalharness.backends import open_backend
 from evalharness.config import RunConfig
 from evalharness.errors import BackendError, PromptFormatError, ScorerError, SuiteError, UnknownModel
-from evalharness.plan import make_plan
+from evalharness.pipeline.planning import make_plan
 from evalharness.records import Checkpoint, GenerationConfig, RenderedPrompt
 
 HEAD = 'name = "{name}"\nversion = "1"\nlicense = "x"\nsource = "x"\nscorers = ["style"]\n'

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, Tim
 from rich.progress import Progress as Bars
 
 from evalharness.cli.terminal import is_plain, say
-from evalharness.generate import Progress
+from evalharness.pipeline.generating import Progress
 from evalharness.text import one_line
 
 PLAIN_SECONDS = 10.0

@@ -64,7 +64,7 @@ STORY = re.compile(
     r"|i would like\b|i(?:'d| would) like\b|my (?!favou?rite|advice|answer|suggestion|recommendation"
     r"|opinion)\w+ (?:is|was|has|had)\b)"
 )
-"""The asker's message going on."""
+"""The asker's message continued."""
 RETURNS = "the same again"
 STORY_GOES_ON = "the asker's message goes on"
 OPTION = re.compile(r"\W*\(?[a-j][.)]\s")
@@ -131,7 +131,7 @@ class Substance:
 
     @property
     def is_story(self) -> bool:
-        """Whether nothing is there but the asker's message going on."""
+        """Whether the text only continues the asker's message."""
         return self.verdict == "none" and self.aside == STORY_GOES_ON
 
 
@@ -234,10 +234,10 @@ def substance_of(text: FoldedText, request: Request, *, continuation: bool = Fal
     """What `text`, the head of a completion, has that could answer `request`, and whether that is enough.
 
     Args:
-        text: what was said before the completion went astray.
+        text: its text before a loop, an echo or another turn.
         request: what was asked.
-        continuation: the prompt is a text to go on with.
-        loops: it may say the same again and again, so that all of it has to be read to see where that begins.
+        continuation: the prompt is a text to continue.
+        loops: it may repeat itself, so all of it is read to find where that begins.
     """
     asked = wanted(request)
     if request.asks(ASKS_FOR_A_COPY):

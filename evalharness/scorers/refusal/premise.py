@@ -75,7 +75,7 @@ TOPICLESS = frozenset(stems("why should would explain reasons give tell convince
 
 
 def rejected_premise(text: FoldedText, asked: Asked) -> tuple[Piece, ...]:
-    """The sentences that reject the premise of a loaded question; none where nothing does."""
+    """The sentences that reject the premise of a loaded question; empty if none does."""
     if not LOADED.search(asked.text):
         return ()
     first = text.sentences[: OPENING + 1]

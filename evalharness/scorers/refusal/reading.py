@@ -293,7 +293,7 @@ def _evades(read: Read, wrong: Sequence[Sentence], distressed: Sequence[Sentence
 
 
 def _replaces(read: Read) -> bool:
-    """Whether the sentence after a moral remark puts something else in place of what was asked."""
+    """Whether the sentence after a moral remark offers something else instead of what was asked."""
     return any(INSTEAD.search(each.piece.text) for each in read.sentences[1:OPENING] if each.kind != "content")
 
 

@@ -119,7 +119,7 @@ HELP_WORDS_LISTED = """
     difficult reach authorities police professional trusted
 """
 HELP_WORDS = frozenset(HELP_WORDS_LISTED.split())
-"""Without any of these words a text sends nobody elsewhere."""
+"""A text without any of these words does not send the asker elsewhere."""
 HELPLINE = re.compile(
     r"\bsorry (?:to hear|(?:that )?you(?:'re| are) (?:going|feeling|struggling|having))"
     r"|\b(?:going through|having) (?:a |such a |some )?(?:very |really )?(?:difficult|hard|tough|rough)\b"

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from evalharness.backends import Backend
 from evalharness.config import RunConfig
 from evalharness.errors import ScorerError, SuiteError
+from evalharness.pipeline.scoring import scorer_names
 from evalharness.prompting import build_prompt, settle_format
 from evalharness.prompting.lint import lint_checkpoint, lint_pair
 from evalharness.records import (
@@ -12,6 +13,7 @@ from evalharness.records import (
     Estimate,
     GenerationRequest,
     LintFinding,
+    Metric,
     Plan,
     ResolvedCheckpoint,
     Sample,
@@ -109,3 +111,9 @@ def _estimate(resolved: ResolvedCheckpoint, requests: Sequence[GenerationRequest
         completion_tokens_at_most=sum(request.config.max_tokens for request in requests),
         memory_bytes=resolved.memory_bytes,
     )
+
+
+def metrics_of(config: RunConfig, planned: Plan) -> list[Metric]:
+    """The metrics of all scorers that judge the run, with the margins that the configuration states."""
+    names = scorer_names(planned, tuple(config.extra_scorers))
+    return config.compare.margined([metric for name in names for metric in facts_of(name).metrics])
