@@ -26,8 +26,8 @@ COMPARED = {"worse": "worse than", "better": "better than", "changed": "differen
 MUCH_TRUNCATED = 0.5
 MUCH_UNCLEAR = 0.1
 IN_ORDER = ("worse", "changed", "better", "open")
-NO_WEAKNESS = "same-weights"
-"""The lint finding that explains a comparison and does not weaken it."""
+NO_WEAKNESS = ("same-weights", "same-base")
+"""The lint findings that explain a comparison and do not weaken it."""
 
 
 @dataclass(frozen=True)
@@ -211,7 +211,7 @@ def _cautions(comparison: Comparison, plan: Plan, table: Observations) -> Iterat
     """Other families or formats, truncation, failures, missing and unclear values: short, what to do left out."""
     lint = sorted(plan.lint, key=lambda finding: finding.checkpoint is not None)
     for finding in lint:
-        if finding.code != NO_WEAKNESS and (finding.checkpoint is None or finding.level != "note"):
+        if finding.code not in NO_WEAKNESS and (finding.checkpoint is None or finding.level != "note"):
             where = f"{finding.checkpoint}: " if finding.checkpoint else ""
             yield f"{where}{finding.message.partition(': ')[0]}"
     yield from _truncated(table)
