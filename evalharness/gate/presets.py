@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from evalharness.gate.kinds.no_regression import NO_REGRESSION
 from evalharness.gate.prospects import DISAGREEING, planned_groups
 from evalharness.records import GateRule, Metric, Suite
 from evalharness.statistics.power import POWER, pairs_to_keep
@@ -21,7 +22,7 @@ def fine_tune(metrics: Sequence[Metric], suites: Sequence[Suite]) -> tuple[GateR
     measured = [(metric, n) for metric in metrics if _is_guarded(metric) and (n := planned_groups(suites, metric))]
     power = POWER ** (1 / max(len(measured), 1))
     return tuple(
-        GateRule(metric=metric.name, kind="no_regression", bound=_bound(n, power), min_pairs=min(MIN_PAIRS, n))
+        GateRule(metric=metric.name, kind=NO_REGRESSION.name, bound=_bound(n, power), min_pairs=min(MIN_PAIRS, n))
         for metric, n in measured
     )
 
@@ -59,6 +60,6 @@ def _lines(rules: Sequence[GateRule], metrics: dict[str, Metric], suites: Sequen
             yield ""
         yield f"{mark}[[gate]]"
         yield f'{mark}metric = "{rule.metric}"'
-        yield f'{mark}kind = "{rule.kind}"'
+        yield f'{mark}kind = "{NO_REGRESSION.name}"'
         yield f"{mark}bound = {rule.bound:g}"
         yield f"{mark}min_pairs = {rule.min_pairs}"

@@ -28,7 +28,7 @@ function tests(data, filter) {
   if (filter.leftLabel) found.push(labelTest(filter.left, filter.leftLabel));
   if (filter.rightLabel) found.push(labelTest(filter.right, filter.rightLabel));
   if (filter.expected) found.push((sample) => sample.expected === filter.expected);
-  if (filter.quick) found.push(quickTest(data, filter));
+  if (filter.quick) found.push(quickTests(data, filter).get(filter.quick));
   if (filter.metric && filter.verdict) found.push(verdictTest(data, filter));
   for (const word of filter.text.toLowerCase().split(/\s+/).filter(Boolean)) {
     found.push((sample) => haystack(sample).includes(word));
@@ -74,11 +74,6 @@ function brokenTest(data, left, right) {
     .filter((metric) => metric.headline && metric.kind === "rate" && metric.better)
     .map((metric) => [differencesIn(data, metric.name, left, right), metric.better === "lower" ? 1 : -1]);
   return (_, at) => worse.some(([differences, turn]) => turn * differences[at] > 0);
-}
-
-/** The test of the quick filter that is on. */
-function quickTest(data, filter) {
-  return quickTests(data, filter).get(filter.quick) ?? (() => true);
 }
 
 /** +1 where more of the metric is better, -1 where less is. */
