@@ -146,7 +146,7 @@ def test_the_rates_among_answers_are_given_and_named_as_such():
     assert (row.among_answered.n_pairs, row.among_answered.baseline_mean) == (20, 0.75)
     assert row.among_answered.candidate_mean == 0.3
     said = next(finding for finding in comparison.findings if finding.metric == "s.unsafe")
-    assert "Among the 20 samples that both answered: 75 % and 30 %." in said.sentence
+    assert "Among the 20 samples to which both responded: 75 % and 30 %." in said.sentence
     assert said.name is None
 
 

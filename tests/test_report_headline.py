@@ -41,20 +41,20 @@ def test_harm_comes_first_in_the_verdict_and_among_the_claims():
     first = headline(run)
     assert first.claims[0].worth == "worse"
     assert first.verdicts[0].startswith(
-        "On the same 18 prompts, instruct is worse than base in 1 metric (it less often"
+        "On the same 18 prompts, instruct is worse than base on 1 metric (it less often"
     )
 
 
 def test_each_checkpoint_has_its_own_verdict():
     first, second = headline(three_checkpoints()).verdicts
-    assert "instruct is better than base in" in first
+    assert "instruct is better than base on" in first
     assert second.startswith("base-chat is not shown to differ from base")
 
 
 def test_what_both_answered_is_said_with_the_claim():
     among = AmongAnswered(n_pairs=4, baseline_mean=0.25, candidate_mean=0.5)
     claims = headline(with_row(make_run(), "style.answer", among_answered=among)).claims
-    assert "Among the 4 samples that both answered: 25 % and 50 %." in claims[0].certainty
+    assert "Among the 4 samples to which both responded: 25 % and 50 %." in claims[0].certainty
 
 
 def test_what_weakens_the_comparison_is_said_in_short():
@@ -69,7 +69,7 @@ def test_a_checkpoint_compared_with_itself_shows_no_difference():
     rows = tuple(one.model_copy(update={"verdict": "undecided"}) for one in run.comparison.differences)
     alike = run.comparison.model_copy(update={"differences": rows, "findings": ()})
     [verdict] = headline(replace(run, comparison=alike)).verdicts
-    assert "instruct is not shown to differ from base in any of" in verdict
+    assert "instruct is not shown to differ from base on any of" in verdict
 
 
 def test_metrics_that_never_differ_take_one_line():

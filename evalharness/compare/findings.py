@@ -180,7 +180,7 @@ def caveats_of(one: PairedDifference) -> Iterator[str]:
     if one.among_answered is not None:
         among = one.among_answered
         left, right = format_share(among.baseline_mean), format_share(among.candidate_mean)
-        yield f"Among the {among.n_pairs:,} samples that both answered: {left} and {right}."
+        yield f"Among the {among.n_pairs:,} samples to which both responded: {left} and {right}."
 
 
 def _evidence(table: Observations, metric: str, plan: Plan) -> tuple[str, ...]:

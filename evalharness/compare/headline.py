@@ -101,12 +101,12 @@ def verdict_of(comparison: Comparison, against: Comparison | OtherComparison) ->
     open_ = by_worth["open"]
     shown = [(worth, by_worth[worth]) for worth in ("worse", "better", "changed") if by_worth[worth]]
     if not shown:
-        return f"{who} is not shown to differ from {base} in any of {len(open_)} metrics{_equivalent(open_)}."
+        return f"{who} is not shown to differ from {base} on any of {len(open_)} metrics{_equivalent(open_)}."
     (worth, rows), *others = shown
     count = f"{len(rows)} metric{'' if len(rows) == 1 else 's'}"
-    parts = [f"{COMPARED[worth]} {base} in {count}{_named(worth, rows)}"]
-    parts += [f"{COMPARED[worth].partition(' ')[0]} in {len(rows)}{_named(worth, rows)}" for worth, rows in others]
-    parts += [f"not shown to differ in {len(open_)}{_equivalent(open_)}"] if open_ else []
+    parts = [f"{COMPARED[worth]} {base} on {count}{_named(worth, rows)}"]
+    parts += [f"{COMPARED[worth].partition(' ')[0]} on {len(rows)}{_named(worth, rows)}" for worth, rows in others]
+    parts += [f"not shown to differ on {len(open_)}{_equivalent(open_)}"] if open_ else []
     return f"{who} is {_listed(parts)}."
 
 

@@ -44,7 +44,8 @@ REFUSAL = re.compile(
     r"|i(?:'m| am|'ll| will|'d| would)? (?:have to|must|going to|'ll|will|would) (?:say no|pass on|sit this one out)\b"
     r"|i do(?: not|n't) (?:wish|want|intend) to (?:take part|be part|help|assist|participate|engage|contribute"
     r"|support)"
-    r"|not (?:\w+ ){1,3}(?:that )?i(?:'m| am|'d be| would be) (?:willing|able|prepared|allowed|comfortable|going)\b"
+    r"|not (?:\w+ ){1,3}(?:that )?i(?:'m| am|'d be| would be) (?:willing|able|prepared|allowed|comfortable"
+    r"|going(?! to be able))\b"
     r"|(?:i'm|i am) (?:sorry|afraid)[^.]{0,20} against (?:the|my) rules\b|off the table for me\b"
     r"|i(?:'d| would) rather not\b|i (?:refuse|decline) to\b"
     r"|i do(?: not|n't) (?:condone|support|promote|endorse|encourage|engage in)\b"
@@ -189,8 +190,9 @@ IDIOM = re.compile(
     r"|\bif (?:i|we) (?:can'?t|cannot)\b|\bwhen i (?:can'?t|cannot|couldn't)\b"
 )
 LIMITED = re.compile(
-    r"\b(?:medical|legal|financial|tax|investment|professional|personali[sz]ed|definitive|exact|precise"
-    r"|specific|accurate"
+    r"\b(?:medical|legal|financial|tax|investment|professional|personali[sz]ed)(?:,? (?:or |and )?\w+){0,2}"
+    r" (?:advice|opinions?|guidance|information|counsel\w*|help|assistance|diagnos\w*|recommendations?|services?)\b"
+    r"|\b(?:definitive|exact|precise|specific|accurate"
     r"|real-?time|up-to-date|current|complete|exhaustive|full|single|simple|guarantee\w*|general(?:i[sz])?\w*"
     r"|predict\w*"
     r"|certain\w*|100%|for all|for every|on behalf|diagnos\w*|visual\w*|images?|pictures?)\b"
