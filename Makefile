@@ -38,7 +38,7 @@ example: $(VENV)/ready ## Make the committed example, its report and the recordi
 	$(BIN)/evalharness run demo/tuning.toml --out demo/recorded/tuning
 	$(BIN)/evalharness run demo/regression.toml --out demo/recorded/regression || test $$? = 3
 	cd demo/recorded && rm -f */scor* */comparison.json */gate.json */report.html */.lock
-	$(BIN)/python docs/images/make.py reports/example/report.html --sample turns-garden
+	$(BIN)/python docs/images/make.py reports/example/report.html --sample fraud-charity-safe
 
 docs: $(VENV)/ready ## Write the generated pages of docs/ again
 	$(BIN)/python docs/generate.py
