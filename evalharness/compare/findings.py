@@ -223,8 +223,8 @@ def warnings_of(plan: Plan, table: Observations) -> Iterator[str]:
 def _warnings_of(name: str, table: Observations) -> Iterator[str]:
     counts = table.counts(name)
     if counts.failed:
-        kinds = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in counts.failures.items())
-        yield f"{name}: {counts.failed} of {counts.asked} requests failed ({kinds}) and are excluded from all metrics"
+        failed = f"{counts.failed} of {counts.asked} requests failed ({counts.failures_in_words})"
+        yield f"{name}: {failed} and are excluded from all metrics"
     if counts.not_generated:
         yield f"{name}: {counts.not_generated} of {counts.asked} requests were not generated yet"
     if cut := counts.ends["length"]:

@@ -232,8 +232,8 @@ def _without_values(table: Observations) -> Iterator[str]:
     for name in table.checkpoints:
         counts = table.counts(name)
         if counts.failed:
-            kinds = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in counts.failures.items())
-            yield f"{counts.failed:,} of {counts.asked:,} requests of {name} failed ({kinds}) and count in no metric"
+            failed = f"{counts.failed:,} of {counts.asked:,} requests of {name} failed ({counts.failures_in_words})"
+            yield f"{failed} and count in no metric"
         if counts.not_generated:
             yield f"{counts.not_generated:,} of {counts.asked:,} requests of {name} were not generated"
         for scorer, labels in table.labels.items():

@@ -47,6 +47,11 @@ class Counts:
     failures: Counter[str]
     """By kind, the most frequent first."""
 
+    @property
+    def failures_in_words(self) -> str:
+        """The kinds of failures with their numbers: `3 timeout, 1 out of memory`."""
+        return ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in self.failures.items())
+
 
 @dataclass(frozen=True)
 class Result:

@@ -27,6 +27,7 @@ from evalharness.pipeline.comparing import (
 from evalharness.pipeline.generating import Progress, first_token, generated_again
 from evalharness.pipeline.judging import judge
 from evalharness.pipeline.planning import load_suites, make_plan, metrics_of
+from evalharness.pipeline.scoring import scorer_names
 from evalharness.pipeline.settling import generate_as_asked
 from evalharness.prompting import settle_format
 from evalharness.records import (
@@ -116,7 +117,7 @@ def settled(config: RunConfig) -> RunConfig:
     if config.preset is None:
         return config
     suites = load_suites(config)
-    names = dict.fromkeys((*(name for suite in suites for name in suite.scorers), *config.extra_scorers))
+    names = scorer_names(suites, config.extra_scorers)
     rules = fine_tune([metric for name in names for metric in facts_of(name).metrics], suites)
     return config.model_copy(update={"gate": (*rules, *config.gate), "preset": None})
 

@@ -19,7 +19,7 @@ from evalharness.store.check import refuse_stale
 def finish(store: RunStore, config: RunConfig, planned: Plan) -> Run:
     """Score all completions, then compare, judge and report; the caller holds the run's lock."""
     extra_scorers = tuple(config.extra_scorers)
-    scorers = {name: open_scorer(name, config.scorer.get(name)) for name in scorer_names(planned, extra_scorers)}
+    scorers = {name: open_scorer(name, config.scorer.get(name)) for name in scorer_names(planned.suites, extra_scorers)}
     scores = score(planned, store.read_outcomes(), scorers.__getitem__, extra_scorers)
     store.write_scores(scores, [_identity(scorer) for scorer in scorers.values()])
     store.keep_settings("scorer", config.scorer)
@@ -110,7 +110,7 @@ def _incomplete(run: Run) -> tuple[str, ...]:
 
 def _scorers_of(run: Run) -> list[ScorerFacts]:
     """The facts of the scorers that the run has scores of, or should have, as they were kept with it."""
-    names = dict.fromkeys((*scorer_names(run.plan), *run.observations.versions))
+    names = dict.fromkeys((*scorer_names(run.plan.suites), *run.observations.versions))
     unknown = [name for name in names if name not in run.facts]
     if unknown:
         raise StoreError(

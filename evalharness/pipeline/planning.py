@@ -115,5 +115,5 @@ def _estimate(resolved: ResolvedCheckpoint, requests: Sequence[GenerationRequest
 
 def metrics_of(config: RunConfig, planned: Plan) -> list[Metric]:
     """The metrics of all scorers that judge the run, with the margins that the configuration states."""
-    names = scorer_names(planned, tuple(config.extra_scorers))
+    names = scorer_names(planned.suites, config.extra_scorers)
     return config.compare.margined([metric for name in names for metric in facts_of(name).metrics])

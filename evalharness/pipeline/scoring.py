@@ -1,6 +1,6 @@
 """Scores every completion with its suite's scorers; failures are never scored."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from evalharness.errors import EvalHarnessError
@@ -21,7 +21,7 @@ def score(
     Raises:
         ScorerError: a scorer does not exist or cannot run at all.
     """
-    scorers = {name: open_scorer(name) for name in scorer_names(plan, extra_scorers)}
+    scorers = {name: open_scorer(name) for name in scorer_names(plan.suites, extra_scorers)}
     for suite in plan.suites:
         answered = _answered(plan, suite, outcomes)
         named = [scorers[name] for name in dict.fromkeys((*suite.scorers, *extra_scorers))]
@@ -36,9 +36,9 @@ def judge(scorers: Sequence[Scorer], answered: Sequence[tuple[Sample, Completion
     return [score for scorer in scorers for score in _scored(scorer, items)]
 
 
-def scorer_names(plan: Plan, extra_scorers: Sequence[str] = ()) -> list[str]:
-    """The scorers of the plan's suites and the extra ones, each once."""
-    return list(dict.fromkeys((*(name for suite in plan.suites for name in suite.scorers), *extra_scorers)))
+def scorer_names(suites: Sequence[Suite], extra_scorers: Iterable[str] = ()) -> list[str]:
+    """The scorers of the suites and the extra ones, each once."""
+    return list(dict.fromkeys((*(name for suite in suites for name in suite.scorers), *extra_scorers)))
 
 
 def _answered(

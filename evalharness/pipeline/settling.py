@@ -1,7 +1,7 @@
 """Generating all requests, or those of more and more groups until the gate is settled."""
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Literal
 
 from evalharness.backends import open_backend
@@ -11,7 +11,7 @@ from evalharness.observations import observe
 from evalharness.pipeline.generating import Progress, generate
 from evalharness.pipeline.planning import metrics_of
 from evalharness.pipeline.scoring import score
-from evalharness.records import Notice, Plan, Score
+from evalharness.records import Completion, Failure, Notice, Plan, Score
 from evalharness.scorers import open_scorer
 from evalharness.store import RunStore
 
@@ -37,9 +37,10 @@ def generate_as_asked(store: RunStore, config: RunConfig, planned: Plan, progres
         part = _requests_of(planned, order[end - size : end])
         check = config.check_determinism if end == size else 0
         generate(part, store, open_backend, check_determinism=check, progress=progress)
-        scores += _scores_for_gate(store, config, part)
+        outcomes = store.read_outcomes()
+        scores += _scores_for_gate(config, part, outcomes)
         so_far = _requests_of(planned, order[:end])
-        table = observe(so_far, store.read_outcomes(), scores)
+        table = observe(so_far, outcomes, scores)
         results = judged(config.gate, metrics, so_far, table, noise=noise, seed=config.seed, rank=rank)
         open_ = [one.title for one in results if one.verdict == "undecided" or one.rule.metric in unbounded]
         if not open_ and end < len(order):
@@ -58,13 +59,14 @@ def _note(store: RunStore, planned: Plan, kind: Literal["settled", "other"], mes
 
 
 def _requests_of(planned: Plan, groups: Collection[str]) -> Plan:
-    chosen = {name for name, sample in planned.samples.items() if sample.group in set(groups)}
+    wanted = set(groups)
+    chosen = {name for name, sample in planned.samples.items() if sample.group in wanted}
     kept = tuple(request for request in planned.requests if request.sample_id in chosen)
     return planned.model_copy(update={"requests": kept})
 
 
-def _scores_for_gate(store: RunStore, config: RunConfig, part: Plan) -> list[Score]:
-    """By the scorers of the rules alone."""
+def _scores_for_gate(config: RunConfig, part: Plan, outcomes: Mapping[str, Completion | Failure]) -> list[Score]:
+    """By the scorers of the rules alone, opened anew: a scorer's model is not in memory while checkpoints generate."""
     needed = {rule.metric.partition(".")[0] for rule in config.gate}
     suites = tuple(
         suite.model_copy(update={"scorers": tuple(name for name in suite.scorers if name in needed)})
@@ -72,7 +74,7 @@ def _scores_for_gate(store: RunStore, config: RunConfig, part: Plan) -> list[Sco
     )
     extra = tuple(name for name in config.extra_scorers if name in needed)
     asked = part.model_copy(update={"suites": suites})
-    return list(score(asked, store.read_outcomes(), lambda name: open_scorer(name, config.scorer.get(name)), extra))
+    return list(score(asked, outcomes, lambda name: open_scorer(name, config.scorer.get(name)), extra))
 
 
 def _settled(end: int, total: int, size: int) -> str:
