@@ -149,6 +149,24 @@ def test_every_number_bar_and_cell_opens_its_samples(show, written):
     assert (side, page.locator("#filter-right-name").inner_text()) == ("instruct", "base-chat")
 
 
+def test_each_bar_of_a_histogram_lists_the_completions_in_it(show, written):
+    page = show(written("rewarded", rewarded))
+    for chart in page.locator(".histogram").all():
+        listed = []
+        for bar in chart.locator("a").all():
+            bar.dispatch_event("click")
+            listed.append(int(rows(page).partition(" ")[0]))
+        assert min(listed) > 0
+        assert sum(listed) == int(chart.get_attribute("aria-label").partition(" ")[0])
+
+
+def test_a_dot_of_reward_against_length_opens_its_sample(show, written):
+    page = show(written("rewarded", rewarded))
+    dot = page.locator(".scatter a").nth(3)
+    dot.dispatch_event("click")
+    assert dot.get_attribute("href") == f"#sample={chosen(page)}"
+
+
 def test_a_metric_lists_what_differs_in_it_and_says_when_nothing_does(show, report):
     page = show(report)
     page.select_option("#filter-metric", label="loops")

@@ -2,6 +2,8 @@
 
 import re
 from dataclasses import replace
+from html import unescape
+from urllib.parse import parse_qsl
 
 import pytest
 from report_pages import CHROMIUM, FIXTURES
@@ -53,6 +55,14 @@ def test_the_trend_shows_each_headline_metric_over_the_runs_in_their_order(weekl
     shown = [metric for metric in weekly.compared.metrics if metric.headline]
     shown = [item for item in shown if any(sums[item.name, side.name].n for side in weekly.plan.checkpoints)]
     assert len(labels) == len(shown)
+
+
+def test_each_dot_of_the_trend_opens_the_samples_that_differ_from_the_first_run(weekly):
+    chart = re.search(r'aria-label="answers, run by run.*?</svg>', render_html(weekly))[0]
+    names = [side.name for side in weekly.plan.checkpoints]
+    opened = [dict(parse_qsl(unescape(link))) for link in re.findall('data-filter="(.*?)"', chart)]
+    assert [link["right"] for link in opened] == names[1:]
+    assert {(link["metric"], link["verdict"]) for link in opened} == {("style.answer", "differ")}
 
 
 def test_in_the_trend_only_a_difference_that_is_shown_is_filled(weekly):

@@ -145,7 +145,7 @@ def make_page(run: Run, readable: Run) -> Page:
         expected=make_expected(table, comparison, roles, run.facts.values()),
         distributions=_distributions(table, comparison, roles),
         quantiles=tuple(name for name, _ in QUANTILES),
-        scatters=_scatters(table, comparison, roles),
+        scatters=_scatters(table, comparison, roles, links),
         rewards=make_rewards(run, comparison, links),
         reward_agreement=agreement_in_words(comparison.reward_agreement),
         preferences=make_preferences(run, comparison, links),
@@ -185,10 +185,13 @@ def _distributions(table: Observations, comparison: Comparison, roles: Mapping[s
     return tuple(chart for chart in drawn if chart)
 
 
-def _scatters(table: Observations, comparison: Comparison, roles: Mapping[str, str]) -> tuple[Scatter, ...]:
+def _scatters(
+    table: Observations, comparison: Comparison, roles: Mapping[str, str], links: Mapping[str, str]
+) -> tuple[Scatter, ...]:
+    anchors = [links.get(table.sample_ids[position], "") for position in table.suite_order]
     lengths = [_values(table, roles, metric) for metric in _with_role(comparison, "length")[:1]]
     rewards = [(metric, _values(table, roles, metric)) for metric in _with_role(comparison, "reward")]
-    drawn = (make_scatter(length, values, roles, reward) for reward, values in rewards for length in lengths)
+    drawn = (make_scatter(length, values, roles, reward, anchors) for reward, values in rewards for length in lengths)
     return tuple(chart for chart in drawn if chart)
 
 

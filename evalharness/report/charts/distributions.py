@@ -1,14 +1,17 @@
 """How values spread: lengths and rewards as histograms on one scale for all checkpoints, and reward against length."""
 
 import math
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from markupsafe import Markup
 
 from evalharness.records import Metric
 from evalharness.report.charts.axis import Scale
+from evalharness.report.links import samples_of
 from evalharness.report.typeset import typeset
 from evalharness.statistics import Floats
 from evalharness.text import format_number
@@ -68,7 +71,7 @@ def make_distribution(values: Mapping[str, Floats], roles: Mapping[str, str], me
     return Distribution(
         title=metric.title[:1].upper() + metric.title[1:],
         unit=metric.unit,
-        spreads=tuple(_spread(name, role, columns[name], scale, most) for name, role in roles.items()),
+        spreads=tuple(_spread(name, role, columns[name], scale, most, metric) for name, role in roles.items()),
         axis=_axis(scale, every),
     )
 
@@ -85,11 +88,16 @@ def _axis(scale: Scale, values: Sequence[float]) -> Markup:
     return scale.draw(lambda tick: format_number(round(tick, 6)) + ("+" if more and tick == scale.ticks()[-1] else ""))
 
 
+def _edges(scale: Scale) -> list[float]:
+    """Where one bin ends and the next begins."""
+    return [scale.low + (scale.high - scale.low) * number / BINS for number in range(1, BINS)]
+
+
 def _counts(scale: Scale, values: Sequence[float]) -> list[int]:
     """How many values each bin holds; what is beyond the scale is in the outermost bins."""
-    counts = [0] * BINS
+    counts, edges = [0] * BINS, _edges(scale)
     for value in values:
-        counts[min(int(scale.share(value) * BINS), BINS - 1)] += 1
+        counts[bisect_right(edges, value)] += 1
     return counts
 
 
@@ -105,25 +113,35 @@ def quantile(ordered: Sequence[float], share: float) -> float:
     return ordered[below] + (ordered[above] - ordered[below]) * (position - below)
 
 
-def _spread(name: str, role: str, ordered: Sequence[float], scale: Scale, most: float) -> Spread:
+def _spread(name: str, role: str, ordered: Sequence[float], scale: Scale, most: float, metric: Metric) -> Spread:
     if not ordered:
         return Spread(name, role, Markup(""), ("0", *["–"] * (len(QUANTILES) + 1)))
     numbers = [sum(ordered) / len(ordered), *(quantile(ordered, share) for _, share in QUANTILES)]
     said = [typeset(format_number(number)) for number in numbers]
     label = f"{len(ordered):,} values, median {said[3]}, half of them between {said[2]} and {said[4]}"
+    opens = _filters(scale, name, role, metric)
     drawing = Markup('<svg class="histogram" role="img" aria-label="{}">{}{}</svg>').format(
-        label, Markup("").join(_bars(_counts(scale, ordered), len(ordered), most)), _median(scale, numbers[3])
+        label, Markup("").join(_bars(_counts(scale, ordered), opens, len(ordered), most)), _median(scale, numbers[3])
     )
     return Spread(name, role, drawing, (f"{len(ordered):,}", *said))
 
 
-def _bars(counts: Sequence[int], total: int, most: float) -> Iterator[Markup]:
-    for number, count in enumerate(counts):
+def _filters(scale: Scale, name: str, role: str, metric: Metric) -> list[str]:
+    """For each bin, the filter of the sample browser that lists its completions."""
+    edges = [None, *map(repr, _edges(scale)), None]
+    return [
+        samples_of(name, role, metric=metric.name, verdict="", From=start, Below=end) for start, end in pairwise(edges)
+    ]
+
+
+def _bars(counts: Sequence[int], opens: Sequence[str], total: int, most: float) -> Iterator[Markup]:
+    for number, (count, where) in enumerate(zip(counts, opens, strict=True)):
         if count:
             height = 100 * count / total / most
-            yield Markup('<rect x="{:.2f}%" width="{:.2f}%" y="{:.2f}%" height="{:.2f}%"/>').format(
+            bar = Markup('<rect x="{:.2f}%" width="{:.2f}%" y="{:.2f}%" height="{:.2f}%"/>').format(
                 100 * number / BINS, 100 / BINS, 100 - height, height
             )
+            yield Markup('<a href="#samples" data-filter="{}" tabindex="-1">{}</a>').format(where, bar)
 
 
 def _median(scale: Scale, value: float) -> Markup:
@@ -134,17 +152,29 @@ def _median(scale: Scale, value: float) -> Markup:
 
 
 def make_scatter(
-    lengths: Mapping[str, Floats], rewards: Mapping[str, Floats], roles: Mapping[str, str], reward: Metric
+    lengths: Mapping[str, Floats],
+    rewards: Mapping[str, Floats],
+    roles: Mapping[str, str],
+    reward: Metric,
+    anchors: Sequence[str],
 ) -> Scatter | None:
-    """Rewards against length for baseline and candidate; None without rewards."""
+    """Rewards against length for baseline and candidate; None without rewards.
+
+    Args:
+        lengths: of each checkpoint's completions, shape (n_replicates, n_samples); NaN where there is none.
+        rewards: same shape.
+        roles: of the checkpoints.
+        reward: the metric.
+        anchors: where each sample is on the page; empty where it is not. Length n_samples.
+    """
     sides = [(name, role) for name, role in roles.items() if role != "other"]
     pairs = {name: _pairs(lengths[name], rewards[name]) for name, _ in sides}
     every = [pair for column in pairs.values() for pair in column]
     if not every:
         return None
-    every_length, every_reward = zip(*every, strict=True)
+    every_length, every_reward, _ = zip(*every, strict=True)
     across, up = _scale(every_length), _scale(every_reward)
-    drawn = (Markup("").join(_points(pairs[name], role, across, up)) for name, role in sides)
+    drawn = (Markup("").join(_points(pairs[name], role, across, up, anchors)) for name, role in sides)
     label = "Reward, upwards, against length in words, to the right; the table behind has the means."
     return Scatter(
         title=f"{reward.title[:1].upper()}{reward.title[1:]} against length",
@@ -159,15 +189,21 @@ def make_scatter(
     )
 
 
-def _pairs(lengths: Floats, rewards: Floats) -> list[tuple[float, float]]:
+Pair = tuple[float, float, int]
+"""Length and reward of a completion, and the position of its sample."""
+
+
+def _pairs(lengths: Floats, rewards: Floats) -> list[Pair]:
     both = ~np.isnan(lengths) & ~np.isnan(rewards)
-    return list(zip(lengths[both].tolist(), rewards[both].tolist(), strict=True))
+    return list(zip(lengths[both].tolist(), rewards[both].tolist(), np.nonzero(both)[1].tolist(), strict=True))
 
 
-def _points(pairs: Sequence[tuple[float, float]], role: str, across: Scale, up: Scale) -> Iterator[Markup]:
-    for length, reward in pairs[:: max(1, math.ceil(len(pairs) / MOST_POINTS))]:
+def _points(pairs: Sequence[Pair], role: str, across: Scale, up: Scale, anchors: Sequence[str]) -> Iterator[Markup]:
+    for length, reward, position in pairs[:: max(1, math.ceil(len(pairs) / MOST_POINTS))]:
         x, y = across.across(length), up.up(reward)
-        yield Markup('<circle class="point-{}" cx="{}" cy="{}" r="3.5"/>').format(role, x, y)
+        point = Markup('<circle class="point-{}" cx="{}" cy="{}" r="3.5"/>').format(role, x, y)
+        anchor = anchors[position]
+        yield Markup('<a href="#{}" tabindex="-1">{}</a>').format(anchor, point) if anchor else point
 
 
 def _grid(up: Scale) -> Markup:
@@ -176,9 +212,7 @@ def _grid(up: Scale) -> Markup:
     return Markup("").join(lines)
 
 
-def _bands(
-    pairs: Mapping[str, Sequence[tuple[float, float]]], lengths: Sequence[float]
-) -> tuple[tuple[str, tuple[str, ...]], ...]:
+def _bands(pairs: Mapping[str, Sequence[Pair]], lengths: Sequence[float]) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """The mean reward of each side in each fifth of the lengths, with the number of completions."""
     edges = sorted({math.ceil(quantile(lengths, number / LENGTH_BANDS)) for number in range(1, LENGTH_BANDS)})
     edges = [edge for edge in edges if 0 < edge <= lengths[-1]]
@@ -193,6 +227,6 @@ def _band_name(start: int, end: float) -> str:
     return f"{start:,} words and more" if end == math.inf else f"{start:,} to {end - 1:,.0f} words"
 
 
-def _mean_between(column: Sequence[tuple[float, float]], start: float, end: float) -> str:
-    rewards = [reward for length, reward in column if start <= length < end]
+def _mean_between(column: Sequence[Pair], start: float, end: float) -> str:
+    rewards = [reward for length, reward, _ in column if start <= length < end]
     return typeset(f"{format_number(sum(rewards) / len(rewards))} ({len(rewards):,})") if rewards else "–"

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from evalharness.compare.findings import worth_of
 from evalharness.records import Comparison, Metric, PairedDifference, Summary
 from evalharness.report.charts.axis import Scale
+from evalharness.report.links import samples_where
 from evalharness.report.typeset import typeset
 from evalharness.report.visible import tamed
 from evalharness.report.words import direction_in_words
@@ -156,9 +157,11 @@ def _points(
             whisker = Markup('<line class="whisker" x1="{0}" x2="{0}" y1="{1}" y2="{2}"/>').format(
                 x, scale.up(summary.interval.low), scale.up(summary.interval.high)
             )
-        yield Markup('<g class="{}">{}<circle class="dot" cx="{}" cy="{}" r="5"/></g>').format(
+        dot = Markup('<g class="{}">{}<circle class="dot" cx="{}" cy="{}" r="5"/></g>').format(
             _tone(place, difference, metric), whisker, x, scale.up(summary.mean)
         )
+        opens = samples_where(metric=metric.name, verdict="differ", right=summary.checkpoint)
+        yield Markup('<a href="#samples" data-filter="{}" tabindex="-1">{}</a>').format(opens, dot) if place else dot
 
 
 def _tone(place: int, difference: PairedDifference | None, metric: Metric) -> str:

@@ -5,7 +5,8 @@ import { differencesIn, haystack, isUnclear, valueOf } from "./data.js";
 /** A filter that lets everything through. */
 export function noFilter(left, right) {
   const none = { text: "", category: "", metric: "", verdict: "", leftState: "", rightState: "", order: "" };
-  return { ...none, quick: "", leftLabel: "", rightLabel: "", expected: "", left, right };
+  const ranges = { leftFrom: "", leftBelow: "", rightFrom: "", rightBelow: "" };
+  return { ...none, ...ranges, quick: "", leftLabel: "", rightLabel: "", expected: "", left, right };
 }
 
 /** Places of the samples that pass, in the order asked for. */
@@ -30,6 +31,10 @@ function tests(data, filter) {
   if (filter.expected) found.push((sample) => sample.expected === filter.expected);
   if (filter.quick) found.push(quickTests(data, filter).get(filter.quick));
   if (filter.metric && filter.verdict) found.push(verdictTest(data, filter));
+  for (const side of ["left", "right"]) {
+    const [from, below] = [filter[`${side}From`], filter[`${side}Below`]];
+    if (filter.metric && (from || below)) found.push(rangeTest(filter[side], filter.metric, from, below));
+  }
   for (const word of filter.text.toLowerCase().split(/\s+/).filter(Boolean)) {
     found.push((sample) => haystack(sample).includes(word));
   }
@@ -42,6 +47,13 @@ function verdictTest(data, filter) {
   if (filter.verdict === "differ") return (_, at) => Math.abs(differences[at]) > 0;
   const wanted = { up: 1, down: -1, same: 0 }[filter.verdict];
   return (_, at) => Math.sign(differences[at]) === wanted;
+}
+
+/** Whether a side has a completion with a value from a number on and below another; either may be empty. */
+function rangeTest(side, metric, from, below) {
+  const [low, high] = [from ? Number(from) : -Infinity, below ? Number(below) : Infinity];
+  const inside = (value) => value >= low && value < high;
+  return (sample) => sample.sides[side].some((cell) => inside(valueOf([cell], metric)));
 }
 
 /** Whether a side has a label, written as `scorer:label`. */
