@@ -169,6 +169,18 @@ def test_a_stop_string_ends_the_text_before_it(backend, stops, text, stopped_by,
     with saying(backend, SAID):
         [completion] = completions(backend, [request])
     assert (completion.text, completion.finish_reason, completion.stopped_by) == (text, "stop", stopped_by)
+    ids, text_of = list(completion.token_ids), backend.tokenizer.decode
+    assert text_of(ids).startswith(text) and (not ids or not text_of(ids[:-1]).startswith(text))
+
+
+def test_a_completion_keeps_the_tokens_that_were_generated(backend):
+    requests = requests_for(backend, PROMPTS)
+    for request, completion in zip(requests, completions(backend, requests), strict=True):
+        ids = list(completion.token_ids)
+        assert len(ids) == completion.completion_tokens, request.sample_id
+        text_ids = ids[:-1] if completion.finish_reason == "stop" else ids
+        assert backend.tokenizer.decode(text_ids) == completion.text
+        assert (ids[-1] in backend.end_tokens) == (completion.finish_reason == "stop")
 
 
 @pytest.mark.parametrize(

@@ -190,7 +190,8 @@ def _with_thoughts(outcome):
     if isinstance(outcome, Failure):
         return outcome
     tokens = (TokenLogprob(token=f"token of {outcome.request_id}", logprob=-1.0, top={"other token": -2.0}),)
-    return outcome.model_copy(update={"thinking": f"thoughts on {outcome.request_id}", "logprobs": tokens})
+    thinking = f"thoughts on {outcome.request_id}"
+    return outcome.model_copy(update={"thinking": thinking, "logprobs": tokens, "token_ids": (7, 8)})
 
 
 RUN = everything()
@@ -406,6 +407,8 @@ def test_numbers_labels_and_states_stay(profile):
         assert before.type == after.type
         if isinstance(before, Completion):
             assert (before.finish_reason, before.completion_tokens) == (after.finish_reason, after.completion_tokens)
+            # Whoever has the tokenizer reads the text in the ids.
+            assert (after.token_ids is None) == (after.text != before.text)
 
 
 @pytest.mark.parametrize("profile", PROFILES)

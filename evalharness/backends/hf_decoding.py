@@ -26,6 +26,8 @@ class Row:
     text: str = ""
     finish_reason: str | None = None
     stopped_by: str | None = None
+    kept: int | None = None
+    """Tokens that the text needs, where a stop string ended it; None keeps all."""
 
     @property
     def stop(self) -> tuple[str, ...]:
@@ -52,6 +54,7 @@ class Row:
                 "stopped_by": self.stopped_by,
                 "prompt_tokens": len(self.prompt),
                 "completion_tokens": len(self.tokens),
+                "token_ids": tuple(self.tokens[: self.kept]),
                 "seconds": round(seconds, 3),
             }
         )
@@ -122,12 +125,20 @@ class Decoder:
         elif row.stop and (stop := self._stop_string(row)):
             self._finish(row, row.tokens, "stop", stop)
             row.text = row.text.partition(stop)[0]
+            row.kept = self._needed(row)
         elif len(row.tokens) >= row.limit:
             self._finish(row, row.tokens, "length", None)
 
     def _finish(self, row: Row, tokens: list[int], reason: str, stopped_by: str | None) -> None:
         row.text = self._text(tokens)
         row.finish_reason, row.stopped_by = reason, stopped_by
+
+    def _needed(self, row: Row) -> int:
+        """The fewest tokens whose text begins with the completion's; the last may hold the stop string's beginning."""
+        count = len(row.tokens)
+        while count and self._text(row.tokens[: count - 1]).startswith(row.text):
+            count -= 1
+        return count
 
     def _stop_string(self, row: Row) -> str | None:
         """The stop string that begins first; only the tail is searched, and a token may end within a stop string."""

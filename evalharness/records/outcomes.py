@@ -34,6 +34,8 @@ class Completion(Record):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     """Generated tokens, the end token included."""
+    token_ids: tuple[int, ...] | None = None
+    """The generated tokens, the end token included, those of a stop string left out; None if the backend has none."""
     seconds: float | None = None
     """Wall time from the start of its batch or request to its end."""
     attempts: int = Field(1, ge=1)

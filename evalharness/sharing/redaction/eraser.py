@@ -246,7 +246,7 @@ class Eraser:
     ) -> dict[str, Any]:
         if "text" in update or goes(self.profiles, "completion", sample):
             self._changed.add(record.request_id)
-            return {"logprobs": None}
+            return {"logprobs": None, "token_ids": None}
         return {}
 
     def _besides_request(self, request: GenerationRequest, sample: Sample | None) -> dict[str, Any]:
