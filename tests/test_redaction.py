@@ -408,7 +408,7 @@ def test_numbers_labels_and_states_stay(profile):
         if isinstance(before, Completion):
             assert (before.finish_reason, before.completion_tokens) == (after.finish_reason, after.completion_tokens)
             # Whoever has the tokenizer reads the text in the ids.
-            assert (after.token_ids is None) == (after.text != before.text)
+            assert after.token_ids is None or after.text == before.text
 
 
 @pytest.mark.parametrize("profile", PROFILES)
