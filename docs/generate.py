@@ -9,16 +9,20 @@ import json
 import re
 import sys
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import click
 from click.testing import CliRunner
 
-from evalharness import errors, store
+from evalharness import config, errors, store
 from evalharness.cli import COMMANDS, cli
 from evalharness.errors import EvalHarnessError
 from evalharness.prompting.lint import MISTAKES
-from evalharness.records import Comparison, GateReport, Record
+from evalharness.records import Checkpoint, Comparison, GateReport, GateRule, GenerationConfig, Record
+from evalharness.scorers.refusal.settings import RefusalSettings
+from evalharness.scorers.reward.settings import RewardSettings
 
 DOCS = Path(__file__).parent
 WARNING = "<!-- Written by docs/generate.py (`make docs`); do not edit. -->\n"
@@ -53,6 +57,74 @@ def errors_page() -> str:
     parts.append(f"```text\n{tree}\n```\n")
     parts += [f"## {one.__name__}\n\n{inspect.cleandoc(one.__doc__ or '')}\n" for one in classes]
     return "\n".join(parts)
+
+
+def configuration_page() -> str:
+    """Every key of `evalharness.toml`: its values, its default and what it does."""
+    parts = [f"# evalharness.toml\n\n{WARNING}\n{CONFIGURATION}"]
+    for heading, record, keys in TABLES:
+        properties, meanings = record.model_json_schema()["properties"], docstrings(record)
+        rows = "".join(f"| `{key}` | {values(properties[name])} | {meanings[name]} |\n" for key, name in keys.items())
+        parts.append(f"## {heading}\n\n| key | value | meaning |\n|---|---|---|\n{rows}")
+    return "\n".join(parts)
+
+
+def docstrings(record: type[Record]) -> dict[str, str]:
+    """What stands below each field of a record, on one line."""
+    body = ast.parse(inspect.getsource(record)).body[0].body  # type: ignore[attr-defined]
+    return {
+        field.target.id: " ".join(after.value.value.split())
+        .replace("; None:", "; left out:")
+        .replace("None:", "Left out:")
+        for field, after in pairwise(body)
+        if isinstance(field, ast.AnnAssign) and isinstance(after, ast.Expr)
+    }
+
+
+def values(field: dict[str, Any]) -> str:
+    """The values of a field of a JSON schema, and its default."""
+    kinds = [kind for kind in field.get("anyOf", [field]) if kind.get("type") != "null"]
+    default = json.dumps(field["default"]) if field.get("default") not in (None, [], {}, "") else ""
+    return " or ".join(map(_kind, kinds)) + (f"; `{default}`" if default else "")
+
+
+def _kind(schema: dict[str, Any]) -> str:
+    """One kind of value, with its limits."""
+    if "enum" in schema or "const" in schema:
+        return ", ".join(f"`{value}`" for value in schema.get("enum", [schema.get("const")]))
+    limits = [f" {sign} {schema[name]:g}" for name, sign in LIMITS.items() if name in schema]
+    return KINDS[schema["type"]] + " and".join(limits)
+
+
+KINDS = {
+    "string": "text",
+    "integer": "integer",
+    "number": "number",
+    "boolean": "`true` or `false`",
+    "array": "list of texts",
+    "object": "table",
+}
+LIMITS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+CONFIGURATION = """One file describes one experiment. `evalharness init` writes one, and flags override it
+([commands.md](commands.md)). After the values of a key comes its default; `suite` takes a single name too. A scorer is
+configured in `[scorer.NAME]`; a scorer of your own has its own keys ([plugins.md](plugins.md)). `[gate]` with
+`preset = "fine-tune"` takes the place of rules, or adds to those in its `rules` ([ci.md](ci.md)).
+"""
+TOP = {key: "suites" if key == "suite" else key for key in config.TOP_LEVEL if key not in (*config.TABLES, "gate")}
+TABLES: tuple[tuple[str, type[Record], dict[str, str]], ...] = (
+    ("At the top", config.RunConfig, TOP),
+    *(
+        (heading, record, {name: name for name in record.model_fields if name != left_out})
+        for heading, record, left_out in (
+            ("`[checkpoint.NAME]`", Checkpoint, "name"),
+            ("`[generation]`", GenerationConfig, ""),
+            ("`[compare]`", config.CompareSettings, ""),
+            ("`[[gate]]`", GateRule, ""),
+            ("`[scorer.refusal]`", RefusalSettings, ""),
+            ("`[scorer.reward]`", RewardSettings, ""),
+        )
+    ),
+)
 
 
 def schema(record: type[Record]) -> str:
@@ -111,6 +183,7 @@ PAGES = {
     "design.md": design_page,
     "commands.md": commands_page,
     "errors.md": errors_page,
+    "configuration.md": configuration_page,
     "schemas/comparison.schema.json": partial(schema, Comparison),
     "schemas/gate.schema.json": partial(schema, GateReport),
 }

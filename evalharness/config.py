@@ -64,12 +64,16 @@ class RunConfig(Record):
     suites: tuple[str, ...] = ("core",)
     """Names under `prompts/`, or folders."""
     baseline: str = "base"
+    """The checkpoint that the others are compared with."""
     candidate: str = "instruct"
+    """The checkpoint that the verdict is about."""
     checkpoints: tuple[Checkpoint, ...] = Field(min_length=2)
     """The baseline, the candidate, then any others."""
     generation: GenerationConfig = GenerationConfig()
     seed: int = Field(0, ge=0)
+    """Of every draw: completions, resampling, random orders."""
     replicates: int = Field(1, ge=1)
+    """Completions of each prompt; more than 1 needs a temperature above 0."""
     limit: int | None = Field(None, ge=1)
     """Use only the first `limit` samples of each suite."""
     check_determinism: int = Field(0, ge=0)

@@ -27,7 +27,10 @@ class Checkpoint(Record):
     model: ModelName
     """Backend and model: `hf/org/name@revision`, `hf/./file.gguf`, `replay/./file.jsonl`, `demo/base`."""
     variant: Variant
+    """The stage of training. A fine-tuned checkpoint is `instruct`."""
     prompt_format: PromptFormat = "auto"
+    """`raw` sends the text as it is, `chat` uses the checkpoint's chat template, `icl` puts examples in front; `auto`
+    is `raw` for a base and `chat` for an instruct checkpoint."""
     options: Annotated[dict[str, JsonValue], Private("options")] = Field(default_factory=dict)
     """Options specific to the backend, such as `adapter`, `device`, `dtype`, `batch_tokens`."""
 

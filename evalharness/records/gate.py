@@ -18,8 +18,9 @@ class GateRule(Record):
     """One condition that a candidate must be shown to meet: a `[[gate]]` table of the configuration."""
 
     metric: Public
+    """Such as `style.loop`; `evalharness list scorers` shows all."""
     kind: Public
-    """One of `gate.kinds.KINDS`."""
+    """`no_regression`, `at_least` or `at_most` (docs/ci.md)."""
     bound: Annotated[float, Field(strict=True, allow_inf_nan=False)]
     """In the metric's unit: the largest loss that is accepted (`no_regression`), or the value that must be kept."""
     direction: Literal["higher", "lower"] | None = None
@@ -39,6 +40,7 @@ class GateRule(Record):
     max_truncated: Limit | None = None
     """Largest share truncated at the token limit; None: 0.1 if the metric needs the whole completion, else no limit."""
     name: Sentence = ""
+    """Its title in the report; made from the other keys if left out."""
 
     @property
     def title(self) -> str:

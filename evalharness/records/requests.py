@@ -39,14 +39,22 @@ class GenerationConfig(Record):
     """How completions are drawn; always sent in full. The default is greedy."""
 
     max_tokens: int = Field(256, ge=1)
+    """Longest completion."""
     temperature: float = Field(0.0, ge=0.0, allow_inf_nan=False)
+    """0 always takes the most likely token."""
     top_p: float = Field(1.0, gt=0.0, le=1.0)
+    """Draw from the most likely tokens that have this probability together; 1 keeps all tokens."""
     top_k: int = Field(0, ge=0)
-    """0 keeps all tokens."""
+    """Draw from so many of the most likely tokens; 0 keeps all tokens."""
     repeat_penalty: float = Field(1.0, gt=0.0, allow_inf_nan=False)
+    """Above 1, tokens of the prompt and of the completion so far become less likely; 1 is off."""
     seed: int = Field(0, ge=0)
+    """Of the draws; the `seed` of the experiment if left out."""
     stop: tuple[Annotated[StopText, Field(min_length=1)], ...] = ()
+    """Texts at which a completion ends."""
     context_length: int | None = Field(None, ge=1)
+    """Most tokens of prompt and completion together. Left out: with Ollama what the longest prompt needs, else the
+    model's own. A prompt that does not fit fails; it is never cut."""
 
 
 SHOWN_TOKEN_IDS = 8

@@ -28,3 +28,4 @@ class RewardSettings(Record):
     batch_tokens: int = Field(16_384, ge=1)
     """Most tokens of a batch, padding included."""
     trust_remote_code: bool = False
+    """Run the modelling code that comes with the model; only for a model that you trust like a program."""
