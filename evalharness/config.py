@@ -85,7 +85,9 @@ class RunConfig(Record):
     """Which rules are added, from what the suites measure; None once they are."""
     compare: CompareSettings = CompareSettings()
     until_decided: bool = False
-    """Generate in random order, and stop when every gate rule is settled."""
+    """Generate in random order, and stop when every gate rule is settled, and every metric of `decide`."""
+    decide: tuple[str, ...] = ()
+    """Metrics whose difference must be decided (higher, lower or equivalent) before a run stops."""
     aa_test: str | None = None
     """The run directory of an A/A test of the baseline, whose noise the gate allows for."""
 
@@ -109,8 +111,10 @@ class RunConfig(Record):
                 raise ValueError(f"there is no checkpoint {side!r}; the checkpoints are {', '.join(map(repr, names))}")
         if self.baseline == self.candidate:
             raise ValueError(f"baseline and candidate are both {self.baseline!r}")
-        if self.until_decided and not self.gate and self.preset is None:
-            raise ValueError("until_decided needs gate rules that can be settled; write [[gate]] tables")
+        if self.until_decided and not (self.gate or self.preset or self.decide):
+            raise ValueError('until_decided needs gate rules, or decide = ["METRIC"]')
+        if self.decide and not self.until_decided:
+            raise ValueError("decide needs until_decided = true")
         if self.replicates > 1 and self.generation.temperature == 0:
             raise ValueError("replicates of a greedy generation are identical; set a temperature above 0")
         return self
@@ -118,7 +122,7 @@ class RunConfig(Record):
 
 TOP_LEVEL = (
     *("suite", "baseline", "candidate", "seed", "replicates", "limit"),
-    *("checkpoint", "generation", "scorer", "gate", "compare", "until_decided", "aa_test"),
+    *("checkpoint", "generation", "scorer", "gate", "compare", "until_decided", "decide", "aa_test"),
 )
 TABLES = {
     "checkpoint": "[checkpoint.base]",

@@ -1,5 +1,7 @@
 """A run that stops generating when its gate is settled."""
 
+import json
+
 import numpy as np
 import pytest
 from test_gate_command import EXPERIMENT, folder, rule, write_completions
@@ -49,9 +51,9 @@ def test_samples_of_a_group_come_together():
     assert sequence.value == 0.75
 
 
-def decided(folder, rules, **config):
+def decided(folder, rules, *, decide=(), **config):
     path = folder / "e.toml"
-    path.write_text("until_decided = true\n" + EXPERIMENT + rules)
+    path.write_text(f"until_decided = true\ndecide = {json.dumps(decide)}\n" + EXPERIMENT + rules)
     return pipeline.run(read_config(path), out=folder / "r", **config)
 
 
@@ -93,6 +95,43 @@ def test_a_gate_that_is_not_settled_needs_all_samples_and_says_so(inside):
     assert "style.loop no_regression 0.05 was settled at no look" in run.notices[0].message
 
 
-def test_stopping_needs_a_gate(inside):
-    with pytest.raises(ConfigError, match="until_decided needs gate rules"):
-        decided(inside, "")
+def test_a_run_stops_when_a_named_metric_is_decided_and_its_interval_allows_for_that(inside):
+    write_completions(inside / "after.jsonl", looping=60)
+    run = decided(inside, "", decide=["style.loop"])
+    assert run.stopped and len(run.outcomes) < 136
+    rows = {row.metric: row for row in run.compared.differences if row.category is None}
+    loops = rows["style.loop"]
+    assert loops.verdict == "higher" and loops.method.startswith("betting confidence sequence")
+    assert loops.interval.low > 0 and loops.p_value < 0.05 and loops.minimum_detectable_effect is None
+    bounded = {metric.name: metric.is_bounded for metric in run.compared.metrics}
+    for row in rows.values():
+        if row.method != "not tested":
+            assert row.method.startswith("betting") == bounded[row.metric]
+            assert row.method.endswith("does not allow for a run that may stop early") != bounded[row.metric]
+
+
+def test_a_p_value_may_be_read_at_any_moment():
+    generator = np.random.default_rng(3)
+    values = [drawn(generator, 200, 0.2, 0.2) for _ in range(200)]
+    below = [any(bounds_of(pairs[:n]).p_value < 0.05 for n in range(20, 201, 20)) for pairs in values]
+    assert np.mean(below) <= 0.05 + 2 * (0.05 * 0.95 / len(values)) ** 0.5
+
+
+@pytest.mark.parametrize(
+    ("rules", "decide", "message"),
+    [
+        ("", [], "until_decided needs gate rules"),
+        ("", ["style.lop"], "decide: there is no metric 'style.lop'"),
+        ("", ["style.words"], "style.words has no bounds"),
+        ("", "style.loop", "decide"),
+    ],
+)
+def test_stopping_needs_something_that_can_be_decided(inside, rules, decide, message):
+    with pytest.raises(ConfigError, match=message):
+        decided(inside, rules, decide=decide)
+
+
+def test_metrics_are_decided_only_by_a_run_that_may_stop(inside):
+    (inside / "e.toml").write_text('decide = ["style.loop"]\n' + EXPERIMENT)
+    with pytest.raises(ConfigError, match="decide needs until_decided = true"):
+        read_config(inside / "e.toml")

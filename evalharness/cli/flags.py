@@ -61,13 +61,13 @@ def with_default_scorers(config: RunConfig) -> RunConfig:
 
 
 def _overrides(flags: dict[str, Any]) -> dict[str, Any]:
-    suite = flags.pop("suite", ())
+    lists = {name: list(flags.pop(name, ())) or None for name in ("suite", "decide")}
     generation = {name: flags.pop(name, None) for name in GENERATION}
     generation["seed"] = flags.get("seed")
     scorer, margin = scorer_models(flags), flags.pop("margin", None)
     compare = {} if margin is None else {"margin": margin / 100}
     others = {name: value for name, value in flags.items() if not name.endswith(SCORERS_MODEL)}
-    return {**others, "suite": list(suite) or None, "generation": generation, "scorer": scorer, "compare": compare}
+    return {**others, **lists, "generation": generation, "scorer": scorer, "compare": compare}
 
 
 def scorer_models(flags: Mapping[str, Any]) -> dict[str, dict[str, JsonValue]]:

@@ -112,6 +112,12 @@ def with_flags(*groups: tuple[Callable[[Command], Command], ...]) -> Callable[[C
     default=None,
     help="Generate in random order, and stop when every gate rule is settled.",
 )
+@click.option(
+    "--decide",
+    metavar="METRIC",
+    multiple=True,
+    help="With --until-decided: stop only when this difference is decided too. Repeatable.",
+)
 @click.option("--open", "open_report", is_flag=True, help="Open the report in the browser.")
 def run(
     open_report: bool,

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from evalharness.compare.differences import differences_of
 from evalharness.compare.findings import findings_of, warnings_of
+from evalharness.compare.groups import Groups, order_of_groups
 from evalharness.compare.missing import one_sided_warnings
 from evalharness.compare.preference_summaries import preferences_of
 from evalharness.compare.reward_differences import reward_agreement, rewards_of
@@ -35,6 +36,7 @@ def compare(
     scorers: Sequence[ScorerFacts] = (),
     preferences: Sequence[Preference] = (),
     judgings: Sequence[Judging] = (),
+    may_stop: bool = False,
 ) -> Comparison:
     """Summarise each checkpoint, and compare the candidate and any other checkpoint with the baseline.
 
@@ -47,16 +49,18 @@ def compare(
         scorers: facts of the scorers; without them no rewards are compared.
         preferences: of people and judges.
         judgings: of the judges, for the pairs on which they failed.
+        may_stop: whether samples were generated in random order, to stop when settled; intervals then allow for that.
 
     Raises:
         StoreError: one scorer's rewards come from two reward models.
     """
     others = [one.name for one in plan.checkpoints if one.name not in (plan.baseline, plan.candidate)]
     names = [plan.candidate, *others]
+    rank = order_of_groups(plan, seed)[1] if may_stop else None
     # First, because rewards of two models must not get as far as a column of values.
     rewards = [tuple(rewards_of(table, plan.baseline, name, scorers, seed=seed)) for name in names]
     main, *more = (
-        _against_baseline(table, metrics, plan, name, seed).model_copy(update={"rewards": found})
+        _against_baseline(table, metrics, plan, name, seed, rank).model_copy(update={"rewards": found})
         for name, found in zip(names, rewards, strict=True)
     )
     return Comparison(
@@ -83,8 +87,8 @@ def _lost_on_one_side(
 
 
 def _against_baseline(
-    table: Observations, metrics: Sequence[Metric], plan: Plan, candidate: str, seed: int
+    table: Observations, metrics: Sequence[Metric], plan: Plan, candidate: str, seed: int, rank: Groups | None
 ) -> OtherComparison:
-    differences = differences_of(table, metrics, plan.baseline, candidate, seed=seed)
+    differences = differences_of(table, metrics, plan.baseline, candidate, seed=seed, rank=rank)
     findings = findings_of(table, metrics, differences, plan.model_copy(update={"candidate": candidate}))
     return OtherComparison(candidate=candidate, differences=tuple(differences), findings=tuple(findings))

@@ -11,9 +11,11 @@ from evalharness.compare.missing import among_answered, missing_of
 from evalharness.observations import Mask, Observations
 from evalharness.records import DifferenceVerdict, Interval, Metric, PairedDifference
 from evalharness.statistics import (
+    Betting,
     Constant,
     Difference,
     Floats,
+    betting,
     cohens_g,
     means_of,
     rate_difference,
@@ -26,6 +28,8 @@ ALPHA = 0.05
 BINARY = "Tango's paired score interval, which contains 0 unless McNemar's exact test leaves it out"
 GROUPED = "the same, at the number of independent pairs that the groups or replicates are worth"
 RESAMPLED = "the further of Student's t and the studentised bootstrap over groups"
+BETS = "betting confidence sequence, which holds whenever the run stops"
+NOT_STOPPED = ", which does not allow for a run that may stop early"
 NONE = "not tested"
 COHENS_G = "Cohen's g"
 D_Z = "d_z"
@@ -103,6 +107,8 @@ def differences_of(
     candidate: str,
     *,
     seed: int,
+    rank: Groups | None = None,
+    n_tests: int | None = None,
 ) -> list[PairedDifference]:
     """Overall rows for every metric, then rows for each category that has pairs.
 
@@ -114,16 +120,19 @@ def differences_of(
         baseline: a checkpoint.
         candidate: another.
         seed: of the bootstrap.
+        rank: which place each group has in the order of generation, if that was to stop when something is settled.
+        n_tests: how many intervals hold together, if not as many as there are headline rows.
     """
     sides = baseline, candidate
     found = [
         pairs
         for category in table.categories
-        for pairs in _estimated(_pairs(table, metrics, baseline, candidate, category), len(table.state[0]), seed)
+        for pairs in _estimated(_pairs(table, metrics, baseline, candidate, category), len(table.state[0]), seed, rank)
     ]
-    n_tests = max(sum(one.is_headline and one.estimate is not None for one in found), 1)
+    tests = n_tests or max(sum(one.is_headline and one.estimate is not None for one in found), 1)
     truncated = table.truncated(baseline) | table.truncated(candidate)
-    return [_row(table, one, sides, n_tests, truncated) for one in found]
+    rows = [_row(table, one, sides, tests, truncated) for one in found]
+    return rows if rank is None else [_unless_bets(row) for row in rows]
 
 
 def _pairs(
@@ -138,20 +147,34 @@ def _pairs(
     return found
 
 
-def _estimated(found: list[Pairs], replicates: int, seed: int) -> list[Pairs]:
+def _unless_bets(row: PairedDifference) -> PairedDifference:
+    """The interval of an unbounded mean is of a fixed number of pairs, and says so."""
+    fixed = row.method != NONE and not row.method.startswith(BETS)
+    return row.model_copy(update={"method": row.method + NOT_STOPPED}) if fixed else row
+
+
+def _estimated(found: list[Pairs], replicates: int, seed: int, rank: Groups | None) -> list[Pairs]:
     """Fill in the estimates: of rates one by one, of means resampled together in one go."""
-    filled = {
-        id(pairs): rate_difference(pairs.difference, pairs.groups, replicates=replicates)
+    estimates: dict[int, Difference] = {
+        id(pairs): _of_rate(pairs, replicates) if rank is None else _by_bets(pairs, rank)
         for pairs in found
-        if pairs.n_pairs and pairs.metric.kind == "rate"
+        if pairs.n_pairs and (pairs.metric.kind == "rate" or (rank is not None and pairs.metric.is_bounded))
     }
-    means = [pairs for pairs in found if pairs.metric.kind == "mean" and pairs.n_groups > 1]
-    estimates: dict[int, Difference] = dict(filled)
+    means = [pairs for pairs in found if pairs.n_groups > 1 and id(pairs) not in estimates]
     if means:
         sums, counts = by_group([(pairs.difference, pairs.groups) for pairs in means])
         drawn = means_of(resample(sums, counts, seed=seed, n_resamples=RESAMPLES), is_difference=True)
         estimates |= {id(pairs): estimate for pairs, estimate in zip(means, drawn, strict=True)}
     return [replace(pairs, estimate=estimates.get(id(pairs))) for pairs in found]
+
+
+def _of_rate(pairs: Pairs, replicates: int) -> Difference:
+    return rate_difference(pairs.difference, pairs.groups, replicates=replicates)
+
+
+def _by_bets(pairs: Pairs, rank: Groups) -> Difference:
+    low, high = pairs.metric.bounds
+    return betting(pairs.difference, pairs.groups, rank, (low - high, high - low))
 
 
 def _interval(pairs: Pairs, level: float) -> Interval | None:
@@ -205,6 +228,8 @@ def _method(pairs: Pairs, tests: int) -> str:
     if pairs.estimate is None:
         return NONE
     together = f", at {format_level(1 - ALPHA / tests)} so that all {tests} headline intervals hold together"
+    if isinstance(pairs.estimate, Betting):
+        return BETS + (together if tests > 1 else "")
     named = BINARY if pairs.is_binary else GROUPED if pairs.metric.kind == "rate" else RESAMPLED
     return named + (together if tests > 1 else "")
 
@@ -231,8 +256,12 @@ def _verdict(pairs: Pairs, interval: Interval | None, margin: float | None, leve
 
 
 def _detectable(pairs: Pairs, n_tests: int) -> float | None:
-    """None if the pairs do not determine the spread, or if no difference of any size would be significant."""
+    """None if the pairs do not determine the spread, if no difference of any size would be significant, or if the
+    number of pairs was not fixed.
+    """
     level = ALPHA / n_tests
+    if isinstance(pairs.estimate, Betting):
+        return None
     if pairs.n_groups < fewest_pairs(level):
         return None
     if pairs.is_binary:

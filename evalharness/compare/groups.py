@@ -1,10 +1,11 @@
-"""Numbers summed by group, the unit that is resampled."""
+"""The group of a sample, the unit that is resampled: sums by group, and the order of generation."""
 
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from evalharness.records import Plan
 from evalharness.statistics import Floats
 
 RESAMPLES = 2_000
@@ -28,3 +29,10 @@ def by_group(columns: Sequence[tuple[Floats, Groups]]) -> tuple[Floats, Floats]:
     counts = np.stack([np.bincount(groups, minlength=n_groups) for _, groups in columns], axis=1).astype(np.float64)
     used = counts.any(axis=1)
     return sums[used].astype(np.float64), counts[used]
+
+
+def order_of_groups(plan: Plan, seed: int) -> tuple[list[str], Groups]:
+    """The groups in a random order, and the place of each in it, by its number in the observation table."""
+    names = sorted({sample.group for sample in plan.samples.values()})
+    order = np.random.default_rng(seed).permutation(len(names))
+    return [names[number] for number in order], np.argsort(order)

@@ -6,19 +6,17 @@ contains the bound are undecided. A rule that is shown to be broken fails.
 
 from collections.abc import Sequence
 
-import numpy as np
-
-from evalharness.compare.groups import Groups
+from evalharness.compare.groups import Groups, order_of_groups
 from evalharness.errors import ConfigError
 from evalharness.gate.evidence import gather
 from evalharness.gate.judging import MOST_AGAINST, judge
 from evalharness.gate.noise import Noise, read_noise
-from evalharness.gate.rules import check_rules
+from evalharness.gate.rules import check_decidable, check_rules
 from evalharness.observations import Observations
 from evalharness.records import GateReport, GateResult, GateRule, Metric, Plan, overall_verdict
 from evalharness.store import Run
 
-__all__ = ["MOST_AGAINST", "check_gate", "check_rules", "judged", "order_of_groups", "read_noise"]
+__all__ = ["MOST_AGAINST", "check_decidable", "check_gate", "check_rules", "judged", "read_noise"]
 
 
 def check_gate(rules: Sequence[GateRule], run: Run, *, noise: Noise | None = None, source: str = "") -> GateReport:
@@ -36,9 +34,7 @@ def check_gate(rules: Sequence[GateRule], run: Run, *, noise: Noise | None = Non
     comparison = run.compared
     scorers = list(run.observations.versions)
     check_rules(rules, comparison.metrics, run.plan.suites, extra_scorers=scorers, source=source)
-    # The order of a joint run is not known: its runs were generated one by one.
-    in_order = run.manifest.config.get("until_decided") and not run.manifest.paired_from
-    rank = order_of_groups(run.plan, comparison.seed)[1] if in_order else None
+    rank = order_of_groups(run.plan, comparison.seed)[1] if run.may_stop else None
     results = judged(
         rules, comparison.metrics, run.plan, run.observations, noise=noise, seed=comparison.seed, rank=rank
     )
@@ -88,13 +84,6 @@ def judged(
         )
         for rule, name in asked
     ]
-
-
-def order_of_groups(plan: Plan, seed: int) -> tuple[list[str], Groups]:
-    """The groups in a random order, and the place of each in it, by its number in the observation table."""
-    names = sorted({sample.group for sample in plan.samples.values()})
-    order = np.random.default_rng(seed).permutation(len(names))
-    return [names[number] for number in order], np.argsort(order)
 
 
 def _refuse_without_values(results: Sequence[GateResult], source: str) -> None:

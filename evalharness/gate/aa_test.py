@@ -67,6 +67,7 @@ def against_itself(config: RunConfig) -> RunConfig:
             "gate": (),
             "preset": None,
             "until_decided": False,
+            "decide": (),
             "aa_test": None,
         }
     )

@@ -70,7 +70,7 @@ class Evidence:
     def _end(self, *, bad: bool) -> float:
         """The worst or best possible value; for an unbounded mean, the worst or best observed value."""
         low, high = self.metric.bounds
-        if not np.isfinite([low, high]).all():
+        if not self.metric.is_bounded:
             seen = np.concatenate([one.ravel() for one in self.cells])
             seen = seen[~np.isnan(seen)]
             low, high = (float(seen.min()), float(seen.max())) if seen.size else (0.0, 0.0)

@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
-
 from evalharness.compare.groups import Groups
 from evalharness.gate.evidence import Evidence
 from evalharness.gate.kinds import Sides, kind_of
@@ -122,7 +120,7 @@ class _Judgement:
 
     def _loss(self, sides: Sides) -> Estimate | None:
         low, high = self.metric.bounds
-        if self.rank is None or not np.isfinite([low, high]).all():
+        if self.rank is None or not self.metric.is_bounded:
             return self.kind.loss(self.rule, self.metric, sides, seed=self.seed)
         if not sides.n:
             return None

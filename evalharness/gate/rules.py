@@ -43,6 +43,19 @@ def check_rules(
     _refuse_twins(rules, source)
 
 
+def check_decidable(names: Sequence[str], metrics: Sequence[Metric]) -> None:
+    """Reject metrics whose difference no run could settle.
+
+    Raises:
+        ConfigError: there is no such metric, or its values have no bounds.
+    """
+    known = {metric.name: metric for metric in metrics}
+    for name in names:
+        if not _named(name, known, "decide", "metric").is_bounded:
+            bounded = ", ".join(metric.name for metric in metrics if metric.is_bounded and metric.headline)
+            raise ConfigError(f"decide: {name} has no bounds, so bets cannot settle it", fix=f"name one of {bounded}")
+
+
 def _named(name: str, known: Mapping[str, Found], where: str, what: str) -> Found:
     if name in known:
         return known[name]

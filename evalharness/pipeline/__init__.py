@@ -13,7 +13,7 @@ from evalharness.backends.survey import Check
 from evalharness.compare.pairing import Side, narrowed, pair_runs, sides_of
 from evalharness.config import RunConfig, read_gate
 from evalharness.errors import ConfigError, EvalHarnessError
-from evalharness.gate import check_rules, read_noise
+from evalharness.gate import check_decidable, check_rules, read_noise
 from evalharness.gate.aa_test import against_itself, measure
 from evalharness.gate.presets import fine_tune
 from evalharness.gate.prospects import DISAGREEING, prospects_of
@@ -147,11 +147,12 @@ def plan(config: RunConfig) -> Plan:
     """The plan that would run; nothing is generated.
 
     Raises:
-        ConfigError: a gate rule cannot be judged on such a run.
+        ConfigError: a gate rule cannot be judged on such a run, or a metric cannot be decided.
         EvalHarnessError: as for a run.
     """
     planned = make_plan(config, open_backend)
     metrics = metrics_of(config, planned)
+    check_decidable(config.decide, metrics)
     if config.gate:
         check_rules(config.gate, metrics, planned.suites, extra_scorers=tuple(config.extra_scorers))
         read_noise(config.aa_test, planned)

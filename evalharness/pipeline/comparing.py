@@ -82,6 +82,7 @@ def compare_again(store: RunStore, planned: Plan | None = None) -> Run:
         scorers=scorers,
         preferences=loaded.preferences,
         judgings=loaded.judgings,
+        may_stop=loaded.may_stop,
     )
     digests = store.digests()
     comparison = comparison.model_copy(

@@ -1,13 +1,14 @@
-"""Generating all requests, or those of more and more groups until the gate is settled."""
+"""Generating all requests, or those of more and more groups until the gate and the named metrics are settled."""
 
-import math
-from collections.abc import Collection, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 from evalharness.backends import open_backend
+from evalharness.compare.differences import differences_of
+from evalharness.compare.groups import order_of_groups
 from evalharness.config import RunConfig
-from evalharness.gate import judged, order_of_groups, read_noise
-from evalharness.observations import observe
+from evalharness.gate import judged, read_noise
+from evalharness.observations import Observations, observe
 from evalharness.pipeline.generating import Progress, generate
 from evalharness.pipeline.planning import metrics_of
 from evalharness.pipeline.scoring import score
@@ -16,41 +17,87 @@ from evalharness.scorers import open_scorer
 from evalharness.store import RunStore
 
 LOOKS = 10
-"""How often a run that stops when settled looks at its gate."""
+"""How often a run that stops when settled looks at what must be decided."""
 FEWEST_AT_ONCE = 20
 """Groups between two looks, at least: each look loads every checkpoint again."""
 
 
 def generate_as_asked(store: RunStore, config: RunConfig, planned: Plan, progress: Progress) -> None:
-    """All requests; or, until the gate is settled, those of more and more groups in random order."""
+    """All requests; or, until the gate and the named metrics are settled, those of more and more groups at random."""
     if not config.until_decided:
         generate(planned, store, open_backend, check_determinism=config.check_determinism, progress=progress)
         return None
     if any(notice.kind == "settled" for notice in store.read_outcomes().notices):
         return None
-    order, rank = order_of_groups(planned, config.seed)
-    metrics, noise = metrics_of(config, planned), read_noise(config.aa_test, planned)
-    unbounded = {metric.name for metric in metrics if not all(map(math.isfinite, metric.bounds))}
-    size = max(FEWEST_AT_ONCE, -(-len(order) // LOOKS))
+    looks = _Looks(config, planned)
+    size, total = looks.size, len(looks.order)
     scores: list[Score] = []
-    for end in range(size, len(order) + size, size):
-        part = _requests_of(planned, order[end - size : end])
+    for end in range(size, total + size, size):
+        part = looks.requests(end - size, end)
         check = config.check_determinism if end == size else 0
         generate(part, store, open_backend, check_determinism=check, progress=progress)
         outcomes = store.read_outcomes()
-        scores += _scores_for_gate(config, part, outcomes)
-        so_far = _requests_of(planned, order[:end])
-        table = observe(so_far, outcomes, scores)
-        results = judged(config.gate, metrics, so_far, table, noise=noise, seed=config.seed, rank=rank)
-        open_ = [one.title for one in results if one.verdict == "undecided" or one.rule.metric in unbounded]
-        if not open_ and end < len(order):
-            return _note(store, planned, "settled", _settled(end, len(order), size))
+        scores += looks.score(part, outcomes)
+        undecided = looks.undecided(end, outcomes, scores)
+        if not undecided and end < total:
+            return _note(store, planned, "settled", _settled(end, total, size))
     return _note(
         store,
         planned,
         "other",
-        f"generation did not stop early: {'; '.join(open_) or 'the gate'} was settled at no look before the last",
+        f"generation did not stop early: {'; '.join(undecided) or 'the gate'} was settled at no look before the last",
     )
+
+
+class _Looks:
+    """What must be decided before a run stops, and the order in which its samples come."""
+
+    def __init__(self, config: RunConfig, planned: Plan) -> None:
+        self.config, self.planned = config, planned
+        self.order, self.rank = order_of_groups(planned, config.seed)
+        self.metrics, self.noise = metrics_of(config, planned), read_noise(config.aa_test, planned)
+        self.size = max(FEWEST_AT_ONCE, -(-len(self.order) // LOOKS))
+
+    def requests(self, start: int, end: int) -> Plan:
+        """The plan with the requests of some groups alone, by their places in the order."""
+        wanted = set(self.order[start:end])
+        chosen = {name for name, sample in self.planned.samples.items() if sample.group in wanted}
+        kept = tuple(request for request in self.planned.requests if request.sample_id in chosen)
+        return self.planned.model_copy(update={"requests": kept})
+
+    def score(self, part: Plan, outcomes: Mapping[str, Completion | Failure]) -> list[Score]:
+        """By the scorers needed here, opened anew: a scorer's model is not in memory while checkpoints generate."""
+        needed = {name.partition(".")[0] for name in (*(rule.metric for rule in self.config.gate), *self.config.decide)}
+        suites = tuple(
+            suite.model_copy(update={"scorers": tuple(name for name in suite.scorers if name in needed)})
+            for suite in part.suites
+        )
+        extra = tuple(name for name in self.config.extra_scorers if name in needed)
+        asked = part.model_copy(update={"suites": suites})
+        return list(score(asked, outcomes, lambda name: open_scorer(name, self.config.scorer.get(name)), extra))
+
+    def undecided(self, end: int, outcomes: Mapping[str, Completion | Failure], scores: Sequence[Score]) -> list[str]:
+        """The rules and metrics that are not decided yet, by name."""
+        so_far = self.requests(0, end)
+        table = observe(so_far, outcomes, scores)
+        return [*self._rules(so_far, table), *self._named(table)]
+
+    def _rules(self, so_far: Plan, table: Observations) -> Iterator[str]:
+        unbounded = {metric.name for metric in self.metrics if not metric.is_bounded}
+        rules, seed = self.config.gate, self.config.seed
+        for result in judged(rules, self.metrics, so_far, table, noise=self.noise, seed=seed, rank=self.rank):
+            if result.verdict == "undecided" or result.rule.metric in unbounded:
+                yield result.title
+
+    def _named(self, table: Observations) -> Iterator[str]:
+        """Metrics whose difference is neither higher, lower nor equivalent in the comparison that will be written."""
+        asked = [metric for metric in self.metrics if metric.name in self.config.decide]
+        n_tests = sum(metric.headline and metric.mirror_of is None for metric in self.metrics)
+        for name in (one.name for one in self.planned.checkpoints if one.name != self.planned.baseline):
+            rows = differences_of(
+                table, asked, self.planned.baseline, name, seed=self.config.seed, rank=self.rank, n_tests=n_tests
+            )
+            yield from (row.metric for row in rows if row.category is None and row.verdict == "undecided")
 
 
 def _note(store: RunStore, planned: Plan, kind: Literal["settled", "other"], message: str) -> None:
@@ -58,28 +105,9 @@ def _note(store: RunStore, planned: Plan, kind: Literal["settled", "other"], mes
         out.append(Notice(checkpoint=planned.baseline, kind=kind, message=message))
 
 
-def _requests_of(planned: Plan, groups: Collection[str]) -> Plan:
-    wanted = set(groups)
-    chosen = {name for name, sample in planned.samples.items() if sample.group in wanted}
-    kept = tuple(request for request in planned.requests if request.sample_id in chosen)
-    return planned.model_copy(update={"requests": kept})
-
-
-def _scores_for_gate(config: RunConfig, part: Plan, outcomes: Mapping[str, Completion | Failure]) -> list[Score]:
-    """By the scorers of the rules alone, opened anew: a scorer's model is not in memory while checkpoints generate."""
-    needed = {rule.metric.partition(".")[0] for rule in config.gate}
-    suites = tuple(
-        suite.model_copy(update={"scorers": tuple(name for name in suite.scorers if name in needed)})
-        for suite in part.suites
-    )
-    extra = tuple(name for name in config.extra_scorers if name in needed)
-    asked = part.model_copy(update={"suites": suites})
-    return list(score(asked, outcomes, lambda name: open_scorer(name, config.scorer.get(name)), extra))
-
-
 def _settled(end: int, total: int, size: int) -> str:
     return (
-        f"generation stopped after {end:,} of {total:,} groups of samples, in random order: every gate rule was "
-        f"settled. It was checked every {size:,} groups by betting confidence sequences, which hold whenever one "
-        "stops. Gate verdicts allow for that; the intervals of the comparison do not."
+        f"generation stopped after {end:,} of {total:,} groups of samples, in random order: all that had to be decided "
+        f"was settled. It was checked every {size:,} groups by betting confidence sequences, which hold whenever one "
+        "stops. Gate verdicts and the differences of rates allow for that; other intervals do not."
     )

@@ -121,6 +121,11 @@ class Metric(Record):
             return 0.0, 1.0
         return -math.inf if self.lowest is None else self.lowest, math.inf if self.highest is None else self.highest
 
+    @property
+    def is_bounded(self) -> bool:
+        """Whether there is a smallest and a largest possible mean."""
+        return all(map(math.isfinite, self.bounds))
+
 
 class Label(Record):
     """A label of a scorer."""

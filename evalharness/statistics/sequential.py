@@ -46,6 +46,11 @@ class Betting:
         """The upper bound."""
         return self._end(alpha, self.highest, above=False)
 
+    @cached_property
+    def p_value(self) -> float:
+        """Two-sided, that the mean is 0; it may be read at any moment."""
+        return min(1.0, 2 * math.exp(-max(self.earned(0.0, above=above) for above in (True, False))))
+
     def _end(self, alpha: float, end: float, *, above: bool) -> float:
         """Between the mean and what is possible, the number furthest from the mean that is not yet ruled out."""
         inside, outside = self.value, end

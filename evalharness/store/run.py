@@ -52,6 +52,14 @@ class Run:
     """What the table was made of, and the table; shared by copies (`dataclasses.replace`)."""
 
     @property
+    def may_stop(self) -> bool:
+        """Whether samples were generated in random order, to stop when settled.
+
+        The order of a joint run is not known: its runs were generated one by one.
+        """
+        return bool(self.manifest.config.get("until_decided")) and not self.manifest.paired_from
+
+    @property
     def stopped(self) -> bool:
         """Whether generation ended when the gate was settled."""
         return any(notice.kind == "settled" for notice in self.notices)
