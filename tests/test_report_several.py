@@ -16,6 +16,7 @@ from test_report import Page, plain
 from evalharness import pipeline
 from evalharness.preferences import pairs_of
 from evalharness.report import render_html
+from evalharness.report.preference_section import make_preferences
 from evalharness.report.raters import make_agreements
 from evalharness.text import format_share
 
@@ -95,6 +96,14 @@ def test_a_judge_is_shown_with_its_prompt_its_notes_and_its_failures():
     assert "The judge has the weights of base, which it compares." in shown
     assert "no letter for soup" in shown
     assert "and 2 more" in shown
+
+
+def test_each_rater_has_the_verdict_of_its_interval():
+    run = preferred()
+    names = {"baseline": "base is preferred", "candidate": "instruct is preferred", "undecided": "undecided"}
+    rows = make_preferences(run, run.comparison, {}).rows
+    assert [row.ahead for row in rows] == [names[summary.verdict] for summary in run.comparison.preferences]
+    assert {row.ahead for row in rows} != {"undecided"}
 
 
 def test_a_judge_that_failed_on_every_pair_is_shown_too():

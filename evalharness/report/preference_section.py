@@ -30,6 +30,8 @@ class PreferenceRow:
     drawing: Markup
     share: str
     interval: str
+    ahead: str
+    """Who is preferred, if that is shown."""
     notes: str
 
 
@@ -83,8 +85,14 @@ def _row(summary: PreferenceSummary, comparison: Comparison) -> PreferenceRow:
         drawing=draw_bar(parts),
         share="–" if summary.candidate_share is None else typeset(format_share(summary.candidate_share)),
         interval=typeset(format_share_interval(summary.interval)) if summary.interval else "",
+        ahead=_ahead(summary, comparison),
         notes=_notes(summary),
     )
+
+
+def _ahead(summary: PreferenceSummary, comparison: Comparison) -> str:
+    names = {"candidate": comparison.candidate, "baseline": comparison.baseline}
+    return f"{names[summary.verdict]} is preferred" if summary.verdict in names else "undecided"
 
 
 def _notes(summary: PreferenceSummary) -> str:

@@ -161,7 +161,7 @@ def make_scatter(
     """Rewards against length for baseline and candidate; None without rewards.
 
     Args:
-        lengths: of each checkpoint's completions, shape (n_replicates, n_samples); NaN where there is none.
+        lengths: of each checkpoint's completions, shape (n_replicates, n_samples); NaN if there is no completion.
         rewards: same shape.
         roles: of the checkpoints.
         reward: the metric.
