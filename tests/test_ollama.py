@@ -19,7 +19,8 @@ from evalharness import load_run
 from evalharness.backends.ollama import OllamaBackend
 from evalharness.backends.ollama_options import INT32_MAX, OPTIONS
 from evalharness.backends.ollama_shown import canonical
-from evalharness.backends.ollama_wire import address, sentence
+from evalharness.backends.ollama_wire import address
+from evalharness.backends.wire import sentence
 from evalharness.errors import BackendError, ConfigError, PromptFormatError
 from evalharness.prompting import settle_format
 from evalharness.records import Checkpoint, Completion, Notice, RawPrompt

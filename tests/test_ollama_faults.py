@@ -16,7 +16,8 @@ from ollama_asking import SIDES, outcomes, sent
 from test_cli import EVALHARNESS, call, refused
 
 from evalharness import load_run
-from evalharness.backends.ollama_wire import PromptTooLong, Server
+from evalharness.backends.ollama_wire import Server
+from evalharness.backends.wire import PromptTooLong
 from evalharness.errors import UnknownModel
 from evalharness.records import Completion, Failure, RawPrompt
 
@@ -49,14 +50,14 @@ def replaying(*lines, status=200):
 @pytest.mark.parametrize("key", ["response", "thinking"])
 def test_the_server_counts_repetitions_without_the_space_around_them(pieces, key):
     with replaying(*({key: piece, "done": False} for piece in pieces)) as wire:
-        assert wire.answer("/api/generate", {}).last == {}
+        assert wire.answer("/api/generate", {}).finish_reason == "loop_abort"
 
 
 def test_an_abort_that_the_server_names_is_a_loop_with_the_text_so_far():
     limit = {"error": "prediction aborted, token repeat limit reached"}
     with replaying({"response": "One", "done": False}, {"response": " two", "done": False}, limit) as wire:
         reply = wire.answer("/api/generate", {})
-    assert (reply.text, reply.last) == ("One two", {})
+    assert (reply.text, reply.finish_reason) == ("One two", "loop_abort")
 
 
 def test_a_line_is_cut_at_its_end_and_not_at_a_character_of_the_text():

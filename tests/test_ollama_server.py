@@ -8,7 +8,7 @@ import pytest
 from ollama_server import RECORDINGS
 from test_ollama_faults import replaying
 
-from evalharness.backends.ollama_wire import PromptTooLong, Refused, Transient, sentence
+from evalharness.backends.wire import PromptTooLong, Refused, Transient, sentence
 
 CUT = re.compile(r"Item 1 is.{,1600}\.\.\.\[\d+ characters trimmed\]\.\.\..*Item 399 is number 399\.", re.DOTALL)
 LONG = " ".join(f"Item {number} is number {number}." for number in range(1, 400))
@@ -98,7 +98,7 @@ def test_the_client_understands_what_the_real_server_said(name, meant):
     recording = RECORDINGS[name]
     with replaying(*recording["replies"], status=recording["status"]) as wire:
         if meant is None:
-            assert wire.answer(recording["path"], {}).last["done_reason"] == "length"
+            assert wire.answer(recording["path"], {}).finish_reason == "length"
             return
         with pytest.raises(meant) as caught:
             wire.answer(recording["path"], {})
@@ -114,7 +114,7 @@ def test_the_client_takes_the_recorded_abort_for_a_loop(name):
         assert lines[0]["done"] is False
         return
     with replaying(*lines) as wire:
-        assert wire.answer(RECORDINGS[name]["path"], {}).last == {}
+        assert wire.answer(RECORDINGS[name]["path"], {}).finish_reason == "loop_abort"
 
 
 def test_faults_with_a_probability_follow_from_the_seed_and_not_from_the_order(server):

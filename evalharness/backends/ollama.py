@@ -1,27 +1,18 @@
 """Models of an Ollama server: `ollama/llama3.1:8b`. Whatever silently changes a completion is reported or rejected."""
 
-import logging
 import math
 import re
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import cached_property
-from multiprocessing.pool import ThreadPool
-from threading import Event, Thread
 from typing import Any
 
 from evalharness.backends import read_options
+from evalharness.backends.asking import Asker, Pace
 from evalharness.backends.ollama_requests import Bodies, OllamaOptions
 from evalharness.backends.ollama_shown import blobs_of, canonical, messages_of, parameters_of, renderer_of
-from evalharness.backends.ollama_wire import (
-    PromptTooLong,
-    Refused,
-    Reply,
-    Server,
-    Transient,
-    Unreachable,
-)
+from evalharness.backends.ollama_wire import Server
+from evalharness.backends.wire import PromptTooLong, Refused, Reply, Transient
 from evalharness.errors import BackendError, ConfigError, UnknownModel
 from evalharness.prompting import plain_text
 from evalharness.records import (
@@ -40,7 +31,6 @@ from evalharness.records import (
     digest,
 )
 
-log = logging.getLogger(__name__)
 CONTEXT_STEP = 1024
 BYTES_PER_TOKEN = 2
 """Most prompts have more characters per token, so the context is large enough; otherwise the prompt fails with both
@@ -49,12 +39,6 @@ counts.
 LOAD_SECONDS = 1800.0
 """Loading many gigabytes from a slow disk takes time."""
 UNLOAD_SECONDS = 10.0
-SILENT_SECONDS = 15.0
-"""Every so many seconds, a line reports that the server is still loading."""
-SHORTEST_SAID = 0.5
-"""Seconds; shorter waits are not reported."""
-MOST_TIMEOUTS = 2
-"""A timeout that happened twice will happen again."""
 TURN_TOKENS = 32
 """Tokens reserved for the chat template's markers, per turn."""
 CUT_SLACK = 8
@@ -76,6 +60,12 @@ class OllamaBackend:
     def server(self) -> Server:
         """The connection, opened on first use."""
         return Server(self.options.host, timeout=self.options.timeout)
+
+    @cached_property
+    def _asker(self) -> Asker:
+        options = self.options
+        pace = Pace(options.concurrency)
+        return Asker(self.checkpoint.name, attempts=options.attempts, backoff=options.backoff, pace=pace)
 
     # ------------------------------------------------------------------------------------- identity
 
@@ -154,20 +144,12 @@ class OllamaBackend:
     # ------------------------------------------------------------------------------------- generate
 
     def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[Completion | Failure | Notice]:
-        """Generate in a fixed order with one client, or in any order with several."""
+        """Generate with one client, or with several at once; outcomes come in the order of the requests."""
         if not requests:
             return
         if not self._loaded:
             yield from self._load(requests[0])
-        if self.options.concurrency == 1:
-            yield from map(self._outcome, requests)
-        else:
-            yield from self._together(requests)
-
-    def _together(self, requests: Sequence[GenerationRequest]) -> Iterator[Completion | Failure]:
-        """Generate in daemon threads, so that an interrupted run does not wait for a silent server."""
-        with ThreadPool(self.options.concurrency) as pool:
-            yield from pool.imap_unordered(self._outcome, requests)
+        yield from self._asker.outcomes(requests, self._answer, self.server.gone)
 
     def close(self) -> None:
         """Unload the model to free memory for the next checkpoint, unless it was loaded before the run.
@@ -188,33 +170,18 @@ class OllamaBackend:
         fault: Exception = Transient("server", "never asked")
         for attempt in range(1, self.options.attempts + 1):
             try:
-                with self._announced("loading"):
+                with self._asker.announced("loading"):
                     self.server.send("POST", "/api/generate", body, timeout=LOAD_SECONDS)
                 break
             except (Transient, Refused) as error:
                 fault = error
-                self._wait(attempt, error)
+                self._asker.wait(attempt, error)
         else:
             raise self.server.failed(fault)
         self._loaded = True
         yield Notice(checkpoint=self.checkpoint.name, kind="batch", message=self._conditions(request.config))
         if rendered := self._rendered(request):
             yield Notice(checkpoint=self.checkpoint.name, kind="rendered", message=rendered)
-
-    @contextmanager
-    def _announced(self, what: str) -> Iterator[None]:
-        """Report regularly that the server is still busy."""
-        done, start = Event(), time.monotonic()
-
-        def say() -> None:
-            while not done.wait(SILENT_SECONDS):
-                log.info("%s: still %s after %.0f s", self.checkpoint.name, what, time.monotonic() - start)
-
-        Thread(target=say, daemon=True).start()
-        try:
-            yield
-        finally:
-            done.set()
 
     def _conditions(self, config: GenerationConfig) -> str:
         clients = "one client, in a fixed order"
@@ -233,16 +200,6 @@ class OllamaBackend:
                 return dict(model)
         return {}
 
-    def _wait(self, attempt: int, fault: Exception) -> None:
-        """Wait before the next attempt, twice as long each time, and report why."""
-        if attempt == self.options.attempts:
-            return
-        seconds = self.options.backoff * 2 ** (attempt - 1)
-        if seconds >= SHORTEST_SAID:
-            tries = f"attempt {attempt + 1} of {self.options.attempts} in {seconds:g} s"
-            log.warning("%s: %s; %s", self.checkpoint.name, fault, tries)
-        time.sleep(seconds)
-
     def _rendered(self, request: GenerationRequest) -> str | None:
         """How the template renders a chat prompt, if the server reports it; otherwise one token is generated."""
         if not isinstance(request.prompt, ChatPrompt):
@@ -256,32 +213,6 @@ class OllamaBackend:
         return text
 
     # -------------------------------------------------------------------------------------- requests
-
-    def _outcome(self, request: GenerationRequest) -> Completion | Failure:
-        """Answer one request, with retries if the error may be temporary.
-
-        Raises:
-            BackendError: the server has stopped, or no longer has the model.
-        """
-        start, fault, timeouts = time.monotonic(), Transient("server", "never sent"), 0
-        for attempt in range(1, self.options.attempts + 1):
-            try:
-                reply = self._answer(request)
-            except PromptTooLong as error:
-                return _failure(request, "prompt_too_long", error, attempt)
-            except Refused as error:
-                return _failure(request, "server", error, attempt)
-            except Transient as error:
-                fault = error
-                timeouts += error.kind == "timeout"
-                if timeouts == MOST_TIMEOUTS:
-                    break
-                self._wait(attempt, error)
-            else:
-                return _completion(request, reply, attempt, time.monotonic() - start)
-        if isinstance(fault, Unreachable):
-            raise self.server.gone(str(fault))
-        return _failure(request, fault.kind, fault, attempt)
 
     def _answer(self, request: GenerationRequest) -> Reply:
         path = "/api/chat" if isinstance(request.prompt, ChatPrompt) else "/api/generate"
@@ -305,29 +236,7 @@ def _place(running: dict[str, Any]) -> str:
 
 def _refuse_cut_prompt(request: GenerationRequest, reply: Reply) -> None:
     """An old server ignores `truncate`, cuts a long prompt to about half of the context, and answers as usual."""
-    read, context = reply.last.get("prompt_eval_count"), request.config.context_length or 0
+    read, context = reply.prompt_tokens, request.config.context_length or 0
     words = len(re.findall(r"\w+", plain_text(request.prompt)))
     if read is not None and read <= context // 2 + CUT_SLACK and words > 2 * read:
         raise PromptTooLong(f"the server read {read} tokens of a prompt of {words} words; its context is {context}")
-
-
-def _completion(request: GenerationRequest, reply: Reply, attempts: int, seconds: float) -> Completion:
-    reason = reply.last.get("done_reason") if reply.last else "loop_abort"
-    return Completion.model_validate(
-        {
-            "request_id": request.id,
-            "text": reply.text,
-            "finish_reason": reason,
-            "thinking": reply.thinking or None,
-            "prompt_tokens": reply.last.get("prompt_eval_count"),
-            "completion_tokens": reply.last.get("eval_count", len(reply.pieces)),
-            "seconds": round(seconds, 3),
-            "attempts": attempts,
-            "logprobs": tuple(reply.logprobs) or None,
-        }
-    )
-
-
-def _failure(request: GenerationRequest, kind: str, error: Exception, attempts: int) -> Failure:
-    message = str(error)[:500]
-    return Failure.model_validate({"request_id": request.id, "kind": kind, "message": message, "attempts": attempts})

@@ -1,0 +1,237 @@
+"""What the backends of servers share: a connection, what its faults mean, and a streamed reply."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from evalharness.errors import BackendError
+from evalharness.records import FinishReason, TokenLogprob
+
+CONNECT_SECONDS = 5.0
+LOOPBACK = ("localhost", "127.0.0.1", "::1", "0.0.0.0")
+REPEATED_TOKENS = 25
+"""An Ollama server aborts after about thirty identical tokens in a row; a stream that ends this way without its last
+object is such an abort, any other is a broken stream."""
+
+
+class ServerError(Exception):
+    """An error reported by the server; within a stream it has no status code."""
+
+    def __init__(self, text: str, status: int = 200, wait: float = 0.0) -> None:
+        super().__init__(sentence(text))
+        self.text = text
+        """As it came, with the JSON around it."""
+        self.status = status
+        self.wait = wait
+        """Seconds for which the server asks (`Retry-After`)."""
+
+
+class Transient(Exception):
+    """A temporary error: the request may be retried."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class Unreachable(Transient):
+    """The server does not answer."""
+
+
+class Busy(Transient):
+    """The server has too many requests (429, 503)."""
+
+    def __init__(self, message: str, wait: float) -> None:
+        super().__init__("server", message)
+        self.wait = wait
+
+
+class Refused(Exception):
+    """The server permanently rejects this request."""
+
+
+class PromptTooLong(Refused):
+    """The prompt does not fit the context."""
+
+
+class Looped(Exception):
+    """The server aborted because the model repeated itself."""
+
+
+@dataclass
+class Reply:
+    """A streamed answer, assembled."""
+
+    text: str = ""
+    thinking: str = ""
+    pieces: list[str] = field(default_factory=list)
+    """Visible parts, mostly a token each."""
+    seen: list[str] = field(default_factory=list)
+    """All received parts, including thinking, stripped of white space, as an Ollama server counts repetitions."""
+    logprobs: list[TokenLogprob] = field(default_factory=list)
+    ended: bool = False
+    """Whether the server said that this is all; False if it aborted a loop."""
+    finish_reason: FinishReason | None = None
+    stopped_by: str | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+    def add(self, piece: str, thought: str) -> None:
+        """Add one part of the stream."""
+        self.thinking += thought
+        if piece:
+            self.pieces.append(piece)
+        self.seen.append((piece or thought).strip())
+
+    def finished(self, *, aborted: bool = False) -> "Reply":
+        """The whole reply; `aborted` if the server reported that it aborted.
+
+        Raises:
+            Transient: the stream ended before its last object, and not because of a loop.
+        """
+        self.text = "".join(self.pieces)
+        end = self.seen[-REPEATED_TOKENS:]
+        looped = len(end) == REPEATED_TOKENS and len(set(end)) == 1
+        if not (self.ended or aborted or looped):
+            raise Transient("server", "the stream ended without its last object")
+        if not self.ended:
+            self.finish_reason = "loop_abort"
+        return self
+
+
+class Connection:
+    """One server. A subclass says what its errors mean."""
+
+    title = "the server"
+    start_it = "start it"
+    """The fix where the server does not answer."""
+
+    def __init__(self, url: str, *, timeout: float, key: str | None = None) -> None:
+        self.url = url
+        self.is_local = (urlsplit(url).hostname or "") in LOOPBACK
+        # A proxy of the environment is for other machines.
+        self._client = httpx.Client(
+            base_url=url,
+            timeout=httpx.Timeout(timeout, connect=CONNECT_SECONDS),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=None),
+            follow_redirects=True,
+            headers={"Authorization": f"Bearer {key}"} if key else {},
+            trust_env=not self.is_local,
+        )
+
+    def close(self) -> None:
+        """Close all connections, those in use too."""
+        self._client.close()
+
+    def meaning(self, error: ServerError, body: dict[str, Any]) -> Exception:
+        """What an error of the server means: one of the classes above, or an error that ends the run."""
+        raise NotImplementedError
+
+    def fix_for(self, message: str) -> str:
+        """What to do about a permanent error."""
+        return "look at the server's log"
+
+    def ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        """One request with one answer.
+
+        Raises:
+            UnknownModel: the server does not have the model.
+            BackendError: the server does not answer or rejects the request.
+        """
+        try:
+            return self.send(method, path, body)
+        except (Transient, Refused) as error:
+            raise self.failed(error) from None
+
+    def send(
+        self, method: str, path: str, body: dict[str, Any] | None = None, *, timeout: float | None = None
+    ) -> dict[str, Any]:
+        """One request with one answer, for a caller that may retry; raises as `lines` does."""
+        limit: dict[str, Any] = {} if timeout is None else {"timeout": timeout}
+        with self.faults(body or {}):
+            answer = self._client.request(method, path, json=body, **limit)
+            if answer.is_error:
+                raise _error(answer, answer.text)
+            return self._object(answer)
+
+    def lines(self, path: str, body: dict[str, Any], *, timeout: float | None = None) -> Iterator[bytes]:
+        """The lines of a streamed answer, without empty ones; read them within `faults`."""
+        limit: dict[str, Any] = {} if timeout is None else {"timeout": timeout}
+        with self._client.stream("POST", path, json=body, **limit) as answer:
+            if answer.is_error:
+                raise _error(answer, answer.read().decode(errors="replace"))
+            rest = b""
+            for chunk in answer.iter_bytes():
+                *lines, rest = (rest + chunk).split(b"\n")
+                yield from filter(None, lines)
+            if rest:
+                yield rest
+
+    def failed(self, error: Exception) -> BackendError:
+        """An error that ends the run, with its fix."""
+        if isinstance(error, Unreachable):
+            return self.gone(str(error))
+        return BackendError(f"{self.title} at {self.url}: {error}", fix=self.fix_for(str(error)))
+
+    def gone(self, message: str) -> BackendError:
+        """The error of a server that does not answer."""
+        return BackendError(
+            f"{self.title} at {self.url} does not answer ({message})",
+            fix="write http:// instead of https://, or leave the scheme out" if "SSL" in message else self.start_it,
+        )
+
+    @contextmanager
+    def faults(self, body: dict[str, Any]) -> Iterator[None]:
+        """Turn what goes wrong inside into `Transient`, `Refused` or what `meaning` makes of it."""
+        try:
+            yield
+        except ServerError as error:
+            raise self.meaning(error, body) from None
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            raise Unreachable("server", str(error).partition(".")[0]) from None
+        except httpx.TimeoutException:
+            raise Transient("timeout", "no answer in time") from None
+        except (httpx.TransportError, json.JSONDecodeError) as error:
+            raise Transient("server", f"the connection was lost during the answer: {error}"[:300]) from None
+
+    def _object(self, answer: httpx.Response) -> dict[str, Any]:
+        """A reply's JSON object.
+
+        Raises:
+            ServerError: the address belongs to another kind of server.
+        """
+        data = None
+        with suppress(json.JSONDecodeError):
+            data = answer.json()
+        if not isinstance(data, dict):
+            raise ServerError("no JSON object", 404)
+        return data
+
+
+def _error(answer: httpx.Response, text: str) -> ServerError:
+    wait = answer.headers.get("retry-after", "")
+    return ServerError(text, answer.status_code, float(wait) if wait.isdecimal() else 0.0)
+
+
+def sentence(message: str) -> str:
+    r"""A server's message, out of the JSON around it.
+
+    >>> sentence('{"error":{"code":400,"message":"Field \'x\': too large","type":"invalid_request_error"}}')
+    "Field 'x': too large"
+    >>> sentence('{"detail":"prompt must be a string."}')
+    'prompt must be a string.'
+    """
+    try:
+        inner = json.loads(message)
+    except (json.JSONDecodeError, RecursionError):
+        return message
+    while isinstance(inner, dict) and (key := next((k for k in ("error", "detail", "message") if k in inner), None)):
+        inner = inner[key]
+    if not isinstance(inner, str):
+        return message
+    return sentence(inner) if inner.startswith("{") and inner != message else inner
