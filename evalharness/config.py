@@ -62,7 +62,9 @@ class RunConfig(Record):
     """One experiment: the suites, the checkpoints and how completions are generated."""
 
     suites: tuple[str, ...] = ("core",)
-    """Names under `prompts/`, or folders."""
+    """Names under `prompts/`, folders, or files of prompts."""
+    system: str | None = Field(None, min_length=1)
+    """A system turn put before every prompt."""
     baseline: str = "base"
     """The checkpoint that the others are compared with."""
     candidate: str = "instruct"
@@ -121,7 +123,7 @@ class RunConfig(Record):
 
 
 TOP_LEVEL = (
-    *("suite", "baseline", "candidate", "seed", "replicates", "limit"),
+    *("suite", "system", "baseline", "candidate", "seed", "replicates", "limit"),
     *("checkpoint", "generation", "scorer", "gate", "compare", "until_decided", "decide", "aa_test"),
 )
 TABLES = {

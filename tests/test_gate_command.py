@@ -117,7 +117,7 @@ def test_a_rule_on_a_suite_is_judged_on_that_suite_alone(folder):
 
 def test_plan_says_whether_the_suites_can_decide_the_gate(folder):
     (folder / "gated.toml").write_text(EXPERIMENT + rule(bound=0.05))
-    result = call("plan", "gated.toml", "--prompts", "0", "--margin", "5", cwd=folder)
+    result = call("plan", "gated.toml", "--show", "0", "--margin", "5", cwd=folder)
     assert "style.loop no_regression 0.05 costs most: it needs 630 pairs, and the suites have 68" in " ".join(
         result.stdout.split()
     )

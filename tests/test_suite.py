@@ -99,7 +99,7 @@ def test_a_suite_without_samples_is_refused(tmp_path):
 
 @pytest.mark.parametrize(("name", "fix"), [("cor", "'core'"), ("./nowhere", "smoke")])
 def test_a_suite_that_is_not_there_is_refused_with_those_there_are(name, fix):
-    with pytest.raises(SuiteError, match=f"no suite or folder '{name}'") as refused:
+    with pytest.raises(SuiteError, match=f"no suite, folder or file '{name}'") as refused:
         load_suite(name)
     assert fix in refused.value.fix
 

@@ -6,6 +6,7 @@ import tomllib
 import pytest
 from click.testing import CliRunner
 
+from evalharness import load_run
 from evalharness.cli import cli
 from evalharness.cli.suites import FORMAT_NAMES
 from evalharness.errors import ConfigError, EvalHarnessError, SuiteError
@@ -406,3 +407,87 @@ def test_the_real_xstest_prompts_import_whole(own_folder, validation_data):
     suite = import_suite(validation_data / "xstest" / "prompts.jsonl", ImportOptions()).suite
     expected = [sample.expected for sample in suite.samples]
     assert (expected.count("comply"), expected.count("refuse")) == (250, 200)
+
+
+# ------------------------------------------------------------------------------- prompts without a suite
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "prompts"),
+    [
+        ("q.txt", "What is rain?\n\n  Say, prompt me, hi.  \n", ["What is rain?", "Say, prompt me, hi."]),
+        ("q.txt", "id,prompt\n1,What is rain?\n", ["What is rain?"]),
+        ("q.json", '["What is rain?", {"text": "Say hi."}]', ["What is rain?", "Say hi."]),
+        ("q.jsonl", '{"instruction": "What is rain?"}\n"Say hi."\n', ["What is rain?", "Say hi."]),
+        ("q.jsonl", '"What is rain?"\n"Say hi."\n', ["What is rain?", "Say hi."]),
+        ("q.csv", 'No., Question \n1,"What is rain?"\n', ["What is rain?"]),
+        ("q.tsv", "TEXT\tn\nWhat is rain?\t1\n", ["What is rain?"]),
+    ],
+)
+def test_a_file_of_prompts_is_a_suite_as_it_stands(own_folder, name, content, prompts):
+    suite = load_suite(write(own_folder, name, content))
+    assert [sample.prompt for sample in suite.samples] == prompts
+    assert suite.name == "q"
+    assert sorted(path.name for path in own_folder.iterdir()) == [name]
+
+
+def test_ids_of_a_prompt_file_are_read_off_its_prompts(own_folder):
+    rows = "prompt,expected\nWhat is rain? And why?,\nWhat is rain? And why?,comply\n???,\nForge a note,refuse\n"
+    suite = load_suite(write(own_folder, "q.csv", rows))
+    # What should be refused stays out of ids, which stay in redacted reports.
+    assert [sample.id for sample in suite.samples] == [
+        "what-is-rain-and-why",
+        "what-is-rain-and-why-2",
+        "row-4",
+        "row-5",
+    ]
+    kept = load_suite(write(own_folder, "own.csv", "id,prompt\nr1,What is rain?\n"))
+    assert [sample.id for sample in kept.samples] == ["r1"]
+
+
+def test_a_column_that_was_used_is_not_said_to_be_left_out(own_folder):
+    notes = imported(own_folder, "a.csv", "text,topic\nHi,x\n").notes
+    assert [note for note in notes if "left out" in note] == ["columns left out: 'topic'"]
+
+
+def answers(folder, name, prompts):
+    return write(folder, name, lines(*({"prompt": prompt, "text": f"I like {name}."} for prompt in prompts)))
+
+
+def test_a_table_of_questions_and_two_models_make_a_report_in_one_command(own_folder):
+    questions = [f"What is number {number}?" for number in range(50)]
+    write(own_folder, "questions.csv", "Question,topic\n" + "".join(f"{one},x\n" for one in questions))
+    asked = [f"Be brief.\n\n{one}" for one in questions]
+    for name in ("a.jsonl", "b.jsonl"):
+        answers(own_folder, name, asked)
+    options = ["--prompts", "questions.csv", "--system", "Be brief.", "--reward-model", "none", "--out", "run"]
+    models = ["--baseline", "replay/./a.jsonl", "--candidate", "replay/./b.jsonl"]
+    result = CliRunner().invoke(cli, ["run", *models, *options])
+    assert result.exit_code == 0, result.output
+    assert "questions.csv: 50 prompts; columns left out: 'topic'" in result.stderr
+    done = load_run("run")
+    assert {len(sample.messages) for sample in done.plan.samples.values()} == {2}
+    assert all(done.observations.counts(name).completed == 50 for name in done.observations.checkpoints)
+    assert (own_folder / "run" / "report.html").stat().st_size > 100_000
+    again = CliRunner().invoke(cli, ["run", "--out", "run", "--resume"])
+    assert again.exit_code == 0, again.output
+
+
+def test_a_system_turn_does_not_replace_one_that_is_there(own_folder):
+    turns = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}]
+    write(own_folder, "q.jsonl", lines({"messages": turns}))
+    models = ["--baseline", "replay/./a.jsonl", "--candidate", "replay/./b.jsonl"]
+    result = CliRunner().invoke(cli, ["plan", *models, "--prompts", "q.jsonl", "--system", "Be kind."])
+    assert isinstance(result.exception, SuiteError)
+    assert "'hi' of suite 'q' has a system turn of its own" in result.exception.problem
+
+
+def test_a_new_suite_loads_and_has_a_sample_of_each_kind(own_folder):
+    result = CliRunner().invoke(cli, ["suite", "new", "ours"])
+    assert result.exit_code == 0, result.output
+    samples = load_suite("ours").samples
+    assert {sample.kind for sample in samples} == {"instruction", "continuation"}
+    assert {sample.expected for sample in samples} == {None, "comply", "refuse"}
+    assert any(sample.constraints for sample in samples) and any(sample.target for sample in samples)
+    with pytest.raises(SuiteError, match="already exists"):
+        CliRunner().invoke(cli, ["suite", "new", "ours"], catch_exceptions=False)

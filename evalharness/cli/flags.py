@@ -1,6 +1,6 @@
 """Flags of `run` and `plan`, turned into a `RunConfig`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +8,12 @@ from pydantic import JsonValue
 
 from evalharness.backends import backend_class
 from evalharness.cli.running import SCORERS_MODEL
+from evalharness.cli.terminal import say
 from evalharness.config import RunConfig, build_config, read_config
 from evalharness.errors import ConfigError
 from evalharness.records import Checkpoint
 from evalharness.scorers import default_scorers
+from evalharness.suites.importing import prompts_of
 
 GENERATION = ("max_tokens", "temperature", "context_length")
 
@@ -61,13 +63,23 @@ def with_default_scorers(config: RunConfig) -> RunConfig:
 
 
 def _overrides(flags: dict[str, Any]) -> dict[str, Any]:
-    lists = {name: list(flags.pop(name, ())) or None for name in ("suite", "decide")}
+    prompts = list(_prompt_files(flags.pop("prompts", ())))
+    lists = {"suite": [*flags.pop("suite", ()), *prompts] or None, "decide": list(flags.pop("decide", ())) or None}
     generation = {name: flags.pop(name, None) for name in GENERATION}
     generation["seed"] = flags.get("seed")
     scorer, margin = scorer_models(flags), flags.pop("margin", None)
     compare = {} if margin is None else {"margin": margin / 100}
     others = {name: value for name, value in flags.items() if not name.endswith(SCORERS_MODEL)}
     return {**others, **lists, "generation": generation, "scorer": scorer, "compare": compare}
+
+
+def _prompt_files(names: Sequence[str]) -> Iterator[str]:
+    """Files of `--prompts`, each with what was read from it."""
+    for name in names:
+        suite, notes = prompts_of(Path(name))
+        said = [f"{len(suite.samples):,} prompts" if len(suite.samples) > 1 else "1 prompt", *notes]
+        say(f"{name}: {'; '.join(said)}", err=True)
+        yield name
 
 
 def scorer_models(flags: Mapping[str, Any]) -> dict[str, dict[str, JsonValue]]:

@@ -40,6 +40,13 @@ SIDE_FLAGS = (
     click.option("--candidate-variant", type=VARIANTS, help="Training stage of the candidate.  [default: instruct]"),
     click.option("--suite", multiple=True, help="A suite's name or folder; repeatable.  [default: core]"),
     click.option(
+        "--prompts",
+        multiple=True,
+        metavar="FILE",
+        help="Your own prompts, without a suite: text (a line a prompt), CSV, JSON or JSON Lines; repeatable.",
+    ),
+    click.option("--system", metavar="TEXT", help="A system turn put before every prompt."),
+    click.option(
         "-M",
         "option",
         multiple=True,
@@ -180,7 +187,7 @@ def _run(config: "RunConfig", out: Path | None, *, resume: bool, open_report: bo
 
 @click.command(cls=ScorerCommand)
 @with_flags(SIDE_FLAGS, GENERATION_FLAGS)
-@click.option("--prompts", default=2, show_default=True, type=click.IntRange(min=0), help="Rendered prompts to show.")
+@click.option("--show", default=2, show_default=True, type=click.IntRange(min=0), help="Rendered prompts to show.")
 @margin_flag("A change of a rate that matters: say how many pairs each metric needs.")
 @click.option(
     "--disagreeing",
@@ -195,7 +202,7 @@ def _run(config: "RunConfig", out: Path | None, *, resume: bool, open_report: bo
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the whole plan as JSON.")
 def plan(
-    prompts: int, margin: float | None, disagreeing: float, earlier: Path | None, as_json: bool, **flags: Any
+    show: int, margin: float | None, disagreeing: float, earlier: Path | None, as_json: bool, **flags: Any
 ) -> None:
     """Show what would run, without generating anything.
 
@@ -212,4 +219,4 @@ def plan(
         earlier=earlier,
         of_metrics=margin is not None,
     )
-    show_record(planned, lambda shown: plan_text(shown, prompts), as_json)
+    show_record(planned, lambda shown: plan_text(shown, show), as_json)

@@ -1,4 +1,4 @@
-"""`suite import`: turn a public prompt file into a suite folder."""
+"""`suite new` and `suite import`: a suite folder to keep."""
 
 from collections import Counter
 from pathlib import Path
@@ -15,6 +15,18 @@ FORMAT_NAMES = ("ifeval", "harmbench", "do-not-answer", "mt-bench", "xstest", "a
 @click.group()
 def suite() -> None:
     """Create prompt suites."""
+
+
+@suite.command("new")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--force", is_flag=True, help="Overwrite an existing suite.")
+def new(folder: Path, force: bool) -> None:
+    """Write a small suite into FOLDER, to be changed: a sample of each kind."""
+    from evalharness.suites.importing import new_suite
+
+    made = new_suite(folder, force=force)
+    say(f"Wrote {folder}: {len(made.samples)} samples to replace by your own, in {folder / 'samples.jsonl'}.")
+    say(f"Use it: evalharness run --suite {folder} ...")
 
 
 @suite.command("import")
@@ -43,9 +55,9 @@ def import_(
 ) -> None:
     """Turn a prompt FILE into a suite folder.
 
-    FILE is CSV, JSON Lines or a JSON array: XSTest, IFEval, HarmBench behaviors, AlpacaEval, MT-Bench,
-    Do-Not-Answer, or a plain table with a column of prompts. The format is detected from the column names. If any row
-    is invalid, nothing is written.
+    FILE is text (a line a prompt), CSV, JSON Lines or a JSON array: XSTest, IFEval, HarmBench behaviors, AlpacaEval,
+    MT-Bench, Do-Not-Answer, or a plain table with a column of prompts. The format is detected from the column names.
+    If any row is invalid, nothing is written.
     """
     from evalharness.store.outputs import refuse_run_file
     from evalharness.suites.importing import Imported, ImportOptions, import_suite

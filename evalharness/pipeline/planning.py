@@ -13,6 +13,7 @@ from evalharness.records import (
     Estimate,
     GenerationRequest,
     LintFinding,
+    Message,
     Metric,
     Plan,
     ResolvedCheckpoint,
@@ -50,7 +51,8 @@ def make_plan(config: RunConfig, open_backend: Callable[[Checkpoint], Backend]) 
 
 def load_suites(config: RunConfig) -> tuple[Suite, ...]:
     """Load the suites of a run, cut to its limit; their scorers must exist, and sample ids be unique across them."""
-    suites = tuple(_limited(load_suite(name), config.limit) for name in config.suites)
+    loaded = [_limited(load_suite(name), config.limit) for name in config.suites]
+    suites = tuple(_with_system(suite, config.system) if config.system else suite for suite in loaded)
     for suite in suites:
         _refuse_unknown_scorers(suite)
     for name, settings in config.extra_scorers.items():
@@ -67,6 +69,19 @@ def load_suites(config: RunConfig) -> tuple[Suite, ...]:
                 )
             owner[sample.id] = suite.name
     return suites
+
+
+def _with_system(suite: Suite, system: str) -> Suite:
+    """The suite with a system turn before every prompt."""
+    own = next((sample.id for sample in suite.samples if sample.messages[0].role == "system"), None)
+    if own is not None:
+        raise SuiteError(
+            f"sample {own!r} of suite {suite.name!r} has a system turn of its own",
+            fix="leave out --system (`system` in evalharness.toml), or that turn",
+        )
+    turn = Message(role="system", content=system)
+    samples = tuple(one.model_copy(update={"messages": (turn, *one.messages)}) for one in suite.samples)
+    return suite.model_copy(update={"samples": samples, "digest": digest([suite.digest, system])})
 
 
 def _refuse_unknown_scorers(suite: Suite) -> None:

@@ -3,7 +3,7 @@
 import difflib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,18 +52,29 @@ def list_suites() -> list[Path]:
 
 
 def load_suite(name_or_folder: str | Path) -> Suite:
-    """Load and validate a suite, by the name of a shipped suite or by folder.
+    """Load and validate a suite, by the name of a shipped suite, by folder, or from a file of prompts.
 
     Raises:
         SuiteError: it is missing or not valid; the message names the file and the line.
+        ConfigError: it is a file of which no column holds prompts.
     """
+    if os.path.isfile(name_or_folder) and name_or_folder not in {path.name for path in list_suites()}:
+        from evalharness.suites.importing import prompts_of
+
+        return prompts_of(Path(name_or_folder))[0]
     folder = _find(name_or_folder)
     head = _read_head(folder / HEAD)
     samples = tuple(_read_samples(folder / SAMPLES))
     if not samples:
         raise SuiteError(f"{folder / SAMPLES} holds no sample", fix="write one sample per line")
-    content = [head.model_dump(mode="json"), [sample.model_dump(mode="json") for sample in samples]]
-    return Suite(**head.model_dump(), samples=samples, digest=digest(content))
+    return suite_from(head.model_dump(), samples)
+
+
+def suite_from(head: dict[str, Any], samples: Sequence[Sample]) -> Suite:
+    """A suite of valid parts, with the digest over everything that can change a result."""
+    valid = SuiteHead.model_validate(head)
+    content = [valid.model_dump(mode="json"), [sample.model_dump(mode="json") for sample in samples]]
+    return Suite(**valid.model_dump(), samples=tuple(samples), digest=digest(content))
 
 
 def _find(name_or_folder: str | Path) -> Path:
@@ -75,8 +86,8 @@ def _find(name_or_folder: str | Path) -> Path:
     if str(name_or_folder) in shipped:
         return shipped[str(name_or_folder)]
     close = difflib.get_close_matches(str(name_or_folder), shipped, n=1)
-    fix = f"did you mean {close[0]!r}?" if close else f"use one of {', '.join(shipped)}, or a folder"
-    raise SuiteError(f"there is no suite or folder {str(name_or_folder)!r}", fix=fix)
+    fix = f"did you mean {close[0]!r}?" if close else f"use one of {', '.join(shipped)}, a folder, or a file of prompts"
+    raise SuiteError(f"there is no suite, folder or file {str(name_or_folder)!r}", fix=fix)
 
 
 # ------------------------------------------------------------------------------------------ suite.toml

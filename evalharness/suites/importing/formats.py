@@ -161,11 +161,16 @@ def _plain(data: Data) -> Fields:
             continue
         fields[name] = _json_value(name, value) if name in JSON_FIELDS else text_of(data, name)
     if "messages" not in fields and "prompt" not in fields:
-        named = next((name for name in PROMPT_NAMES if text_of(data, name).strip()), None)
+        named = prompt_column(data)
         if named is None:
             raise ValueError("the prompt is missing")
         fields["prompt"] = text_of(data, named)
     return {"category": "all"} | fields
+
+
+def prompt_column(data: Data) -> str | None:
+    """The column that holds a plain row's prompt; None if no known one is filled."""
+    return next((name for name in PROMPT_NAMES if text_of(data, name).strip()), None)
 
 
 def _json_value(name: str, value: Any) -> Any:

@@ -1,6 +1,7 @@
-"""The rows of a prompt file: CSV with any of three delimiters, JSON Lines, or one JSON array.
+"""The rows of a prompt file: CSV with any of three delimiters, JSON Lines, one JSON array, or a line a prompt.
 
-The kind is detected from the first character, not from the file name: public files are often misnamed.
+The kind is detected from the first character, not from the file name: public files are often misnamed. Only a `.txt`
+file whose first line does not name columns is read as a line a prompt.
 """
 
 import csv
@@ -12,6 +13,7 @@ from typing import Any, NoReturn
 
 from evalharness.errors import SuiteError
 from evalharness.parsing import Unparsable, parse_json
+from evalharness.suites.importing.formats import guess_format
 
 DELIMITERS = ",;\t"
 SHOWN_PROBLEMS = 10
@@ -52,14 +54,36 @@ def read_table(path: Path) -> Table:
     text = _read(path)
     first = text.lstrip()[:1]
     if not first:
-        raise SuiteError(f"{path} is empty", fix="give a CSV, JSON Lines or JSON file with one prompt per row")
-    items = list(_json_array(path, text) if first == "[" else _json_lines(text) if first == "{" else _csv(path, text))
+        raise SuiteError(f"{path} is empty", fix="give a CSV, JSON Lines, JSON or text file with one prompt per row")
+    items = list(_items(path, text, first))
     rows = tuple(row for row in items if isinstance(row, Row))
     problems = tuple(row for row in items if isinstance(row, Problem))
     if not items:
-        raise SuiteError(f"{path} has no rows", fix="give a CSV, JSON Lines or JSON file with one prompt per row")
+        raise SuiteError(f"{path} has no rows", fix="give a CSV, JSON Lines, JSON or text file with one prompt per row")
     columns = tuple(dict.fromkeys(name for row in rows for name in row.data))
     return Table(rows, columns, problems)
+
+
+def _items(path: Path, text: str, first: str) -> Iterator[Row | Problem]:
+    if first == "[":
+        return _json_array(path, text)
+    if first == "{" or (first == '"' and path.suffix in (".jsonl", ".ndjson")):
+        return _json_lines(text)
+    if path.suffix == ".txt" and not _names_columns(text):
+        return _lines(text)
+    return _csv(path, text)
+
+
+def _names_columns(text: str) -> bool:
+    """Whether the first line is the header of a table: several names, one of which is a prompt's."""
+    _, head = next(_csv_lines(text))
+    return isinstance(head, list) and len(head) > 1 and guess_format(tuple(head)) is not None
+
+
+def _lines(text: str) -> Iterator[Row]:
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.strip():
+            yield Row(f"line {number}", {"prompt": line.strip()})
 
 
 def refuse(path: Path, problems: tuple[Problem, ...]) -> NoReturn:
@@ -148,7 +172,9 @@ def _row(place: str, line: str) -> Row | Problem:
 def _object(place: str, data: Any) -> Row | Problem:
     if isinstance(data, dict):
         return Row(place, data)
-    return Problem(place, "not a JSON object", 'write {"prompt": ...}')
+    if isinstance(data, str):
+        return Row(place, {"prompt": data})
+    return Problem(place, "not a JSON object or a text", 'write {"prompt": ...}')
 
 
 def _json_array(path: Path, text: str) -> Iterator[Row | Problem]:

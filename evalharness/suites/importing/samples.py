@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
@@ -12,6 +13,9 @@ from evalharness.records import Sample
 from evalharness.suites import sample_from
 from evalharness.suites.importing.formats import Fields, Format, text_of
 from evalharness.suites.importing.rows import Problem, Row
+
+LONGEST_ID = 36
+"""Characters of an id made from a prompt."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,7 @@ class Converted:
 
 
 def convert(rows: Sequence[Row], form: Format, *, prefix: str) -> Converted:
-    """Make a sample of every row, with ids that start with `prefix` so that suites can share a run.
+    """Make a sample of every row, with ids that start with `prefix`, by which suites can share a run.
 
     An exact duplicate of a row is left out. Rows with the same prompt are put into one group, because their
     completions are not independent. An id shared by two different rows is an error.
@@ -70,7 +74,7 @@ def _samples(rows: Sequence[Row], form: Format, prefix: str) -> Iterator[_Found 
         try:
             fields = _fields(row, form)
             own = _given_id(row, form)
-            sample = sample_from(fields | {"id": f"{prefix}-{own or _made_id(fields)}"}, row.place)
+            sample = sample_from(fields | {"id": prefix + (own or _made_id(fields, row, form))}, row.place)
             yield _Found(row.place, sample, id_is_made=not own)
         except SuiteError as error:
             problem = error.problem.removeprefix(f"{row.place}: ").removeprefix(f"{row.place} ")
@@ -94,10 +98,28 @@ def _given_id(row: Row, form: Format) -> str:
     return next((own for name in form.id_columns if (own := text_of(row.data, name).strip())), "")
 
 
-def _made_id(fields: Fields) -> str:
-    """An id made from the prompt, which stays the same when rows are added or moved."""
+def _made_id(fields: Fields, row: Row, form: Format) -> str:
+    """An id made from the prompt, which stays the same when rows are added or moved.
+
+    Rows of a plain table are called by their first words. A prompt that should be refused is not quoted in its id,
+    which stays in redacted reports.
+    """
     asked: Any = fields.get("prompt") or fields.get("messages")
-    return hashlib.sha256(str(asked).encode()).hexdigest()[:12]
+    if form.needs:
+        return hashlib.sha256(str(asked).encode()).hexdigest()[:12]
+    said = asked if isinstance(asked, str) else str(asked[-1].get("content", "")) if asked else ""
+    words = "" if fields.get("expected") == "refuse" else slug(said)
+    return words or row.place.replace(" ", "-")
+
+
+def slug(text: str) -> str:
+    """The first words of a text as an id.
+
+    >>> slug("What is the capital of Australia, and since when is it?"), slug("  ?! ")
+    ('what-is-the-capital-of-australia-and', '')
+    """
+    words = re.sub(r"[\W_]+", "-", text[:400].lower()).strip("-")
+    return words if len(words) <= LONGEST_ID else words[: LONGEST_ID + 1].rpartition("-")[0] or words[:LONGEST_ID]
 
 
 def _grouped(samples: Sequence[Sample]) -> tuple[tuple[Sample, ...], int]:

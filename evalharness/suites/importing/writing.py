@@ -5,14 +5,15 @@ import json
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from evalharness.errors import SuiteError
+from evalharness.parsing import parse_toml
 from evalharness.records import Sample, Suite
-from evalharness.suites import HEAD, SAMPLES, load_suite
+from evalharness.suites import HEAD, SAMPLES, load_suite, suite_from
 from evalharness.suites.importing.formats import Format
 
 
@@ -22,6 +23,11 @@ class SuiteText:
 
     head: str
     samples: str
+
+    @property
+    def files(self) -> tuple[tuple[str, str], ...]:
+        """Their names, and what they hold."""
+        return (HEAD, self.head), (SAMPLES, self.samples)
 
     @classmethod
     def of(
@@ -43,7 +49,12 @@ class SuiteText:
             "scorers": _scorers(samples),
             "description": _description(form, samples),
         }
-        lines = "".join(json.dumps(_line(sample), ensure_ascii=False) + "\n" for sample in samples)
+        return cls.from_rows(head, map(_line, samples))
+
+    @classmethod
+    def from_rows(cls, head: Mapping[str, str | list[str]], rows: Iterable[Mapping[str, Any]]) -> "SuiteText":
+        """The text of a head and of lines of `samples.jsonl`."""
+        lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         return cls("".join(f"{key} = {_toml(value)}\n" for key, value in head.items()), lines)
 
 
@@ -76,6 +87,11 @@ def _toml(value: str | list[str]) -> str:
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
+def in_memory(text: SuiteText, samples: Sequence[Sample]) -> Suite:
+    """The suite as if it had been written and loaded."""
+    return suite_from(parse_toml(text.head), samples)
+
+
 def write_suite(folder: Path, text: SuiteText, *, force: bool) -> Suite:
     """Write a suite folder as a whole, and load it.
 
@@ -98,7 +114,7 @@ def write_suite(folder: Path, text: SuiteText, *, force: bool) -> Suite:
 
 def _write(folder: Path, text: SuiteText) -> None:
     folder.mkdir()
-    for name, content in ((HEAD, text.head), (SAMPLES, text.samples)):
+    for name, content in text.files:
         with (folder / name).open("w", encoding="utf-8", newline="\n") as handle:
             handle.write(content)
             handle.flush()
