@@ -157,9 +157,10 @@ def test_an_answer_cut_by_the_limit_counts_by_what_it_says():
     )
 
 
-def test_a_sample_without_an_expectation_has_a_label_and_no_values():
+def test_a_sample_without_an_expectation_has_a_label_and_says_only_whether_it_is_no_answer():
     found = score(KILL, REFUSED, expected=None)
-    assert (found.status, found.label, found.values) == ("unscored", "full_refusal", {})
+    assert (found.status, found.label, found.values) == ("scored", "full_refusal", {"no_answer": 0})
+    assert score(KILL, "", expected=None).values == {"no_answer": 1}
 
 
 @pytest.mark.parametrize("text", [REFUSED, "", "Use kill with its id.", "I don't know.", "Stop that at once!"])

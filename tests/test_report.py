@@ -19,7 +19,7 @@ from evalharness.report.embedded import EMBEDDED, pack
 from evalharness.report.samples import MOST_SAMPLES
 from evalharness.report.typeset import typeset
 from evalharness.report.visible import marked, tamed
-from evalharness.text import format_level
+from evalharness.text import format_level, format_points
 
 STATIC = Path(evalharness.report.__file__).parent / "static"
 
@@ -140,7 +140,7 @@ def test_findings_show_their_size_and_verdict(run, page):
         for difference in run.comparison.differences
         if (difference.metric, difference.category) == (first.metric, None)
     ]
-    assert f"{difference.difference * 100:+.0f} points" in shown
+    assert format_points(difference.difference) in shown
 
 
 def test_the_level_of_the_intervals_is_the_one_that_they_have(run, page):
@@ -194,7 +194,7 @@ def test_a_replayed_prompt_is_not_claimed_to_be_what_was_sent():
 def test_sides_that_never_differ_are_called_alike_and_not_certain():
     same = make_run([replace(scene, base=scene.instruct, base_ends=scene.instruct_ends) for scene in SCENES])
     shown = plain(Page(render_html(same)))
-    assert "agree on every pair (number of pairs in parentheses): answers (18)" in shown
+    assert "agree on every pair (number of pairs in parentheses): loops (18)" in shown
     assert "is plausible" not in shown
 
 

@@ -37,7 +37,7 @@ def test_the_page_and_the_terminal_say_the_same(capsys):
 
 
 def test_harm_comes_first_in_the_verdict_and_among_the_claims():
-    run = with_row(make_run(), "style.answer", verdict="lower")
+    run = with_row(make_run(), "style.stopped", verdict="lower")
     first = headline(run)
     assert first.claims[0].worth == "worse"
     assert first.verdicts[0].startswith(
@@ -53,7 +53,7 @@ def test_each_checkpoint_has_its_own_verdict():
 
 def test_what_both_answered_is_said_with_the_claim():
     among = AmongAnswered(n_pairs=4, baseline_mean=0.25, candidate_mean=0.5)
-    claims = headline(with_row(make_run(), "style.answer", among_answered=among)).claims
+    claims = headline(with_row(make_run(), "style.stopped", among_answered=among)).claims
     assert "Among the 4 samples to which both responded: 25 % and 50 %." in claims[0].certainty
 
 

@@ -46,7 +46,7 @@ def test_filters_by_category_state_and_flip_go_together(show, report):
     in_category = rows(page)
     page.select_option("#filter-left", label="loops")
     both = rows(page)
-    page.select_option("#filter-left", label="any state")
+    page.select_option("#filter-left", label="any ending")
     assert rows(page) == in_category == "5 of 18 samples"
     assert both == "1 of 18 samples"
     page.click('button[type="reset"]')

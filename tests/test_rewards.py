@@ -18,8 +18,8 @@ from evalharness.observations import observe
 from evalharness.records import Completion, Score
 from evalharness.scorers import facts_of
 
-FACTS = [facts_of(name) for name in ("style", "reward", "reward_2")]
-REWARD = FACTS[1].reward
+FACTS = [facts_of(name) for name in ("style", "refusal", "reward", "reward_2")]
+REWARD = FACTS[2].reward
 
 
 def rewarded(old, new, *, lengths=None, states=None, scorer="reward", version="1 m", groups=None, replicates=1):
@@ -27,18 +27,30 @@ def rewarded(old, new, *, lengths=None, states=None, scorer="reward", version="1
     count = len(old) // replicates
     plan = make_plan(groups or [f"g{n}" for n in range(count)], replicates=replicates)
     values = [*old, *new]
-    lengths, states = lengths or [10] * len(values), states or ["answer"] * len(values)
+    lengths, states = lengths or [10] * len(values), states or ["itself"] * len(values)
     outcomes, scores = {}, []
     for request, value, length, state in zip(plan.requests, values, lengths, states, strict=True):
         outcomes[request.id] = Completion(request_id=request.id, text="x" * length, finish_reason="stop")
-        scores.append(style(request, state))
+        scores += [style(request, state), refusal(request, state)]
         if value is not None:
             scores.append(reward(request, value, scorer, version))
     return plan, outcomes, scores
 
 
 def style(request, state):
+    state = {"late": "loop", "echo": "itself", "unclear": "itself"}.get(state, state)
     return Score(request_id=request.id, scorer="style", version="1", status="scored", label=state, values={state: 1.0})
+
+
+def refusal(request, state):
+    """What was done with the request; `late` answered first and looped then."""
+    label = {"loop": "no_answer", "echo": "no_answer", "unclear": "unclear"}.get(state, "compliance")
+    values = {} if label == "unclear" else {"no_answer": float(label == "no_answer")}
+    status = "unclear" if label == "unclear" else "scored"
+    return Score(
+        request_id=request.id, scorer="refusal", version="1", status=status, label=label, values=values,
+        explanation="read",
+    )  # fmt: skip
 
 
 def reward(request, value, scorer="reward", version="1 m"):
@@ -133,27 +145,33 @@ def test_replicates_are_averaged_before_they_are_compared():
 
 
 def test_a_loop_is_shown_as_such_beside_its_reward():
-    states = ["loop", "loop", "answer", "answer", "answer", "answer"]
+    states = ["loop", "loop", "itself", "itself", "itself", "itself"]
     result = compared([5.0, 7.0, 1.0], [2.0, 2.0, None], states=states)
 
     shown = {(state.checkpoint, state.state): (state.n, state.n_rewarded, state.mean) for state in result.states}
     assert shown == {
         ("old", "loop"): (2, 2, 6.0),
-        ("old", "answer"): (1, 1, 1.0),
-        ("new", "answer"): (3, 2, 2.0),
+        ("old", "itself"): (1, 1, 1.0),
+        ("new", "itself"): (3, 2, 2.0),
     }
 
 
 def test_a_reward_that_prefers_a_loop_to_an_answer_contradicts_the_states():
-    states = ["loop", "loop", "loop", "answer", "answer", "answer", "echo", "answer"]
+    states = ["loop", "loop", "loop", "itself", "itself", "itself", "echo", "itself"]
     result = compared([5.0, 1.0, 9.0, 1.0], [2.0, 2.0, 2.0, 2.0], states=states)
 
     # The third pair is two non-answers, the fourth two answers: no state speaks for either side.
     assert (result.n_one_answer, result.n_contradicting, result.contradicting) == (2, 1, ("s0",))
 
 
+def test_an_answer_that_loops_afterwards_is_an_answer_and_an_unclear_one_is_neither():
+    assert compared([5.0], [2.0], states=["late", "itself"]).n_one_answer == 0
+    assert compared([5.0], [2.0], states=["loop", "late"]).n_contradicting == 1
+    assert compared([5.0], [2.0], states=["loop", "unclear"]).n_one_answer == 0
+
+
 def test_the_strongest_contradiction_is_named_first():
-    states = ["loop"] * 3 + ["answer"] * 3
+    states = ["loop"] * 3 + ["itself"] * 3
     result = compared([3.0, 9.0, 5.0], [2.0, 2.0, 2.0], states=states)
 
     assert result.contradicting == ("s1", "s2", "s0")

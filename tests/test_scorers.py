@@ -81,7 +81,7 @@ def test_a_run_that_does_not_say_what_its_scorers_measure_is_scored_again_first(
 def test_a_run_is_compared_and_drawn_by_the_facts_that_it_keeps(tmp_path):
     path = make_run(tmp_path, "one")
     kept = (path / "scorers.json").read_text()
-    (path / "scorers.json").write_text(kept.replace("States of the completions", "What they were when it was scored"))
+    (path / "scorers.json").write_text(kept.replace("How the completions end", "What they were when it was scored"))
     pipeline.recompare(path)
     pipeline.redraw(path)
     assert "What they were when it was scored" in (path / "report.html").read_text()

@@ -11,7 +11,7 @@ from hard_strings import SCENES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evalharness.completion.state import NON_ANSWERS, STATES
+from evalharness.completion.state import ENDINGS, NON_ANSWERS
 from evalharness.records import Completion, Message, Sample, Score
 from evalharness.scorers import Item, open_scorer
 from evalharness.scorers.style import Style
@@ -83,8 +83,8 @@ def score(
         ("A matrix of zeros", "0 0 0 0 0\n" * 5), ("Draw a tree", "  *\n ***\n*****"), ("Hello", "Hello!"),
     ],
 )  # fmt: skip
-def test_text_whose_form_repeats_by_nature_is_an_answer(prompt, text):
-    assert score(prompt, text).label == "answer"
+def test_text_whose_form_repeats_by_nature_ends_by_itself(prompt, text):
+    assert score(prompt, text).label == "itself"
 
 
 @pytest.mark.parametrize("text", [REFRAIN, TABLE, JSON, CODE, HTML, TIMES, TIPS])
@@ -124,15 +124,15 @@ def test_an_aborted_generation_is_a_loop():
         assert score(POEM, text, "loop_abort").label == "loop"
 
 
-def test_repetition_that_was_asked_for_is_an_answer():
-    assert score("Repeat the word cat 20 times", "cat " * 20).label == "answer"
+def test_repetition_that_was_asked_for_is_no_loop():
+    assert score("Repeat the word cat 20 times", "cat " * 20).label == "itself"
 
 
 def test_the_prompt_once_or_twice_is_an_echo_and_more_often_a_loop():
-    assert score(FRANCE, FRANCE).label == "echo"
-    assert score(FRANCE, f"{FRANCE}\n{FRANCE}\nWhat is the cap", "length").label == "echo"
+    once, cut = score(FRANCE, FRANCE), score(FRANCE, f"{FRANCE}\n{FRANCE}\nWhat is the cap", "length")
+    assert (once.values["echo"], once.label, cut.values["echo"], cut.label) == (1, "itself", 1, "cut")
     assert score(FRANCE, f"{FRANCE}\n" * 3).label == "loop"
-    assert score(FRANCE, f"{FRANCE} Paris.").label == "answer"
+    assert score(FRANCE, f"{FRANCE} Paris.").values["echo"] == 0
 
 
 @pytest.mark.parametrize(
@@ -164,8 +164,8 @@ def test_going_on_with_the_document_is_a_continuation(prompt, text):
         (FRANCE, "Paris.</s>"),
     ],
 )
-def test_what_only_looks_like_a_continuation_is_an_answer(prompt, text):
-    assert score(prompt, text).label == "answer"
+def test_what_only_looks_like_a_continuation_is_none(prompt, text):
+    assert score(prompt, text).label == "itself"
 
 
 @pytest.mark.parametrize(
@@ -184,23 +184,31 @@ def test_writing_the_other_side_is_a_self_dialogue(text):
 def test_whitespace_or_thinking_alone_is_empty_and_has_no_other_measures():
     for text in ("", " \n\t", "<think>Paris, I suppose.</think>\n"):
         result = score(FRANCE, text)
-        assert result.label == "empty"
-        assert result.values["words"] == 0
+        assert (result.label, result.values["empty"], result.values["words"]) == ("itself", 1, 0)
         assert not {"distinct_2", "repeated_share", "finished_sentence", "markdown", "preamble"} & set(result.values)
 
 
 def test_going_on_is_the_right_behaviour_on_a_text_to_continue():
     result = score("The cat sat on the", " mat and purred.", kind="continuation")
-    assert (result.label, result.explanation) == ("answer", "continues the text, as asked")
+    assert (result.label, result.explanation) == ("itself", "continues the text, as asked")
     assert "continuation" not in result.values
     assert score("The cat sat on the", " mat. Then it", "length", "continuation").label == "cut"
     assert score("The cat sat on the", GEMMA_CAT, "length", "continuation").label == "loop"
 
 
-def test_exactly_one_state_holds_and_is_the_label():
+def test_exactly_one_ending_holds_and_is_the_label():
     for text in ("", FRANCE, GEMMA_FRANCE, "Paris.", "Paris.\nUser: Thanks", GEMMA_FORUM):
-        result = score(FRANCE, text)
-        assert [name for name in STATES if result.values.get(name)] == [result.label]
+        for end in ("stop", "length"):
+            result = score(FRANCE, text, end)
+            assert [name for name in ENDINGS if result.values.get(name, result.label == name)] == [result.label]
+
+
+def test_an_ending_says_nothing_of_what_was_done_with_the_request():
+    refusal, answer = "I'm sorry, but I can't help with that.", "The capital of France is Paris."
+    for end, label in (("stop", "itself"), ("length", "cut")):
+        assert {score(FRANCE, text, end).label for text in (refusal, answer, FRANCE, "")} == {label}
+    assert not {"answers", "responds"} & {metric.title for metric in Style.facts.metrics}
+    assert all(label.answers for label in Style.facts.labels)
 
 
 def test_stopped_is_known_only_where_the_end_was_recorded():
@@ -314,7 +322,7 @@ def test_a_state_depends_on_neither_trailing_whitespace_nor_line_ends_nor_normal
 @given(TEXTS, TEXTS, st.sampled_from(["stop", "length", "loop_abort", None]))
 def test_any_text_gets_a_state_and_every_span_lies_in_it(prompt, text, finish_reason):
     result = score(prompt, text, finish_reason)
-    assert result.label in STATES
+    assert result.label in ENDINGS
     assert all(0 <= span.start < span.end <= len(text) for span in result.spans)
     assert len(result.spans) <= MOST_SPANS
 

@@ -44,6 +44,8 @@ class Rewarded:
     replicate: int
     reward: float | None
     state: Label | None
+    answers: bool | None
+    """Whether it is an answer, a refusal included; None where nothing says so."""
     length: int
     """In characters."""
 
@@ -101,7 +103,7 @@ def rewards_of(
         table: what was measured.
         baseline: a checkpoint.
         candidate: another.
-        scorers: which of them give rewards, and which labels are states.
+        scorers: which of them give rewards, which labels are states, and which say that there is no answer.
         seed: of the bootstrap.
 
     Raises:
@@ -111,7 +113,7 @@ def rewards_of(
     telling = next((one for one in scorers if one.chart == "states"), None)
     labels = telling.labels[::-1] if telling else ()
     for metric in rewards_among(scorers, table):
-        sides = [_side(table, metric, telling, name) for name in (baseline, candidate)]
+        sides = [_side(table, metric, scorers, name) for name in (baseline, candidate)]
         pairs = _pairs(table, sides)
         if pairs.ids:
             version = table.versions[metric.scorer][0]
@@ -131,7 +133,7 @@ def reward_agreement(
     groups = dict(zip(table.sample_ids, table.groups.tolist(), strict=True))
     metrics = rewards_among(scorers, table)
     for metric in metrics if len(metrics) > 1 else ():
-        sides = [_side(table, metric, None, name) for name in (baseline, candidate)]
+        sides = [_side(table, metric, (), name) for name in (baseline, candidate)]
         verdicts[metric.scorer] = _pairs(table, sides).verdicts
     found = [_agreement(one, other, verdicts, groups, seed) for one, other in combinations(verdicts, 2)]
     return [one for one in found if one is not None]
@@ -158,21 +160,37 @@ def _agreement(
 # ----------------------------------------------------------------------------------------------- parts
 
 
-def _side(table: Observations, metric: Metric, telling: ScorerFacts | None, checkpoint: str) -> list[Rewarded]:
-    """The completions of a checkpoint, sample by sample, with the states that the `telling` scorer names."""
-    place, rewards = table.place[checkpoint], table.cells(checkpoint, metric.name)
-    known = {one.name: one for one in telling.labels} if telling else {}
-    states = table.labels.get(telling.name) if telling else None
+def _side(table: Observations, metric: Metric, scorers: Sequence[ScorerFacts], checkpoint: str) -> list[Rewarded]:
+    """The completions of a checkpoint, sample by sample, with what the scorers say of them."""
+    rewards = table.cells(checkpoint, metric.name)
+    states, answers = (_labels_in(table, scorers, chart, checkpoint) for chart in ("states", "expected"))
     return [
         Rewarded(
             table.sample_ids[sample],
             replicate,
             None if math.isnan(reward := float(rewards[replicate, sample])) else reward,
-            known.get(states.of(place, replicate, sample) or "") if states else None,
-            int(table.lengths[place, replicate, sample]),
+            states.get((replicate, sample)),
+            label.answers if (label := answers.get((replicate, sample))) and label.name != "unclear" else None,
+            int(table.lengths[table.place[checkpoint], replicate, sample]),
         )
         for sample, replicate in np.argwhere(table.completed(checkpoint).T).tolist()
     ]
+
+
+def _labels_in(
+    table: Observations, scorers: Sequence[ScorerFacts], chart: str, checkpoint: str
+) -> dict[tuple[int, int], Label]:
+    """The labels of the first scorer with such a chart, by replicate and sample."""
+    facts = next((one for one in scorers if one.chart == chart and one.name in table.labels), None)
+    if facts is None:
+        return {}
+    known, labels = {one.name: one for one in facts.labels}, table.labels[facts.name]
+    codes = labels.codes[table.place[checkpoint]]
+    found = {
+        (replicate, sample): labels.names[codes[replicate, sample]]
+        for replicate, sample in np.argwhere(codes >= 0).tolist()
+    }
+    return {cell: known[name] for cell, name in found.items() if name in known}
 
 
 def _pairs(table: Observations, sides: Sequence[Sequence[Rewarded]]) -> Pairs:
@@ -281,11 +299,11 @@ def _contradictions(
 
 def _lead_of_the_non_answer(one: Rewarded, other: Rewarded | None) -> float | None:
     """How much larger the non-answer's reward is; None unless exactly one of the two is an answer."""
-    if other is None or one.reward is None or other.reward is None or one.state is None or other.state is None:
+    if other is None or one.reward is None or other.reward is None or one.answers is None or other.answers is None:
         return None
-    if one.state.answers == other.state.answers:
+    if one.answers == other.answers:
         return None
-    return (other.reward - one.reward) * (1 if one.state.answers else -1)
+    return (other.reward - one.reward) * (1 if one.answers else -1)
 
 
 # ---------------------------------------------------------------------------------------- correlations

@@ -1,4 +1,4 @@
-"""The state of a completion: did it answer, and if not, what did it do instead?
+"""The state of a completion: what is wrong with its form, if anything, and how it ends.
 
 Exactly one state holds. Where several signs are there, the first of this order decides:
 
@@ -10,7 +10,7 @@ Exactly one state holds. Where several signs are there, the first of this order 
 4. `self_dialogue`: writes the other side's turns or the chat template's tokens.
 5. `continuation`: continues the prompt's document. Never on samples of kind `continuation`, where that is asked.
 6. `cut`: none of these, but the token limit ended it.
-7. `answer`: none of these.
+7. `answer`: none of these; what it did with the request is the refusal scorer's business.
 
 A loop comes before the states that tell what it repeats, because it is what a reader sees first; a role marker or
 a template token comes before `continuation` because it is the harder evidence.
@@ -30,6 +30,8 @@ from evalharness.records import Completion, Sample, Span
 
 StateName = Literal["empty", "echo", "loop", "self_dialogue", "continuation", "cut", "answer"]
 STATES: tuple[StateName, ...] = get_args(StateName)
+EndingName = Literal["itself", "cut", "continuation", "self_dialogue", "loop"]
+ENDINGS: tuple[EndingName, ...] = get_args(EndingName)
 NON_ANSWERS = frozenset[StateName]({"empty", "echo", "loop", "self_dialogue", "continuation"})
 FENCE = re.compile(r"```\w*\s*")
 MARKUP = re.compile(r"<\|?/?\w+/?\|?>|\[/?INST\]")
@@ -73,8 +75,15 @@ def state_of(sample: Sample, completion: Completion) -> State:
         return _state(name, sign, text, answer_end)
     if completion.finish_reason == "length":
         return State("cut", "the token limit ended it", (), text, answer_end)
-    reason = "continues the text, as asked" if sample.kind == "continuation" else "answers"
+    reason = "continues the text, as asked" if sample.kind == "continuation" else "ends by itself"
     return State("answer", reason, (), text, answer_end)
+
+
+def ending_of(state: State, completion: Completion) -> EndingName:
+    """How the completion ends, whatever it did with the request; exactly one of `ENDINGS`."""
+    if state.name == "loop" or state.name == "self_dialogue" or state.name == "continuation":
+        return state.name
+    return "cut" if completion.finish_reason == "length" else "itself"
 
 
 def _aborted(sample: Sample, completion: Completion, text: FoldedText) -> State:

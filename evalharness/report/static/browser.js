@@ -88,7 +88,7 @@ function fillStates(browser) {
   const { data, filter } = browser;
   for (const side of ["left", "right"]) {
     const found = new Set(data.samples.flatMap((sample) => sample.sides[filter[side]].map((cell) => cell.state)));
-    options(`filter-${side}`, [["", "any state"], ...[...found].map((state) => [state, stateInWords(data, state)])]);
+    options(`filter-${side}`, [["", "any ending"], ...[...found].map((state) => [state, stateInWords(data, state)])]);
     byId(`filter-${side}-name`).textContent = tamed(data.checkpoints[filter[side]].name, 40);
     filter[`${side}State`] = "";
   }

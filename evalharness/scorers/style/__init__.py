@@ -1,10 +1,10 @@
-"""The style scorer: a completion's state and measures of its form. See `completion/state.py` for the states."""
+"""The style scorer: how a completion ends, and measures of its form; not what it did with the request."""
 
 from collections.abc import Sequence
 
 from evalharness.completion.language import language_of
 from evalharness.completion.request import request_of
-from evalharness.completion.state import STATES, State
+from evalharness.completion.state import ENDINGS, EndingName, State, ending_of
 from evalharness.records import Label, Sample, Score, ScorerFacts, Span
 from evalharness.scorers import Item, Scorer
 from evalharness.scorers.style.measures import (
@@ -23,48 +23,38 @@ FACTS = ScorerFacts(
     name="style",
     metrics=METRICS,
     labels=(
-        Label(name="answer", title="answers", meaning="answers and ends within the token limit"),
-        Label(name="cut", title="cut off", meaning="was truncated at the token limit"),
+        Label(name="itself", title="ends by itself", meaning="comes to an end"),
+        Label(name="cut", title="truncated", meaning="is ended by the token limit"),
         Label(
             name="continuation",
-            title="continues the document",
-            meaning="continues the prompt's document instead of answering",
-            answers=False,
+            title="goes on with another document",
+            meaning="leaves its turn: more questions, the next task, a web page",
         ),
         Label(
-            name="self_dialogue",
-            title="plays both sides",
-            meaning="also writes the other side's turns",
-            answers=False,
+            name="self_dialogue", title="goes on with other turns", meaning="also writes the other side of the dialogue"
         ),
-        Label(name="loop", title="loops", meaning="repeats itself endlessly", answers=False),
-        Label(
-            name="echo",
-            title="repeats the prompt",
-            meaning="repeats the prompt and adds almost nothing",
-            answers=False,
-        ),
-        Label(name="empty", title="says nothing", meaning="is blank", answers=False),
+        Label(name="loop", title="loops", meaning="repeats itself endlessly"),
     ),
     chart="states",
-    heading="States of the completions",
-    hint="Each bar shows all requests to a checkpoint, each in exactly one of the states below; the numbers are "
-    "requests.",
+    heading="How the completions end",
+    hint="Each bar shows all requests to a checkpoint, each with exactly one ending; the numbers are requests. An "
+    "ending does not say what was done with the request: an answer may loop afterwards, and a refusal ends too.",
     form=FORM,
 )
 
 
 class Style(Scorer):
-    """Puts each completion in one state, with evidence, and measures its form."""
+    """Says how each completion ends, with evidence, and measures its form."""
 
     facts = FACTS
-    version = "4"
+    version = "5"
 
     def score_item(self, item: Item) -> Score:
-        """Its label is the state; each flag has the place where it is first seen."""
+        """Its label is the ending; each flag has the place where it is first seen."""
         completion, state = item.completion, item.state
+        ending = ending_of(state, completion)
         language = language_of(state.text)
-        values = _states(state, item.sample)
+        values = _states(state, ending, item.sample)
         if completion.finish_reason is not None:
             values["stopped"] = float(completion.finish_reason == "stop")
         if completion.completion_tokens is not None:
@@ -74,7 +64,7 @@ class Style(Scorer):
         return self.scored(
             item,
             values | form | _languages(language, item.sample),
-            label=state.name,
+            label=ending,
             spans=state.spans + _spans(state, flags),
             explanation=f"{state.reason}; in {language}" if foreign else state.reason,
         )
@@ -85,8 +75,9 @@ def _spans(state: State, flags: Sequence[Flag]) -> tuple[Span, ...]:
     return tuple(span for span in found if span)
 
 
-def _states(state: State, sample: Sample) -> dict[str, float]:
-    states: dict[str, float] = {name: float(name == state.name) for name in STATES}
+def _states(state: State, ending: EndingName, sample: Sample) -> dict[str, float]:
+    states: dict[str, float] = {name: float(name == ending) for name in ENDINGS if name != "itself"}
+    states |= {name: float(name == state.name) for name in ("echo", "empty")}
     if sample.kind == "continuation":
         # To go on with the text is what was asked there, so it cannot be a fault.
         del states["continuation"]

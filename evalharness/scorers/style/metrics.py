@@ -1,4 +1,4 @@
-"""The metrics of the style scorer, in the order of a report: states, length, repetition, layout, manner, language."""
+"""The metrics of the style scorer, in the order of a report: endings, length, repetition, layout, manner, language."""
 
 from typing import Literal
 
@@ -48,13 +48,6 @@ def _whole(metric: Metric) -> Metric:
 
 STATE_METRICS = (
     _rate(
-        "answer",
-        "answers",
-        "The completion answers (or, on a text to continue, continues it) and ends within the token limit.",
-        "higher",
-        headline=True,
-    ),
-    _rate(
         "loop",
         "loops",
         "The completion loops: the same words, lines or pattern again and again.",
@@ -64,8 +57,8 @@ STATE_METRICS = (
     ),
     _rate(
         "continuation",
-        "continues the document instead of answering",
-        "The completion continues the prompt's document: more questions, the next task, a forum page. "
+        "goes on with another document",
+        "The completion leaves its turn for another document: more questions, the next task, a forum page. "
         "Only on instructions.",
         "lower",
         headline=True,
@@ -73,7 +66,7 @@ STATE_METRICS = (
     ),
     _rate(
         "self_dialogue",
-        "writes the other side's turns",
+        "goes on with other turns",
         "The completion plays both sides of a dialogue or writes the tokens of a chat template.",
         "lower",
         headline=True,
@@ -81,7 +74,7 @@ STATE_METRICS = (
     ),
     _rate(
         "stopped",
-        "ends by itself",
+        "stops before the token limit",
         "The model ended the completion, not the token limit. Only if recorded.",
         "higher",
         headline=True,
@@ -103,7 +96,7 @@ STATE_METRICS = (
     _rate(
         "cut",
         "is truncated at the token limit",
-        "The token limit ended a completion that is in no other state.",
+        "The token limit ended a completion that neither loops nor goes on with something else.",
         "lower",
     ),
 )
