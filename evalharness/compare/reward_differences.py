@@ -45,7 +45,7 @@ class Rewarded:
     reward: float | None
     state: Label | None
     answers: bool | None
-    """Whether it is an answer, a refusal included; None where nothing says so."""
+    """Whether it is an answer, a refusal included; None if unclear or unknown."""
     length: int
     """In characters."""
 

@@ -27,11 +27,11 @@ FACTS = ScorerFacts(
         Label(name="cut", title="truncated", meaning="is ended by the token limit"),
         Label(
             name="continuation",
-            title="goes on with another document",
+            title="continues with another document",
             meaning="leaves its turn: more questions, the next task, a web page",
         ),
         Label(
-            name="self_dialogue", title="goes on with other turns", meaning="also writes the other side of the dialogue"
+            name="self_dialogue", title="continues with other turns", meaning="also writes the other side of the dialogue"
         ),
         Label(name="loop", title="loops", meaning="repeats itself endlessly"),
     ),

@@ -57,7 +57,7 @@ STATE_METRICS = (
     ),
     _rate(
         "continuation",
-        "goes on with another document",
+        "continues with another document",
         "The completion leaves its turn for another document: more questions, the next task, a forum page. "
         "Only on instructions.",
         "lower",
@@ -66,7 +66,7 @@ STATE_METRICS = (
     ),
     _rate(
         "self_dialogue",
-        "goes on with other turns",
+        "continues with other turns",
         "The completion plays both sides of a dialogue or writes the tokens of a chat template.",
         "lower",
         headline=True,
@@ -96,7 +96,7 @@ STATE_METRICS = (
     _rate(
         "cut",
         "is truncated at the token limit",
-        "The token limit ended a completion that neither loops nor goes on with something else.",
+        "The token limit ended a completion that neither loops nor continues with something else.",
         "lower",
     ),
 )
