@@ -30,9 +30,7 @@ FACTS = ScorerFacts(
             title="continues with another document",
             meaning="leaves its turn: more questions, the next task, a web page",
         ),
-        Label(
-            name="self_dialogue", title="continues with other turns", meaning="also writes the other side of the dialogue"
-        ),
+        Label(name="self_dialogue", title="continues with other turns", meaning="also writes the other side"),
         Label(name="loop", title="loops", meaning="repeats itself endlessly"),
     ),
     chart="states",
