@@ -54,14 +54,16 @@ def compare(
     Raises:
         StoreError: one scorer's rewards come from two reward models.
     """
-    others = [one.name for one in plan.checkpoints if one.name not in (plan.baseline, plan.candidate)]
+    others = [
+        checkpoint.name for checkpoint in plan.checkpoints if checkpoint.name not in (plan.baseline, plan.candidate)
+    ]
     names = [plan.candidate, *others]
     rank = order_of_groups(plan, seed)[1] if may_stop else None
     # First, because rewards of two models must not get as far as a column of values.
     rewards = [tuple(rewards_of(table, plan.baseline, name, scorers, seed=seed)) for name in names]
     main, *more = (
-        _against_baseline(table, metrics, plan, name, seed, rank).model_copy(update={"rewards": found})
-        for name, found in zip(names, rewards, strict=True)
+        _against_baseline(table, metrics, plan, name, seed, rank).model_copy(update={"rewards": by_reward})
+        for name, by_reward in zip(names, rewards, strict=True)
     )
     return Comparison(
         baseline=plan.baseline,

@@ -18,11 +18,11 @@ def replicate_advice(
     table: Observations, metrics: Mapping[str, Metric], rows: Sequence[PairedDifference], baseline: str, candidate: str
 ) -> Finding | None:
     """For the undecided headline metric that is nearest to a decision; None without one, or without replicates."""
-    undecided = [one for one in rows if one.verdict == "undecided" and not one.exploratory and one.p_value is not None]
-    for one in sorted(undecided, key=lambda one: one.p_value or 0.0):
-        share = share_of_sampling(table.cells(candidate, one.metric) - table.cells(baseline, one.metric))
+    undecided = [row for row in rows if row.verdict == "undecided" and not row.exploratory and row.p_value is not None]
+    for row in sorted(undecided, key=lambda row: row.p_value or 0.0):
+        share = share_of_sampling(table.cells(candidate, row.metric) - table.cells(baseline, row.metric))
         if share is not None:
-            return Finding(sentence=_in_words(metrics[one.metric], share, len(table.state[0])), metric=None)
+            return Finding(sentence=_in_words(metrics[row.metric], share, len(table.state[0])), metric=None)
     return None
 
 

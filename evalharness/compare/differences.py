@@ -124,27 +124,27 @@ def differences_of(
         n_tests: how many intervals hold together, if not as many as there are headline rows.
     """
     sides = baseline, candidate
-    found = [
+    estimated = [
         pairs
         for category in table.categories
         for pairs in _estimated(_pairs(table, metrics, baseline, candidate, category), len(table.state[0]), seed, rank)
     ]
-    tests = n_tests or max(sum(one.is_headline and one.estimate is not None for one in found), 1)
+    tests = n_tests or max(sum(pairs.is_headline and pairs.estimate is not None for pairs in estimated), 1)
     truncated = table.truncated(baseline) | table.truncated(candidate)
-    rows = [_row(table, one, sides, tests, truncated) for one in found]
+    rows = [_row(table, pairs, sides, tests, truncated) for pairs in estimated]
     return rows if rank is None else [_unless_bets(row) for row in rows]
 
 
 def _pairs(
     table: Observations, metrics: Sequence[Metric], baseline: str, candidate: str, category: str | None
 ) -> list[Pairs]:
-    found = []
+    paired = []
     for metric in metrics:
         left, right = table.column(baseline, metric.name), table.column(candidate, metric.name)
         there = table.in_category(category) & ~np.isnan(left) & ~np.isnan(right)
         if category is None or there.any():
-            found.append(Pairs(metric, category, there, left[there], right[there], table.groups[there]))
-    return found
+            paired.append(Pairs(metric, category, there, left[there], right[there], table.groups[there]))
+    return paired
 
 
 def _unless_bets(row: PairedDifference) -> PairedDifference:
@@ -153,19 +153,19 @@ def _unless_bets(row: PairedDifference) -> PairedDifference:
     return row.model_copy(update={"method": row.method + NOT_STOPPED}) if fixed else row
 
 
-def _estimated(found: list[Pairs], replicates: int, seed: int, rank: Groups | None) -> list[Pairs]:
+def _estimated(paired: list[Pairs], replicates: int, seed: int, rank: Groups | None) -> list[Pairs]:
     """Fill in the estimates: of rates one by one, of means resampled together in one go."""
     estimates: dict[int, Difference] = {
         id(pairs): _of_rate(pairs, replicates) if rank is None else _by_bets(pairs, rank)
-        for pairs in found
+        for pairs in paired
         if pairs.n_pairs and (pairs.metric.kind == "rate" or (rank is not None and pairs.metric.is_bounded))
     }
-    means = [pairs for pairs in found if pairs.n_groups > 1 and id(pairs) not in estimates]
+    means = [pairs for pairs in paired if pairs.n_groups > 1 and id(pairs) not in estimates]
     if means:
         sums, counts = by_group([(pairs.difference, pairs.groups) for pairs in means])
         drawn = means_of(resample(sums, counts, seed=seed, n_resamples=RESAMPLES), is_difference=True)
         estimates |= {id(pairs): estimate for pairs, estimate in zip(means, drawn, strict=True)}
-    return [replace(pairs, estimate=estimates.get(id(pairs))) for pairs in found]
+    return [replace(pairs, estimate=estimates.get(id(pairs))) for pairs in paired]
 
 
 def _of_rate(pairs: Pairs, replicates: int) -> Difference:
@@ -269,5 +269,5 @@ def _detectable(pairs: Pairs, n_tests: int) -> float | None:
         return detectable_shift(pairs.n_pairs, disagreeing=disagreeing, level=level)
     if pairs.spread == 0:
         return None
-    found = detectable_difference(pairs.n_groups, spread=pairs.spread, level=level)
-    return found if pairs.metric.kind == "mean" or found <= 1 else None
+    smallest = detectable_difference(pairs.n_groups, spread=pairs.spread, level=level)
+    return smallest if pairs.metric.kind == "mean" or smallest <= 1 else None

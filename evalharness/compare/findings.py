@@ -36,12 +36,13 @@ def findings_of(
     """Significant differences of headline metrics, regressions first; then others, up to five findings in all."""
     known = {metric.name: metric for metric in metrics}
     better = {metric.name: metric.better for metric in metrics}
-    overall = [one for one in differences if one.category is None]
-    names = {one.metric: None if _of_silence(one) else name_of(one, known, overall, plan) for one in overall}
-    chosen = _chosen([one for one in overall if one.difference], better, names)
-    found = [finding_of(table, known[one.metric], one, names[one.metric], plan) for one in chosen]
+    overall = [row for row in differences if row.category is None]
+    names = {row.metric: None if _of_silence(row) else name_of(row, known, overall, plan) for row in overall}
+    chosen = _chosen([row for row in overall if row.difference], better, names)
+    findings = [finding_of(table, known[row.metric], row, names[row.metric], plan) for row in chosen]
     advice = replicate_advice(table, known, overall, plan.baseline, plan.candidate)
-    return [*(found or [_nothing(differences)]), *tuning_findings(table, metrics, plan), *([advice] if advice else [])]
+    tuning = tuning_findings(table, metrics, plan)
+    return [*(findings or [_nothing(differences)]), *tuning, *([advice] if advice else [])]
 
 
 def _chosen(
@@ -50,38 +51,38 @@ def _chosen(
     """Every significant headline difference and every named regression is included, except mirror images of another."""
     chosen: list[PairedDifference] = []
     per_scorer: Counter[str] = Counter()
-    for one in sorted(differences, key=lambda one: _rank(one, better.get(one.metric))):
-        scorer = one.metric.partition(".")[0]
+    for row in sorted(differences, key=lambda row: _rank(row, better.get(row.metric))):
+        scorer = row.metric.partition(".")[0]
         room = per_scorer[scorer] < MOST_PER_SCORER and len(chosen) < MOST_FINDINGS
-        must = _shown(one) and (not one.exploratory or names[one.metric] is not None)
-        if (room or must) and not any(_mirrors(one, other) for other in chosen):
+        must = _shown(row) and (not row.exploratory or names[row.metric] is not None)
+        if (room or must) and not any(_mirrors(row, other) for other in chosen):
             per_scorer[scorer] += 1
-            chosen.append(one)
+            chosen.append(row)
     return chosen
 
 
-def _of_silence(one: PairedDifference) -> bool:
+def _of_silence(row: PairedDifference) -> bool:
     """Whether a rate moved only because a side gave no answer: among what both answered it did not move that way."""
-    among = one.among_answered
-    return among is not None and (among.candidate_mean - among.baseline_mean) * (one.difference or 0.0) <= 0
+    among = row.among_answered
+    return among is not None and (among.candidate_mean - among.baseline_mean) * (row.difference or 0.0) <= 0
 
 
-def _shown(one: PairedDifference) -> bool:
-    return one.verdict in ("higher", "lower")
+def _shown(row: PairedDifference) -> bool:
+    return row.verdict in ("higher", "lower")
 
 
-def _mirrors(one: PairedDifference, other: PairedDifference) -> bool:
+def _mirrors(row: PairedDifference, other: PairedDifference) -> bool:
     """Whether two metrics of a scorer are mirror images, such as "refused" and "complied" can be."""
-    same_scorer = one.metric.partition(".")[0] == other.metric.partition(".")[0]
-    turned = (one.n_higher, one.n_equal, one.n_lower) == (other.n_lower, other.n_equal, other.n_higher)
-    return same_scorer and turned and math.isclose(one.difference or 0.0, -(other.difference or 0.0))
+    same_scorer = row.metric.partition(".")[0] == other.metric.partition(".")[0]
+    turned = (row.n_higher, row.n_equal, row.n_lower) == (other.n_lower, other.n_equal, other.n_higher)
+    return same_scorer and turned and math.isclose(row.difference or 0.0, -(other.difference or 0.0))
 
 
-def _rank(one: PairedDifference, better: str | None) -> tuple[bool, bool, bool, float, float]:
+def _rank(row: PairedDifference, better: str | None) -> tuple[bool, bool, bool, float, float]:
     """Headline before exploratory, significant before not, worse before better, then by p-value and by size."""
-    p_value = 1.0 if one.p_value is None else one.p_value
-    worse = _shown(one) and better is not None and one.verdict != better
-    return one.exploratory, not _shown(one), not worse, p_value, -abs(one.difference or 0.0)
+    p_value = 1.0 if row.p_value is None else row.p_value
+    worse = _shown(row) and better is not None and row.verdict != better
+    return row.exploratory, not _shown(row), not worse, p_value, -abs(row.difference or 0.0)
 
 
 def finding_of(
@@ -103,25 +104,25 @@ def finding_of(
     return Finding(name=name, sentence=sentence, metric=metric.name, sample_ids=_evidence(table, metric.name, plan))
 
 
-def _says_rate(metric: Metric, one: PairedDifference, plan: Plan) -> str:
-    baseline, candidate, difference = one.baseline_mean or 0.0, one.candidate_mean or 0.0, one.difference or 0.0
-    left, right = format_rate(baseline, one.n_pairs), format_rate(candidate, one.n_pairs)
-    interval = f", {_level(one)} interval {format_points_interval(one.interval)}" if one.interval else ""
+def _says_rate(metric: Metric, row: PairedDifference, plan: Plan) -> str:
+    baseline, candidate, difference = row.baseline_mean or 0.0, row.candidate_mean or 0.0, row.difference or 0.0
+    left, right = format_rate(baseline, row.n_pairs), format_rate(candidate, row.n_pairs)
+    interval = f", {_level(row)} interval {format_points_interval(row.interval)}" if row.interval else ""
     size = f"{format_points(difference)}{interval}"
     return f"{plan.baseline} {metric.title} in {left}, {plan.candidate} in {right} ({size})."
 
 
-def _says_mean(metric: Metric, one: PairedDifference, plan: Plan) -> str:
+def _says_mean(metric: Metric, row: PairedDifference, plan: Plan) -> str:
     unit = f" {metric.unit}" if metric.unit else ""
-    left, right = format_number(one.baseline_mean), format_number(one.candidate_mean)
-    interval = f", {_level(one)} interval {format_interval(one.interval)}" if one.interval else ""
-    size = format_number(one.difference, signed=True)
+    left, right = format_number(row.baseline_mean), format_number(row.candidate_mean)
+    interval = f", {_level(row)} interval {format_interval(row.interval)}" if row.interval else ""
+    size = format_number(row.difference, signed=True)
     title = metric.title[:1].upper() + metric.title[1:]
     return f"{title}: {plan.baseline} {left}{unit}, {plan.candidate} {right}{unit} ({size}{interval})."
 
 
-def _level(one: PairedDifference) -> str:
-    return format_level(one.level)
+def _level(row: PairedDifference) -> str:
+    return format_level(row.level)
 
 
 def worth_of(difference: PairedDifference, metric: Metric) -> str:
@@ -133,26 +134,26 @@ def worth_of(difference: PairedDifference, metric: Metric) -> str:
     return "better" if difference.verdict == metric.better else "worse"
 
 
-def verdict_sentence(one: PairedDifference, metric: Metric) -> str:
+def verdict_sentence(row: PairedDifference, metric: Metric) -> str:
     """What the interval says, in one sentence that claims no more than it does."""
-    count = f"{one.n_pairs:,} pair{'' if one.n_pairs == 1 else 's'}"
-    pairs = f"{count} in {one.n_groups:,} groups" if one.n_groups < one.n_pairs else count
-    alone = ", tested on its own" if one.exploratory else ""
-    match one.verdict:
+    count = f"{row.n_pairs:,} pair{'' if row.n_pairs == 1 else 's'}"
+    pairs = f"{count} in {row.n_groups:,} groups" if row.n_groups < row.n_pairs else count
+    alone = ", tested on its own" if row.exploratory else ""
+    match row.verdict:
         case "higher" | "lower":
             return f"Significant on {pairs}{alone}."
         case "equivalent":
-            return f"Equivalent within {format_margin(one.margin or 0.0, metric)}, on {pairs}{alone}."
+            return f"Equivalent within {format_margin(row.margin or 0.0, metric)}, on {pairs}{alone}."
         case _:
-            if one.interval is None:
+            if row.interval is None:
                 return f"Undecided: no interval for {pairs}."
-            wide = ", the interval is too wide for a conclusion" if too_wide(one, metric) else ""
-            return f"Undecided on {pairs}{wide}{alone}.{_could_show(one, metric)}"
+            wide = ", the interval is too wide for a conclusion" if too_wide(row, metric) else ""
+            return f"Undecided on {pairs}{wide}{alone}.{_could_show(row, metric)}"
 
 
-def _could_show(one: PairedDifference, metric: Metric) -> str:
+def _could_show(row: PairedDifference, metric: Metric) -> str:
     """What so many pairs show, whatever was observed; empty if that is nothing."""
-    size = one.minimum_detectable_effect
+    size = row.minimum_detectable_effect
     if size is None:
         return ""
     return f" So many pairs show a difference of {format_margin(size, metric)} with 80 % chance."
@@ -165,20 +166,20 @@ def format_margin(margin: float, metric: Metric) -> str:
     return f"{format_number(margin)} {metric.unit}".rstrip()
 
 
-def too_wide(one: PairedDifference, metric: Metric) -> bool:
+def too_wide(row: PairedDifference, metric: Metric) -> bool:
     """Whether an interval of a rate says next to nothing: it spans half of all differences that are possible."""
-    return metric.kind == "rate" and one.interval is not None and one.interval.high - one.interval.low >= TOO_WIDE
+    return metric.kind == "rate" and row.interval is not None and row.interval.high - row.interval.low >= TOO_WIDE
 
 
-def caveats_of(one: PairedDifference) -> Iterator[str]:
+def caveats_of(row: PairedDifference) -> Iterator[str]:
     """What is not in the rates, and what it could change."""
-    if one.bounds is not None:
+    if row.bounds is not None:
         yield (
-            f"Values are missing in {one.n_missing_baseline:,} and {one.n_missing_candidate:,} samples; whatever they "
-            f"are, the difference over all samples is between {format_points_interval(one.bounds)}."
+            f"Values are missing in {row.n_missing_baseline:,} and {row.n_missing_candidate:,} samples; whatever they "
+            f"are, the difference over all samples is between {format_points_interval(row.bounds)}."
         )
-    if one.among_answered is not None:
-        among = one.among_answered
+    if row.among_answered is not None:
+        among = row.among_answered
         left, right = format_share(among.baseline_mean), format_share(among.candidate_mean)
         yield f"Among the {among.n_pairs:,} samples to which both responded: {left} and {right}."
 
@@ -192,19 +193,19 @@ def _evidence(table: Observations, metric: str, plan: Plan) -> tuple[str, ...]:
 
 def _nothing(differences: Sequence[PairedDifference]) -> Finding:
     """No mean differs. That nothing differs is only true where no pair does either."""
-    rows = [one for one in differences if one.category is None and one.n_pairs]
+    rows = [row for row in differences if row.category is None and row.n_pairs]
     if not rows:
         return Finding(sentence="No sample has a score on both sides, so nothing can be compared.", metric=None)
-    one = max(rows, key=lambda one: one.n_higher + one.n_lower)
-    if one.n_higher or one.n_lower:
+    most = max(rows, key=lambda most: most.n_higher + most.n_lower)
+    if most.n_higher or most.n_lower:
         sentence = (
-            f"No average differs, but single pairs do: {one.metric} is higher in {one.n_higher:,} and lower in "
-            f"{one.n_lower:,} of {one.n_pairs:,} pairs."
+            f"No average differs, but single pairs do: {most.metric} is higher in {most.n_higher:,} and lower in "
+            f"{most.n_lower:,} of {most.n_pairs:,} pairs."
         )
-        return Finding(sentence=sentence, metric=one.metric)
-    missing = sum(one.n_missing_baseline + one.n_missing_candidate for one in rows)
+        return Finding(sentence=sentence, metric=most.metric)
+    missing = sum(row.n_missing_baseline + row.n_missing_candidate for row in rows)
     scope = " that have values on both sides" if missing else ""
-    pairs = max(one.n_pairs for one in rows)
+    pairs = max(row.n_pairs for row in rows)
     return Finding(sentence=f"No metric differs between the two sides, in {pairs:,} pairs{scope}.", metric=None)
 
 

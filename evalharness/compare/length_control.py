@@ -51,7 +51,7 @@ def control_length(
         return f"{same}, so its effect cannot be estimated"
     line = _fit(difference, length[:, None] / scale)
     curve = _fit(difference, np.stack([length / scale, log_length / (float(np.std(log_length)) or 1.0)], axis=1))
-    interval, curved = (_interval(one, difference, groups, seed) for one in (line, curve))
+    interval, curved = (_interval(fit, difference, groups, seed) for fit in (line, curve))
     disagree = _disagree(line, curve, difference, groups, seed)
     win_rate, win_interval = _win_rate(wins, np.tanh(length / scale), groups, seed)
     longer, shorter = int((length > 0).sum()), int((length < 0).sum())
@@ -98,12 +98,12 @@ def _fit(difference: Floats, covariates: Floats) -> Fit:
     """
     design = np.hstack([np.ones((difference.size, 1)), covariates])
     inverse = np.linalg.pinv(design.T @ design)
-    found = inverse @ design.T @ difference
-    left = difference - design @ found
+    coefficients = inverse @ design.T @ difference
+    left = difference - design @ coefficients
     leverage = np.einsum("ij,jk,ik->i", design, inverse, design)
     # HC3 (MacKinnon and White 1985): a pair that pulls the line towards itself must not make its own error small.
     influence = design @ inverse[0] * left / np.maximum(1 - leverage, 1e-6) * difference.size
-    return Fit(float(found[0]), float(found[1]), influence, left)
+    return Fit(float(coefficients[0]), float(coefficients[1]), influence, left)
 
 
 def _interval(fit: Fit, difference: Floats, groups: Groups, seed: int) -> Interval | None:
@@ -161,28 +161,28 @@ def _with_prior(design: Floats, wins: Floats) -> tuple[Floats, Floats]:
 
 def _newton(design: Floats, target: Floats) -> Floats:
     """The coefficients at which the likelihood, which has one peak, is largest."""
-    found = np.zeros(design.shape[1])
+    coefficients = np.zeros(design.shape[1])
     value = _likelihood(design, target)
     for _ in range(NEWTON_STEPS):
-        expected = _logistic(design @ found)
+        expected = _logistic(design @ coefficients)
         step = np.linalg.solve(_curvature(design, expected), design.T @ (target - expected))
-        while value(found + step) < value(found) - 1e-12:
+        while value(coefficients + step) < value(coefficients) - 1e-12:
             step = step / 2
-        found = found + step
+        coefficients = coefficients + step
         if np.abs(step).max() < 1e-10:
             break
-    return found
+    return coefficients
 
 
 def _likelihood(design: Floats, target: Floats) -> Callable[[Floats], float]:
-    return lambda found: float(target @ (design @ found) - np.logaddexp(0, design @ found).sum())
+    return lambda coefficients: float(target @ (design @ coefficients) - np.logaddexp(0, design @ coefficients).sum())
 
 
 def _curvature(design: Floats, expected: Floats) -> Floats:
-    found: Floats = design.T @ (design * (expected * (1 - expected))[:, None])
-    return found
+    hessian: Floats = design.T @ (design * (expected * (1 - expected))[:, None])
+    return hessian
 
 
 def _logistic(log_odds: Floats) -> Floats:
-    found: Floats = np.exp(-np.logaddexp(0, -log_odds))
-    return found
+    probabilities: Floats = np.exp(-np.logaddexp(0, -log_odds))
+    return probabilities

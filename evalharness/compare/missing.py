@@ -91,7 +91,7 @@ def one_sided_warnings(
 ) -> Iterator[str]:
     """A warning for each scorer of which a headline metric lacks values on one side more often than chance explains."""
     everything = np.ones(len(table.sample_ids), dtype=np.bool_)
-    rows = {one.metric: one for one in differences if one.category is None}
+    rows = {row.metric: row for row in differences if row.category is None}
     warned: set[str] = set()
     for metric in metrics:
         scorer = metric.name.partition(".")[0]

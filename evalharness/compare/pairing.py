@@ -49,26 +49,26 @@ class Side:
     @cached_property
     def resolved(self) -> ResolvedCheckpoint:
         """The checkpoint, renamed."""
-        [found] = [one for one in self.run.plan.checkpoints if one.name == self.checkpoint]
-        return found.model_copy(update={"checkpoint": found.checkpoint.model_copy(update={"name": self.name})})
+        [resolved] = [checkpoint for checkpoint in self.run.plan.checkpoints if checkpoint.name == self.checkpoint]
+        return resolved.model_copy(update={"checkpoint": resolved.checkpoint.model_copy(update={"name": self.name})})
 
     @cached_property
     def requests(self) -> list[GenerationRequest]:
         """The checkpoint's requests, with the ids that they had."""
         asked = self.run.requests_of(self.checkpoint)
-        return [one for one in asked if self.replicate is None or one.replicate == self.replicate]
+        return [request for request in asked if self.replicate is None or request.replicate == self.replicate]
 
     @cached_property
     def versions(self) -> dict[str, str]:
         """The scorers that judged it, with their versions."""
         table = self.run.observations
         judged = {name for name in table.versions if (table.scored(self.checkpoint, name) != NO_SCORE).any()}
-        return {name: found[-1] for name, found in table.versions.items() if name in judged}
+        return {name: versions[-1] for name, versions in table.versions.items() if name in judged}
 
     @cached_property
     def new_ids(self) -> dict[str, str]:
         """A new id for each request id, because both runs may have made the same request to the same weights."""
-        return {one.id: digest([self.name, one.id]).removeprefix("sha256:")[:32] for one in self.requests}
+        return {request.id: digest([self.name, request.id]).removeprefix("sha256:")[:32] for request in self.requests}
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Pairing:
 
 def narrowed(run: Run, checkpoint: str) -> Run:
     """A run without the requests to its other checkpoints."""
-    requests = tuple(one for one in run.plan.requests if one.checkpoint == checkpoint)
+    requests = tuple(request for request in run.plan.requests if request.checkpoint == checkpoint)
     return replace(run, plan=run.plan.model_copy(update={"requests": requests}), _observed=[])
 
 
@@ -100,7 +100,7 @@ def sides_of(runs: Sequence[Run], baseline: str | None, candidate: str | None) -
     """
     wanted = [(run, (candidate if number else baseline) or run.plan.candidate) for number, run in enumerate(runs)]
     for run, name in wanted:
-        names = [one.name for one in run.plan.checkpoints]
+        names = [checkpoint.name for checkpoint in run.plan.checkpoints]
         if name not in names:
             raise StoreError(f"{run.path} has no checkpoint {name!r}", fix=f"name one of {', '.join(names)}")
     unique = len({name for _, name in wanted}) == len(wanted)
@@ -142,12 +142,12 @@ def pair_runs(baseline: Side, candidates: Sequence[Side]) -> Pairing:
 # ------------------------------------------------------------------------------------------- refusals
 
 
-def _refuse_other_generation(one: Side, other: Side) -> None:
-    left, right = (_what_matters(side.requests[0].config) for side in (one, other))
+def _refuse_other_generation(first: Side, other: Side) -> None:
+    left, right = (_what_matters(side.requests[0].config) for side in (first, other))
     differ = [f"{name} {left.get(name)} and {right.get(name)}" for name in left if left[name] != right.get(name)]
     if differ:
         raise StoreError(
-            f"{one.run.path} and {other.run.path} were generated differently: {', '.join(differ)}",
+            f"{first.run.path} and {other.run.path} were generated differently: {', '.join(differ)}",
             fix="generate one of them again with the settings of the other; otherwise the difference would include "
             "the settings",
         )
@@ -171,15 +171,15 @@ def _refuse_unscored(side: Side) -> None:
         )
 
 
-def _refuse_other_versions(one: Side, other: Side) -> None:
-    for scorer, version in one.versions.items():
+def _refuse_other_versions(first: Side, other: Side) -> None:
+    for scorer, version in first.versions.items():
         if other.versions.get(scorer, version) != version:
-            has_flag = scorer in one.run.facts and one.run.facts[scorer].model_help
+            has_flag = scorer in first.run.facts and first.run.facts[scorer].model_help
             with_one_model = f", both with the same --{scorer}-model" if has_flag else ""
             raise StoreError(
-                f"{scorer} scores of version {version} ({one.run.path}) and of version {other.versions[scorer]} "
+                f"{scorer} scores of version {version} ({first.run.path}) and of version {other.versions[scorer]} "
                 f"({other.run.path}) cannot be compared",
-                fix=f"evalharness score {one.run.path}; evalharness score {other.run.path}{with_one_model}",
+                fix=f"evalharness score {first.run.path}; evalharness score {other.run.path}{with_one_model}",
             )
 
 
@@ -189,7 +189,7 @@ def _refuse_other_versions(one: Side, other: Side) -> None:
 def _shared_samples(sides: Sequence[Side]) -> dict[str, Sample]:
     """By id, the samples that are the same in all runs."""
     first, *rest = (side.run.plan.samples for side in sides)
-    shared = {name: one for name, one in first.items() if all(other.get(name) == one for other in rest)}
+    shared = {name: value for name, value in first.items() if all(other.get(name) == value for other in rest)}
     if not shared:
         raise StoreError(
             f"{' and '.join(str(side.run.path) for side in sides)} share no sample",
@@ -253,8 +253,8 @@ def _lint(sides: Sequence[Side], shared: dict[str, Sample]) -> Iterator[LintFind
 def _left_out(side: Side, sides: Sequence[Side], shared: dict[str, Sample]) -> Iterator[LintFinding]:
     samples = side.run.plan.samples
     others = [other.run.plan.samples for other in sides if other is not side]
-    alone = tuple(one for one in samples if not all(one in other for other in others))
-    changed = tuple(one for one in samples if one not in shared and one not in alone)
+    alone = tuple(sample for sample in samples if not all(sample in other for other in others))
+    changed = tuple(sample for sample in samples if sample not in shared and sample not in alone)
     if alone:
         message = f"{len(alone)} of {len(samples)} samples of {side.run.path.name} are not in every run; left out"
         yield _finding("samples-on-one-side", "warning", message, sides, alone)

@@ -25,10 +25,12 @@ def preferences_of(
     sides = plan.baseline, plan.candidate
     samples = plan.samples
     by_rater: dict[tuple[str, str], list[Preference]] = {}
-    for one in preferences:
-        if (one.baseline, one.candidate) == sides and one.sample_id in samples:
-            by_rater.setdefault((one.source, one.rater), []).append(one)
-    failed = {one.rater: len(one.failures) for one in judgings if (one.baseline, one.candidate) == sides}
+    for preference in preferences:
+        if (preference.baseline, preference.candidate) == sides and preference.sample_id in samples:
+            by_rater.setdefault((preference.source, preference.rater), []).append(preference)
+    failed = {
+        judging.rater: len(judging.failures) for judging in judgings if (judging.baseline, judging.candidate) == sides
+    }
     for rater in failed:
         by_rater.setdefault(("judge", rater), [])
     return [
@@ -38,11 +40,11 @@ def preferences_of(
 
 
 def _summary(plan: Plan, source: str, rater: str, given: Sequence[Preference], n_failed: int) -> PreferenceSummary:
-    counts = {name: sum(one.preferred == name for one in given) for name in SHARES}
-    values = np.array([SHARES[one.preferred] for one in given], dtype=np.float64)
+    counts = {name: sum(preference.preferred == name for preference in given) for name in SHARES}
+    values = np.array([SHARES[preference.preferred] for preference in given], dtype=np.float64)
     interval = _interval(plan, given, values) if given else None
-    decided = [one for one in given if one.preferred != "tie"]
-    of_decided = np.array([SHARES[one.preferred] for one in decided], dtype=np.float64)
+    decided = [preference for preference in given if preference.preferred != "tie"]
+    of_decided = np.array([SHARES[preference.preferred] for preference in decided], dtype=np.float64)
     return PreferenceSummary.model_validate(
         {
             "source": source,
@@ -51,9 +53,9 @@ def _summary(plan: Plan, source: str, rater: str, given: Sequence[Preference], n
             "baseline": counts["baseline"],
             "candidate": counts["candidate"],
             "ties": counts["tie"],
-            "both_bad": sum(one.both_bad for one in given),
+            "both_bad": sum(preference.both_bad for preference in given),
             "n_failed": n_failed,
-            "n_inconsistent": sum(len(set(one.by_order)) > 1 for one in given),
+            "n_inconsistent": sum(len(set(preference.by_order)) > 1 for preference in given),
             "first_share": _first_share(given),
             "candidate_share": float(values.mean()) if given else None,
             "interval": interval,
@@ -67,7 +69,7 @@ def _summary(plan: Plan, source: str, rater: str, given: Sequence[Preference], n
 def _interval(plan: Plan, given: Sequence[Preference], values: Floats) -> Interval:
     numbers: dict[str, int] = {}
     samples = plan.samples
-    groups = [numbers.setdefault(samples[one.sample_id].group, len(numbers)) for one in given]
+    groups = [numbers.setdefault(samples[preference.sample_id].group, len(numbers)) for preference in given]
     return share_interval(values, np.array(groups, dtype=np.int64))
 
 
@@ -75,8 +77,8 @@ def _first_share(given: Sequence[Preference]) -> float | None:
     """Share of a judge's verdicts for the side shown first; None without verdicts."""
     verdicts = [
         verdict == first
-        for one in given
-        for verdict, first in zip(one.by_order, FIRST_SHOWN, strict=False)
+        for preference in given
+        for verdict, first in zip(preference.by_order, FIRST_SHOWN, strict=False)
         if verdict != "tie"
     ]
     return sum(verdicts) / len(verdicts) if verdicts else None

@@ -38,12 +38,12 @@ def name_of(
 
 
 def _not_lower(metric: str, differences: Sequence[PairedDifference]) -> bool:
-    return any(one.metric == metric and (one.difference or 0.0) >= 0 for one in differences)
+    return any(row.metric == metric and (row.difference or 0.0) >= 0 for row in differences)
 
 
 def _n_tests(metrics: Mapping[str, Metric], differences: Sequence[PairedDifference]) -> int:
-    tested = [one for one in differences if one.exploratory and one.p_value is not None]
-    return sum(bool(metrics[one.metric].changes) for one in tested)
+    tested = [row for row in differences if row.exploratory and row.p_value is not None]
+    return sum(bool(metrics[row.metric].changes) for row in tested)
 
 
 def is_tuning(plan: Plan) -> bool:
@@ -54,7 +54,7 @@ def is_tuning(plan: Plan) -> bool:
 
 def sides_of(plan: Plan) -> tuple[ResolvedCheckpoint, ResolvedCheckpoint]:
     """The baseline and the candidate."""
-    known = {one.name: one for one in plan.checkpoints}
+    known = {checkpoint.name: checkpoint for checkpoint in plan.checkpoints}
     return known[plan.baseline], known[plan.candidate]
 
 

@@ -73,7 +73,7 @@ class Pairs:
     def verdicts(self) -> dict[str, str]:
         """The preferred side by sample id."""
         names = {0.0: "baseline", 0.5: "tie", 1.0: "candidate"}
-        return {one: names[float(win)] for one, win in zip(self.ids, self.wins, strict=True)}
+        return {sample_id: names[float(win)] for sample_id, win in zip(self.ids, self.wins, strict=True)}
 
 
 def rewards_among(scorers: Sequence[ScorerFacts], table: Observations) -> list[Metric]:
@@ -83,15 +83,19 @@ def rewards_among(scorers: Sequence[ScorerFacts], table: Observations) -> list[M
         StoreError: the scores of one scorer come from two reward models.
     """
     versions = table.versions
-    found = [one.reward for one in sorted(scorers, key=lambda one: one.name) if one.name in versions and one.reward]
-    for metric in found:
+    rewards = [
+        scorer.reward
+        for scorer in sorted(scorers, key=lambda scorer: scorer.name)
+        if scorer.name in versions and scorer.reward
+    ]
+    for metric in rewards:
         if len(versions[metric.scorer]) > 1:
             raise StoreError(
                 f"the {metric.scorer} scores come from several reward models or versions of the scorer "
                 f"({', '.join(sorted(versions[metric.scorer]))}), and only rewards of the same model are comparable",
                 fix="score all completions with one of them: evalharness score RUN",
             )
-    return found
+    return rewards
 
 
 def rewards_of(
@@ -109,16 +113,16 @@ def rewards_of(
     Raises:
         StoreError: one scorer's rewards come from two reward models.
     """
-    found = []
-    telling = next((one for one in scorers if one.chart == "states"), None)
+    compared = []
+    telling = next((scorer for scorer in scorers if scorer.chart == "states"), None)
     labels = telling.labels[::-1] if telling else ()
     for metric in rewards_among(scorers, table):
         sides = [_side(table, metric, scorers, name) for name in (baseline, candidate)]
         pairs = _pairs(table, sides)
         if pairs.ids:
             version = table.versions[metric.scorer][0]
-            found.append(_compared(metric.scorer, version, pairs, sides, (baseline, candidate), labels, seed))
-    return found
+            compared.append(_compared(metric.scorer, version, pairs, sides, (baseline, candidate), labels, seed))
+    return compared
 
 
 def reward_agreement(
@@ -135,25 +139,25 @@ def reward_agreement(
     for metric in metrics if len(metrics) > 1 else ():
         sides = [_side(table, metric, (), name) for name in (baseline, candidate)]
         verdicts[metric.scorer] = _pairs(table, sides).verdicts
-    found = [_agreement(one, other, verdicts, groups, seed) for one, other in combinations(verdicts, 2)]
-    return [one for one in found if one is not None]
+    agreements = [_agreement(left, right, verdicts, groups, seed) for left, right in combinations(verdicts, 2)]
+    return [agreement for agreement in agreements if agreement is not None]
 
 
 def _agreement(
-    one: str, other: str, verdicts: Mapping[str, dict[str, str]], groups: Mapping[str, int], seed: int
+    left: str, right: str, verdicts: Mapping[str, dict[str, str]], groups: Mapping[str, int], seed: int
 ) -> RewardAgreement | None:
-    shared = [sample for sample in verdicts[one] if sample in verdicts[other]]
+    shared = [sample for sample in verdicts[left] if sample in verdicts[right]]
     if not shared:
         return None
     kappa = cohens_kappa(
-        [verdicts[one][sample] for sample in shared],
-        [verdicts[other][sample] for sample in shared],
+        [verdicts[left][sample] for sample in shared],
+        [verdicts[right][sample] for sample in shared],
         groups=[groups[sample] for sample in shared],
         seed=seed,
     )
     ends = None if kappa.low is None or kappa.high is None else Interval(low=kappa.low, high=kappa.high)
     return RewardAgreement(
-        scorers=(one, other), n_pairs=len(shared), same=kappa.agreed, kappa=kappa.value, interval=ends
+        scorers=(left, right), n_pairs=len(shared), same=kappa.agreed, kappa=kappa.value, interval=ends
     )
 
 
@@ -196,31 +200,31 @@ def _labels_in(
 def _pairs(table: Observations, sides: Sequence[Sequence[Rewarded]]) -> Pairs:
     left, right = (_by_sample(side) for side in sides)
     ids = tuple(sorted(left.keys() & right.keys()))
-    both = np.array([[*left[one], *right[one]] for one in ids]).reshape(-1, 6)
+    both = np.array([[*left[sample_id], *right[sample_id]] for sample_id in ids]).reshape(-1, 6)
     _, spread = _centre_and_spread(sides)
     return Pairs(
         ids,
         both[:, 3] - both[:, 0],
         both[:, 4] - both[:, 1],
         both[:, 5] - both[:, 2],
-        table.groups[[table.position[one] for one in ids]],
+        table.groups[[table.position[sample_id] for sample_id in ids]],
         TIE_SPREADS * spread,
     )
 
 
 def _by_sample(side: Sequence[Rewarded]) -> dict[str, tuple[float, float, float]]:
     """Mean reward, mean length and its mean logarithm of the completions that have a reward."""
-    found: dict[str, list[tuple[float, int]]] = {}
-    for one in side:
-        if one.reward is not None:
-            found.setdefault(one.sample_id, []).append((one.reward, one.length))
+    by_sample: dict[str, list[tuple[float, int]]] = {}
+    for completion in side:
+        if completion.reward is not None:
+            by_sample.setdefault(completion.sample_id, []).append((completion.reward, completion.length))
     return {
         sample: (
             math.fsum(reward for reward, _ in known) / len(known),
             sum(size for _, size in known) / len(known),
             math.fsum(math.log1p(size) for _, size in known) / len(known),
         )
-        for sample, known in found.items()
+        for sample, known in by_sample.items()
     }
 
 
@@ -255,7 +259,7 @@ def _compared(
         length_control=controlled if isinstance(controlled, LengthControl) else None,
         no_length_control=controlled if isinstance(controlled, str) else "",
         lengths=tuple(_length(name, side) for name, side in zip(names, sides, strict=True)),
-        states=tuple(one for name, side in zip(names, sides, strict=True) for one in _by_state(name, side, labels)),
+        states=tuple(row for name, side in zip(names, sides, strict=True) for row in _by_state(name, side, labels)),
         n_one_answer=one_answer,
         n_contradicting=len(contradicting),
         contradicting=tuple(dict.fromkeys(contradicting))[:SHOWN],
@@ -265,14 +269,14 @@ def _compared(
 
 
 def _centre_and_spread(sides: Sequence[Sequence[Rewarded]]) -> tuple[float, float]:
-    rewards = [one.reward for side in sides for one in side if one.reward is not None]
+    rewards = [completion.reward for side in sides for completion in side if completion.reward is not None]
     return (float(np.mean(rewards)), float(np.std(rewards))) if rewards else (0.0, 0.0)
 
 
 def _by_state(checkpoint: str, side: Sequence[Rewarded], labels: Sequence[Label]) -> Iterator[RewardOfState]:
     for state in labels:
-        there = [one for one in side if one.state == state]
-        rewards = [one.reward for one in there if one.reward is not None]
+        there = [completion for completion in side if completion.state == state]
+        rewards = [completion.reward for completion in there if completion.reward is not None]
         if there:
             yield RewardOfState(
                 checkpoint=checkpoint,
@@ -287,30 +291,30 @@ def _contradictions(
     baseline: Sequence[Rewarded], candidate: Sequence[Rewarded], tolerance: float
 ) -> tuple[int, list[str]]:
     """Number of pairs of an answer and a non-answer, and the samples whose non-answer has the larger reward."""
-    partners = {(one.sample_id, one.replicate): one for one in candidate}
-    found, n_pairs = [], 0
-    for one in baseline:
-        lead = _lead_of_the_non_answer(one, partners.get((one.sample_id, one.replicate)))
+    partners = {(completion.sample_id, completion.replicate): completion for completion in candidate}
+    leads, n_pairs = [], 0
+    for left in baseline:
+        lead = _lead_of_the_non_answer(left, partners.get((left.sample_id, left.replicate)))
         if lead is not None:
             n_pairs += 1
-            found += [(-lead, one.sample_id)] if lead > tolerance else []
-    return n_pairs, [sample for _, sample in sorted(found)]
+            leads += [(-lead, left.sample_id)] if lead > tolerance else []
+    return n_pairs, [sample for _, sample in sorted(leads)]
 
 
-def _lead_of_the_non_answer(one: Rewarded, other: Rewarded | None) -> float | None:
+def _lead_of_the_non_answer(left: Rewarded, right: Rewarded | None) -> float | None:
     """How much larger the non-answer's reward is; None unless exactly one of the two is an answer."""
-    if other is None or one.reward is None or other.reward is None or one.answers is None or other.answers is None:
+    if right is None or left.reward is None or right.reward is None or left.answers is None or right.answers is None:
         return None
-    if one.answers == other.answers:
+    if left.answers == right.answers:
         return None
-    return (other.reward - one.reward) * (1 if one.answers else -1)
+    return (right.reward - left.reward) * (1 if left.answers else -1)
 
 
 # ---------------------------------------------------------------------------------------- correlations
 
 
 def _length(checkpoint: str, side: Sequence[Rewarded]) -> RewardLength:
-    known = [(one.reward, one.length) for one in side if one.reward is not None]
+    known = [(completion.reward, completion.length) for completion in side if completion.reward is not None]
     rewards, lengths = np.array(known, dtype=np.float64).reshape(-1, 2).T
     return RewardLength(
         checkpoint=checkpoint,
@@ -320,10 +324,10 @@ def _length(checkpoint: str, side: Sequence[Rewarded]) -> RewardLength:
     )
 
 
-def _correlation(one: Floats, other: Floats) -> float | None:
-    if one.size < 2 or np.ptp(one) == 0 or np.ptp(other) == 0:
+def _correlation(left: Floats, right: Floats) -> float | None:
+    if left.size < 2 or np.ptp(left) == 0 or np.ptp(right) == 0:
         return None
-    return float(np.clip(np.corrcoef(one, other)[0, 1], -1, 1))
+    return float(np.clip(np.corrcoef(left, right)[0, 1], -1, 1))
 
 
 def _ranks(numbers: Floats) -> Floats:

@@ -41,9 +41,12 @@ def _rows(
     table: Observations, metrics: Sequence[Metric], checkpoint: str, category: str | None, seed: int
 ) -> list[Summary]:
     columns = [_column(table, metric, checkpoint, category) for metric in metrics]
-    columns = [one for one in columns if one.numbers.size or category is None]
-    intervals = _resampled([one for one in columns if one.is_resampled], seed)
-    return [_row(table, one, checkpoint, category, intervals.get(one.metric.name) or _exact(one)) for one in columns]
+    columns = [column for column in columns if column.numbers.size or category is None]
+    intervals = _resampled([column for column in columns if column.is_resampled], seed)
+    return [
+        _row(table, column, checkpoint, category, intervals.get(column.metric.name) or _exact(column))
+        for column in columns
+    ]
 
 
 def _column(table: Observations, metric: Metric, checkpoint: str, category: str | None) -> Column:
@@ -66,12 +69,12 @@ def _exact(column: Column) -> Interval | None:
 def _resampled(columns: Sequence[Column], seed: int) -> dict[str, Interval]:
     if not columns:
         return {}
-    sums, counts = by_group([(one.numbers, one.groups) for one in columns])
+    sums, counts = by_group([(column.numbers, column.groups) for column in columns])
     drawn = resample(sums, counts, seed=seed, n_resamples=RESAMPLES)
-    ends = [(one.low(0.025), one.high(0.025)) for one in means_of(drawn, is_difference=False)]
+    ends = [(estimate.low(0.025), estimate.high(0.025)) for estimate in means_of(drawn, is_difference=False)]
     return {
-        one.metric.name: Interval(low=low, high=high).within(*one.metric.bounds)
-        for one, (low, high) in zip(columns, ends, strict=True)
+        column.metric.name: Interval(low=low, high=high).within(*column.metric.bounds)
+        for column, (low, high) in zip(columns, ends, strict=True)
     }
 
 

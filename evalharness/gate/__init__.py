@@ -69,7 +69,9 @@ def judged(
         seed: of resamples.
         rank: the order of the groups, if generation stops when the rules are settled.
     """
-    others = [one.name for one in plan.checkpoints if one.name not in (plan.baseline, plan.candidate)]
+    others = [
+        checkpoint.name for checkpoint in plan.checkpoints if checkpoint.name not in (plan.baseline, plan.candidate)
+    ]
     known = {metric.name: metric for metric in metrics}
     asked = [(rule, name) for name in (plan.candidate, *others) for rule in rules if rule.candidate in (None, name)]
     return [
@@ -88,10 +90,10 @@ def judged(
 
 def _refuse_without_values(results: Sequence[GateResult], source: str) -> None:
     """If nothing is missing and there is still no value, the metric applies to no sample."""
-    for one in results:
-        if one.n == 0 and not one.n_missing:
+    for result in results:
+        if result.n == 0 and not result.n_missing:
             where = f"{source}: " if source else ""
             raise ConfigError(
-                f"{where}rule {one.rule.title!r}: no sample has a value of {one.rule.metric}",
+                f"{where}rule {result.rule.title!r}: no sample has a value of {result.rule.metric}",
                 fix="name a suite or category that the metric applies to, or remove the rule",
             )

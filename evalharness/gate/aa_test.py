@@ -47,7 +47,7 @@ def measure(run: Run, config: RunConfig) -> AATest:
         checkpoint=config.baseline,
         identity_digest=run.plan.checkpoints[0].identity.digest,
         suites={suite.name: suite.digest for suite in run.plan.suites},
-        scorers={name: found[-1] for name, found in run.observations.versions.items()},
+        scorers={name: versions[-1] for name, versions in run.observations.versions.items()},
         generation=run.plan.requests[0].config,
         determinism=_class(config, changed),
         n=n,
@@ -58,7 +58,7 @@ def measure(run: Run, config: RunConfig) -> AATest:
 
 def against_itself(config: RunConfig) -> RunConfig:
     """The baseline twice, the second time in different batches, with two replicates if the temperature is above 0."""
-    [baseline] = [one for one in config.checkpoints if one.name == config.baseline]
+    [baseline] = [checkpoint for checkpoint in config.checkpoints if checkpoint.name == config.baseline]
     return config.model_copy(
         update={
             "checkpoints": (baseline, _varied(baseline)),
@@ -107,7 +107,7 @@ def _twice(run: Run) -> Iterator[tuple[Observations, str, str]]:
     yield run.observations, first, again
     for replicate in range(1, 1 + max(request.replicate for request in run.plan.requests)):
         paired = pair_runs(Side(run, first, "first seed", 0), [Side(run, first, "other seed", replicate)])
-        outcomes = {one.request_id: one for one in paired.events if isinstance(one, Completion)}
+        outcomes = {event.request_id: event for event in paired.events if isinstance(event, Completion)}
         yield observe(paired.plan, outcomes, paired.scores), "first seed", "other seed"
 
 
@@ -132,8 +132,8 @@ def _changed_texts(run: Run) -> tuple[int, int]:
         outcome = run.outcomes.get(request.id)
         if isinstance(outcome, Completion):
             texts.setdefault((request.sample_id, request.replicate), []).append(outcome.text)
-    pairs = [found for found in texts.values() if len(found) == 2]
-    return sum(one != other for one, other in pairs), len(pairs)
+    pairs = [twice for twice in texts.values() if len(twice) == 2]
+    return sum(left != right for left, right in pairs), len(pairs)
 
 
 def _class(config: RunConfig, changed: int) -> DeterminismClass:

@@ -57,7 +57,7 @@ class Evidence:
             return None
         loss = self._end(bad=True)
         return self._sides(
-            tuple(np.where(one == 1, loss, own) for own, one in zip(self.cells, self.silent, strict=True))
+            tuple(np.where(silent == 1, loss, own) for own, silent in zip(self.cells, self.silent, strict=True))
         )
 
     def filled(self, case: Case) -> Sides:
@@ -71,14 +71,14 @@ class Evidence:
         """The worst or best possible value; for an unbounded mean, the worst or best observed value."""
         low, high = self.metric.bounds
         if not self.metric.is_bounded:
-            seen = np.concatenate([one.ravel() for one in self.cells])
+            seen = np.concatenate([cells.ravel() for cells in self.cells])
             seen = seen[~np.isnan(seen)]
             low, high = (float(seen.min()), float(seen.max())) if seen.size else (0.0, 0.0)
         good = kind_of(self.rule).good(self.rule, self.metric)
         return low if bad == (good == "higher") else high
 
     def _sides(self, cells: Iterable[Floats]) -> Sides:
-        baseline, candidate = (_means(one) for one in cells)
+        baseline, candidate = (_means(side) for side in cells)
         there = ~np.isnan(candidate)
         if kind_of(self.rule).needs_baseline:
             there &= ~np.isnan(baseline)
@@ -86,7 +86,7 @@ class Evidence:
 
     def against(self) -> list[GateSample]:
         """Samples that count against the rule, the worst first."""
-        baseline, candidate = (_means(one) for one in self.cells)
+        baseline, candidate = (_means(side) for side in self.cells)
         sides = Sides(baseline, candidate, self.groups)
         losses = kind_of(self.rule).losses(self.rule, self.metric, sides)
         order = [place for place in np.argsort(-losses, kind="stable") if losses[place] > 0]
@@ -152,5 +152,5 @@ def _means(cells: Floats) -> Floats:
     there = ~np.isnan(cells)
     counts = there.sum(axis=0)
     sums = np.where(there, cells, 0.0).sum(axis=0)
-    found: Floats = np.divide(sums, counts, out=np.full(counts.shape, np.nan), where=counts > 0)
-    return found
+    means: Floats = np.divide(sums, counts, out=np.full(counts.shape, np.nan), where=counts > 0)
+    return means

@@ -208,7 +208,7 @@ class _Judgement:
 
     def _silence(self) -> str:
         assert self.evidence.silent is not None
-        old, new = ((one == 1).mean() if one.size else 0.0 for one in self.evidence.silent)
+        old, new = ((side == 1).mean() if side.size else 0.0 for side in self.evidence.silent)
         return (
             f"no answer in {format_share(float(new))} of the candidate's completions, {format_share(float(old))} before"
         )

@@ -35,8 +35,8 @@ def read_noise(folder: str | None, plan: Plan, scorers: Mapping[str, str] | None
 
 
 def _what_differs(measured: AATest, plan: Plan, scorers: Mapping[str, str]) -> str | None:
-    [baseline] = [one for one in plan.checkpoints if one.name == plan.baseline]
-    [config, *_] = [one.config for one in plan.requests if one.checkpoint == plan.baseline]
+    [baseline] = [checkpoint for checkpoint in plan.checkpoints if checkpoint.name == plan.baseline]
+    [config, *_] = [request.config for request in plan.requests if request.checkpoint == plan.baseline]
     if measured.identity_digest != baseline.identity.digest:
         return "checkpoint, or was made with other library versions"
     if measured.generation != config:

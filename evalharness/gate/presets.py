@@ -42,7 +42,7 @@ def is_decidable(bound: float, n: int, power: float) -> bool:
 
 def gate_text(metrics: Sequence[Metric], suites: Sequence[Suite]) -> str:
     """The rules of `fine_tune` as TOML; those that the suites cannot decide are comments."""
-    return "\n".join(_lines(fine_tune(metrics, suites), {one.name: one for one in metrics}, suites)) + "\n"
+    return "\n".join(_lines(fine_tune(metrics, suites), {metric.name: metric for metric in metrics}, suites)) + "\n"
 
 
 def _lines(rules: Sequence[GateRule], metrics: dict[str, Metric], suites: Sequence[Suite]) -> Iterator[str]:

@@ -89,12 +89,12 @@ def prospects_of(
     if earlier is not None:
         _refuse_other_suites(plan, earlier.plan)
     known = {metric.name: metric for metric in metrics}
-    found = [
+    outlooks = [
         (rule, known[rule.metric], _outlook(rule, known[rule.metric], plan, disagreeing, earlier)) for rule in rules
     ]
     drawn = [
         _verdicts(rule, metric, outlook, len(rules), draws, [] if earlier else [number])
-        for number, (rule, metric, outlook) in enumerate(found)
+        for number, (rule, metric, outlook) in enumerate(outlooks)
     ]
     power = POWER ** (1 / max(len(rules), 1))
     return Prospects(
@@ -107,7 +107,7 @@ def prospects_of(
                 chances=_chances(verdicts) if verdicts else None,
                 needed=_needed(rule, metric, outlook, power),
             )
-            for (rule, metric, outlook), verdicts in zip(found, drawn, strict=True)
+            for (rule, metric, outlook), verdicts in zip(outlooks, drawn, strict=True)
         ),
         gate=_chances([overall_verdict(gate) for gate in zip(*drawn, strict=False)]) if rules and all(drawn) else None,
         metrics=tuple(_metric_prospects(metrics, plan, disagreeing, earlier)) if of_metrics else (),
@@ -115,7 +115,7 @@ def prospects_of(
 
 
 def _chances(verdicts: Sequence[GateVerdict]) -> Chances:
-    passes, undecided, fails = (verdicts.count(one) / len(verdicts) for one in ("pass", "undecided", "fail"))
+    passes, undecided, fails = (verdicts.count(name) / len(verdicts) for name in ("pass", "undecided", "fail"))
     return Chances(passes=passes, undecided=undecided, fails=fails)
 
 
@@ -127,15 +127,15 @@ def _verdicts(
         return []
     kind = kind_of(rule)
     decision, known = Decision(kind.limit(rule, metric), n_rules), dict[Estimate | None, GateVerdict]()
-    found: list[GateVerdict] = []
+    verdicts: list[GateVerdict] = []
     for draw in range(draws if metric.kind == "rate" else min(draws, DRAWS_OF_MEANS)):
         sides = outlook.draw(np.random.default_rng([draw, *own]))
         loss = kind.loss(rule, metric, sides, seed=draw, n_resamples=RESAMPLES)
         key = loss if metric.kind == "rate" else None
         if key is None or key not in known:
             known[key] = _verdict(rule, decision, loss, sides.n_groups)
-        found.append(known[key])
-    return found
+        verdicts.append(known[key])
+    return verdicts
 
 
 def _verdict(rule: GateRule, decision: Decision, loss: Estimate | None, n_groups: int) -> GateVerdict:
@@ -234,14 +234,14 @@ def planned_groups(
     suites: Sequence[Suite], metric: Metric, *, suite: str | None = None, category: str | None = None
 ) -> int:
     """Independent samples of suites that a metric applies to, as far as the suites can say."""
-    named = {name for one in suites for name in one.scorers}
+    named = {name for planned in suites for name in planned.scorers}
     asked = {"any": ("comply", "refuse")}.get(metric.expected or "", (metric.expected,))
     return len(
         {
             sample.group
-            for one in suites
-            if suite in (None, one.name) and (metric.scorer in one.scorers or metric.scorer not in named)
-            for sample in one.samples
+            for planned in suites
+            if suite in (None, planned.name) and (metric.scorer in planned.scorers or metric.scorer not in named)
+            for sample in planned.samples
             if category in (None, sample.category)
             and (metric.expected is None or sample.expected in asked)
             and (sample.constraints or not metric.needs_constraints)
@@ -254,7 +254,7 @@ def _n_groups(plan: Plan) -> int:
 
 
 def _refuse_other_suites(plan: Plan, earlier: Plan) -> None:
-    planned, ran = ({suite.name for suite in one.suites} for one in (plan, earlier))
+    planned, ran = ({suite.name for suite in part.suites} for part in (plan, earlier))
     if planned != ran:
         raise ConfigError(
             f"the earlier run is of {' and '.join(sorted(ran))}, and the plan of {' and '.join(sorted(planned))}",
@@ -269,7 +269,11 @@ def _metric_prospects(
     metrics: Sequence[Metric], plan: Plan, disagreeing: float, earlier: Run | None
 ) -> Iterator[MetricProspect]:
     """Of headline metrics, whose intervals hold together; a mean needs a margin of its own and an earlier run."""
-    tested = [one for one in metrics if one.headline and one.mirror_of is None and planned_groups(plan.suites, one)]
+    tested = [
+        metric
+        for metric in metrics
+        if metric.headline and metric.mirror_of is None and planned_groups(plan.suites, metric)
+    ]
     for metric in tested:
         spread = math.sqrt(disagreeing) if metric.kind == "rate" else None
         if earlier is not None:

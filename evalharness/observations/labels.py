@@ -52,8 +52,8 @@ class Labels:
 
     def are(self, name: str) -> Mask:
         """Which cells have a label, in the shape of `codes`."""
-        found: Mask = self.codes == self._places.get(name, len(self.names))
-        return found
+        mask: Mask = self.codes == self._places.get(name, len(self.names))
+        return mask
 
     def narrowed(self, kept: Mask) -> "Labels":
         """The labels of some samples."""
@@ -61,7 +61,7 @@ class Labels:
         there = np.bincount(codes[codes >= 0], minlength=len(self.names)) > 0
         renumbered = np.append(np.cumsum(there) - 1, -1)
         return Labels(
-            renumbered[codes].astype(np.int32), [one for one, used in zip(self.names, there, strict=True) if used]
+            renumbered[codes].astype(np.int32), [label for label, used in zip(self.names, there, strict=True) if used]
         )
 
     def of(self, *cell: int) -> str | None:

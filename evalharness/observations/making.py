@@ -49,7 +49,7 @@ class _Table:
         samples = plan.samples
         self.samples = {name: samples[name] for name in sorted(samples)}
         self.suite_order = list(samples)
-        self.checkpoints = tuple(one.name for one in plan.checkpoints)
+        self.checkpoints = tuple(checkpoint.name for checkpoint in plan.checkpoints)
         replicates = 1 + max((request.replicate for request in plan.requests), default=0)
         self.shape = len(self.checkpoints), replicates, len(samples)
         self.cell = self._cells(plan)
@@ -67,7 +67,8 @@ class _Table:
         first = {name: place * replicates * count for place, name in enumerate(self.checkpoints)}
         position = {name: place for place, name in enumerate(self.samples)}
         return {
-            one.id: first[one.checkpoint] + one.replicate * count + position[one.sample_id] for one in plan.requests
+            request.id: first[request.checkpoint] + request.replicate * count + position[request.sample_id]
+            for request in plan.requests
         }
 
     def _labels(self) -> Labels:
@@ -107,21 +108,23 @@ class _Table:
 
     def finished(self, plan: Plan) -> Observations:
         position = {name: place for place, name in enumerate(self.samples)}
-        groups = {name: n for n, name in enumerate(sorted({one.group for one in self.samples.values()}))}
+        groups = {name: n for n, name in enumerate(sorted({sample.group for sample in self.samples.values()}))}
         suites = {sample.id: suite.name for suite in plan.suites for sample in suite.samples}
         return Observations(
             sample_ids=tuple(self.samples),
             checkpoints=self.checkpoints,
             suite_order=np.array([position[name] for name in self.suite_order], dtype=np.int64),
-            groups=np.array([groups[one.group] for one in self.samples.values()], dtype=np.int64),
+            groups=np.array([groups[sample.group] for sample in self.samples.values()], dtype=np.int64),
             suites=self._of_samples(suites),
-            sample_categories=self._of_samples({one.id: one.category for one in self.samples.values()}),
-            expected=self._of_samples({one.id: one.expected for one in self.samples.values() if one.expected}),
+            sample_categories=self._of_samples({sample.id: sample.category for sample in self.samples.values()}),
+            expected=self._of_samples(
+                {sample.id: sample.expected for sample in self.samples.values() if sample.expected}
+            ),
             state=self.state,
             ends=self.ends,
             lengths=self.lengths,
             attempts=self.attempts,
-            values={f"{scorer}.{name}": one.reshape(self.shape) for (scorer, name), one in self.values.items()},
+            values={f"{scorer}.{name}": cells.reshape(self.shape) for (scorer, name), cells in self.values.items()},
             status=self.status,
             labels=self.labels,
             versions=self.versions,
@@ -141,9 +144,9 @@ class _Table:
         named = {name for suite in plan.suites for name in suite.scorers}
         for scorer in {**dict.fromkeys(self.status), **dict.fromkeys(named)}:
             judged = {
-                one.id
+                sample.id
                 for suite in plan.suites
                 if scorer in suite.scorers or scorer not in named
-                for one in suite.samples
+                for sample in suite.samples
             }
             yield scorer, np.array([name in judged for name in self.samples], dtype=np.bool_)

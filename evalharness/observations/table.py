@@ -184,8 +184,8 @@ class Observations:
         )
         codes, n = labels.codes[self.place[checkpoint]], len(labels.names)
         cases = [(state == COMPLETED) & (codes >= 0), state == COMPLETED, state == FAILED, state == NOT_GENERATED]
-        found = np.select(cases, [codes, n, n + 1, n + 2], default=-1).astype(np.int32)
-        return Labels(found, [*labels.names, "unscored", "failure", "missing"])
+        labelled = np.select(cases, [codes, n, n + 1, n + 2], default=-1).astype(np.int32)
+        return Labels(labelled, [*labels.names, "unscored", "failure", "missing"])
 
     # --------------------------------------------------------------------------------------- missing
 
@@ -209,13 +209,13 @@ class Observations:
         """The state of each completion's score, for one checkpoint and scorer, shape (n_replicates, n_samples)."""
         if scorer not in self.status:
             return np.full(self.state.shape[1:], NO_SCORE, dtype=np.int32)
-        found: Codes = self.status[scorer][self.place[checkpoint]]
-        return found
+        codes: Codes = self.status[scorer][self.place[checkpoint]]
+        return codes
 
     def completed(self, checkpoint: str) -> Mask:
         """Which requests of a checkpoint gave a completion, shape (n_replicates, n_samples)."""
-        found: Mask = self.state[self.place[checkpoint]] == COMPLETED
-        return found
+        completed: Mask = self.state[self.place[checkpoint]] == COMPLETED
+        return completed
 
     def failed(self, checkpoint: str) -> Mask:
         """Samples without any completion, shape (n_samples,)."""
@@ -223,8 +223,8 @@ class Observations:
 
     def truncated_completions(self, checkpoint: str) -> Mask:
         """Completions that the token limit ended, shape (n_replicates, n_samples)."""
-        found: Mask = self.ends.are("length")[self.place[checkpoint]]
-        return found
+        truncated: Mask = self.ends.are("length")[self.place[checkpoint]]
+        return truncated
 
     def counts(self, checkpoint: str) -> Counts:
         """How a checkpoint's requests ended."""
@@ -272,10 +272,10 @@ class Observations:
             ends=self.ends.narrowed(kept),
             lengths=self.lengths[..., kept],
             attempts=self.attempts[..., kept],
-            values={name: one[..., kept] for name, one in self.values.items()},
-            status={name: one[..., kept] for name, one in self.status.items()},
-            labels={name: one.narrowed(kept) for name, one in self.labels.items()},
-            applies={name: one[kept] for name, one in self.applies.items()},
+            values={name: column[..., kept] for name, column in self.values.items()},
+            status={name: column[..., kept] for name, column in self.status.items()},
+            labels={name: column.narrowed(kept) for name, column in self.labels.items()},
+            applies={name: column[kept] for name, column in self.applies.items()},
             _columns={},
         )
 
@@ -283,7 +283,7 @@ class Observations:
         """One row a value: checkpoint, sample_id, category, replicate, metric, value, label."""
         import pandas
 
-        values = np.stack([one[..., self.suite_order] for one in self.values.values()], axis=-1)
+        values = np.stack([column[..., self.suite_order] for column in self.values.values()], axis=-1)
         checkpoint, replicate, place, metric = np.nonzero(~np.isnan(values))
         sample, metrics = self.suite_order[place], list(self.values)
         scorers = [name.partition(".")[0] for name in metrics]
@@ -311,5 +311,5 @@ def _averaged(cells: Floats) -> Floats:
     there = ~np.isnan(cells)
     counts = there.sum(axis=0)
     sums = np.array([math.fsum(column) for column in np.where(there, cells, 0.0).T.tolist()])
-    found: Floats = np.divide(sums, counts, out=np.full(counts.shape, np.nan), where=counts > 0)
-    return found
+    means: Floats = np.divide(sums, counts, out=np.full(counts.shape, np.nan), where=counts > 0)
+    return means

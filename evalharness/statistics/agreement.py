@@ -29,8 +29,8 @@ class Kappa:
 
 
 def cohens_kappa(
-    one: Sequence[str],
-    other: Sequence[str],
+    left: Sequence[str],
+    right: Sequence[str],
     *,
     groups: Sequence[int | str] | None = None,
     seed: int,
@@ -40,8 +40,8 @@ def cohens_kappa(
     """Agreement of two raters beyond chance (Cohen 1960, doi:10.1177/001316446002000104).
 
     Args:
-        one: a rater's verdicts, such as `candidate`, `tie` and `baseline`.
-        other: the other rater's on the same pairs, in the same order.
+        left: a rater's verdicts, such as `candidate`, `tie` and `baseline`.
+        right: the other rater's on the same pairs, in the same order.
         groups: which pairs belong together, as replicates of one sample do; every pair is its own group by default.
         seed: of the bootstrap.
         n_resamples: groups are drawn with replacement so many times (percentile interval).
@@ -53,14 +53,14 @@ def cohens_kappa(
     >>> cohens_kappa(["a", "b"] * 10, ["a", "b"] * 10, seed=0)  # doctest: +ELLIPSIS
     Kappa(value=1.0, low=0.67..., high=1.0, agreed=1.0)
     """
-    if len(one) != len(other) or not one:
+    if len(left) != len(right) or not left:
         raise ValueError("two raters need verdicts on the same pairs")
-    names = {name: place for place, name in enumerate(sorted({*one, *other}))}
-    known = {name: place for place, name in enumerate(dict.fromkeys(range(len(one)) if groups is None else groups))}
+    names = {name: place for place, name in enumerate(sorted({*left, *right}))}
+    known = {name: place for place, name in enumerate(dict.fromkeys(range(len(left)) if groups is None else groups))}
     tables = np.zeros((len(known), len(names), len(names)))
-    for left, right, group in zip(one, other, range(len(one)) if groups is None else groups, strict=True):
-        tables[known[group], names[left], names[right]] += 1
-    agreed = float(np.trace(tables.sum(axis=0))) / len(one)
+    for verdict, other, group in zip(left, right, range(len(left)) if groups is None else groups, strict=True):
+        tables[known[group], names[verdict], names[other]] += 1
+    agreed = float(np.trace(tables.sum(axis=0))) / len(left)
     [value] = _kappas(tables.sum(axis=0)[None])
     if np.isnan(value):
         return Kappa(None, None, None, agreed)

@@ -224,11 +224,11 @@ class Constant:
 
 def means_of(drawn: Resampled, *, is_difference: bool) -> list[Mean | Constant]:
     """The means of `resample`'s columns. Where no value differs but by rounding, there is a constant."""
-    found: list[Mean | Constant] = []
+    estimates: list[Mean | Constant] = []
     for column, (value, error) in enumerate(zip(drawn.means.tolist(), drawn.errors.tolist(), strict=True)):
         n_groups = int(drawn.n_groups[column])
         if error <= 1e-9 * abs(value):
-            found.append(Constant(value, n_groups))
+            estimates.append(Constant(value, n_groups))
         else:
-            found.append(Mean(value, error, n_groups, np.sort(drawn.studentised[:, column]), is_difference))
-    return found
+            estimates.append(Mean(value, error, n_groups, np.sort(drawn.studentised[:, column]), is_difference))
+    return estimates

@@ -81,8 +81,8 @@ def _log_choose(largest: int) -> Floats:
     """Logarithms of the binomial coefficients, shape (largest + 1, largest + 1); -inf where there are none."""
     logs = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, largest + 1)))])
     total, picked = np.arange(largest + 1)[:, None], np.arange(largest + 1)[None, :]
-    found = logs[total] - logs[picked] - logs[np.maximum(total - picked, 0)]
-    return np.where(picked <= total, found, -np.inf)
+    ways = logs[total] - logs[picked] - logs[np.maximum(total - picked, 0)]
+    return np.where(picked <= total, ways, -np.inf)
 
 
 def _log_binomial(n: int, counts: Floats, share: float) -> Floats:

@@ -54,9 +54,9 @@ def standard_error(sums: Floats, counts: Floats) -> float:
     if n_groups < 2:
         return 0.0
     left = sums - sums.sum() / counts.sum() * counts
-    found = math.sqrt(float((left**2).sum()) * n_groups / (n_groups - 1)) / float(counts.sum())
+    error = math.sqrt(float((left**2).sum()) * n_groups / (n_groups - 1)) / float(counts.sum())
     # What rounding leaves of equal groups is no spread.
-    return found if found > 1e-12 * float(np.abs(sums).sum() / counts.sum()) else 0.0
+    return error if error > 1e-12 * float(np.abs(sums).sum() / counts.sum()) else 0.0
 
 
 def mcnemar(n_higher: int, n_lower: int) -> float:

@@ -84,8 +84,8 @@ def _best_bets(gains: Floats, spread: float) -> Floats:
     means = np.cumsum(gains) / (seen + 1)
     variances = (spread**2 + np.cumsum((gains - means) ** 2)) / (seen + 1)
     stakes = means / (variances + means**2)
-    found: Floats = np.append(0.0, stakes[:-1])
-    return found
+    bets: Floats = np.append(0.0, stakes[:-1])
+    return bets
 
 
 def betting(values: Floats, groups: NDArray[np.int64], rank: NDArray[np.int64], bounds: tuple[float, float]) -> Betting:

@@ -28,7 +28,7 @@ def escaped(text: str) -> str:
     >>> escaped("<b>*x*|y")
     '&#60;b&#62;&#42;x&#42;&#124;y'
     """
-    return ACTIVE.sub(lambda found: f"&#{ord(found[0])};", named(text))
+    return ACTIVE.sub(lambda sign: f"&#{ord(sign[0])};", named(text))
 
 
 def code(text: str) -> str:
@@ -80,18 +80,18 @@ def _sample_table(result: GateResult) -> Iterator[str]:
 
 def _differences(comparison: Comparison) -> Iterator[str]:
     kinds = {metric.name: metric.kind for metric in comparison.metrics}
-    rows = [one for one in comparison.differences if not one.exploratory and one.difference is not None]
+    rows = [row for row in comparison.differences if not row.exploratory and row.difference is not None]
     if rows:
         yield "| metric | baseline | candidate | difference | 95 % interval | pairs | verdict |"
         yield "|---|--:|--:|--:|--:|--:|---|"
-        yield from (_difference(one, kinds[one.metric]) for one in rows)
+        yield from (_difference(row, kinds[row.metric]) for row in rows)
 
 
-def _difference(one: PairedDifference, kind: str) -> str:
+def _difference(row: PairedDifference, kind: str) -> str:
     if kind == "rate":
-        sides = [format_share(one.baseline_mean), format_share(one.candidate_mean)]
-        change = [format_points(one.difference or 0.0), format_points_interval(one.interval)]
+        sides = [format_share(row.baseline_mean), format_share(row.candidate_mean)]
+        change = [format_points(row.difference or 0.0), format_points_interval(row.interval)]
     else:
-        sides = [format_number(one.baseline_mean), format_number(one.candidate_mean)]
-        change = [format_number(one.difference, signed=True), format_interval(one.interval)]
-    return f"| {' | '.join([code(one.metric), *sides, *change, f'{one.n_pairs:,}', one.verdict])} |"
+        sides = [format_number(row.baseline_mean), format_number(row.candidate_mean)]
+        change = [format_number(row.difference, signed=True), format_interval(row.interval)]
+    return f"| {' | '.join([code(row.metric), *sides, *change, f'{row.n_pairs:,}', row.verdict])} |"

@@ -105,5 +105,5 @@ def mean_of(values: Floats, groups: Groups, *, seed: int, is_difference: bool, n
     if np.unique(groups).size < 2:
         return None
     sums, counts = by_group([(values, groups)])
-    [found] = means_of(resample(sums, counts, seed=seed, n_resamples=n_resamples), is_difference=is_difference)
-    return found
+    [mean] = means_of(resample(sums, counts, seed=seed, n_resamples=n_resamples), is_difference=is_difference)
+    return mean

@@ -61,8 +61,8 @@ class Level:
 
     def losses(self, rule: GateRule, metric: Metric, sides: Sides) -> Floats:
         """How far each sample is beyond the bound."""
-        found: Floats = self._turned(sides.candidate, metric) - self.limit(rule, metric)
-        return found
+        losses: Floats = self._turned(sides.candidate, metric) - self.limit(rule, metric)
+        return losses
 
     def shown(self, loss: float, rule: GateRule, metric: Metric) -> float:
         """The mean itself."""

@@ -56,8 +56,8 @@ class NoRegression:
 
     def losses(self, rule: GateRule, metric: Metric, sides: Sides) -> Floats:
         """How much worse the candidate is on each sample."""
-        found: Floats = self._sign(rule, metric) * (sides.candidate - sides.baseline)
-        return found
+        losses: Floats = self._sign(rule, metric) * (sides.candidate - sides.baseline)
+        return losses
 
     def shown(self, loss: float, rule: GateRule, metric: Metric) -> float:
         """Candidate minus baseline."""
