@@ -81,7 +81,7 @@ def test_every_link_to_samples_asks_for_what_the_browser_knows():
     text = render_html(three_checkpoints())
     data, page = unpack(text), Page(text)
     keys = {one.partition("=")[0] for asked in page.values("data-filter") for one in asked.split("&")}
-    sides = {f"{side}{kind}" for side in ("left", "right") for kind in ("State", "Label")}
+    sides = {f"{side}{kind}" for side in ("left", "right") for kind in ("State", "Label", "From", "Below")}
     assert (
         {"metric", "verdict", "right", "category"}
         <= keys
