@@ -21,6 +21,9 @@ from evalharness.cli import COMMANDS, cli
 from evalharness.errors import EvalHarnessError
 from evalharness.prompting.lint import MISTAKES
 from evalharness.records import Checkpoint, Comparison, GateReport, GateRule, GenerationConfig, Record
+from evalharness.scorers.own.json_schema import SchemaSettings
+from evalharness.scorers.own.pattern import PatternSettings
+from evalharness.scorers.own.python_file import FileSettings
 from evalharness.scorers.refusal.settings import RefusalSettings
 from evalharness.scorers.reward.settings import RewardSettings
 
@@ -64,13 +67,21 @@ def configuration_page() -> str:
     parts = [f"# evalharness.toml\n\n{WARNING}\n{CONFIGURATION}"]
     for heading, record, keys in TABLES:
         properties, meanings = record.model_json_schema()["properties"], docstrings(record)
-        rows = "".join(f"| `{key}` | {values(properties[name])} | {meanings[name]} |\n" for key, name in keys.items())
+        rows = "".join(
+            f"| `{key}` | {values(properties.get(name) or properties[key])} | {meanings[name]} |\n"
+            for key, name in keys.items()
+        )
         parts.append(f"## {heading}\n\n| key | value | meaning |\n|---|---|---|\n{rows}")
     return "\n".join(parts)
 
 
 def docstrings(record: type[Record]) -> dict[str, str]:
-    """What stands below each field of a record, on one line."""
+    """What stands below each field of a record and of the records that it extends, on one line."""
+    own = (base for base in reversed(record.__mro__) if issubclass(base, Record) and base is not Record)
+    return {name: text for base in own for name, text in _own_docstrings(base).items()}
+
+
+def _own_docstrings(record: type[Record]) -> dict[str, str]:
     body = ast.parse(inspect.getsource(record)).body[0].body  # type: ignore[attr-defined]
     return {
         field.target.id: " ".join(after.value.value.split())
@@ -114,7 +125,11 @@ TOP = {key: "suites" if key == "suite" else key for key in config.TOP_LEVEL if k
 TABLES: tuple[tuple[str, type[Record], dict[str, str]], ...] = (
     ("At the top", config.RunConfig, TOP),
     *(
-        (heading, record, {name: name for name in record.model_fields if name != left_out})
+        (
+            heading,
+            record,
+            {field.alias or name: name for name, field in record.model_fields.items() if name != left_out},
+        )
         for heading, record, left_out in (
             ("`[checkpoint.NAME]`", Checkpoint, "name"),
             ("`[generation]`", GenerationConfig, ""),
@@ -122,6 +137,9 @@ TABLES: tuple[tuple[str, type[Record], dict[str, str]], ...] = (
             ("`[[gate]]`", GateRule, ""),
             ("`[scorer.refusal]`", RefusalSettings, ""),
             ("`[scorer.reward]`", RewardSettings, ""),
+            ("`[scorer.NAME]` with `path`", FileSettings, ""),
+            ("`[scorer.NAME]` with `pattern`", PatternSettings, ""),
+            ("`[scorer.NAME]` with `schema`", SchemaSettings, ""),
         )
     ),
 )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import Field, JsonValue, ValidationError, field_validator, model_validator
+from pydantic import Field, JsonValue, PrivateAttr, ValidationError, field_validator, model_validator
 
 from evalharness.errors import ConfigError
 from evalharness.parsing import Unparsable, parse_toml
@@ -93,6 +93,19 @@ class RunConfig(Record):
     aa_test: str | None = None
     """The run directory of an A/A test of the baseline, whose noise the gate allows for."""
 
+    _folder: Path | None = PrivateAttr(None)
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the file is that the user named; None for a configuration of a run, which may name no code to run."""
+        return self._folder
+
+    def of_folder(self, folder: Path) -> "RunConfig":
+        """The same, read from a file in this folder."""
+        copy = self.model_copy()
+        copy._folder = folder
+        return copy
+
     @field_validator("suites")
     @classmethod
     def _at_least_one_suite(cls, suites: tuple[str, ...]) -> tuple[str, ...]:
@@ -140,7 +153,21 @@ def read_config(path: Path, overrides: dict[str, Any] | None = None) -> RunConfi
     Raises:
         ConfigError: the file cannot be read, is not TOML, or asks for something impossible.
     """
-    return build_config(_read_toml(path), overrides or {}, source=str(path))
+    return build_config(_read_toml(path), overrides or {}, source=str(path)).of_folder(path.parent)
+
+
+def read_scorers(path: Path) -> dict[str, dict[str, JsonValue]]:
+    """The `[scorer.NAME]` tables of a TOML file, which may hold an experiment too.
+
+    Raises:
+        ConfigError: the file cannot be read, or a table is not valid.
+    """
+    data = _read_toml(path)
+    _refuse_unknown_keys(data, TOP_LEVEL, where=str(path))
+    tables: Any = data.get("scorer", {})
+    if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
+        raise ConfigError(f"{path}: scorer is not a table of tables", fix="write [scorer.NAME]")
+    return tables
 
 
 def read_gate(path: Path) -> GateSettings:

@@ -16,7 +16,13 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 @click.command(cls=ScorerCommand)
 @RUN
-def score(run: Path, **models: str | None) -> None:
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    metavar="TOML",
+    help="Use the [scorer.NAME] tables of this file from now on, your own scorers too.",
+)
+def score(run: Path, config: Path | None, **models: str | None) -> None:
     """Score a run's completions again, without generating.
 
     Compares and reports too. A model given here is remembered for the next scoring.
@@ -25,7 +31,7 @@ def score(run: Path, **models: str | None) -> None:
     from evalharness.cli.display import finished
     from evalharness.cli.flags import scorer_models
 
-    finished(pipeline.rescore(run, scorer_models(models)))
+    finished(pipeline.rescore(run, scorer_models(models), config))
 
 
 @click.command()

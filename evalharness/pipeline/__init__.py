@@ -11,7 +11,7 @@ from pydantic import JsonValue
 from evalharness.backends import open_backend
 from evalharness.backends.survey import Check
 from evalharness.compare.pairing import Side, narrowed, pair_runs, sides_of
-from evalharness.config import RunConfig, read_gate
+from evalharness.config import RunConfig, read_gate, read_scorers
 from evalharness.errors import ConfigError, EvalHarnessError
 from evalharness.gate import check_decidable, check_rules, read_noise
 from evalharness.gate.aa_test import against_itself, measure
@@ -27,7 +27,7 @@ from evalharness.pipeline.comparing import (
 from evalharness.pipeline.generating import Progress, first_token, generated_again
 from evalharness.pipeline.judging import judge
 from evalharness.pipeline.planning import load_suites, make_plan, metrics_of
-from evalharness.pipeline.scoring import scorer_names
+from evalharness.pipeline.scoring import facts_in, scorer_names
 from evalharness.pipeline.settling import generate_as_asked
 from evalharness.prompting import settle_format
 from evalharness.records import (
@@ -42,7 +42,6 @@ from evalharness.records import (
     Plan,
 )
 from evalharness.report import render_html
-from evalharness.scorers import facts_of
 from evalharness.store import Run, RunStore, uncollected
 from evalharness.store.provenance import make_manifest
 
@@ -118,7 +117,7 @@ def settled(config: RunConfig) -> RunConfig:
         return config
     suites = load_suites(config)
     names = scorer_names(suites, config.extra_scorers)
-    rules = fine_tune([metric for name in names for metric in facts_of(name).metrics], suites)
+    rules = fine_tune([metric for name in names for metric in facts_in(config, name).metrics], suites)
     return config.model_copy(update={"gate": (*rules, *config.gate), "preset": None})
 
 
@@ -198,17 +197,21 @@ def try_models(checkpoints: Sequence[Checkpoint], generation: GenerationConfig) 
             yield Check(name=name, status="ok", found=f"{answer.seconds or 0:.1f} s")
 
 
-def rescore(path: Path, scorer: Mapping[str, dict[str, JsonValue]] | None = None) -> Run:
+def rescore(path: Path, scorer: Mapping[str, dict[str, JsonValue]] | None = None, source: Path | None = None) -> Run:
     """Score a run's completions again, then compare and report.
 
     Args:
         path: the run directory.
         scorer: settings of scorers that are changed from now on, by name.
+        source: a TOML file whose `[scorer.NAME]` tables count from now on; only with it, scorers that are Python files
+            are run.
     """
     store = RunStore(path)
     with store.lock():
         config = resume_config(path)
-        config = config.model_copy(update={"scorer": {**config.scorer, **(scorer or {})}})
+        tables = {**config.scorer, **(read_scorers(source) if source else {}), **(scorer or {})}
+        config = config.model_copy(update={"scorer": tables})
+        config = config.of_folder(source.parent) if source else config
         return finish(store, config, store.read_plan())
 
 

@@ -8,10 +8,10 @@ from evalharness.compare import compare
 from evalharness.config import RunConfig
 from evalharness.errors import StoreError
 from evalharness.gate import check_gate, read_noise
-from evalharness.pipeline.scoring import score, scorer_names
+from evalharness.pipeline.scoring import opened, score, scorer_names
 from evalharness.records import GateRule, Plan, ScorerFacts, ScorerIdentity
 from evalharness.report import render_html
-from evalharness.scorers import Scorer, open_scorer
+from evalharness.scorers import Scorer
 from evalharness.store import Run, RunStore
 from evalharness.store.check import refuse_stale
 
@@ -19,7 +19,7 @@ from evalharness.store.check import refuse_stale
 def finish(store: RunStore, config: RunConfig, planned: Plan) -> Run:
     """Score all completions, then compare, judge and report; the caller holds the run's lock."""
     extra_scorers = tuple(config.extra_scorers)
-    scorers = {name: open_scorer(name, config.scorer.get(name)) for name in scorer_names(planned.suites, extra_scorers)}
+    scorers = {name: opened(config, name) for name in scorer_names(planned.suites, extra_scorers)}
     scores = score(planned, store.read_outcomes(), scorers.__getitem__, extra_scorers)
     store.write_scores(scores, [_identity(scorer) for scorer in scorers.values()])
     store.keep_settings("scorer", config.scorer)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from evalharness.backends import Backend
 from evalharness.config import RunConfig
 from evalharness.errors import ScorerError, SuiteError
-from evalharness.pipeline.scoring import scorer_names
+from evalharness.pipeline.scoring import facts_in, opened, scorer_names
 from evalharness.prompting import build_prompt, settle_format
 from evalharness.prompting.lint import lint_checkpoint, lint_pair
 from evalharness.records import (
@@ -22,7 +22,6 @@ from evalharness.records import (
     digest,
     slim,
 )
-from evalharness.scorers import facts_of, open_scorer
 from evalharness.suites import load_suite
 
 
@@ -54,9 +53,9 @@ def load_suites(config: RunConfig) -> tuple[Suite, ...]:
     loaded = [_limited(load_suite(name), config.limit) for name in config.suites]
     suites = tuple(_with_system(suite, config.system) if config.system else suite for suite in loaded)
     for suite in suites:
-        _refuse_unknown_scorers(suite)
-    for name, settings in config.extra_scorers.items():
-        open_scorer(name, settings)
+        _refuse_unknown_scorers(suite, config)
+    for name in config.extra_scorers:
+        opened(config, name)
     owner: dict[str, str] = {}
     for suite in suites:
         for sample in suite.samples:
@@ -84,10 +83,10 @@ def _with_system(suite: Suite, system: str) -> Suite:
     return suite.model_copy(update={"samples": samples, "digest": digest([suite.digest, system])})
 
 
-def _refuse_unknown_scorers(suite: Suite) -> None:
+def _refuse_unknown_scorers(suite: Suite, config: RunConfig) -> None:
     for name in suite.scorers:
         try:
-            facts_of(name)
+            facts_in(config, name)
         except ScorerError as error:
             raise ScorerError(f"suite {suite.name!r}: {error.problem}", fix=error.fix) from None
 
@@ -131,4 +130,4 @@ def _estimate(resolved: ResolvedCheckpoint, requests: Sequence[GenerationRequest
 def metrics_of(config: RunConfig, planned: Plan) -> list[Metric]:
     """The metrics of all scorers that judge the run, with the margins that the configuration states."""
     names = scorer_names(planned.suites, config.extra_scorers)
-    return config.compare.margined([metric for name in names for metric in facts_of(name).metrics])
+    return config.compare.margined([metric for name in names for metric in facts_in(config, name).metrics])

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
+from evalharness.config import RunConfig
 from evalharness.errors import EvalHarnessError
-from evalharness.records import Completion, Failure, Plan, Sample, Score, Suite
-from evalharness.scorers import Item, Scorer
+from evalharness.records import Completion, Failure, Plan, Sample, Score, ScorerFacts, Suite
+from evalharness.scorers import Item, Scorer, facts_of, open_scorer
 from evalharness.store import uncollected
 
 OpenScorer = Callable[[str], Scorer]
@@ -34,6 +35,16 @@ def judge(scorers: Sequence[Scorer], answered: Sequence[tuple[Sample, Completion
     """All scores of some completions; text that several scorers need is parsed once."""
     items = [Item(sample, completion) for sample, completion in answered]
     return [score for scorer in scorers for score in _scored(scorer, items)]
+
+
+def opened(config: RunConfig, name: str) -> Scorer:
+    """The scorer called `name` as a run configures or declares it."""
+    return open_scorer(name, config.scorer.get(name), config.folder)
+
+
+def facts_in(config: RunConfig, name: str) -> ScorerFacts:
+    """Its facts."""
+    return facts_of(name, config.scorer.get(name), config.folder)
 
 
 def scorer_names(suites: Sequence[Suite], extra_scorers: Iterable[str] = ()) -> list[str]:

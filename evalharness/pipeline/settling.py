@@ -11,9 +11,8 @@ from evalharness.gate import judged, read_noise
 from evalharness.observations import Observations, observe
 from evalharness.pipeline.generating import Progress, generate
 from evalharness.pipeline.planning import metrics_of
-from evalharness.pipeline.scoring import score
+from evalharness.pipeline.scoring import opened, score
 from evalharness.records import Completion, Failure, Notice, Plan, Score
-from evalharness.scorers import open_scorer
 from evalharness.store import RunStore
 
 LOOKS = 10
@@ -74,7 +73,7 @@ class _Looks:
         )
         extra = tuple(name for name in self.config.extra_scorers if name in needed)
         asked = part.model_copy(update={"suites": suites})
-        return list(score(asked, outcomes, lambda name: open_scorer(name, self.config.scorer.get(name)), extra))
+        return list(score(asked, outcomes, lambda name: opened(self.config, name), extra))
 
     def undecided(self, end: int, outcomes: Mapping[str, Completion | Failure], scores: Sequence[Score]) -> list[str]:
         """The rules and metrics that are not decided yet, by name."""

@@ -44,6 +44,8 @@ class Completion(Record):
     """A thinking model's text before the answer; never scored."""
     logprobs: tuple[TokenLogprob, ...] | None = None
     """One for each generated token, if requested."""
+    values: dict[Public, float] = Field(default_factory=dict)
+    """By metric, what the program that made an imported completion measured; read by a `recorded` scorer."""
 
     @model_validator(mode="after")
     def _only_a_stop_has_a_cause(self) -> "Completion":
