@@ -108,7 +108,7 @@ KEPT = {
     ("Metric", "mirror_of"), ("Metric", "guarded_by"),
     ("PairedDifference", "metric"), ("PairedDifference", "category"), ("PairedDifference", "method"),
     ("PairedDifference", "effect_size_name"), ("RewardAgreement", "scorers"), ("RewardComparison", "scorer"),
-    ("RewardOfState", "state"), ("Score", "scorer"), ("Score", "label"), ("Score", "values"),
+    ("RewardOfState", "state"), ("Score", "scorer"), ("Score", "label"), ("Score", "values"), ("Completion", "values"),
     ("ScorerIdentity", "name"), ("ScorerFacts", "name"), ("ScorerFacts", "heading"), ("ScorerFacts", "hint"),
     ("ScorerFacts", "form"), ("ScorerFacts", "unscored"), ("ScorerFacts", "model_help"), ("Label", "name"),
     ("Label", "title"), ("Label", "meaning"), ("NamedChange", "name"), ("NamedChange", "with_lower"),

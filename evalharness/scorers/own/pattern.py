@@ -36,7 +36,7 @@ class Pattern(Scorer):
     def __init__(self, name: str, settings: PatternSettings, folder: Path | None) -> None:
         del folder
         self.pattern = re.compile(settings.pattern)
-        description = f"Matches the regular expression {settings.pattern!r}."
+        description = "The regular expression occurs in the completion."
         self.facts = facts_of_rate(name, "matches", settings, f"matches {name}", description, flips=f"matched {name}")
 
     @property

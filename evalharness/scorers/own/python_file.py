@@ -49,7 +49,7 @@ class PythonFile(Scorer):
         self.function = _function(self.content, self.path, name)
         self.is_rate = _returns(self.function, self.path) is bool
         title = settings.title or (inspect.getdoc(self.function) or "").partition("\n")[0].rstrip(".")
-        self.facts = _facts(name, settings.model_copy(update={"title": title}), self.path.name, is_rate=self.is_rate)
+        self.facts = _facts(name, settings.model_copy(update={"title": title}), is_rate=self.is_rate)
 
     @property
     def version(self) -> str:
@@ -74,8 +74,8 @@ class PythonFile(Scorer):
         return self.scored(item, {"yes" if self.is_rate else "value": value}, label=label)
 
 
-def _facts(name: str, shown: Shown, file: str, *, is_rate: bool) -> ScorerFacts:
-    description = f"As {file} says."
+def _facts(name: str, shown: Shown, *, is_rate: bool) -> ScorerFacts:
+    description = "As the Python function says."
     if is_rate:
         return facts_of_rate(name, "yes", shown, name, description, flips=f"counted for {name}")
     metric = Metric(
