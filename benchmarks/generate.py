@@ -2,6 +2,7 @@
 
 python benchmarks/generate.py              # completions end by themselves, at different lengths
 python benchmarks/generate.py --endless    # no token ends a completion, all run to the limit: the loop alone
+python benchmarks/generate.py --uneven     # 96 prompts, a few run to 192 tokens: refilled batches against closed ones
 """
 
 import argparse
@@ -12,6 +13,7 @@ from conditions import conditions
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from evalharness.backends.demo import DemoBackend
+from evalharness.backends.hf import HfBackend
 from evalharness.config import read_config
 from evalharness.pipeline.planning import make_plan
 from evalharness.records import Checkpoint, Completion, GenerationRequest
@@ -44,12 +46,65 @@ def bare_loop(model, tokenizer, texts: list[str], batch_size: int, max_tokens: i
     return completions
 
 
+def style_requests() -> tuple[HfBackend, list[GenerationRequest]]:
+    """The 96 prompts of the suite `style` to the demo's tuned checkpoint, of which a few never end by themselves."""
+    config = read_config(demo_folder() / "tuning.toml", {"suite": "style", "generation": {"max_tokens": 192}})
+    plan = make_plan(config, DemoBackend)
+    return DemoBackend(config.checkpoints[1]), [one for one in plan.requests if one.checkpoint == config.candidate]
+
+
+def answered(backend: HfBackend, requests: list[GenerationRequest]) -> tuple[dict[str, str], list[int]]:
+    """The texts by request id, and the rows of each pass through the model."""
+    rows: list[int] = []
+    with backend._loaded().register_forward_pre_hook(
+        lambda _, args, given: rows.append(len(given["input_ids"])), with_kwargs=True
+    ):
+        events = [event for event in backend.generate(requests) if isinstance(event, Completion)]
+    return {event.request_id: event.text for event in events}, rows
+
+
+def in_closed_batches(backend: HfBackend, requests: list[GenerationRequest]) -> tuple[dict[str, str], list[int]]:
+    """Each batch waits for its longest row, as before rows joined."""
+    longest = sorted(requests, key=lambda request: request.prompt_tokens or 0, reverse=True)
+    size = backend.options.batch_size
+    parts = [answered(backend, longest[start : start + size]) for start in range(0, len(longest), size)]
+    return {name: text for texts, _ in parts for name, text in texts.items()}, [
+        one for _, rows in parts for one in rows
+    ]
+
+
+def uneven(rounds: int) -> None:
+    """Print the time of refilled and of closed batches, one after the other."""
+    backend, requests = style_requests()
+    answered(backend, requests[:1])
+    ratios = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        before, closed = in_closed_batches(backend, requests)
+        middle = time.perf_counter()
+        after, refilled = answered(backend, requests)
+        end = time.perf_counter()
+        ratios.append((end - middle) / (middle - start))
+        same = sum(before[name] == after[name] for name in before)
+        print(
+            f"closed {len(closed)} passes, {middle - start:.1f} s; refilled {len(refilled)} passes, "
+            f"{end - middle:.1f} s; {same} of {len(before)} texts are the same",
+            flush=True,
+        )
+    print(f"median ratio {sorted(ratios)[len(ratios) // 2]:.2f} of {[round(one, 2) for one in ratios]}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--endless", action="store_true")
+    parser.add_argument("--uneven", action="store_true")
     parser.add_argument("--max-tokens", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=3)
     flags = parser.parse_args()
+    if flags.uneven:
+        print(conditions("torch", "transformers"))
+        uneven(flags.rounds)
+        return
 
     requests = made_requests(flags.max_tokens)
     backend = DemoBackend(CHECKPOINT)

@@ -222,7 +222,7 @@ class Recorder:
     def load(self, checkpoint):
         self.told.append(f"load {checkpoint}")
 
-    def start(self, checkpoint, *, total, done):
+    def start(self, checkpoint, *, total, done, longest):
         self.told.append(f"start {checkpoint} {done}/{total}")
 
     def advance(self, *, tokens):

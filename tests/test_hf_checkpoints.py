@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from peft import PeftModel
 from tiny_checkpoint import save_checkpoint
 
 from evalharness.backends.demo import DemoBackend
@@ -33,7 +34,7 @@ WINDOW = 512
 """Tokens that most of Gemma's layers look back."""
 
 
-VARIANTS = {"base": "base", "smollm2": "instruct"}
+VARIANTS = {"base": "base", "instruct": "instruct", "smollm2": "instruct"}
 
 
 def open_demo(name, **options):
@@ -215,3 +216,15 @@ def test_a_completion_that_grows_past_the_sliding_window_is_not_disturbed_by_a_s
     batched = texts(gemma, prompts)
     assert batched[1] == by_hand(gemma, token_ids(gemma, almost))
     assert batched[0] == by_hand(gemma, token_ids(gemma, prompts[0]))
+
+
+@pytest.mark.checkpoints
+def test_the_adapter_of_the_demo_gives_the_same_text_merged_and_not_merged(gemma):
+    """Merged is what a run does in float32; not merged is what PEFT does."""
+    prompts = [raw(text) for text in TEXTS[:3]]
+    tuned = open_demo("instruct", dtype="float32")
+    merged = texts(tuned, prompts)
+    tuned._model = PeftModel.from_pretrained(
+        open_demo("base", dtype="float32")._loaded(), tuned.options.adapter
+    ).get_base_model()
+    assert texts(tuned, prompts) == merged != texts(gemma, prompts)

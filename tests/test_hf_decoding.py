@@ -1,12 +1,14 @@
 """Decoding in batches, on a small real checkpoint: the text of each request is what it would be alone."""
 
+import re
 from contextlib import contextmanager
 
 import pytest
 import torch
-from tiny_checkpoint import CONTEXT, save_checkpoint
-from transformers import RepetitionPenaltyLogitsProcessor
+from tiny_checkpoint import CONTEXT, make_tokenizer, save_checkpoint
+from transformers import Gemma3ForCausalLM, Gemma3TextConfig, RepetitionPenaltyLogitsProcessor
 
+from evalharness.backends import Underway
 from evalharness.backends.hf import HfBackend
 from evalharness.records import (
     Checkpoint,
@@ -60,7 +62,7 @@ def requests_for(backend, prompts, *, replicate=0, scaffold=(), **config):
 
 def completions(backend, requests):
     """Completions in the order of the requests; each is there exactly once."""
-    outcomes = [event for event in backend.generate(requests) if not isinstance(event, Notice)]
+    outcomes = [event for event in backend.generate(requests) if isinstance(event, Completion | Failure)]
     assert sorted(outcome.request_id for outcome in outcomes) == sorted(request.id for request in requests)
     by_id = {outcome.request_id: outcome for outcome in outcomes}
     return [by_id[request.id] for request in requests]
@@ -95,6 +97,74 @@ def test_a_batch_of_which_rows_leave_gives_what_each_row_gives_alone(backend, fo
     assert len({completion.completion_tokens for completion in completions(backend, requests)}) > 4
     assert texts(backend, requests) == texts(open_tiny(folder, batch_size=1), requests)
     assert texts(backend, requests) == texts(open_tiny(folder, batch_tokens=600), requests)
+
+
+def passes(backend, requests):
+    """The completions, and how many rows each pass through the model had, with the columns that it read."""
+    seen = []
+    with backend._loaded().register_forward_pre_hook(
+        lambda model, args, given: seen.append(tuple(given["input_ids"].shape)), with_kwargs=True
+    ):
+        return completions(backend, requests), seen
+
+
+def test_a_finished_row_s_place_is_taken_by_a_waiting_one(folder):
+    """Three rows in four wait for nobody: the passes are about those of the tokens, shared by the places."""
+    backend = open_tiny(folder, batch_size=4)
+    result, seen = passes(backend, requests_for(backend, PROMPTS * 2))
+    lengths = [completion.completion_tokens for completion in result]
+    steps = [rows for rows, columns in seen if columns == 1]
+    assert max(steps) == 4
+    assert len(steps) <= sum(lengths) / 4 + max(lengths)
+    assert sum(rows == 4 for rows in steps) > 0.6 * len(steps)
+
+
+@pytest.fixture(scope="module")
+def sliding(tmp_path_factory):
+    """Gemma 3 with random weights and a window of 24 tokens, in every other layer."""
+    folder = tmp_path_factory.mktemp("sliding")
+    tokenizer = make_tokenizer()
+    torch.manual_seed(0)
+    config = Gemma3TextConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=8,
+        max_position_embeddings=CONTEXT,
+        sliding_window=24,
+        layer_types=["sliding_attention", "full_attention"] * 2,
+        bos_token_id=0,
+        eos_token_id=1,
+        pad_token_id=1,
+        initializer_range=0.7,
+        tie_word_embeddings=False,
+    )
+    Gemma3ForCausalLM(config).eval().save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("sampled", [False, True])
+def test_rows_that_join_are_not_disturbed_whatever_the_window(sliding, sampled):
+    """Shorter and longer than the window and than the rows that they join; some columns are dropped."""
+    prompts = [*PROMPTS, "x" * 100, "once " * 12, "y"]
+    settings = {"temperature": 1.0, "repeat_penalty": 1.3} if sampled else {}
+    few, alone = open_tiny(sliding, batch_size=3), open_tiny(sliding, batch_size=1)
+    requests = requests_for(few, prompts, max_tokens=60, **settings)
+    result = completions(few, requests)
+    assert texts(alone, requests) == [completion.text for completion in result]
+    assert len({completion.completion_tokens for completion in result}) > 4
+    if not sampled:
+        assert [by_hand(few, prompt, 60)[0] for prompt in prompts] == [completion.text for completion in result]
+
+
+def test_what_is_underway_is_told_before_a_row_is_finished(backend):
+    events = list(backend.generate(requests_for(backend, PROMPTS)))
+    assert events[1] == Underway(len(PROMPTS))
+    assert events[-1] == Underway(0)
 
 
 def test_an_outcome_is_there_as_soon_as_its_row_is_finished(backend):
@@ -316,7 +386,9 @@ def test_out_of_memory_halves_the_batch_goes_on_and_is_said(folder, after):
     with limit_rows(backend, 4, after):
         events = list(backend.generate(requests))
     said = [event.message for event in events if isinstance(event, Notice) and event.kind == "out_of_memory"]
-    assert said[0].startswith("a batch of 14 did not fit in memory; reduced to 7")
+    fitted = [tuple(map(int, re.findall(r"\d+", message))) for message in said]
+    assert fitted[0][0] == 14 if after == 0 else 4 < fitted[0][0] < 14
+    assert all(to == count // 2 for count, to in fitted)
     by_id = {event.request_id: event.text for event in events if isinstance(event, Completion)}
     assert [by_id[request.id] for request in requests] == unlimited
     assert sum(isinstance(event, Completion) for event in events) == len(requests)

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from importlib.util import find_spec
 from types import SimpleNamespace
 
 import pytest
@@ -19,10 +20,11 @@ from tiny_checkpoint import (
     refusal,
     save_checkpoint,
 )
+from transformers import AutoModelForCausalLM
 
-from evalharness.errors import BackendError, ConfigError, EvalHarnessError, UnknownModel, UnsafeCheckpoint
+from evalharness.errors import BackendError, ConfigError, EvalHarnessError, MissingExtra, UnknownModel, UnsafeCheckpoint
 from evalharness.records import ChatPrompt, Message
-from evalharness.weights import loading
+from evalharness.weights import devices, loading
 
 
 @pytest.fixture(scope="module")
@@ -198,6 +200,19 @@ def test_an_adapter_gives_the_text_that_peft_gives(sound, adapter):
     assert answer(sound, adapter=str(adapter)) == tokenizer.decode(new)
 
 
+@pytest.mark.parametrize(("dtype", "merged"), [("float32", True), ("bfloat16", False)])
+def test_an_adapter_is_merged_where_rounding_is_that_of_float32(sound, adapter, dtype, merged):
+    """In bfloat16 a sum of weights would be rounded away where the adapter's part is small."""
+    backend = open_hf(sound, adapter=str(adapter), dtype=dtype)
+    assert any("lora_A" in name for name, _ in backend._loaded().named_parameters()) is not merged
+    ids = torch.arange(4, 24)[None]
+    with torch.inference_mode():
+        plain = AutoModelForCausalLM.from_pretrained(sound, dtype=dtype)
+        expected = PeftModel.from_pretrained(plain, adapter)(ids).logits
+        difference = (backend._loaded()(ids).logits - expected).abs().max()
+    assert difference < 1e-4 if merged else difference == 0
+
+
 def test_a_chat_template_saved_with_an_adapter_is_used(sound, adapter, tmp_path):
     copy = shutil.copytree(adapter, tmp_path / "adapter")
     (copy / "chat_template.jinja").write_text("{% for m in messages %}[{{ m.content }}]{% endfor %}")
@@ -297,6 +312,26 @@ def test_an_mps_device_that_is_not_there_is_an_error(sound):
 @pytest.mark.parametrize("attention", ["flash_attention_2", "kernels-community/flash-attn"])
 def test_an_attention_implementation_that_is_not_there_is_an_error(sound, attention):
     assert attention in refusal(BackendError, sound, attention=attention).problem
+
+
+@pytest.mark.skipif(find_spec("bitsandbytes") is not None, reason="bitsandbytes is installed")
+@pytest.mark.parametrize("quantization", ["8bit", "4bit"])
+def test_quantization_without_its_package_is_an_error(sound, quantization):
+    assert "pip install bitsandbytes" in refusal(MissingExtra, sound, quantization=quantization).fix
+    assert "8bit" in refusal(ConfigError, sound, quantization="2bit").problem
+
+
+def test_weights_that_do_not_fit_are_refused_before_they_are_loaded():
+    with pytest.raises(BackendError) as caught:
+        devices.refuse_too_large("org/huge", 2**60, "cpu")
+    assert caught.value.problem.startswith("the weights of org/huge need 1073741824.0 GiB, and cpu has ")
+    assert "quantization=4bit" in caught.value.fix
+    devices.refuse_too_large("org/small", 1, "cpu")
+
+
+def test_the_memory_that_is_said_is_that_of_the_quantized_weights():
+    whole, quantized = (loading.Placement("cpu", torch.bfloat16, quantization=how) for how in (None, "4bit"))
+    assert (whole.bytes_per_parameter, quantized.bytes_per_parameter) == (2, 0.57)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])

@@ -230,7 +230,7 @@ def test_verdicts_before_an_interruption_are_kept(run, server):
     with pytest.raises(KeyboardInterrupt):
         pipeline.judge(run.path, settings, progress=Impatient())
 
-    assert [preference.sample_id for preference in pipeline.load_run(run.path).preferences] == ["q0"]
+    assert [preference.sample_id for preference in pipeline.load_run(run.path).preferences] == ["q0", "q1"]
 
 
 def test_each_pair_of_completions_of_a_sample_has_its_own_verdict(run):

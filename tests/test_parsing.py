@@ -122,10 +122,20 @@ def test_an_option_of_both_sides_that_a_replayed_side_cannot_have_is_answered_wi
     assert "-M baseline.KEY=VALUE" in caught.value.fix
 
 
-def test_the_time_that_is_left_is_not_guessed_from_the_first_row_of_a_batch():
-    rate = Rate()
-    rate.add(96)
-    assert rate.remaining(540) == ""
-    for _ in range(49):
-        rate.add(96)
-    assert "left" in rate.remaining(491)
+def test_what_is_left_is_estimated_from_tokens_and_not_from_finished_rows():
+    """Of 320 completions, 32 at a time are generated."""
+    rate = Rate(320, 96)
+    rate.underway = 32 * 48
+    assert rate.tokens_left() == 96 * 320 - 32 * 48  # None has ended: nothing but the limit is known.
+    for _ in range(16):
+        rate.add(25)
+    rate.underway = 16 * 25  # As the backend says after that step.
+    assert rate.tokens_left() == 50 * 304  # Half of them ended after 25 tokens.
+    assert rate.remaining() == ""
+
+
+def test_completions_that_all_run_to_the_limit_are_estimated_exactly():
+    rate = Rate(96, 192)
+    for _ in range(32):
+        rate.add(192)
+    assert rate.tokens_left() == 64 * 192

@@ -137,7 +137,7 @@ def test_progress_shows_a_name_without_acting_on_it(capsys, monkeypatch):
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     progress = PlainProgress()
     progress.load(NAME)
-    progress.start(NAME, total=1, done=0)
+    progress.start(NAME, total=1, done=0, longest=9)
     progress.advance(tokens=3)
     progress.finish()
     assert_harmless(capsys.readouterr().err)

@@ -1,7 +1,7 @@
 """Backends generate completions. A backend serves one checkpoint; it is a class in `BACKENDS`, or an entry point."""
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from pydantic import ValidationError
 
@@ -24,6 +24,13 @@ from evalharness.records import (
 from evalharness.weights import bundled
 
 Options = TypeVar("Options", bound=Record)
+
+
+class Underway(NamedTuple):
+    """How far a backend is: shown, and never stored."""
+
+    tokens: int
+    """Generated so far for requests without an outcome."""
 
 
 class Backend(Protocol):
@@ -51,8 +58,8 @@ class Backend(Protocol):
             ConfigError: the backend does not support a value.
         """
 
-    def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[Completion | Failure | Notice]:
-        """One outcome for each request, in any order, as soon as it is known; notices in between."""
+    def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[Completion | Failure | Notice | Underway]:
+        """One outcome for each request, in any order, as soon as it is known; notices and `Underway` in between."""
 
     def close(self) -> None:
         """Free the memory; also called after an error."""

@@ -1,20 +1,20 @@
 """Checkpoints loaded with transformers, on a GPU where there is one: `hf/org/name`, `hf/./folder`, `hf/./file.gguf`."""
 
-import time
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from importlib.metadata import version
 from importlib.util import find_spec
-from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import transformers
 from pydantic import Field
 
-from evalharness.backends import read_options
-from evalharness.backends.hf_decoding import Decoder, Row
-from evalharness.errors import BackendError, ConfigError, PromptFormatError
+from evalharness.backends import Underway, read_options
+from evalharness.backends.hf_decoding import Decoder
+from evalharness.backends.hf_rows import Queue, Row
+from evalharness.errors import BackendError, ConfigError, MissingExtra, PromptFormatError
 from evalharness.prompting import TURN_ENDS
 from evalharness.records import (
     ChatPrompt,
@@ -42,6 +42,7 @@ from evalharness.weights.devices import (
     device_name,
     free_memory,
     is_out_of_memory,
+    refuse_too_large,
 )
 from evalharness.weights.reading import reading
 from evalharness.weights.templates import ChatTemplate, TemplateFailed
@@ -64,6 +65,10 @@ class HfOptions(Record):
     """Most rows of a batch."""
     batch_tokens: int = Field(16_384, ge=1)
     """Most tokens of a batch: prompts and what may be generated."""
+    quantization: Literal["8bit", "4bit"] | None = None
+    """Quantize the weights while loading, with bitsandbytes."""
+    device_map: Literal["auto"] | None = None
+    """`auto` spreads the layers over all GPUs."""
     trust_remote_code: bool = False
 
 
@@ -81,19 +86,26 @@ class HfBackend:
 
     def resolve(self) -> ResolvedCheckpoint:
         """Resolve the identity from the files, without loading weights."""
-        trusted = self.options.trust_remote_code
-        parameters = sizes.count_parameters(self.source, self.settings, trust_remote_code=trusted)
-        dtype = DTYPES[self.dtype]
-        cache = self.options.batch_tokens * sizes.cache_bytes_per_token(self.settings, dtype)
+        cache = self.options.batch_tokens * sizes.cache_bytes_per_token(self.settings, DTYPES[self.dtype])
         return ResolvedCheckpoint(
             checkpoint=self.checkpoint,
             identity=self._identity(),
             tokenizer=self._facts(),
             context_length=self.context,
-            parameters=parameters,
-            memory_bytes=parameters * dtype.itemsize + cache,
+            parameters=self.parameters,
+            memory_bytes=self.weight_bytes + cache,
             notes=self.notes(),
         )
+
+    @cached_property
+    def parameters(self) -> int:
+        """How many the configuration describes."""
+        return sizes.count_parameters(self.source, self.settings, trust_remote_code=self.options.trust_remote_code)
+
+    @property
+    def weight_bytes(self) -> int:
+        """Memory of the weights."""
+        return int(self.parameters * self.placement.bytes_per_parameter)
 
     @property
     def context(self) -> int:
@@ -149,9 +161,18 @@ class HfBackend:
         """The name of the floating-point type of the weights."""
         return self.options.dtype or default_dtype(self.device)
 
+    @property
+    def placement(self) -> loading.Placement:
+        """Where and how the weights are held."""
+        options = self.options
+        return loading.Placement(
+            self.device, DTYPES[self.dtype], options.attention, options.quantization, options.device_map == "auto"
+        )
+
     def _identity(self) -> CheckpointIdentity:
         template = self.template
-        adapter = self.options.adapter
+        adapter, asked = self.options.adapter, self.options.quantization
+        quantizer = {"bitsandbytes": version("bitsandbytes")} if asked else {}
         return CheckpointIdentity(
             backend=self.checkpoint.backend,
             model=self.checkpoint.model_name,
@@ -159,11 +180,11 @@ class HfBackend:
             template_digest=digest(template) if template else None,
             tokenizer_digest=self.source.tokenizer_digest,
             adapter_digest=files.check_adapter(adapter) if adapter else None,
-            quantization=self.source.quantization,
+            quantization=f"bitsandbytes {asked}" if asked else self.source.quantization,
             device=device_name(self.device),
             dtype=self.dtype,
             attention=self.options.attention,
-            versions={"torch": torch.__version__, "transformers": transformers.__version__},
+            versions={"torch": torch.__version__, "transformers": transformers.__version__, **quantizer},
         )
 
     def _facts(self) -> TokenizerFacts:
@@ -239,36 +260,41 @@ class HfBackend:
         """No value has to be fixed."""
         return config
 
-    def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[Completion | Failure | Notice]:
-        """Generate the longest prompts first, so that lack of memory shows early; yield each outcome once finished."""
+    def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[Completion | Failure | Notice | Underway]:
+        """Generate the longest first, so that lack of memory shows early; yield each outcome once it is finished."""
         rows = [self._row(request) for request in requests]
         yield from (row for row in rows if isinstance(row, Failure))
-        waiting = sorted((row for row in rows if isinstance(row, Row)), key=lambda row: row.size, reverse=True)
+        waiting = [row for row in rows if isinstance(row, Row)]
         if not waiting:
             return
         decoder = Decoder(self._loaded(), self.tokenizer, self.end_tokens)
-        limit = self.options.batch_size
+        queue = Queue(waiting, most_rows=self.options.batch_size, most_tokens=self.options.batch_tokens)
         yield Notice(checkpoint=self.checkpoint.name, kind="batch", message=self._conditions())
-        while waiting:
-            batch = self._next_batch(waiting, limit)
-            waiting = waiting[len(batch) :]
+        while queue.waiting:
+            problem = ""
             try:
-                yield from self._decoded(decoder, batch)
+                for finished in decoder.decode(queue):
+                    yield from (row.completion() for row in finished)
+                    yield Underway(queue.tokens_underway)
             except RuntimeError as error:
                 if not is_out_of_memory(error):
                     raise
+                problem = str(error)
+            if problem:
+                # Not earlier: the error holds the memory of the batch.
                 free_memory(self.device)
-                if len(batch) == 1:
-                    yield Failure(request_id=batch[0].request.id, kind="out_of_memory", message=str(error)[:300])
-                    limit = self.options.batch_size
-                    continue
-                limit = len(batch) // 2
-                yield Notice(
-                    checkpoint=self.checkpoint.name,
-                    kind="out_of_memory",
-                    message=f"a batch of {len(batch)} did not fit in memory; reduced to {limit}",
-                )
-                waiting = [*(row.begun_again() for row in batch if row.finish_reason is None), *waiting]
+                yield self._without_memory(queue, problem)
+
+    def _without_memory(self, queue: Queue, problem: str) -> Failure | Notice:
+        """Halve the batch; a row that does not fit alone fails."""
+        rows = queue.begin_again()
+        if len(rows) == 1:
+            return Failure(request_id=rows[0].request.id, kind="out_of_memory", message=problem[:300])
+        return Notice(
+            checkpoint=self.checkpoint.name,
+            kind="out_of_memory",
+            message=f"a batch of {len(rows)} did not fit in memory; reduced to {queue.limit}",
+        )
 
     def close(self) -> None:
         """Free the weights' memory."""
@@ -277,11 +303,10 @@ class HfBackend:
 
     def _loaded(self) -> Any:
         if self._model is None:
+            refuse_too_large(self.source.name, self.weight_bytes, self.device, spread=self.placement.spread)
             self._model = loading.load_model(
                 self.source,
-                device=self.device,
-                dtype=DTYPES[self.dtype],
-                attention=self.options.attention,
+                self.placement,
                 adapter=self.options.adapter,
                 trust_remote_code=self.options.trust_remote_code,
             )
@@ -295,23 +320,17 @@ class HfBackend:
             return Failure(request_id=request.id, kind="prompt_too_long", message=message)
         return Row(request, ids, limit=min(request.config.max_tokens, context - len(ids)))
 
-    def _next_batch(self, waiting: Sequence[Row], limit: int) -> list[Row]:
-        """As many rows as fit the budget; the first is the largest, so all are counted at its size."""
-        config = waiting[0].request.config
-        count = max(1, min(limit, self.options.batch_tokens // waiting[0].size, len(waiting)))
-        return list(takewhile(lambda row: row.request.config == config, waiting[:count]))
-
-    def _decoded(self, decoder: Decoder, batch: Sequence[Row]) -> Iterator[Completion]:
-        start = time.monotonic()
-        for row in decoder.decode(batch):
-            yield row.completion(time.monotonic() - start)
-
     def _conditions(self) -> str:
         options = self.options
+        adapter = "" if not options.adapter else ", adapter merged" if self.placement.merges else ", adapter not merged"
         return (
             f"batches of up to {options.batch_size} rows and {options.batch_tokens} tokens, "
-            f"{self.dtype}, {options.attention} attention, on {self.device}"
+            f"{self._held}, {options.attention} attention, on {self.device}{adapter}"
         )
+
+    @property
+    def _held(self) -> str:
+        return f"{self.options.quantization} ({self.dtype})" if self.options.quantization else self.dtype
 
 
 def _options(checkpoint: Checkpoint) -> HfOptions:
@@ -321,6 +340,11 @@ def _options(checkpoint: Checkpoint) -> HfOptions:
             f"checkpoint {checkpoint.name!r}: dtype {options.dtype!r} is not known", fix=f"use {', '.join(DTYPES)}"
         )
     _check_attention(checkpoint.name, options.attention)
+    if options.quantization is not None and find_spec("bitsandbytes") is None:
+        raise MissingExtra(
+            f"checkpoint {checkpoint.name!r}: quantization={options.quantization} needs bitsandbytes",
+            fix="pip install bitsandbytes, or leave out quantization",
+        )
     if options.device is not None:
         choose_device(options.device, f"checkpoint {checkpoint.name!r}")
     return options

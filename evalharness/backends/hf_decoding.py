@@ -1,63 +1,16 @@
-"""Batched decoding with transformers: left-padded rows; finished rows leave the batch."""
+"""Batched decoding with transformers: finished rows leave the batch, and waiting rows take their places."""
 
-import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from transformers import DynamicCache, TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
+from transformers import DynamicCache
 
-from evalharness.records import Completion, GenerationConfig, GenerationRequest, RawPrompt
+from evalharness.backends.hf_batch import Batch, Chooser
+from evalharness.backends.hf_rows import Queue, Row
 
-COMPACT_AT = 0.75
-"""Finished rows are dropped from the cache once at most this share is unfinished, because copying is expensive."""
-
-
-@dataclass
-class Row:
-    """A request being generated."""
-
-    request: GenerationRequest
-    prompt: tuple[int, ...]
-    limit: int
-    """Most tokens to generate: `max_tokens`, or the rest of the context."""
-    tokens: list[int] = field(default_factory=list)
-    text: str = ""
-    finish_reason: str | None = None
-    stopped_by: str | None = None
-    kept: int | None = None
-    """Tokens that the text needs, where a stop string ended it; None keeps all."""
-
-    @property
-    def stop(self) -> tuple[str, ...]:
-        """All stop strings, including those of a scaffold."""
-        prompt = self.request.prompt
-        return (*self.request.config.stop, *(prompt.stop if isinstance(prompt, RawPrompt) else ()))
-
-    @property
-    def size(self) -> int:
-        """Most tokens that it may need in the cache."""
-        return len(self.prompt) + self.limit
-
-    def begun_again(self) -> "Row":
-        """The row without what was generated so far."""
-        return Row(self.request, self.prompt, self.limit)
-
-    def completion(self, seconds: float) -> Completion:
-        """The finished row as a record."""
-        return Completion.model_validate(
-            {
-                "request_id": self.request.id,
-                "text": self.text,
-                "finish_reason": self.finish_reason,
-                "stopped_by": self.stopped_by,
-                "prompt_tokens": len(self.prompt),
-                "completion_tokens": len(self.tokens),
-                "token_ids": tuple(self.tokens[: self.kept]),
-                "seconds": round(seconds, 3),
-            }
-        )
+REFILL_AT = 0.75
+"""Rows leave and join once at most this share is unfinished: copying the cache and reading prompts is expensive."""
 
 
 class Decoder:
@@ -70,33 +23,38 @@ class Decoder:
         self.pad_id = next(iter(end_tokens), 0)
 
     @torch.inference_mode()  # type: ignore[untyped-decorator]
-    def decode(self, rows: Sequence[Row]) -> Iterator[Row]:
-        """Generate one batch; each row is yielded as soon as it is finished."""
-        ids, mask = self._left_padded(rows)
+    def decode(self, queue: Queue) -> Iterator[list[Row]]:
+        """Generate all rows of a queue; after each step, the rows that it finished."""
+        while rows := queue.take([]):
+            batch = self._read(rows)
+            while batch.rows:
+                tokens = batch.choose(batch.logits)
+                yield self._extend(batch.rows, tokens.tolist())
+                left, new = batch.unfinished, []
+                if len(left) <= REFILL_AT * len(batch.rows):
+                    batch.keep(left)
+                    tokens = tokens[left]
+                    new = queue.take(batch.rows) if left and batch.is_joinable else []
+                if left:
+                    self._step(batch, tokens)
+                if new:
+                    batch.join(self._read(new))
+
+    def _read(self, rows: Sequence[Row]) -> Batch:
+        """A batch of which the prompts are in the cache."""
+        width, device = max(len(row.prompt) for row in rows), self.model.device
+        ids = [[self.pad_id] * (width - len(row.prompt)) + list(row.prompt) for row in rows]
+        mask = torch.tensor([[0] * (width - len(row.prompt)) + [1] * len(row.prompt) for row in rows], device=device)
         positions = (mask.cumsum(-1) - 1).clamp(min=0)
         cache = DynamicCache(config=self.model.config)
-        logits = self._forward(ids, mask, positions, cache)
-        choose = Chooser(rows, self.model.device, logits.shape[-1])
-        live = list(rows)
-        while True:
-            chosen = choose(logits)
-            for row, token in zip(live, chosen.tolist(), strict=True):
-                if row.finish_reason is None:
-                    self._extend(row, token)
-                    if row.finish_reason is not None:
-                        yield row
-            left = [index for index, row in enumerate(live) if row.finish_reason is None]
-            if not left:
-                return
-            if len(left) <= COMPACT_AT * len(live):
-                keep = torch.tensor(left, device=mask.device)
-                cache.batch_select_indices(keep)
-                choose.keep(keep)
-                live = [live[index] for index in left]
-                mask, positions, chosen = mask[keep], positions[keep], chosen[keep]
-            mask = torch.cat([mask, mask.new_ones(len(live), 1)], dim=-1)
-            positions = positions[:, -1:] + 1
-            logits = self._forward(chosen[:, None], mask, positions, cache)
+        logits = self._forward(torch.tensor(ids, device=device), mask, positions, cache)
+        return Batch(list(rows), cache, mask, logits, Chooser(rows, device, logits.shape[-1]))
+
+    def _step(self, batch: Batch, tokens: torch.Tensor) -> None:
+        """Put one token of each row, (rows,), into the cache."""
+        positions = batch.mask.sum(dim=-1, keepdim=True)
+        batch.mask = torch.cat([batch.mask, batch.mask.new_ones(len(batch.rows), 1)], dim=-1)
+        batch.logits = self._forward(tokens[:, None], batch.mask, positions, batch.cache)
 
     def _forward(self, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: Any) -> torch.Tensor:
         """Logits of the last position, (rows, vocabulary), in float32."""
@@ -111,14 +69,14 @@ class Decoder:
         logits: torch.Tensor = out.logits[:, -1].float()
         return logits
 
-    def _left_padded(self, rows: Sequence[Row]) -> tuple[torch.Tensor, torch.Tensor]:
-        width = max(len(row.prompt) for row in rows)
-        ids = [[self.pad_id] * (width - len(row.prompt)) + list(row.prompt) for row in rows]
-        mask = [[0] * (width - len(row.prompt)) + [1] * len(row.prompt) for row in rows]
-        device = self.model.device
-        return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
+    def _extend(self, rows: Sequence[Row], tokens: Sequence[int]) -> list[Row]:
+        """Add a token to each unfinished row; those that it finishes."""
+        unfinished = [(row, token) for row, token in zip(rows, tokens, strict=True) if row.finish_reason is None]
+        for row, token in unfinished:
+            self._append(row, token)
+        return [row for row, _ in unfinished if row.finish_reason is not None]
 
-    def _extend(self, row: Row, token: int) -> None:
+    def _append(self, row: Row, token: int) -> None:
         row.tokens.append(token)
         if token in self.end_tokens:
             self._finish(row, row.tokens[:-1], "stop", self.end_tokens[token])
@@ -151,71 +109,3 @@ class Decoder:
         """Keep role markers and other special tokens that the model wrote: scorers look for them."""
         text: str = self.tokenizer.decode(tokens, skip_special_tokens=False, clean_up_tokenization_spaces=False)
         return text
-
-
-class Chooser:
-    """Picks each row's next token: the most likely, or a random draw that depends only on the request, not on its
-    batch.
-    """
-
-    def __init__(self, rows: Sequence[Row], device: torch.device, vocabulary: int) -> None:
-        config = rows[0].request.config
-        self.config = config
-        self.warpers = _warpers(config)
-        self.generators = [_generator(row.request, device) for row in rows] if config.temperature > 0 else []
-        self.seen = _seen(rows, device, vocabulary) if config.repeat_penalty != 1.0 else None
-
-    def __call__(self, logits: torch.Tensor) -> torch.Tensor:
-        """Token ids, (rows,), from logits (rows, vocabulary)."""
-        if self.seen is not None:
-            penalty = self.config.repeat_penalty
-            penalised = torch.where(logits < 0, logits * penalty, logits / penalty)
-            logits = torch.where(self.seen, penalised, logits)
-        for warper in self.warpers:
-            logits = warper(None, logits)
-        if self.generators:
-            # The largest of log-probabilities plus Gumbel noise is a draw from the softmax (Gumbel 1954).
-            logits = logits - torch.log(-torch.log(self._uniform(logits)))
-        chosen = logits.argmax(dim=-1)
-        if self.seen is not None:
-            self.seen[torch.arange(len(chosen), device=chosen.device), chosen] = True
-        return chosen
-
-    def keep(self, indices: torch.Tensor) -> None:
-        """Forget the rows that left the batch."""
-        if self.generators:
-            self.generators = [self.generators[index] for index in indices.tolist()]
-        if self.seen is not None:
-            self.seen = self.seen[indices]
-
-    def _uniform(self, logits: torch.Tensor) -> torch.Tensor:
-        tiny = torch.finfo(torch.float32).tiny
-        draws = [
-            torch.rand(logits.shape[-1], generator=generator, device=logits.device) for generator in self.generators
-        ]
-        return torch.stack(draws).clamp(min=tiny, max=1 - 1e-7)
-
-
-def _warpers(config: GenerationConfig) -> list[Any]:
-    if config.temperature == 0:
-        return []
-    warpers: list[Any] = [TemperatureLogitsWarper(config.temperature)]
-    if config.top_k:
-        warpers.append(TopKLogitsWarper(config.top_k))
-    if config.top_p < 1:
-        warpers.append(TopPLogitsWarper(config.top_p))
-    return warpers
-
-
-def _generator(request: GenerationRequest, device: torch.device) -> torch.Generator:
-    """Seeded by the configured seed, the sample and the replicate, so that replicates differ and both sides pair."""
-    key = f"{request.config.seed}/{request.sample_id}/{request.replicate}".encode()
-    seed = int.from_bytes(hashlib.sha256(key).digest()[:8], "big") >> 1
-    return torch.Generator(device=device).manual_seed(seed)
-
-
-def _seen(rows: Sequence[Row], device: torch.device, vocabulary: int) -> torch.Tensor:
-    seen = torch.zeros(len(rows), vocabulary, dtype=torch.bool, device=device)
-    for index, row in enumerate(rows):
-        seen[index, list(row.prompt)] = True
-    return seen

@@ -7,7 +7,7 @@ import sys
 import time
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
 from rich.progress import Progress as Bars
 
 from evalharness.cli.terminal import is_plain, say
@@ -15,8 +15,8 @@ from evalharness.pipeline.generating import Progress
 from evalharness.text import one_line
 
 PLAIN_SECONDS = 10.0
-ENOUGH = 50
-"""The remaining time is estimated after so many requests, or after a tenth of them."""
+ENOUGH_SECONDS = 5.0
+"""After which the remaining time is estimated."""
 
 
 def make_progress() -> Progress:
@@ -33,27 +33,34 @@ class BarProgress(Progress):
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(),
             console=Console(stderr=True),
         )
         self._bar: TaskID | None = None
-        self._rate = Rate()
+        self._rate = Rate(0, 0)
 
     def load(self, checkpoint: str) -> None:
         """Print what is loaded; a second live display would garble the bars of transformers."""
         say(f"{checkpoint}: loading", err=True)
 
-    def start(self, checkpoint: str, *, total: int, done: int) -> None:
+    def start(self, checkpoint: str, *, total: int, done: int, longest: int) -> None:
         """Show a new bar."""
         self._bars.start()
         self._bar = self._bars.add_task(one_line(checkpoint), total=total, completed=done, rate="")
-        self._rate = Rate()
+        self._rate = Rate(total - done, longest)
+
+    def underway(self, *, tokens: int) -> None:
+        """Show the rate and the time left."""
+        self._rate.underway = tokens
+        self._update(0)
 
     def advance(self, *, tokens: int) -> None:
         """Move the bar by one request."""
         self._rate.add(tokens)
+        self._update(1)
+
+    def _update(self, requests: int) -> None:
         if self._bar is not None:
-            self._bars.update(self._bar, advance=1, rate=self._rate.text())
+            self._bars.update(self._bar, advance=requests, rate=f"{self._rate.text()}{self._rate.remaining()}")
 
     def finish(self) -> None:
         """Leave the bar at its last position."""
@@ -65,26 +72,31 @@ class PlainProgress(Progress):
 
     def __init__(self) -> None:
         self._checkpoint, self._total, self._done = "", 0, 0
-        self._rate, self._said = Rate(), 0.0
+        self._rate, self._said = Rate(0, 0), 0.0
 
     def load(self, checkpoint: str) -> None:
         """Print what is loaded."""
         self._checkpoint = checkpoint
         say(f"{checkpoint}: loading", err=True)
 
-    def start(self, checkpoint: str, *, total: int, done: int) -> None:
+    def start(self, checkpoint: str, *, total: int, done: int, longest: int) -> None:
         """Print what begins."""
-        self._checkpoint, self._total, self._done, self._rate = checkpoint, total, done, Rate()
+        self._checkpoint, self._total, self._done, self._rate = checkpoint, total, done, Rate(total - done, longest)
         self._said = time.monotonic()
         kept = f", {done} already done" if done else ""
         say(f"{checkpoint}: {total - done} requests{kept}", err=True)
 
+    def underway(self, *, tokens: int) -> None:
+        """Print progress every ten seconds."""
+        self._rate.underway = tokens
+        if time.monotonic() - self._said >= PLAIN_SECONDS:
+            self._say(self._rate.remaining())
+
     def advance(self, *, tokens: int) -> None:
-        """Count one request, and print progress every ten seconds."""
+        """Count one request."""
         self._done += 1
         self._rate.add(tokens)
-        if time.monotonic() - self._said >= PLAIN_SECONDS:
-            self._say(self._rate.remaining(self._total - self._done))
+        self.underway(tokens=self._rate.underway)
 
     def finish(self) -> None:
         """Print where it ended."""
@@ -98,30 +110,48 @@ class PlainProgress(Progress):
 
 
 class Rate:
-    """Tokens and requests per second since it was made."""
+    """Tokens and requests per second since it was made, and what is left."""
 
-    def __init__(self) -> None:
+    def __init__(self, requests: int, longest: int) -> None:
+        """A rate for so many requests, of which a completion has at most `longest` tokens."""
+        self._requests, self._longest = requests, longest
         self._start = time.monotonic()
-        self._tokens = self._requests = 0
+        self._tokens = self._done = 0
+        self.underway = 0
+        """Tokens of requests that are not done."""
 
     def add(self, tokens: int) -> None:
         """Count one request."""
-        self._requests += 1
+        self._done += 1
         self._tokens += tokens
+        self.underway = max(self.underway - tokens, 0)
 
     def text(self) -> str:
         """The rate, in tokens where they are known."""
         seconds = max(time.monotonic() - self._start, 1e-6)
-        if self._tokens:
-            return f"{self._tokens / seconds:.0f} tokens/s"
-        return f"{self._requests / seconds:.0f} requests/s"
+        if tokens := self._tokens + self.underway:
+            return f"{tokens / seconds:.0f} tokens/s"
+        return f"{self._done / seconds:.0f} requests/s"
 
-    def remaining(self, requests: int) -> str:
-        """Estimated time for the remaining requests; empty until enough are done.
+    def tokens_left(self) -> float:
+        """Estimated from all tokens so far, because short completions are the first to be done.
 
-        The rows of a batch end together, so the first of them tells nothing about the rate.
+        The mean length is that of an exponential distribution of which only the finished lengths are known: all tokens
+        by the completions that ended (Epstein and Sobel 1953). No completion is longer than the limit.
         """
-        if self._requests < min(ENOUGH, requests / 10):
+        left = self._requests - self._done
+        most = self._longest * left - self.underway
+        return min((self._tokens + self.underway) / self._done * left, most) if self._done else most
+
+    def remaining(self) -> str:
+        """Estimated time for what is left; empty in the first seconds."""
+        seconds = time.monotonic() - self._start
+        if seconds < ENOUGH_SECONDS:
             return ""
-        seconds = (time.monotonic() - self._start) / max(self._requests, 1) * requests
+        if tokens := self._tokens + self.underway:
+            seconds *= self.tokens_left() / tokens
+        elif self._done:
+            seconds *= (self._requests - self._done) / self._done
+        else:
+            return ""
         return f", {seconds / 60:.0f} min left" if seconds >= 90 else f", {seconds:.0f} s left"

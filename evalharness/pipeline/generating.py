@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 
-from evalharness.backends import Backend, backend_class
+from evalharness.backends import Backend, Underway, backend_class
 from evalharness.errors import BackendError, EvalHarnessError
 from evalharness.prompting import build_prompt
 from evalharness.records import (
@@ -26,6 +26,7 @@ REFUSALS = frozenset({"server", "timeout"})
 RESUME = "correct what the server names, then run the same command with --out RUN --resume"
 REFUSED_ALIKE = 3
 """If so many first requests of a checkpoint fail with the same message, the others would too."""
+Event = Completion | Failure | Notice | Underway
 GREETING = Sample(id="greeting", messages=(Message(role="user", content="Hello"),), category="")
 
 
@@ -35,8 +36,15 @@ class Progress:
     def load(self, checkpoint: str) -> None:
         """A checkpoint's generation begins; its weights are being loaded."""
 
-    def start(self, checkpoint: str, *, total: int, done: int) -> None:
-        """The weights are loaded; `done` of the `total` requests already have an outcome."""
+    def start(self, checkpoint: str, *, total: int, done: int, longest: int) -> None:
+        """The weights are loaded; `done` of the `total` requests already have an outcome.
+
+        Args:
+            longest: most tokens of a completion.
+        """
+
+    def underway(self, *, tokens: int) -> None:
+        """So many tokens were generated for requests that have no outcome yet."""
 
     def advance(self, *, tokens: int) -> None:
         """One more request has an outcome, with this many generated tokens."""
@@ -130,18 +138,12 @@ class CheckpointGeneration:
     def _work(self, backend: Backend, check_determinism: int) -> None:
         try:
             self.progress.load(self.resolved.name)
-            for number, event in enumerate(outcomes_of(backend, self.missing)):
-                if number == 0:
-                    self._start()
+            for event in followed(backend, self.missing, self.progress, total=len(self.requests)):
                 self._record(event)
             if check_determinism:
                 self._check(backend, check_determinism)
         finally:
             self.progress.finish()
-
-    def _start(self) -> None:
-        total = len(self.requests)
-        self.progress.start(self.resolved.name, total=total, done=total - len(self.missing))
 
     def _record(self, event: Completion | Failure | Notice) -> None:
         self.out.append(event)
@@ -150,7 +152,6 @@ class CheckpointGeneration:
             return
         self.has_completion |= isinstance(event, Completion)
         self._stop_where_all_is_refused(event)
-        self.progress.advance(tokens=(event.completion_tokens or 0) if isinstance(event, Completion) else 0)
 
     def _stop_where_all_is_refused(self, event: Completion | Failure) -> None:
         if not isinstance(event, Failure) or event.kind not in REFUSALS:
@@ -199,11 +200,27 @@ def first_token(backend: Backend, resolved: ResolvedCheckpoint, config: Generati
     prompts = [build_prompt(GREETING, resolved.checkpoint.prompt_format)]
     fixed = backend.resolve_config(prompts, config.model_copy(update={"max_tokens": 1}))
     request = GenerationRequest.of(resolved, GREETING.id, prompts[0], backend.render(prompts)[0], fixed)
-    [answer] = [event for event in outcomes_of(backend, [request]) if not isinstance(event, Notice)]
+    [answer] = [event for event in outcomes_of(backend, [request]) if isinstance(event, Completion | Failure)]
     return answer
 
 
-def outcomes_of(backend: Backend, requests: Sequence[GenerationRequest]) -> Iterator[Completion | Failure | Notice]:
+def followed(
+    backend: Backend, requests: Sequence[GenerationRequest], progress: Progress, *, total: int
+) -> Iterator[Completion | Failure | Notice]:
+    """What `outcomes_of` yields, each shown by `progress` once the caller has kept it; `total` counts earlier ones."""
+    longest = max((request.config.max_tokens for request in requests), default=0)
+    for number, event in enumerate(outcomes_of(backend, requests)):
+        if number == 0:
+            progress.start(requests[0].checkpoint, total=total, done=total - len(requests), longest=longest)
+        if isinstance(event, Underway):
+            progress.underway(tokens=event.tokens)
+            continue
+        yield event
+        if not isinstance(event, Notice):
+            progress.advance(tokens=(event.completion_tokens or 0) if isinstance(event, Completion) else 0)
+
+
+def outcomes_of(backend: Backend, requests: Sequence[GenerationRequest]) -> Iterator[Event]:
     """One outcome for each request, whatever the backend does.
 
     A crash inside the backend must not lose the other requests: the remaining ones are tried one at a time, and each
@@ -227,11 +244,9 @@ def outcomes_of(backend: Backend, requests: Sequence[GenerationRequest]) -> Iter
         yield Failure(request_id=request.id, kind="missing", message="the backend returned no outcome for this request")
 
 
-def _ticked_off(
-    events: Iterable[Completion | Failure | Notice], left: dict[str, GenerationRequest]
-) -> Iterator[Completion | Failure | Notice]:
+def _ticked_off(events: Iterable[Event], left: dict[str, GenerationRequest]) -> Iterator[Event]:
     for event in events:
-        if not isinstance(event, Notice) and left.pop(event.request_id, None) is None:
+        if isinstance(event, Completion | Failure) and left.pop(event.request_id, None) is None:
             raise BackendError(
                 f"the backend returned a second or unrequested outcome for request {event.request_id}",
                 fix="report this as a bug in the backend",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from evalharness.backends import Backend, open_backend
 from evalharness.pipeline.comparing import load_compared, recompare_locked
-from evalharness.pipeline.generating import Progress, outcomes_of
+from evalharness.pipeline.generating import Progress, followed
 from evalharness.preferences.judge.asking import (
     Judge,
     JudgeSettings,
@@ -56,14 +56,8 @@ def _judge(store: RunStore, run: Run, asked: Judge, again: bool, progress: Progr
 def _answers(
     progress: Progress, backend: Backend, requests: Sequence[GenerationRequest]
 ) -> Iterator[Completion | Failure | Notice]:
-    name = requests[0].checkpoint
-    progress.load(name)
+    progress.load(requests[0].checkpoint)
     try:
-        for number, event in enumerate(outcomes_of(backend, requests)):
-            if number == 0:
-                progress.start(name, total=len(requests), done=0)
-            if not isinstance(event, Notice):
-                progress.advance(tokens=(event.completion_tokens or 0) if isinstance(event, Completion) else 0)
-            yield event
+        yield from followed(backend, requests, progress, total=len(requests))
     finally:
         progress.finish()

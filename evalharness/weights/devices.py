@@ -2,9 +2,11 @@
 
 import gc
 
+import psutil
 import torch
 
 from evalharness.errors import BackendError
+from evalharness.text import format_bytes
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "ALLOC_FAILED")
@@ -55,6 +57,30 @@ def device_is_there(kind: str) -> bool:
 def is_out_of_memory(error: RuntimeError) -> bool:
     """Whether a library's error means out of memory."""
     return any(words in str(error) for words in OUT_OF_MEMORY)
+
+
+def available_memory(device: str, *, spread: bool = False) -> int | None:
+    """Bytes that weights could take on a device, or on all GPUs together; None if unknown."""
+    if device.startswith("cuda"):
+        gpus = range(torch.cuda.device_count()) if spread else [torch.device(device)]
+        return sum(torch.cuda.mem_get_info(gpu)[0] for gpu in gpus)
+    if device != "cpu":
+        return None
+    return int(psutil.virtual_memory().available + psutil.swap_memory().free)
+
+
+def refuse_too_large(name: str, needed: int, device: str, *, spread: bool = False) -> None:
+    """Loading what does not fit takes minutes, and on a CPU the system may end the process.
+
+    Raises:
+        BackendError: the weights `name` need more bytes than there are.
+    """
+    free = available_memory(device, spread=spread)
+    if free is not None and needed > free:
+        raise BackendError(
+            f"the weights of {name} need {format_bytes(needed)}, and {device} has {format_bytes(free)} free",
+            fix="-M dtype=bfloat16, -M quantization=4bit, -M device_map=auto for several GPUs, or another checkpoint",
+        )
 
 
 def free_memory(device: str) -> None:

@@ -9,8 +9,9 @@ import os
 import shutil
 import tempfile
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from huggingface_hub import snapshot_download
@@ -21,6 +22,7 @@ from transformers import (
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
     AutoTokenizer,
+    BitsAndBytesConfig,
     GenerationConfig,
 )
 
@@ -256,25 +258,62 @@ def load_classifier(source: Source, *, device: str, dtype: str, trust_remote_cod
         return model.to(device).eval()
 
 
+@dataclass(frozen=True)
+class Placement:
+    """Where and how weights are held."""
+
+    device: str
+    dtype: torch.dtype
+    attention: str = "sdpa"
+    quantization: Literal["8bit", "4bit"] | None = None
+    """By bitsandbytes, while loading."""
+    spread: bool = False
+    """Over all GPUs, layer by layer."""
+
+    @property
+    def bytes_per_parameter(self) -> float:
+        """Of most weights; bitsandbytes keeps a scale for each row or block."""
+        return {"8bit": 1.03, "4bit": 0.57, None: float(self.dtype.itemsize)}[self.quantization]
+
+    @property
+    def merges(self) -> bool:
+        """Whether an adapter is added to the weights, which is exact to rounding in float32 alone."""
+        return self.dtype == torch.float32 and self.quantization is None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What transformers is told."""
+        where = "auto" if self.spread else {"": self.device}
+        how: dict[str, Any] = {"dtype": self.dtype, "attn_implementation": self.attention}
+        if self.quantization:
+            how["quantization_config"] = BitsAndBytesConfig(
+                load_in_4bit=self.quantization == "4bit",
+                load_in_8bit=self.quantization == "8bit",
+                bnb_4bit_quant_type="nf4",
+                bnb_4bit_compute_dtype=self.dtype,
+            )
+        return {**how, "device_map": where} if self.quantization or self.spread else how
+
+
 def load_model(
-    source: Source, *, device: str, dtype: torch.dtype, attention: str, adapter: Path | None, trust_remote_code: bool
+    source: Source, placement: Placement, *, adapter: Path | None = None, trust_remote_code: bool = False
 ) -> Any:
-    """The weights on the device, with the adapter merged in, ready for inference."""
+    """The weights on the device, with the adapter, ready for inference."""
     with reading(source.name):
         model = load_complete(
             AutoModelForCausalLM,
             source.name,
             source.folder,
             gguf_file=source.gguf_file,
-            dtype=dtype,
-            attn_implementation=attention,
             trust_remote_code=trust_remote_code,
             use_safetensors=True,
+            **placement.settings,
         )
     if adapter is not None:
         from peft import PeftModel
 
         with reading(f"the adapter {adapter}"):
-            model = PeftModel.from_pretrained(model, adapter).merge_and_unload()
+            adapted = PeftModel.from_pretrained(model, adapter)
+            model = adapted.merge_and_unload() if placement.merges else adapted.get_base_model()
     with reading(source.name):
-        return model.to(device).eval()
+        return (model if "device_map" in placement.settings else model.to(placement.device)).eval()

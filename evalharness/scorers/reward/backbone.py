@@ -33,9 +33,7 @@ class Backbone:
         self.encoder = ChatEncoder(tokenizer, max_length)
         self.device = device
         self._pad = int(tokenizer.pad_token_id)
-        whole = loading.load_model(
-            source, device=device, dtype=DTYPES[dtype], attention="sdpa", adapter=None, trust_remote_code=False
-        )
+        whole = loading.load_model(source, loading.Placement(device, DTYPES[dtype]))
         self._layers = tuple(layers)
         # Neither the layers above nor the language-model head are needed: a third of the work.
         self._model: Any = whole.base_model
