@@ -150,18 +150,18 @@ def sliding(tmp_path_factory):
 @pytest.mark.parametrize("sampled", [False, True])
 def test_rows_that_join_are_not_disturbed_whatever_the_window(sliding, sampled):
     """Shorter and longer than the window and than the rows that they join; some columns are dropped."""
-    prompts = [*PROMPTS, "x" * 100, "once " * 12, "y"]
+    prompts = [*PROMPTS[:7], "x" * 100, "y"]
     settings = {"temperature": 1.0, "repeat_penalty": 1.3} if sampled else {}
     few, alone = open_tiny(sliding, batch_size=3), open_tiny(sliding, batch_size=1)
-    requests = requests_for(few, prompts, max_tokens=60, **settings)
+    requests = requests_for(few, prompts, max_tokens=40, **settings)
     result = completions(few, requests)
     assert texts(alone, requests) == [completion.text for completion in result]
-    assert len({completion.completion_tokens for completion in result}) > 4
+    assert len({completion.completion_tokens for completion in result}) > 3
     if not sampled:
-        assert [by_hand(few, prompt, 60)[0] for prompt in prompts] == [completion.text for completion in result]
+        assert [by_hand(few, prompt, 40)[0] for prompt in prompts] == [completion.text for completion in result]
 
 
-def test_what_is_underway_is_told_before_a_row_is_finished(backend):
+def test_what_is_underway_is_said_before_a_row_is_finished(backend):
     events = list(backend.generate(requests_for(backend, PROMPTS)))
     assert events[1] == Underway(len(PROMPTS))
     assert events[-1] == Underway(0)

@@ -2,7 +2,7 @@
 
 import gc
 
-import psutil
+import psutil  # type: ignore[import-untyped]  # A dependency of accelerate.
 import torch
 
 from evalharness.errors import BackendError
@@ -63,10 +63,10 @@ def available_memory(device: str, *, spread: bool = False) -> int | None:
     """Bytes that weights could take on a device, or on all GPUs together; None if unknown."""
     if device.startswith("cuda"):
         gpus = range(torch.cuda.device_count()) if spread else [torch.device(device)]
-        return sum(torch.cuda.mem_get_info(gpu)[0] for gpu in gpus)
+        return int(sum(torch.cuda.mem_get_info(gpu)[0] for gpu in gpus))
     if device != "cpu":
         return None
-    return int(psutil.virtual_memory().available + psutil.swap_memory().free)
+    return int(psutil.virtual_memory().available) + int(psutil.swap_memory().free)
 
 
 def refuse_too_large(name: str, needed: int, device: str, *, spread: bool = False) -> None:

@@ -282,7 +282,7 @@ class Placement:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What transformers is told."""
+        """For transformers."""
         where = "auto" if self.spread else {"": self.device}
         how: dict[str, Any] = {"dtype": self.dtype, "attn_implementation": self.attention}
         if self.quantization:
