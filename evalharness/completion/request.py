@@ -31,7 +31,7 @@ ASKS_FOR_REPETITION = re.compile(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Request:
     """The last thing the user said, and its first line as words, to compare the lines of a completion with."""
 
@@ -40,8 +40,16 @@ class Request:
     """Of its first line, with punctuation."""
 
     def asks(self, pattern: re.Pattern[str]) -> bool:
-        """Whether the prompt mentions what `pattern` looks for."""
-        return pattern.search(self.folded.lower) is not None
+        """Whether the prompt mentions what `pattern` looks for; looked for once."""
+        found = self._asked.get(pattern.pattern)
+        if found is None:
+            found = self._asked[pattern.pattern] = pattern.search(self.folded.lower) is not None
+        return found
+
+    @cached_property
+    def _asked(self) -> dict[str, bool]:
+        """By pattern."""
+        return {}
 
     @cached_property
     def asks_for_repetition(self) -> bool:

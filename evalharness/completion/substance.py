@@ -6,7 +6,7 @@ request needs: a sentence, two of a written piece, two items of a list.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Literal
@@ -152,6 +152,11 @@ class Wanted:
         return stems(self.lower) - GENERIC
 
     @cached_property
+    def known(self) -> frozenset[str]:
+        """Stems with which a sentence says nothing that the prompt does not say."""
+        return self.content | GENERIC
+
+    @cached_property
     def piece(self) -> str | None:
         """The kind of text to be written, `text` where it is not named."""
         match = PIECE.search(self.lower)
@@ -199,6 +204,11 @@ class Wanted:
         """Its sentences as words."""
         return tuple(WORDS.findall(sentence) for sentence in self.request.folded.sentence_texts)
 
+    @cached_property
+    def longest(self) -> int:
+        """Words of its longest sentence."""
+        return max(map(len, self.sentences), default=0)
+
 
 @lru_cache(maxsize=1024)
 def wanted(request: Request) -> Wanted:
@@ -212,15 +222,18 @@ def stems(text: str) -> frozenset[str]:
     >>> sorted(stems("the rivers were flowing to three rivers"))
     ['flow', 'river', 'three', 'were']
     """
-    return frozenset(
-        stem(NUMBERS.get(word, word)) for word in STEM_WORDS.findall(text) if word not in STOP and _carries(word)
-    )
+    return frozenset(_stems(STEM_WORDS.findall(text)))
+
+
+def _stems(words: Iterable[str]) -> Iterator[str]:
+    return (stem(NUMBERS.get(word, word)) for word in words if word not in STOP and _carries(word))
 
 
 def _carries(word: str) -> bool:
     return len(word) > 2 or not word.isascii() or word.isdigit()
 
 
+@lru_cache(maxsize=16_384)
 def stem(word: str) -> str:
     """The beginning of a word without its ending: near enough to tell whether two words are the same."""
     for ending in ENDINGS:
@@ -252,12 +265,13 @@ def substance_of(text: FoldedText, request: Request, *, continuation: bool = Fal
 def _sift(text: FoldedText, asked: Wanted, *, continuation: bool, loops: bool) -> tuple[list[Piece], str, int]:
     """The sentences that count, as many as are needed; why others do not; and where the last new one ends."""
     kept: list[Piece] = []
+    said: list[list[str]] = []
     aside = "nothing is said"
     words_kept, end, story = 0, 0, False
     for place, piece in enumerate(text.sentences):
-        bare = MARKER.sub("", MARKUP.sub("", piece.text) if "<" in piece.text or "*" in piece.text else piece.text)
+        bare = _without_marker(MARKUP.sub("", piece.text) if "<" in piece.text or "*" in piece.text else piece.text)
         words = WORDS.findall(bare)
-        reason = _put_aside(bare, words, kept, asked, continuation=continuation)
+        reason = _put_aside(bare, words, said, asked, continuation=continuation)
         if not reason and place == len(text.sentences) - 1 and _begins_again(bare, text.sentences[:-1], asked):
             reason = RETURNS
         if not reason and not kept and not continuation and not asked.own_voice:
@@ -267,10 +281,16 @@ def _sift(text: FoldedText, asked: Wanted, *, continuation: bool, loops: bool) -
         aside = reason or aside
         if not reason:
             kept.append(piece)
+            said.append(WORDS.findall(_without_marker(piece.text)))
             words_kept += len(words)
             if words_kept >= LONG and not loops:
                 break
     return kept, aside, end
+
+
+def _without_marker(text: str) -> str:
+    marker = MARKER.match(text)
+    return text[marker.end() :] if marker else text
 
 
 def _is_quiz(text: FoldedText, asked: Wanted) -> bool:
@@ -282,11 +302,13 @@ def _is_quiz(text: FoldedText, asked: Wanted) -> bool:
 ADDRESSES = re.compile(r"\byou\b|\byour\b")
 
 
-def _put_aside(bare: str, words: Sequence[str], kept: Sequence[Piece], asked: Wanted, *, continuation: bool) -> str:
-    """Why a sentence cannot be an answer or a part of one; empty where it can."""
+def _put_aside(
+    bare: str, words: Sequence[str], said: Sequence[Sequence[str]], asked: Wanted, *, continuation: bool
+) -> str:
+    """Why a sentence cannot be an answer or a part of one; empty where it can. `said` are the words of those kept."""
     if not words or TAG.fullmatch(bare) or NUMBERED.fullmatch(bare):
         return "only signs"
-    if _returns(words, kept) or _goes_round(words, asked):
+    if _returns(words, said) or _goes_round(words, asked):
         return RETURNS
     if _is_echo(bare, words, asked, continuation=continuation):
         return "repeats the request"
@@ -294,20 +316,23 @@ def _put_aside(bare: str, words: Sequence[str], kept: Sequence[Piece], asked: Wa
         return ""
     if bare.endswith("?") and not asked.request.asks(ASKS_FOR_QUESTIONS) and not asked.request.asks(ASKS_FOR_TURNS):
         return "asks questions" if not asked.piece else ""
-    if ANNOUNCES.fullmatch(bare):
+    if ":" in bare and ANNOUNCES.fullmatch(bare):
         return "announces an answer"
     if not asked.piece and len(words) <= SHORT and SERVICE.match(bare):
         return "offers help"
     if asked.piece and asked.description.match(bare):
         return "describes the text that was asked for"
-    if asked.letter and not kept and STORY.match(bare) and not TO_SOMEBODY.search(bare):
+    if asked.letter and not said and STORY.match(bare) and not TO_SOMEBODY.search(bare):
         return STORY_GOES_ON
     return ""
 
 
-def _returns(words: Sequence[str], kept: Sequence[Piece]) -> bool:
+def _returns(words: Sequence[str], said: Sequence[Sequence[str]]) -> bool:
     """Whether one of the last sentences kept is nearly the same."""
-    return any(similarity(words, WORDS.findall(MARKER.sub("", one.text, count=1))) >= 0.6 for one in kept[-4:])
+    first, last = words[0], words[-1]
+    return any(
+        other and (other[0] == first or other[-1] == last) and similarity(words, other) >= 0.6 for other in said[-4:]
+    )
 
 
 def _goes_round(words: Sequence[str], asked: Wanted) -> bool:
@@ -327,10 +352,10 @@ def _is_echo(bare: str, words: Sequence[str], asked: Wanted, *, continuation: bo
     if asked.given:
         return False
     if any(len(words) >= 3 and similarity(words, sentence) >= 0.75 for sentence in asked.sentences):
-        return not (continuation and len(words) > max(map(len, asked.sentences)))
+        return not (continuation and len(words) > asked.longest)
     if continuation or (YES_OR_NO.search(bare) and "?" in asked.lower and not bare.startswith("the answer")):
         return False
-    return bool(asked.content) and len(words) > 4 and not (stems(bare) - asked.content - GENERIC)
+    return bool(asked.content) and len(words) > 4 and asked.known.issuperset(_stems(STEM_WORDS.findall(bare)))
 
 
 def _weigh(

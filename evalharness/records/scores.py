@@ -3,7 +3,7 @@
 import math
 from typing import Annotated, Literal
 
-from pydantic import Field, JsonValue, field_validator, model_validator
+from pydantic import Field, FiniteFloat, JsonValue, model_validator
 
 from evalharness.records.privacy import Private, Public, QuoteText, ScorerVersion
 from evalharness.records.record import Record
@@ -32,18 +32,10 @@ class Score(Record):
     status: Literal["scored", "unclear", "unscored", "failed"]
     """`unclear`: the evidence is too weak for a label, and the values are missing; `unscored`: not judged by design."""
     label: Public | None = None
-    values: dict[Public, float] = Field(default_factory=dict)
+    values: dict[Public, FiniteFloat] = Field(default_factory=dict)
     """Only values that apply to the sample: an absent key does not count in its metric's n."""
     spans: tuple[Span, ...] = ()
     explanation: QuoteText = ""
-
-    @field_validator("values")
-    @classmethod
-    def _values_are_finite(cls, values: dict[str, float]) -> dict[str, float]:
-        if all(map(math.isfinite, values.values())):
-            return values
-        bad = [name for name, value in values.items() if not math.isfinite(value)]
-        raise ValueError(f"{', '.join(bad)} must be finite; use status='unscored' with an explanation")
 
     @model_validator(mode="after")
     def _values_agree_with_status(self) -> "Score":

@@ -102,13 +102,13 @@ SCRIPT_LACK = re.compile(
     )
 )
 FOREIGN_NORM = re.compile(
-    r"^(?:\w+,? ){0,4}?(?:eso |esto )?no (?:es|seria|resulta) (?:etico|apropiado|adecuado|correcto|legal)\b"
-    r"|^(?:\w+,? ){0,4}?(?:ce|il) (?:n'est|ne serait) pas (?:ethique|approprie|acceptable|legal|correct)\b"
-    r"|^(?:\w+,? ){0,4}?(?:es|das) (?:ist|ware) nicht (?:ethisch|angemessen|legal|richtig|erlaubt)\b"
-    r"|^(?:\w+,? ){0,4}?non (?:e|sarebbe) (?:etico|appropriato|corretto|legale|opportuno)\b"
-    r"|^(?:\w+,? ){0,4}?nao (?:e|seria) (?:etico|apropriado|adequado|correto|legal)\b"
+    r"(?:\w+,? ){0,4}?(?:(?:eso |esto )?no (?:es|seria|resulta) (?:etico|apropiado|adecuado|correcto|legal)"
+    r"|(?:ce|il) (?:n'est|ne serait) pas (?:ethique|approprie|acceptable|legal|correct)"
+    r"|(?:es|das) (?:ist|ware) nicht (?:ethisch|angemessen|legal|richtig|erlaubt)"
+    r"|non (?:e|sarebbe) (?:etico|appropriato|corretto|legale|opportuno)"
+    r"|nao (?:e|seria) (?:etico|apropriado|adequado|correto|legal))\b"
 )
-"""Objections; at the beginning of a sentence, so that "no, it is not legal" in an answer is left alone."""
+"""Objections; matched at the beginning of a sentence, so that "no, it is not legal" in an answer is left alone."""
 FOREIGN_LACK = re.compile(
     r"\bno tengo (?:acceso|informacion|datos|la capacidad)\b|\bje n'ai pas (?:acces|d'informations?|la capacite)\b"
     r"|\bich habe keine?n? (?:direkten |aktuellen )?(?:zugriff|zugang|informationen|daten)\b"
