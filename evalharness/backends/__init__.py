@@ -70,11 +70,13 @@ BACKENDS = {
     "hf": "evalharness.backends.hf:HfBackend",
     "demo": "evalharness.backends.demo:DemoBackend",
     "ollama": "evalharness.backends.ollama:OllamaBackend",
+    "server": "evalharness.backends.server:ServerBackend",
     "replay": "evalharness.backends.replay:ReplayBackend",
 }
 INSTALL = {
     "hf": ("pip install 'evalharness[hf]'",),
     "ollama": ("pip install 'evalharness[ollama]'",),
+    "server": ("pip install 'evalharness[server]'",),
     "demo": bundled.INSTALL,
 }
 

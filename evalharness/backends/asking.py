@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from functools import partial
 from multiprocessing.pool import ThreadPool
 from queue import SimpleQueue
+from typing import TypeVar
 
 from evalharness.backends.wire import Busy, PromptTooLong, Refused, Reply, Transient, Unreachable
 from evalharness.errors import BackendError
@@ -17,6 +18,7 @@ from evalharness.records.outcomes import FailureKind
 
 log = logging.getLogger(__name__)
 Outcome = Completion | Failure
+Answer = TypeVar("Answer")
 SILENT_SECONDS = 15.0
 """Every so many seconds, a line reports that the server is still busy."""
 SHORTEST_SAID = 0.5
@@ -53,6 +55,14 @@ class Pace:
         self._best, self._best_limit, self._misses = 0.0, 1, 0
         self._fell = -1.0
         self._begin(skip=0)
+
+    def in_words(self) -> str:
+        """The number that was reached, for the report."""
+        if self._fell >= 0:
+            return f"{self.limit} requests in flight at the end, fewer after the server refused some"
+        if self.settled:
+            return f"{self.limit} requests in flight, beyond which the throughput no longer rose"
+        return f"up to {self.limit} requests in flight"
 
     def _begin(self, *, skip: int) -> None:
         """Begin a round; `skip` outcomes of requests that were sent before it do not count."""
@@ -152,6 +162,22 @@ class Asker:
             raise gone(str(fault))
         return _failure(request, "timeout" if fault.kind == "timeout" else "server", fault, attempt)
 
+    def again(self, ask: Callable[[], Answer], failed: Callable[[Exception], BackendError]) -> Answer:
+        """What `ask` returns, asked again where its fault may pass.
+
+        Raises:
+            BackendError: `failed`, after the last attempt or where the server refuses.
+        """
+        for attempt in range(1, self.attempts + 1):
+            try:
+                return ask()
+            except (Transient, Refused) as error:
+                fault: Exception = error
+                if isinstance(error, Refused):
+                    break
+                self.wait(attempt, error)
+        raise failed(fault)
+
     def wait(self, attempt: int, fault: Exception) -> None:
         """Wait before the next attempt, twice as long each time, and report why."""
         if attempt == self.attempts:
@@ -233,6 +259,7 @@ def _completion(request: GenerationRequest, reply: Reply, attempts: int, seconds
             "seconds": round(seconds, 3),
             "attempts": attempts,
             "logprobs": tuple(reply.logprobs) or None,
+            "token_ids": tuple(reply.token_ids) or None,
         }
     )
 

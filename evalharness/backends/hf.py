@@ -14,8 +14,8 @@ from pydantic import Field
 from evalharness.backends import Underway, read_options
 from evalharness.backends.hf_decoding import Decoder
 from evalharness.backends.hf_rows import Queue, Row
-from evalharness.errors import BackendError, ConfigError, MissingExtra, PromptFormatError
-from evalharness.prompting import TURN_ENDS
+from evalharness.backends.tokenizing import Tokenizing
+from evalharness.errors import BackendError, ConfigError, MissingExtra
 from evalharness.records import (
     ChatPrompt,
     Checkpoint,
@@ -24,13 +24,11 @@ from evalharness.records import (
     Failure,
     GenerationConfig,
     GenerationRequest,
-    Message,
     Notice,
     RawPrompt,
     Record,
     RenderedPrompt,
     ResolvedCheckpoint,
-    TokenizerFacts,
     digest,
 )
 from evalharness.weights import files, loading, sizes
@@ -44,8 +42,6 @@ from evalharness.weights.devices import (
     is_out_of_memory,
     refuse_too_large,
 )
-from evalharness.weights.reading import reading
-from evalharness.weights.templates import ChatTemplate, TemplateFailed
 
 ATTENTIONS = ("sdpa", "eager", "flash_attention_2")
 """Not a Hub repository, which transformers would also accept: its code would be executed."""
@@ -90,7 +86,7 @@ class HfBackend:
         return ResolvedCheckpoint(
             checkpoint=self.checkpoint,
             identity=self._identity(),
-            tokenizer=self._facts(),
+            tokenizer=self.tokenizing.facts(),
             context_length=self.context,
             parameters=self.parameters,
             memory_bytes=self.weight_bytes + cache,
@@ -139,17 +135,20 @@ class HfBackend:
         return tokenizer
 
     @cached_property
+    def tokenizing(self) -> Tokenizing:
+        """How prompts are made."""
+        configured = self.settings.get_text_config().eos_token_id
+        return Tokenizing(self.checkpoint.name, self.source, self.tokenizer, configured)
+
+    @property
     def template(self) -> str | None:
         """The chat template; the default template if there are several."""
-        if not self.tokenizer.chat_template:
-            return None
-        with reading(f"the chat template of {self.source.name}"):
-            template: str = self.tokenizer.get_chat_template()
-        if not isinstance(template, str):
-            raise BackendError(
-                f"the chat template of {self.source.name} is not a text", fix="correct it in tokenizer_config.json"
-            )
-        return template
+        return self.tokenizing.template
+
+    @property
+    def end_tokens(self) -> dict[int, str]:
+        """Tokens that end a generation."""
+        return self.tokenizing.end_tokens
 
     @cached_property
     def device(self) -> str:
@@ -187,72 +186,11 @@ class HfBackend:
             versions={"torch": torch.__version__, "transformers": transformers.__version__, **quantizer},
         )
 
-    def _facts(self) -> TokenizerFacts:
-        tokenizer = self.tokenizer
-        with reading(f"the tokenizer of {self.source.name}"):
-            plain = tokenizer("a")["input_ids"]
-        return TokenizerFacts(
-            bos_token=tokenizer.bos_token,
-            bos_token_id=tokenizer.bos_token_id,
-            adds_bos=tokenizer.bos_token_id is not None and plain[:1] == [tokenizer.bos_token_id],
-            end_tokens=self.end_tokens,
-            chat_template=self.template,
-        )
-
-    @cached_property
-    def end_tokens(self) -> dict[int, str]:
-        """Tokens that end a generation: the model's and tokenizer's, and the chat template's end of turn."""
-        settings = loading.load_generation_settings(self.source)
-        configured = settings.get("eos_token_id", self.settings.get_text_config().eos_token_id)
-        template, vocabulary = self.template or "", self.tokenizer.get_vocab()
-        known = set(vocabulary.values())
-        listed = configured if isinstance(configured, list) else [configured]
-        if strange := [
-            token for token in listed if token is not None and (type(token) is not int or token not in known)
-        ]:
-            file = "generation_config.json" if "eos_token_id" in settings else "config.json"
-            raise BackendError(
-                f"{file} of {self.source.name}: eos_token_id is {strange[0]!r}, which is not a token of its tokenizer",
-                fix="correct that field, or download the checkpoint again",
-            )
-        ids = {*listed, self.tokenizer.eos_token_id}
-        ids |= {vocabulary[end] for end in TURN_ENDS if end in template and end in vocabulary}
-        return {name: self.tokenizer.convert_ids_to_tokens(name) for name in sorted(ids - {None})}
-
     # --------------------------------------------------------------------------------------- render
 
     def render(self, prompts: Sequence[RawPrompt | ChatPrompt]) -> list[RenderedPrompt]:
         """Tokenize raw text with the tokenizer's own BOS rule; a chat template adds its special tokens itself."""
-        return [self._render(prompt) for prompt in prompts]
-
-    def _render(self, prompt: RawPrompt | ChatPrompt) -> RenderedPrompt:
-        match prompt:
-            case RawPrompt(text=text):
-                return RenderedPrompt(text=text, token_ids=tuple(self.tokenizer(text)["input_ids"]))
-            case ChatPrompt(messages=messages):
-                text = self._apply_template(messages)
-                # With special tokens added once more, a BOS that the template wrote would stand there twice.
-                ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
-                return RenderedPrompt(text=text, token_ids=tuple(ids))
-
-    def _apply_template(self, messages: Sequence[Message]) -> str:
-        if self.template is None:
-            raise PromptFormatError(
-                f"checkpoint {self.checkpoint.name!r} has no chat template", fix='set prompt_format = "raw" or "icl"'
-            )
-        try:
-            return self._renderer.render(messages, reply=True)
-        except TemplateFailed as error:
-            system = any(message.role == "system" for message in messages) and "system" in str(error).lower()
-            rest = "use a suite without system turns" if system else "correct the template"
-            raise PromptFormatError(
-                f"checkpoint {self.checkpoint.name!r}: the chat template in {self.source.template_file} fails: {error}",
-                fix=f'{rest}, or set prompt_format = "raw" or "icl"',
-            ) from None
-
-    @cached_property
-    def _renderer(self) -> ChatTemplate:
-        return ChatTemplate(self.tokenizer)
+        return [self.tokenizing.render(prompt) for prompt in prompts]
 
     # ------------------------------------------------------------------------------------- generate
 
@@ -313,7 +251,7 @@ class HfBackend:
         return self._model
 
     def _row(self, request: GenerationRequest) -> Row | Failure:
-        ids = self._render(request.prompt).token_ids or ()
+        ids = self.tokenizing.render(request.prompt).token_ids or ()
         context = request.config.context_length or self.context
         if len(ids) >= context:
             message = f"the prompt has {len(ids)} tokens, the context {context}"

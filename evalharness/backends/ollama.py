@@ -167,17 +167,10 @@ class OllamaBackend:
         """Load the model before anything is measured, and record the conditions."""
         self._unload = not self._running()
         body = self._bodies.load(request.config)
-        fault: Exception = Transient("server", "never asked")
-        for attempt in range(1, self.options.attempts + 1):
-            try:
-                with self._asker.announced("loading"):
-                    self.server.send("POST", "/api/generate", body, timeout=LOAD_SECONDS)
-                break
-            except (Transient, Refused) as error:
-                fault = error
-                self._asker.wait(attempt, error)
-        else:
-            raise self.server.failed(fault)
+        with self._asker.announced("loading"):
+            self._asker.again(
+                lambda: self.server.send("POST", "/api/generate", body, timeout=LOAD_SECONDS), self.server.failed
+            )
         self._loaded = True
         yield Notice(checkpoint=self.checkpoint.name, kind="batch", message=self._conditions(request.config))
         if rendered := self._rendered(request):

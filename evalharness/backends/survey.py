@@ -64,6 +64,7 @@ class Survey(Protocol):
 GROUP = "evalharness.surveys"
 SURVEYS = {
     "ollama": "evalharness.backends.ollama_survey:OllamaSurvey",
+    "server": "evalharness.backends.server_survey:ServerSurvey",
     "hf": "evalharness.backends.hf_survey:HfSurvey",
     "demo": "evalharness.backends.demo_survey:DemoSurvey",
 }

@@ -43,6 +43,10 @@ class Unreachable(Transient):
     """The server does not answer."""
 
 
+class Lost(Transient):
+    """The connection ended during the answer."""
+
+
 class Busy(Transient):
     """The server has too many requests (429, 503)."""
 
@@ -80,6 +84,8 @@ class Reply:
     stopped_by: str | None = None
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    token_ids: list[int] = field(default_factory=list)
+    """The generated tokens, where the server gives their ids."""
 
     def add(self, piece: str, thought: str) -> None:
         """Add one part of the stream."""
@@ -113,6 +119,10 @@ class Connection:
 
     def __init__(self, url: str, *, timeout: float, key: str | None = None) -> None:
         self.url = url
+        self._key = (key or "").strip()
+        if not (self._key.isascii() and self._key.isprintable()):
+            # The client's own error would show it.
+            raise BackendError(f"the key for {self.title} at {url} is not plain text", fix="set it again, on one line")
         self.is_local = (urlsplit(url).hostname or "") in LOOPBACK
         # A proxy of the environment is for other machines.
         self._client = httpx.Client(
@@ -120,7 +130,7 @@ class Connection:
             timeout=httpx.Timeout(timeout, connect=CONNECT_SECONDS),
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=None),
             follow_redirects=True,
-            headers={"Authorization": f"Bearer {key}"} if key else {},
+            headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
             trust_env=not self.is_local,
         )
 
@@ -156,7 +166,7 @@ class Connection:
         with self.faults(body or {}):
             answer = self._client.request(method, path, json=body, **limit)
             if answer.is_error:
-                raise _error(answer, answer.text)
+                raise self._error(answer)
             return self._object(answer)
 
     def lines(self, path: str, body: dict[str, Any], *, timeout: float | None = None) -> Iterator[bytes]:
@@ -164,7 +174,8 @@ class Connection:
         limit: dict[str, Any] = {} if timeout is None else {"timeout": timeout}
         with self._client.stream("POST", path, json=body, **limit) as answer:
             if answer.is_error:
-                raise _error(answer, answer.read().decode(errors="replace"))
+                answer.read()
+                raise self._error(answer)
             rest = b""
             for chunk in answer.iter_bytes():
                 *lines, rest = (rest + chunk).split(b"\n")
@@ -191,13 +202,24 @@ class Connection:
         try:
             yield
         except ServerError as error:
-            raise self.meaning(error, body) from None
+            clean = ServerError(self._without_key(error.text), error.status, error.wait)
+            raise self.meaning(clean, body) from None
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise Unreachable("server", str(error).partition(".")[0]) from None
         except httpx.TimeoutException:
             raise Transient("timeout", "no answer in time") from None
         except (httpx.TransportError, json.JSONDecodeError) as error:
-            raise Transient("server", f"the connection was lost during the answer: {error}"[:300]) from None
+            message = self._without_key(f"the connection was lost during the answer: {error}")
+            raise Lost("server", message[:300]) from None
+
+    @staticmethod
+    def _error(answer: httpx.Response) -> ServerError:
+        wait = answer.headers.get("retry-after", "")
+        return ServerError(answer.text, answer.status_code, float(wait) if wait.isdecimal() else 0.0)
+
+    def _without_key(self, text: str) -> str:
+        """A server's message without the key, which some servers repeat."""
+        return text.replace(self._key, "[key]") if self._key else text
 
     def _object(self, answer: httpx.Response) -> dict[str, Any]:
         """A reply's JSON object.
@@ -211,11 +233,6 @@ class Connection:
         if not isinstance(data, dict):
             raise ServerError("no JSON object", 404)
         return data
-
-
-def _error(answer: httpx.Response, text: str) -> ServerError:
-    wait = answer.headers.get("retry-after", "")
-    return ServerError(text, answer.status_code, float(wait) if wait.isdecimal() else 0.0)
 
 
 def sentence(message: str) -> str:

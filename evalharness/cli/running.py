@@ -55,7 +55,9 @@ SIDE_FLAGS = (
         "the candidate.",
     ),
     click.option(
-        "--concurrency", type=click.IntRange(min=1), help="Concurrent requests to an Ollama server.  [default: 1]"
+        "--concurrency",
+        type=click.IntRange(min=1),
+        help="Concurrent requests to a server.  [default: 1 to Ollama; as many as raise the throughput to others]",
     ),
 )
 SCORERS_MODEL = "_model"

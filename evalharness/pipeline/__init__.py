@@ -187,14 +187,15 @@ def try_models(checkpoints: Sequence[Checkpoint], generation: GenerationConfig) 
         name = f"one token of {checkpoint.model}"
         try:
             with closing(open_backend(checkpoint)) as backend:
-                answer = first_token(backend, settle_format(backend.resolve()), generation)
+                resolved = settle_format(backend.resolve())
+                answer = first_token(backend, resolved, generation)
         except EvalHarnessError as error:
             yield Check(name=name, status="missing", found=error.problem, fix=error.fix)
             continue
         if isinstance(answer, Failure):
             yield Check(name=name, status="missing", found=answer.message, fix="correct what the message names")
         else:
-            yield Check(name=name, status="ok", found=f"{answer.seconds or 0:.1f} s")
+            yield Check(name=name, status="ok", found="; ".join([f"{answer.seconds or 0:.1f} s", *resolved.notes]))
 
 
 def rescore(path: Path, scorer: Mapping[str, dict[str, JsonValue]] | None = None, source: Path | None = None) -> Run:

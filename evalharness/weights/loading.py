@@ -8,6 +8,7 @@ import logging
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,8 @@ from evalharness.weights.reading import reading
 from evalharness.weights.sizes import leaves, parameters_of, refuse_more
 
 log = logging.getLogger(__name__)
+DESCRIPTIONS = ("*.json", "*.jinja", "*.model", "*.txt")
+"""The files of a Hub model that are not weights."""
 UNPACK_LIMIT = 2**30
 """Parameters up to which a GGUF file is unpacked once into the cache; a larger one is read anew each time."""
 
@@ -61,11 +64,38 @@ def _folder_source(folder: Path) -> Source:
     return Source(str(folder), folder, files.weights_digest(folder))
 
 
+def find_tokenizer(name: str) -> Source:
+    """Find the tokenizer of a model, by a folder, a GGUF file or a Hub name, without its weights.
+
+    Raises:
+        UnknownModel: there is no such folder, file or Hub model.
+        UnsafeCheckpoint: it brings code.
+    """
+    path = Path(name).expanduser()
+    if name.endswith(".gguf"):
+        return _gguf_source(path)
+    if name.startswith((".", "/", "~")) or path.is_dir():
+        if not path.is_dir():
+            raise UnknownModel(f"there is no folder {path}", fix="check the path; a Hub model is written org/name")
+        folder = path
+    else:
+        folder = _hub_folder(name, DESCRIPTIONS)
+    _refuse_custom_code(folder)
+    return Source(name, folder, weights_digest="")
+
+
 def _hub_source(name: str) -> Source:
+    folder = _hub_folder(name, ("*.safetensors", *DESCRIPTIONS))
+    _refuse_unsafe(folder, name)
+    # A snapshot's folder is named after its commit.
+    return Source(name, folder, f"commit:{folder.name}")
+
+
+def _hub_folder(name: str, allowed: Sequence[str]) -> Path:
+    """The snapshot of a Hub model in the cache, with the files that match `allowed`."""
     repository, _, revision = name.partition("@")
     try:
-        allowed = ["*.safetensors", "*.json", "*.jinja", "*.model", "*.txt"]
-        folder = Path(snapshot_download(repository, revision=revision or None, allow_patterns=allowed))
+        return Path(snapshot_download(repository, revision=revision or None, allow_patterns=list(allowed)))
     except GatedRepoError:
         raise UnknownModel(
             f"{repository} is gated on the Hugging Face Hub", fix="accept its terms there, then `hf auth login`"
@@ -80,9 +110,6 @@ def _hub_source(name: str) -> Source:
             f"the Hugging Face Hub has no model {name}",
             fix="check the name and revision; a local folder is hf/./folder",
         ) from None
-    _refuse_unsafe(folder, name)
-    # A snapshot's folder is named after its commit.
-    return Source(name, folder, f"commit:{folder.name}")
 
 
 def _refuse_unsafe(folder: Path, name: str) -> None:

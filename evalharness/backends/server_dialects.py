@@ -1,0 +1,242 @@
+"""What each kind of OpenAI-compatible server is sent, and how it is recognized.
+
+The protocol leaves open what a server does with a field that it does not know, and which defaults it draws with. This
+table holds what was read in the servers' sources and seen in real ones (`docs/servers.md`). Every option that can
+change a completion is sent with every request, so that no default of the server or of its model applies.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from evalharness.backends.server_wire import Server
+from evalharness.backends.wire import Lost, Refused, Transient, Unreachable
+from evalharness.errors import BackendError, UnknownModel
+from evalharness.records import GenerationConfig
+
+Json = dict[str, Any]
+PENALTIES = {"presence_penalty": 0.0, "frequency_penalty": 0.0}
+LOOKS = 3
+"""How often a path is asked for if the connection is lost."""
+LLAMA_SAMPLERS = ("penalties", "top_k", "top_p", "temperature")
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """One kind of server."""
+
+    title: str
+    owner: str = ""
+    """`owned_by` of its models."""
+    sent: Mapping[str, Any] = field(default_factory=lambda: PENALTIES)
+    """What is sent with every request beside the settings of the run; neutral values."""
+    names: Mapping[str, str] = field(default_factory=dict)
+    """Its names of `top_k` and `repeat_penalty`; a setting without a name cannot be sent."""
+    every_token: int = 0
+    """The `top_k` that keeps all tokens."""
+    ids: bool = False
+    """Whether it may take prompts as token ids."""
+    thinks: bool = False
+    """Whether `chat_template_kwargs` can switch thinking off."""
+    wrapped: bool = False
+    """Whether the settings go into a JSON text, `generation_config`."""
+    tells: Mapping[str, Any] = field(default_factory=dict)
+    """With these fields it says which prompt it has read."""
+    renders: str = ""
+    """The path that renders a chat."""
+    logprobs: bool = True
+    version: tuple[str, str] | None = None
+    """The path and the field of its version."""
+    aside: str = ""
+    """What its users must know."""
+
+    def named(self, version: str) -> str:
+        """Its name with its version, if that is known."""
+        return self.title if version == "unknown" else f"{self.title} {version}"
+
+    def options(self, config: GenerationConfig, seed: int, stops: list[str]) -> Json:
+        """The sampling options of a request."""
+        if self.wrapped:
+            return self._wrapped(config, seed, stops)
+        drawn = {"top_k": config.top_k or self.every_token, "repeat_penalty": config.repeat_penalty}
+        return {
+            "max_tokens": config.max_tokens,
+            "temperature": config.temperature,
+            "top_p": config.top_p,
+            **{name: drawn[ours] for ours, name in self.names.items()},
+            **self.sent,
+            "seed": seed,
+            **({"stop": stops} if stops else {}),
+        }
+
+    def _wrapped(self, config: GenerationConfig, seed: int, stops: list[str]) -> Json:
+        """Outside of `generation_config`, `transformers serve` knows no top_k, and draws nothing at any temperature."""
+        drawn = {"temperature": config.temperature, "top_p": config.top_p, "top_k": config.top_k, "min_p": 0.0}
+        settings = {
+            "do_sample": config.temperature > 0,
+            **(drawn if config.temperature > 0 else {}),
+            "num_beams": 1,
+            "repetition_penalty": config.repeat_penalty,
+            "no_repeat_ngram_size": 0,
+            "min_new_tokens": 0,
+            "max_new_tokens": config.max_tokens,
+        }
+        sent: Json = {"generation_config": json.dumps(settings), "max_tokens": config.max_tokens, "seed": seed}
+        return sent | ({"stop": stops} if stops else {})
+
+    def problem(self, config: GenerationConfig) -> str | None:
+        """Why this server cannot be sent a configuration; None if it can."""
+        given = {"top_k": config.top_k != 0, "repeat_penalty": config.repeat_penalty != 1}
+        missing = [name for name, is_set in given.items() if is_set and name not in self.names and not self.wrapped]
+        return f"{self.title} takes no {missing[0]}" if missing else None
+
+
+DIALECTS = {
+    "vllm": Dialect(
+        "vLLM",
+        owner="vllm",
+        # Some are sent by nobody, but `--override-generation-config` sets their defaults.
+        sent={**PENALTIES, "min_p": 0.0, "min_tokens": 0, "ignore_eos": False, "skip_special_tokens": True},
+        names={"top_k": "top_k", "repeat_penalty": "repetition_penalty"},
+        ids=True,
+        thinks=True,
+        tells={"return_prompt_text": True, "return_token_ids": True},
+        version=("/version", "version"),
+    ),
+    "llama-server": Dialect(
+        "llama-server",
+        owner="llamacpp",
+        # `cache_prompt` reuses another request's numbers; of `samplers` only those of the run are left.
+        sent={
+            **PENALTIES,
+            "min_p": 0.0,
+            "typical_p": 1.0,
+            "top_n_sigma": -1.0,
+            "xtc_probability": 0.0,
+            "dynatemp_range": 0.0,
+            "dry_multiplier": 0.0,
+            "mirostat": 0,
+            "samplers": LLAMA_SAMPLERS,
+            "cache_prompt": False,
+            "ignore_eos": False,
+        },
+        names={"top_k": "top_k", "repeat_penalty": "repeat_penalty"},
+        ids=True,
+        thinks=True,
+        renders="/apply-template",
+        version=("/props", "build_info"),
+    ),
+    "sglang": Dialect(
+        "SGLang",
+        owner="sglang",
+        sent={**PENALTIES, "min_p": 0.0, "min_tokens": 0, "ignore_eos": False, "skip_special_tokens": True},
+        names={"top_k": "top_k", "repeat_penalty": "repetition_penalty"},
+        every_token=-1,
+        ids=True,
+        thinks=True,
+        version=("/get_server_info", "version"),
+    ),
+    "transformers": Dialect(
+        "transformers serve",
+        wrapped=True,
+        thinks=True,
+        logprobs=False,
+        aside="Its random seed is one for all requests, so that a draw repeats only with -M concurrency=1.",
+    ),
+    "lmstudio": Dialect(
+        "LM Studio", owner="organization_owner", names={"top_k": "top_k", "repeat_penalty": "repeat_penalty"}
+    ),
+    "generic": Dialect("an OpenAI-compatible server"),
+}
+
+
+@dataclass(frozen=True)
+class Served:
+    """A model as its server describes it."""
+
+    dialect: Dialect
+    version: str
+    facts: Json
+    """What tells this model from another one of the same name."""
+    context: int | None
+    parameters: int | None = None
+    template: str | None = None
+
+
+def describe(server: Server, model: str, kind: str | None) -> Served:
+    """Recognize the server and find the model.
+
+    Args:
+        kind: a key of `DIALECTS` to be taken as given.
+
+    Raises:
+        UnknownModel: the server lists its models, and this one is not among them.
+        BackendError: the server does not answer, refuses the key, or is an Ollama server.
+    """
+    listed = models_of(server)
+    dialect = DIALECTS[kind] if kind else recognized(server, listed)
+    entry = next((one for one in listed if one.get("id") == model), None)
+    if listed and entry is None:
+        names = ", ".join(sorted(str(one.get("id")) for one in listed)[:8])
+        raise UnknownModel(f"{server.title} at {server.url} does not serve {model}", fix=f"it serves {names}")
+    entry = entry or {}
+    props = look(server, "/props") if dialect.owner == "llamacpp" else {}
+    facts = {name: entry[name] for name in ("id", "root", "parent", "meta") if entry.get(name) is not None}
+    facts |= {name: props[name] for name in ("model_path", "chat_template") if name in props}
+    context = entry.get("max_model_len") or props.get("default_generation_settings", {}).get("n_ctx")
+    parameters = (entry.get("meta") or {}).get("n_params")
+    version = version_of(server, dialect)
+    return Served(dialect, version, facts or {"id": model}, context, parameters, props.get("chat_template"))
+
+
+def models_of(server: Server) -> list[Json]:
+    """The models that a server lists; none where it cannot say."""
+    return [one for one in look(server, "/v1/models").get("data") or () if isinstance(one, dict)]
+
+
+def recognized(server: Server, listed: list[Json]) -> Dialect:
+    """The kind of a server, by what it says of its models and which paths it has.
+
+    Raises:
+        BackendError: it is an Ollama server, which puts raw prompts into its template on this path.
+    """
+    owners = {str(one.get("owned_by")) for one in listed}
+    known = [dialect for dialect in DIALECTS.values() if dialect.owner and dialect.owner in owners]
+    if known:
+        return known[0]
+    if "/load_model" in look(server, "/openapi.json").get("paths", {}):
+        return DIALECTS["transformers"]
+    if "version" in look(server, "/api/version"):
+        raise BackendError(
+            f"the server at {server.url} is an Ollama server, which puts raw prompts into its template here",
+            fix="name its models ollama/NAME, with its address in OLLAMA_HOST",
+        )
+    return DIALECTS["generic"]
+
+
+def version_of(server: Server, dialect: Dialect) -> str:
+    """The server's version; `unknown` if it does not say."""
+    if dialect.version is None:
+        return "unknown"
+    path, name = dialect.version
+    return str(look(server, path).get(name, "unknown"))
+
+
+def look(server: Server, path: str) -> Json:
+    """What is at a path; nothing where the server has no such path.
+
+    Raises:
+        BackendError: the server does not answer or refuses the key.
+    """
+    for _ in range(LOOKS):
+        try:
+            return server.send("GET", path)
+        except Lost as error:
+            # After an error, uvicorn closes a connection without a word, and the next request meets that.
+            lost = error
+        except Unreachable as error:
+            raise server.failed(error) from None
+        except (Refused, Transient):
+            return {}
+    raise server.failed(lost)
