@@ -4,14 +4,18 @@ Looked for are strings of the code (docstrings aside) that are a backend's name,
 """
 
 import re
+from typing import get_args
 
 import pytest
 from test_scorer_names import PACKAGE, strings_of
 
 from evalharness.backends import BACKENDS
+from evalharness.records.outcomes import FailureKind
 
 NAMES = "|".join(BACKENDS)
-SPELLED = re.compile(rf"^(?:{NAMES})$|(?<![\w./-])(?:{NAMES})/")
+ALONE = "|".join(set(BACKENDS) - set(get_args(FailureKind)))
+"""`server` is a kind of failure too."""
+SPELLED = re.compile(rf"^(?:{ALONE})$|(?<![\w./-])(?:{NAMES})/")
 ALLOWED = {
     "cli/__init__.py": "a command is called demo",
     "cli/demo.py": "the default folder of that command",

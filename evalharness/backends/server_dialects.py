@@ -30,7 +30,7 @@ class Dialect:
     owner: str = ""
     """`owned_by` of its models."""
     sent: Mapping[str, Any] = field(default_factory=lambda: PENALTIES)
-    """What is sent with every request beside the settings of the run; neutral values."""
+    """What is sent with every request in addition to the settings of the run; neutral values."""
     names: Mapping[str, str] = field(default_factory=dict)
     """Its names of `top_k` and `repeat_penalty`; a setting without a name cannot be sent."""
     every_token: int = 0

@@ -75,7 +75,7 @@ class Bodies:
 
         Args:
             replicate: added to the seed.
-            ids: sent in place of a raw prompt's text.
+            ids: sent instead of a raw prompt's text.
         """
         stops = [*config.stop, *(prompt.stop if isinstance(prompt, RawPrompt) else ())]
         seed = (config.seed + replicate) % SEEDS
