@@ -1,7 +1,8 @@
-"""CPU seconds and peak memory of each command on a large run: `python benchmarks/load.py [n ...]`.
+"""CPU seconds and peak memory of each command on a large run: `python benchmarks/load.py [--shards N] [n ...]`.
 
 Each command is a process of its own, on 2 x n replayed samples with the style and refusal scorers. Growth is what the
-last n costs against the first: a command whose memory does not depend on the run stays near 1.
+last n costs against the first: a command whose memory does not depend on the run stays near 1. With --shards, the run
+is made in so many parts, which are then merged, compared and reported.
 """
 
 import argparse
@@ -60,20 +61,42 @@ def measure_all(n: int) -> dict[str, tuple[float, float]]:
         folder = Path(scratch)
         places = {"config": write_config(folder, n), "run": folder / "run", "redacted": folder / "redacted.html"}
         for name, command in COMMANDS:
-            start = time.perf_counter()
-            results[name] = measure([part.format(**places) for part in command])
-            seconds, peak = results[name]
-            wall = time.perf_counter() - start
-            print(f"{n:>7,}  {name:8} {seconds:7.1f} s CPU {wall:7.1f} s {peak:7,.0f} MB", flush=True)
+            results[name] = _show(n, name, [part.format(**places) for part in command])
         print(f"{n:>7,}  report   {(places['run'] / 'report.html').stat().st_size / 1e6:.1f} MB on disk", flush=True)
     return results
+
+
+def measure_shards(n: int, count: int) -> None:
+    """Each of `count` shards of a run of 2 x n samples, and their merging."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        config = str(write_config(folder, n))
+        shards = [str(folder / f"shard{number}") for number in range(1, count + 1)]
+        for number, out in enumerate(shards, start=1):
+            asked = ["run", config, "--out", out, "--reward-model", "none", "--shard", f"{number}/{count}"]
+            _show(n, f"{number}/{count}", asked)
+        _show(n, "merge", ["merge", *shards, "--out", str(folder / "merged")])
+
+
+def _show(n: int, name: str, command: Sequence[str]) -> tuple[float, float]:
+    start = time.perf_counter()
+    seconds, peak = measure(command)
+    wall = time.perf_counter() - start
+    print(f"{n:>7,}  {name:8} {seconds:7.1f} s CPU {wall:7.1f} s {peak:7,.0f} MB", flush=True)
+    return seconds, peak
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("n", nargs="*", type=int, default=[5_000, 50_000], help="samples of each side")
-    sizes = parser.parse_args().n
+    parser.add_argument("--shards", type=int, metavar="N", help="make and merge N shards")
+    flags = parser.parse_args()
+    sizes = flags.n
     print(conditions("numpy", "pydantic"))
+    if flags.shards:
+        for n in sizes:
+            measure_shards(n, flags.shards)
+        return
     measurements = [measure_all(n) for n in sizes]
     if len(sizes) > 1:
         print(f"\nGrowth from {sizes[0]:,} to {sizes[-1]:,} ({sizes[-1] / sizes[0]:.0f} x)")

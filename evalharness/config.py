@@ -92,6 +92,8 @@ class RunConfig(Record):
     """Metrics whose difference must be decided (higher, lower or equivalent) before a run stops."""
     aa_test: str | None = None
     """The run directory of an A/A test of the baseline, whose noise the gate allows for."""
+    shard: str | None = Field(None, pattern=r"^[1-9]\d{0,5}/[1-9]\d{0,5}$")
+    """Generate only this part of the samples, such as `3/8`, to be merged with the others."""
 
     _folder: Path | None = PrivateAttr(None)
 
@@ -130,6 +132,10 @@ class RunConfig(Record):
             raise ValueError('until_decided needs gate rules, or decide = ["METRIC"]')
         if self.decide and not self.until_decided:
             raise ValueError("decide needs until_decided = true")
+        if self.shard is not None and self.until_decided:
+            raise ValueError("a shard cannot tell when the whole run is decided; leave out until_decided")
+        if self.shard is not None and int(self.shard.partition("/")[0]) > int(self.shard.partition("/")[2]):
+            raise ValueError(f"there is no shard {self.shard}; the last is {self.shard.partition('/')[2]} of them")
         if self.replicates > 1 and self.generation.temperature == 0:
             raise ValueError("replicates of a greedy generation are identical; set a temperature above 0")
         return self

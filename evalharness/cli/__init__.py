@@ -14,6 +14,7 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 COMMANDS = {
     "demo": "evalharness.cli.demo:demo",
     "run": "evalharness.cli.running:run",
+    "merge": "evalharness.cli.running:merge",
     "plan": "evalharness.cli.running:plan",
     "score": "evalharness.cli.stages:score",
     "compare": "evalharness.cli.stages:compare",

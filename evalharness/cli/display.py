@@ -94,6 +94,12 @@ def finished(run: Run, *, open_report: bool = False) -> None:
         click.launch(str(report))
 
 
+def shard_finished(run: Run, shard: str) -> None:
+    """The end of a shard: how many of its requests have an outcome, and what comes next."""
+    say(f"Shard {shard}: {len(run.outcomes):,} of {len(run.plan.requests):,} requests have an outcome: {run.path}")
+    say("When all shards are done: evalharness merge SHARD... --out RUN")
+
+
 def comparison_text(comparison: Comparison) -> str:
     """For each candidate all overall paired differences, headline metrics first, and the findings."""
     parts = _against_baseline(comparison.baseline, comparison)

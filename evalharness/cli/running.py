@@ -127,6 +127,7 @@ def with_flags(*groups: tuple[Callable[[Command], Command], ...]) -> Callable[[C
     multiple=True,
     help="With --until-decided: stop only when this difference is decided too. Repeatable.",
 )
+@click.option("--shard", metavar="I/N", help="Generate only part I of N, for `evalharness merge`.")
 @click.option("--open", "open_report", is_flag=True, help="Open the report in the browser.")
 def run(
     open_report: bool,
@@ -175,7 +176,7 @@ class Interrupted(click.ClickException):
 
 def _run(config: "RunConfig", out: Path | None, *, resume: bool, open_report: bool) -> "Run":
     from evalharness import pipeline
-    from evalharness.cli.display import finished
+    from evalharness.cli.display import finished, shard_finished
     from evalharness.cli.progress import make_progress
 
     out = out or pipeline.new_run_path(config)
@@ -183,8 +184,33 @@ def _run(config: "RunConfig", out: Path | None, *, resume: bool, open_report: bo
         done = pipeline.run(config, out=out, resume=resume, progress=make_progress())
     except KeyboardInterrupt:
         raise Interrupted(out) from None
-    finished(done, open_report=open_report)
+    if config.shard is not None:
+        shard_finished(done, config.shard)
+    else:
+        finished(done, open_report=open_report)
     return done
+
+
+@click.command()
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="New run directory.  [default: a new one under reports/]")
+@with_flags(CI_FLAGS)
+@click.option("--open", "open_report", is_flag=True, help="Open the report in the browser.")
+def merge(
+    runs: tuple[Path, ...], out: Path | None, junit: Path | None, markdown: Path | None, force: bool, open_report: bool
+) -> None:
+    """Merge the shards of a run, made with `run --shard`, then compare, check the gate and report.
+
+    If a shard is missing, `run --out RUN --resume` generates its part in the merged run. Exit codes as of `run`.
+    """
+    from evalharness import pipeline
+    from evalharness.cli.display import finished
+
+    wanted = CiFiles(junit, markdown, force)
+    wanted.check(out)
+    done = pipeline.merge(runs, out=out)
+    finished(done, open_report=open_report)
+    click.get_current_context().exit(report_gate(done, wanted))
 
 
 @click.command(cls=ScorerCommand)

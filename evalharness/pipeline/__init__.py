@@ -23,6 +23,7 @@ from evalharness.pipeline.comparing import (
     finish,
     load_compared,
     recompare_locked,
+    score_all,
 )
 from evalharness.pipeline.generating import Progress, first_token, generated_again
 from evalharness.pipeline.judging import judge
@@ -43,6 +44,7 @@ from evalharness.records import (
 )
 from evalharness.report import render_html
 from evalharness.store import Run, RunStore, uncollected
+from evalharness.store.merging import merge_into
 from evalharness.store.provenance import make_manifest
 
 __all__ = [
@@ -51,6 +53,7 @@ __all__ = [
     "judge",
     "load_compared",
     "load_run",
+    "merge",
     "new_path",
     "new_run_path",
     "plan",
@@ -88,8 +91,36 @@ def run(config: RunConfig, *, out: Path | None = None, resume: bool = False, pro
     store = RunStore(out or new_run_path(config))
     with store.lock(create=True):
         planned = _start(store, config, resume)
-        generate_as_asked(store, config, planned, progress or Progress())
-        return finish(store, config, planned)
+        part = planned.part(config.shard)
+        generate_as_asked(store, config, part, progress or Progress())
+        if config.shard is None:
+            return finish(store, config, planned)
+        # A part decides nothing, so only what costs time is done: the rest is for the merged run.
+        score_all(store, config, part)
+        return store.load(part)
+
+
+def merge(paths: Sequence[Path], *, out: Path | None = None) -> Run:
+    """Merge shards into a run directory, then compare, judge and report; they are scored if one of them is not.
+
+    Args:
+        paths: the shards. A missing one leaves requests without an outcome, which resuming the merged run generates.
+        out: the new directory; under `reports/` by default.
+
+    Raises:
+        StoreError: they are not shards of one run, or `out` already holds a run.
+    """
+    config = resume_config(paths[0]).model_copy(update={"shard": None})
+    store = RunStore(out or new_run_path(config))
+    with store.lock(create=True):
+        store.refuse_existing(resume=False)
+        names = tuple(path.resolve().name for path in paths)
+        manifest = make_manifest(config).model_copy(update={"merged_from": names})
+        merge_into(store, manifest, [RunStore(path) for path in paths])
+        planned = store.read_plan()
+        if store.read_scoring() is None:
+            return finish(store, config, planned)
+        return compare_and_report(store, planned, config.gate)
 
 
 def run_aa_test(config: RunConfig, *, out: Path, resume: bool = False, progress: Progress | None = None) -> AATest:

@@ -18,12 +18,17 @@ from evalharness.store.check import refuse_stale
 
 def finish(store: RunStore, config: RunConfig, planned: Plan) -> Run:
     """Score all completions, then compare, judge and report; the caller holds the run's lock."""
+    score_all(store, config, planned)
+    return compare_and_report(store, planned, config.gate)
+
+
+def score_all(store: RunStore, config: RunConfig, planned: Plan) -> None:
+    """Score all completions of the plan; the caller holds the run's lock."""
     extra_scorers = tuple(config.extra_scorers)
     scorers = {name: opened(config, name) for name in scorer_names(planned.suites, extra_scorers)}
     scores = score(planned, store.read_outcomes(), scorers.__getitem__, extra_scorers)
     store.write_scores(scores, [_identity(scorer) for scorer in scorers.values()])
     store.keep_settings("scorer", config.scorer)
-    return compare_and_report(store, planned, config.gate)
 
 
 def _identity(scorer: Scorer) -> ScorerIdentity:

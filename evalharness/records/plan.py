@@ -64,6 +64,14 @@ class Plan(Record):
         """All samples by id, in suite order."""
         return {sample.id: sample for suite in self.suites for sample in suite.samples}
 
+    def part(self, shard: str | None) -> "Plan":
+        """The plan with the requests of one shard alone: of 3/8, every eighth sample from the third."""
+        if shard is None:
+            return self
+        number, count = map(int, shard.split("/"))
+        mine = set(list(self.samples)[number - 1 :: count])
+        return self.model_copy(update={"requests": tuple(one for one in self.requests if one.sample_id in mine)})
+
 
 class Manifest(Record):
     """Where a run came from. `format_version` is bumped when a run file changes its meaning."""
@@ -81,3 +89,5 @@ class Manifest(Record):
     hardware: dict[MachineFact, MachineFact]
     paired_from: tuple[RunName, ...] = ()
     """The runs that a comparison combines; empty for a run that generated its own completions."""
+    merged_from: tuple[RunName, ...] = ()
+    """The shards that were merged into this run."""

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from pydantic import JsonValue, TypeAdapter, ValidationError
+from pydantic import ConfigDict, JsonValue, TypeAdapter, ValidationError
 
 from evalharness.config import RunConfig
 from evalharness.errors import FormatVersionError, StoreError
@@ -37,9 +37,11 @@ from evalharness.records import (
     Notice,
     Plan,
     Preference,
+    Record,
     Score,
     ScorerIdentity,
     Scoring,
+    digest,
     slim,
 )
 from evalharness.store import files, lock
@@ -59,6 +61,14 @@ FORMAT_VERSION = 2
 EVENTS: TypeAdapter[Completion | Failure | Notice | DeterminismCheck] = TypeAdapter(GenerationEvent)
 RETRIED = frozenset({"server", "timeout", "out_of_memory", "error"})
 """Temporary kinds of failure: `--resume` retries these requests."""
+
+
+class _RequestId(Record):
+    """Of a request, what a shard is merged by."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    id: str
 
 
 class RunStore(RecordFiles):
@@ -106,9 +116,19 @@ class RunStore(RecordFiles):
             self._write("plan.json", plan.model_dump_json(exclude={"requests"}))
             return plan
         self.refuse_existing(resume=resume)
+        self._check_shard(manifest)
         stored = self.read_plan()
         self._check_same(stored, plan)
         return stored
+
+    def start_merged(self, manifest: Manifest, shard: "RunStore", events: Iterable[bytes]) -> None:
+        """Begin a run with the plan of a shard and the outcomes of several, all files or none."""
+        with self._writing(), files.replacing(self.path) as new:
+            new.write("outcomes.jsonl", events)
+            for name in ("plan.json", "requests.jsonl"):
+                with shard._reading(name):
+                    new.write(name, files.blocks(shard.path / name))
+            new.write("manifest.json", [manifest.model_dump_json(indent=2).encode()])
 
     def refuse_existing(self, *, resume: bool) -> None:
         """Raise StoreError if a run exists and cannot be resumed or `resume` is not set."""
@@ -122,6 +142,14 @@ class RunStore(RecordFiles):
             raise StoreError(
                 f"{self.path} combines finished runs and cannot be resumed",
                 fix="resume those runs, then compare them again",
+            )
+
+    def _check_shard(self, manifest: Manifest) -> None:
+        ours, asked = (one.config.get("shard") for one in (self.read_manifest(), manifest))
+        if ours != asked:
+            raise StoreError(
+                f"{self.path} was started as {f'shard {ours}' if ours else 'a run without shards'}",
+                fix=f"resume it as it was started: evalharness run --out {self.path} --resume",
             )
 
     def _check_same(self, stored: Plan, planned: Plan) -> None:
@@ -232,6 +260,20 @@ class RunStore(RecordFiles):
         with self._reading("requests.jsonl"):
             return plan.model_copy(update={"requests": tuple(self._requests(plan))})
 
+    def read_request_ids(self) -> Iterator[str]:
+        """The ids of all requests in order, without holding the requests."""
+        with self._reading("requests.jsonl"):
+            parse = self._line_parser(_RequestId, "requests.jsonl")
+            yield from (request.id for _, request in Lines(self.path / "requests.jsonl", parse, needed=True))
+
+    def plan_digest(self) -> str:
+        """Digest over the plan with its requests.
+
+        Raises:
+            StoreError: it cannot be read.
+        """
+        return digest([self._digest("plan.json"), self._digest("requests.jsonl")])
+
     def _requests(self, plan: Plan) -> Iterator[GenerationRequest]:
         """There are many requests: their common parts, mainly the settings, are stored once."""
         samples, checkpoints = {name: name for name in plan.samples}, {one.name: one.name for one in plan.checkpoints}
@@ -250,10 +292,14 @@ class RunStore(RecordFiles):
 
     def write_scores(self, scores: Iterable[Score], scorers: Iterable[ScorerIdentity] = ()) -> None:
         """Replace all scores; the old comparison and gate are removed."""
+        self.write_score_lines((score.model_dump_json().encode() + b"\n" for score in scores), scorers)
+
+    def write_score_lines(self, lines: Iterable[bytes], scorers: Iterable[ScorerIdentity]) -> None:
+        """As `write_scores`, with each score as a line of JSON."""
         outcomes = self.digests().outcomes
         with self._writing():
             with files.replacing(self.path) as new:
-                made = new.write("scores.jsonl", (score.model_dump_json().encode() + b"\n" for score in scores))
+                made = new.write("scores.jsonl", lines)
                 scoring = Scoring(scorers=tuple(scorers), outcomes_digest=outcomes, scores_digest=made)
                 new.write("scorers.json", [scoring.model_dump_json(indent=2).encode()])
             for name in ("comparison.json", "gate.json"):

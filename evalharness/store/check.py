@@ -102,14 +102,16 @@ class Examination:
         """In words, by id."""
         self.answered: set[str] = set()
         self.settled = False
+        self.shard: str | None = None
         self.completed: set[str] = set()
 
     def run(self) -> None:
         """All problems, the most basic first."""
         broken = [name for name in sorted(RUN_FILES) if not self._is_regular(name)]
-        self._attempt("manifest.json", self.store.read_config, broken)
+        config = self._attempt("manifest.json", self.store.read_config, broken)
+        self.shard = config.shard if config else None
         plan = self._attempt("plan.json", self.store.read_plan, broken)
-        self._read_requests(plan)
+        self._read_requests(plan and plan.part(self.shard))
         if "outcomes.jsonl" not in broken:
             self._read_outcomes(plan is not None)
         if "scores.jsonl" not in broken:
@@ -203,6 +205,11 @@ class Examination:
         if not broken:
             self.problems += stale(self.store, comparison, gate)
         for name, command in (("comparison.json", "score"), ("report.html", "report")):
-            if plan is not None and name not in broken and not files.exists(self.store.path / name):
+            if (
+                plan is not None
+                and self.shard is None
+                and name not in broken
+                and not files.exists(self.store.path / name)
+            ):
                 message = f"{self.store.path} has no {name}"
                 self._add("incomplete", name, message, f"evalharness {command} {self.store.path}", None)

@@ -73,10 +73,17 @@ def digest(*paths: Path) -> str:
     found = hashlib.sha256()
     for number, path in enumerate(paths):
         found.update(b"\0" if number else b"")
-        with suppress(FileNotFoundError), open_to_read(path) as handle:
-            while block := handle.read(BLOCK):
+        with suppress(FileNotFoundError):
+            for block in blocks(path):
                 found.update(block)
     return f"sha256:{found.hexdigest()}"
+
+
+def blocks(path: Path) -> Iterator[bytes]:
+    """Read a regular file in parts."""
+    with open_to_read(path) as handle:
+        while block := handle.read(BLOCK):
+            yield block
 
 
 # --------------------------------------------------------------------------------------------- appending

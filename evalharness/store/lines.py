@@ -43,10 +43,14 @@ class Lines(Generic[AnyRecord]):
 
     def at(self, start: int) -> AnyRecord:
         """The record at an offset."""
+        return self._parse(self.line(start), 0)
+
+    def line(self, start: int) -> bytes:
+        """The line at an offset, with its end."""
         if self._handle is None:
             raise KeyError(start)
         self._handle.seek(start)
-        return self._parse(self._handle.readline(), 0)
+        return self._handle.readline()
 
     def __del__(self) -> None:
         if getattr(self, "_handle", None):
@@ -81,6 +85,10 @@ class StoredOutcomes(Mapping[str, Completion | Failure]):
         changed._change, changed.notices, changed.determinism = change, (), ()
         return changed
 
+    def line_of(self, request_id: str) -> bytes:
+        """The outcome as it is stored."""
+        return self._lines.line(self._starts[request_id])
+
     def __getitem__(self, request_id: str) -> Completion | Failure:
         outcome = self._change(self._lines.at(self._starts[request_id]))
         assert isinstance(outcome, Completion | Failure)
@@ -114,6 +122,10 @@ class StoredScores(Collection[Score]):
     def of(self, request_id: str) -> list[Score]:
         """The scores of one request's completion."""
         return [self._change(self._lines.at(start)) for start in self._indexed().get(request_id, ())]
+
+    def lines_of(self, request_id: str) -> list[bytes]:
+        """The scores of one request's completion as they are stored."""
+        return [self._lines.line(start) for start in self._indexed().get(request_id, ())]
 
     def __iter__(self) -> Iterator[Score]:
         if self._starts is not None:
