@@ -16,7 +16,7 @@ from evalharness.export.frames import completion_rows, score_rows
 from evalharness.observations import Labels, observe
 from evalharness.records import Score
 from evalharness.report.embedded import make_data
-from evalharness.report.origin import roles_of
+from evalharness.report.provenance import roles_of
 from evalharness.report.samples import make_excerpt
 
 METRIC = "s.hit"

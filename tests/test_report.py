@@ -16,9 +16,9 @@ from evalharness.errors import StoreError
 from evalharness.records import GateReport, GateResult, GateRule, GateSample, Span
 from evalharness.report import render_html, unpack
 from evalharness.report.embedded import EMBEDDED, pack
+from evalharness.report.hidden_characters import marked, tamed
 from evalharness.report.samples import MOST_SAMPLES
 from evalharness.report.typeset import typeset
-from evalharness.report.visible import marked, tamed
 from evalharness.text import format_level, format_points
 
 STATIC = Path(evalharness.report.__file__).parent / "static"

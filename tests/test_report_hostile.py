@@ -5,7 +5,7 @@ from hostile_texts import CHOKING, SHORT
 from report_pages import FIXTURES, in_a_browser, rows
 from report_run import hostile_run
 
-from evalharness.report.visible import tamed
+from evalharness.report.hidden_characters import tamed
 
 pytestmark = in_a_browser
 browser, written, report, show = FIXTURES

@@ -10,7 +10,7 @@ import unicodedata
 import pytest
 
 from evalharness.report.assets import EXPORT, IMPORT, bundle, read_modules
-from evalharness.report.visible import MARKS, tamed
+from evalharness.report.hidden_characters import MARKS, tamed
 
 NODE = shutil.which("node")
 needs_node = pytest.mark.skipif(NODE is None, reason="there is no node: apt-get install nodejs")

@@ -11,7 +11,7 @@ from test_report import Page, plain
 from evalharness.report import render_html
 from evalharness.report.charts.categories import MOST_CELLS
 from evalharness.report.embedded import EMBEDDED
-from evalharness.report.visible import marked
+from evalharness.report.hidden_characters import marked
 
 browser, written, report, show = FIXTURES
 

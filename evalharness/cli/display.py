@@ -12,7 +12,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from evalharness.cli.foresight import prospect_lines
+from evalharness.cli.prospects import prospect_lines
 from evalharness.cli.terminal import is_plain, say, say_block, say_json
 from evalharness.records import (
     AATest,

@@ -15,10 +15,10 @@ from markupsafe import Markup
 from evalharness.report.assets import read_assets
 from evalharness.report.embedded import OPENING, make_data, pack, unpack
 from evalharness.report.excerpt import readable_part
-from evalharness.report.origin import roles_of
+from evalharness.report.hidden_characters import tamed
 from evalharness.report.page import comparison_of, make_page
+from evalharness.report.provenance import roles_of
 from evalharness.report.typeset import typeset
-from evalharness.report.visible import tamed
 from evalharness.store import Run
 
 __all__ = ["render_html", "unpack"]

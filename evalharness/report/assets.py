@@ -14,8 +14,8 @@ from functools import cache
 from graphlib import TopologicalSorter
 from importlib.resources import files
 
-from evalharness.report.sent import NOTES
-from evalharness.report.visible import STRANGE
+from evalharness.report.hidden_characters import STRANGE
+from evalharness.report.prompts import NOTES
 from evalharness.report.words import WITHOUT_LABEL
 
 STYLES = ("tokens", "page", "charts", "trend", "samples", "browser", "rating", "contrast", "print")

@@ -6,7 +6,7 @@ from itertools import groupby
 
 from evalharness.records import Checkpoint, Comparison, Metric, Summary
 from evalharness.report.links import samples_where
-from evalharness.report.origin import model_in_words
+from evalharness.report.provenance import model_in_words
 from evalharness.report.typeset import typeset
 from evalharness.store import Run
 from evalharness.text import format_interval, format_number, format_share, format_share_interval

@@ -13,8 +13,8 @@ from typing import Any
 from evalharness.observations import Observations
 from evalharness.records import Comparison, Completion, Failure, GenerationRequest, Metric, Sample, Score
 from evalharness.report.links import quick_filters
+from evalharness.report.prompts import sent_of
 from evalharness.report.samples import chip_of
-from evalharness.report.sent import sent_of
 from evalharness.report.words import EXPECTED, facts_in_words, problem_in_words
 from evalharness.store import Run
 

@@ -21,7 +21,8 @@ from evalharness.report.charts.labels import States, make_states
 from evalharness.report.charts.trend import Trend, make_trend
 from evalharness.report.columns import Columns, make_columns
 from evalharness.report.links import samples_where
-from evalharness.report.origin import (
+from evalharness.report.preference_section import Preferences, make_preferences
+from evalharness.report.provenance import (
     Card,
     Counts,
     Remark,
@@ -34,7 +35,6 @@ from evalharness.report.origin import (
     make_undecided,
     roles_of,
 )
-from evalharness.report.preference_section import Preferences, make_preferences
 from evalharness.report.reward_section import RewardFacts, agreement_in_words, make_rewards
 from evalharness.report.samples import SampleRow, anchor_of, make_excerpt
 from evalharness.report.verdict import GateOverview, make_verdict

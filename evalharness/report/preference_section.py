@@ -7,9 +7,9 @@ from markupsafe import Markup
 
 from evalharness.records import Comparison, Judging, PreferenceSummary
 from evalharness.report.charts.labels import Part, draw_bar
+from evalharness.report.hidden_characters import marked
 from evalharness.report.raters import AgreementRow, make_agreements
 from evalharness.report.typeset import typeset
-from evalharness.report.visible import marked
 from evalharness.report.words import format_in_words
 from evalharness.store import Run
 from evalharness.text import format_share, format_share_interval

@@ -19,8 +19,8 @@ from evalharness.records import (
 )
 from evalharness.report.charts.labels import colour_of
 from evalharness.report.folding import loops_in
-from evalharness.report.sent import NOTES, Sent, sent_of
-from evalharness.report.visible import marked
+from evalharness.report.hidden_characters import marked
+from evalharness.report.prompts import NOTES, Sent, sent_of
 from evalharness.report.words import EXPECTED, WITHOUT_LABEL, facts_in_words, problem_in_words
 from evalharness.store import Run
 

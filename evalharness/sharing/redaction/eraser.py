@@ -22,7 +22,7 @@ from evalharness.records import (
     Score,
 )
 from evalharness.records.privacy import Kind
-from evalharness.report.sent import sent_of
+from evalharness.report.prompts import sent_of
 from evalharness.sharing.redaction.aliases import SETTINGS, Names
 from evalharness.sharing.redaction.folding import folded, letters
 from evalharness.sharing.redaction.leaks import own_words
