@@ -151,7 +151,7 @@ def test_labels_are_counted(name):
 PACKAGE = Path(evalharness.__file__).parent
 MAY_JOIN = {
     *("observations/making.py", "store/run.py", "store/lines.py", "store/__init__.py", "store/check.py"),
-    *("pipeline/generating.py", "scorers/__init__.py", "pipeline/scoring.py", "preferences/judge/asking.py"),
+    *("pipeline/generating.py", "scorers/scorer.py", "pipeline/scoring.py", "preferences/judge/asking.py"),
     *("gate/aa_test.py", "sharing/redaction/eraser.py"),
 }
 """Where records are made, stored, changed, or put into the table."""
