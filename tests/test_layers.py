@@ -24,6 +24,7 @@ LAYERS = {
     "prompting": 3,
     "observations": 3,
     "store": 4,
+    "tokens": 5,
     "weights": 3,
     "backends": 4,
     "scorers": 4,

@@ -50,12 +50,16 @@ from evalharness.store import Run
 
 QUOTED = {("Score", "explanation"), ("Failure", "message"), ("Preference", "explanation"), ("JudgeFailure", "reason")}
 COMPLETIONS = QUOTED | {
+    # With any of these profiles the whole comparison of tokens goes.
+    ("TokenComparison", "texts"), ("ShiftedToken", "text"), ("ShiftedToken", "instead"), ("ShiftContext", "before"),
+    ("ShiftContext", "instead"),
     ("Completion", "text"), ("Completion", "thinking"), ("TokenLogprob", "token"), ("TokenLogprob", "top"),
 }  # fmt: skip
 IDS = {
     ("Sample", "id"), ("Sample", "group"), ("GenerationRequest", "sample_id"), ("DeterminismCheck", "changed"),
     ("Finding", "sample_ids"), ("LintFinding", "sample_ids"), ("GateSample", "sample_id"),
     ("Preference", "sample_id"), ("JudgeFailure", "sample_id"), ("RewardComparison", "contradicting"),
+    ("ShiftContext", "sample_id"),
 }  # fmt: skip
 TEMPLATES = {
     ("TokenizerFacts", "chat_template"), ("Modelfile", "template"), ("Modelfile", "renderer"), ("Modelfile", "system"),
@@ -70,6 +74,7 @@ CHECKPOINTS = {
     ("GateRule", "candidate"), ("GateResult", "candidate"),
     ("Preference", "baseline"), ("Preference", "candidate"), ("Judging", "baseline"), ("Judging", "candidate"),
     ("RewardLength", "checkpoint"), ("RewardOfState", "checkpoint"),
+    ("TokenComparison", "baseline"), ("TokenComparison", "candidate"),
 }  # fmt: skip
 HIDDEN = {
     "harmful": COMPLETIONS,
@@ -95,6 +100,7 @@ SENTENCES = {
     ("Suite", "description"), ("Notice", "message"), ("DeterminismCheck", "batch"), ("Finding", "sentence"),
     ("Comparison", "warnings"), ("GateRule", "name"), ("GateResult", "reason"), ("GateResult", "title"),
     ("Judging", "prompt_text"),
+    ("TokenComparison", "sentences"), ("TokenComparison", "conditions"),
     ("LengthControl", "note"), ("RewardComparison", "no_length_control"), ("RuleProspect", "title"),
 }  # fmt: skip
 """They are written by evalharness and stay, without what they quote or name."""
@@ -115,6 +121,8 @@ KEPT = {
     ("Metric", "flips"), ("Metric", "mirror_of"), ("Metric", "guarded_by"),
     ("GateResult", "asked"), ("GateResult", "counts"), ("GateResult", "headline"),
     ("Span", "label"),
+    ("TokenComparison", "left_out"), ("TokenComparison", "outcomes_digest"), ("TokenComparison", "facts_digest"),
+    ("TokenFacts", "request_id"), ("TokenFacts", "other_id"), ("TokenShift", "category"),
     ("Summary", "metric"), ("Summary", "category"),
     # The conditions, without which no number can be judged.
     ("CheckpointIdentity", "quantization"), ("CheckpointIdentity", "device"), ("CheckpointIdentity", "dtype"),

@@ -1,7 +1,7 @@
 """Backends generate completions. A backend serves one checkpoint; it is a class in `BACKENDS`, or an entry point."""
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Protocol, TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from pydantic import ValidationError
 
@@ -22,6 +22,9 @@ from evalharness.records import (
     explain,
 )
 from evalharness.weights import bundled
+
+if TYPE_CHECKING:
+    import torch
 
 Options = TypeVar("Options", bound=Record)
 
@@ -63,6 +66,59 @@ class Backend(Protocol):
 
     def close(self) -> None:
         """Free the memory; also called after an error."""
+
+
+class Teacher(Protocol):
+    """A loaded checkpoint that reads completions which others may have written (teacher forcing).
+
+    An optional part of a backend: one that can give whole distributions has a method `teacher()`.
+    """
+
+    end_tokens: Mapping[int, str]
+    batch_size: int
+    batch_tokens: int
+    width: int
+    """Tokens that have a logit."""
+
+    @property
+    def vocabulary(self) -> Mapping[str, int]:
+        """Every token with its id, added tokens included."""
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        """The ids of a text, without special tokens around it."""
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of ids, special tokens included."""
+
+    def text_of(self, token: int) -> str:
+        """The text of one token, as it is within a text."""
+
+    def logits(
+        self, prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[int]], columns: int
+    ) -> "Iterator[torch.Tensor]":
+        """Logits before each token of the completions: tensors (rows, at most `columns` positions, vocabulary)."""
+
+    def is_out_of_memory(self, error: RuntimeError) -> bool:
+        """Whether a smaller batch may do."""
+
+    def free_memory(self) -> None:
+        """Free the memory of a batch that was given up."""
+
+
+def open_teacher(backend: Backend, name: str) -> Teacher:
+    """Load a backend's checkpoint for reading.
+
+    Raises:
+        BackendError: this backend gives no distributions over the whole vocabulary.
+    """
+    make = getattr(backend, "teacher", None)
+    if make is None:
+        raise BackendError(
+            f"checkpoint {name!r}: its backend gives no probabilities of all tokens",
+            fix="use checkpoints that are loaded here, such as hf/org/name",
+        )
+    teacher: Teacher = make()
+    return teacher
 
 
 GROUP = "evalharness.backends"

@@ -14,6 +14,7 @@ from pydantic import Field
 from evalharness.backends import Underway, read_options
 from evalharness.backends.hf_decoding import Decoder
 from evalharness.backends.hf_rows import Queue, Row
+from evalharness.backends.hf_teacher import HfTeacher
 from evalharness.backends.tokenizing import Tokenizing
 from evalharness.errors import BackendError, ConfigError, MissingExtra
 from evalharness.records import (
@@ -232,6 +233,17 @@ class HfBackend:
             checkpoint=self.checkpoint.name,
             kind="out_of_memory",
             message=f"a batch of {len(rows)} did not fit in memory; reduced to {queue.limit}",
+        )
+
+    def teacher(self) -> HfTeacher:
+        """The loaded model, to read completions with."""
+        options = self.options
+        return HfTeacher(
+            self._loaded(),
+            self.tokenizer,
+            self.end_tokens,
+            batch_size=options.batch_size,
+            batch_tokens=options.batch_tokens,
         )
 
     def close(self) -> None:

@@ -21,6 +21,7 @@ COMMANDS = {
     "judge": "evalharness.cli.judging:judge",
     "gate": "evalharness.cli.gating:gate",
     "aa-test": "evalharness.cli.aa_testing:aa_test",
+    "tokens": "evalharness.cli.tokens:tokens",
     "check": "evalharness.cli.checking:check",
     "report": "evalharness.cli.stages:report",
     "show": "evalharness.cli.stages:show",

@@ -10,6 +10,8 @@ comparison.json    compare              summaries, paired differences, findings,
 gate.json          gate                 the verdict of each gate rule, with its reason
 preferences.jsonl  judge, rate import   which side a judge model or a person prefers
 judgings.jsonl     judge                one line per judge model: its prompt, and the pairs on which it failed
+tokens.jsonl       tokens               one line a completion that both checkpoints read, token by token; append-only
+tokens.json        tokens               what the tuning changed, token by token: shares, divergences, shifted tokens
 aa_test.json       aa-test              how much the baseline differs from itself
 report.html        report               all of it, for people
 """
@@ -44,12 +46,13 @@ from evalharness.records import (
     digest,
     slim,
 )
+from evalharness.records.tokens import TokenComparison, TokenFacts
 from evalharness.store import files, lock
 from evalharness.store.appending import Appender
 from evalharness.store.collection import uncollected
 from evalharness.store.conditions import what_differs
 from evalharness.store.digests import Digests
-from evalharness.store.lines import Lines, StoredOutcomes, StoredScores
+from evalharness.store.lines import Lines, StoredOutcomes, StoredScores, StoredTokens
 from evalharness.store.record_files import RecordFiles
 from evalharness.store.run import Run
 
@@ -162,10 +165,10 @@ class RunStore(RecordFiles):
     # -------------------------------------------------------------------------------------- outcomes
 
     @contextmanager
-    def appending(self) -> Iterator[Appender]:
-        """Open `outcomes.jsonl` for appending, after removing an incomplete last line."""
+    def appending(self, name: str = "outcomes.jsonl") -> Iterator[Appender]:
+        """Open a file of lines for appending."""
         with self._writing():
-            descriptor = files.open_to_append(self.path / "outcomes.jsonl")
+            descriptor = files.open_to_append(self.path / name)
         try:
             yield Appender(descriptor, self._writing)
         finally:
@@ -391,6 +394,35 @@ class RunStore(RecordFiles):
         """Read the judgings of all judges; empty if there are none."""
         return self._parse_lines(Judging, "judgings.jsonl")
 
+    def read_token_facts(self) -> StoredTokens:
+        """What both checkpoints make of each completion; empty if `tokens` was not run."""
+        with self._reading("tokens.jsonl"):
+            parse = self._line_parser(TokenFacts, "tokens.jsonl")
+            return StoredTokens(Lines(self.path / "tokens.jsonl", parse, growing=True))
+
+    def recover_token_facts(self) -> None:
+        """Remove an incomplete last line left by a kill or a full disk."""
+        with self._writing():
+            files.cut_torn_line(self.path / "tokens.jsonl")
+
+    def write_tokens(self, comparison: TokenComparison) -> None:
+        """Replace the comparison of tokens."""
+        self._replace_shown("tokens.json", comparison.model_dump_json(indent=2))
+
+    def read_tokens(self) -> TokenComparison | None:
+        """Read the comparison of tokens; None if there is none."""
+        return self._parse(TokenComparison, "tokens.json") if self._holds("tokens.json") else None
+
+    def token_digests(self) -> tuple[str, str]:
+        """Digests of the files that a comparison of tokens is made from: outcomes and facts."""
+        return self._digest("outcomes.jsonl"), self._digest("tokens.jsonl")
+
+    def _tokens_of_now(self) -> TokenComparison | None:
+        """The comparison of tokens, unless outcomes or facts changed since."""
+        tokens = self.read_tokens()
+        same = tokens is not None and (tokens.outcomes_digest, tokens.facts_digest) == self.token_digests()
+        return tokens if same else None
+
     def write_aa_test(self, test: AATest) -> None:
         """Write the result of an A/A test."""
         self._write("aa_test.json", test.model_dump_json(indent=2))
@@ -419,7 +451,7 @@ class RunStore(RecordFiles):
             plan: its plan, where that was read before.
         """
         manifest, outcomes, scoring = self.read_manifest(), self.read_outcomes(), self.read_scoring()
-        plan = plan or self.read_plan()
+        plan, tokens = plan or self.read_plan(), self._tokens_of_now()
         return Run(
             path=self.path,
             manifest=manifest,
@@ -433,4 +465,6 @@ class RunStore(RecordFiles):
             gate=self.read_gate(),
             preferences=self.read_preferences(),
             judgings=self.read_judgings(),
+            tokens=tokens,
+            token_facts=self.read_token_facts() if tokens else {},
         )

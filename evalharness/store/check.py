@@ -8,11 +8,13 @@ from pydantic import TypeAdapter, ValidationError
 
 from evalharness.errors import StoreError
 from evalharness.records import Comparison, Completion, Failure, GateReport, Notice, Plan, Record, Score, explain
+from evalharness.records.tokens import TokenComparison, TokenFacts
 from evalharness.store import EVENTS, RunStore, files
 from evalharness.store.outputs import RUN_FILES
 
 Read = TypeVar("Read")
 SCORE: TypeAdapter[Score] = TypeAdapter(Score)
+FACTS = TypeAdapter(TokenFacts)
 MOST = 20
 """Most invalid lines listed per file; the rest are counted."""
 
@@ -76,6 +78,17 @@ def stale(store: RunStore, comparison: Comparison | None, gate: GateReport | Non
         yield _stale(store, "comparison.json", "preferences newer than its comparison", again)
     if gate is not None and (comparison is None or gate.evidence_digest != comparison.evidence_digest):
         yield _stale(store, "gate.json", "a gate verdict on another comparison", f"evalharness gate {store.path}")
+
+
+def stale_tokens(store: RunStore, tokens: TokenComparison | None) -> Iterator[Problem]:
+    """A comparison of tokens that is older than its sources; readers leave it out.
+
+    Raises:
+        StoreError: a file cannot be read.
+    """
+    if tokens is not None and (tokens.outcomes_digest, tokens.facts_digest) != store.token_digests():
+        what = "outcomes or token facts newer than its comparison of tokens"
+        yield _stale(store, "tokens.json", what, f"evalharness tokens {store.path}")
 
 
 def refuse_stale(store: RunStore, comparison: Comparison | None = None) -> None:
@@ -168,6 +181,12 @@ class Examination:
             if planned and one.request_id not in self.requests:
                 self._unknown("scores.jsonl", number, one.request_id)
 
+    def _read_token_facts(self, planned: bool) -> None:
+        again = f"evalharness tokens {self.store.path}"
+        for number, one in self._lines("tokens.jsonl", FACTS, f"delete the line, then {again}", again):
+            if planned and one.request_id not in self.requests:
+                self._unknown("tokens.jsonl", number, one.request_id)
+
     def _unknown(self, name: str, number: int, request: str) -> None:
         message = f"{self.store.path / name}:{number} is for the request {request[:80]!r}, which is not in the plan"
         self._add("damaged", name, message, "delete the line, then score the run again", number)
@@ -202,8 +221,12 @@ class Examination:
             ("judgings.jsonl", self.store.read_judgings),
         ):
             self._attempt(name, read, broken)
+        tokens = self._attempt("tokens.json", self.store.read_tokens, broken)
+        if "tokens.jsonl" not in broken:
+            self._read_token_facts(plan is not None)
         if not broken:
             self.problems += stale(self.store, comparison, gate)
+            self.problems += stale_tokens(self.store, tokens)
         for name, command in (("comparison.json", "score"), ("report.html", "report")):
             if (
                 plan is not None

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from evalharness.records import Completion, DeterminismCheck, Failure, Notice, Record, Score
+from evalharness.records.tokens import TokenFacts
 from evalharness.store import files
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)
@@ -102,6 +103,23 @@ class StoredOutcomes(Mapping[str, Completion | Failure]):
 
     def __contains__(self, request_id: object) -> bool:
         return request_id in self._starts
+
+
+class StoredTokens(Mapping[tuple[str, str], TokenFacts]):
+    """What both checkpoints make of each completion, by the ids of its request and of the other side's."""
+
+    def __init__(self, lines: Lines[TokenFacts]) -> None:
+        self._lines = lines
+        self._starts = {(one.request_id, one.other_id): start for start, one in lines}
+
+    def __getitem__(self, ids: tuple[str, str]) -> TokenFacts:
+        return self._lines.at(self._starts[ids])
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(self._starts)
+
+    def __len__(self) -> int:
+        return len(self._starts)
 
 
 class StoredScores(Collection[Score]):

@@ -19,7 +19,16 @@ RUN_FILES = frozenset(
             "scorers.json",
             "comparison.json",
         ),
-        *("gate.json", "preferences.jsonl", "judgings.jsonl", "aa_test.json", "report.html", ".lock"),
+        *(
+            "gate.json",
+            "preferences.jsonl",
+            "judgings.jsonl",
+            "tokens.jsonl",
+            "tokens.json",
+            "aa_test.json",
+            "report.html",
+            ".lock",
+        ),
     )
 )
 """What a run directory consists of."""

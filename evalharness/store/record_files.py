@@ -91,4 +91,6 @@ class RecordFiles:
     def _not_valid(self, name: str, error: ValidationError) -> StoreError:
         derived = name.partition(":")[0] in ("scores.jsonl", "scorers.json", "comparison.json", "gate.json")
         fix = f"write it again: evalharness score {self.path}" if derived else "restore the file, or run again"
+        if name.startswith("tokens.json"):
+            fix = f"delete the file, then evalharness tokens {self.path}"
         return StoreError(f"{self.path / name} is not valid: {explain(error)}", fix=fix)

@@ -23,6 +23,7 @@ from evalharness.records import (
     ScorerFacts,
     ScorerIdentity,
 )
+from evalharness.records.tokens import TokenComparison, TokenFacts
 from evalharness.store.lines import StoredScores
 
 if TYPE_CHECKING:
@@ -48,6 +49,10 @@ class Run:
     gate: GateReport | None = None
     preferences: tuple[Preference, ...] = ()
     judgings: tuple[Judging, ...] = ()
+    tokens: TokenComparison | None = None
+    """None if `tokens` was not run since the outcomes changed."""
+    token_facts: Mapping[tuple[str, str], TokenFacts] = field(default_factory=dict)
+    """By the ids of a completion's request and of the other side's."""
     _observed: list[Any] = field(default_factory=list, repr=False, compare=False)
     """What the table was made of, and the table; shared by copies (`dataclasses.replace`)."""
 

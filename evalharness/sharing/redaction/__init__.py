@@ -142,6 +142,9 @@ def redact(run: Run, profiles: Sequence[Profile], *, also: Iterable[str] = ()) -
     """
     if not profiles:
         return Redacted(run, RedactionManifest(profiles=(), removed={}, names=0), None)
+    if {"harmful", "completions", "prompts"}.intersection(profiles):
+        # Whoever has the tokenizer reads the texts in the ids of their tokens.
+        run = replace(run, tokens=None, token_facts={})
     # What is removed anywhere must not be quoted anywhere, so all of it is noted before anything is written.
     removed = Removed(run, frozenset(profiles))
     eraser = Eraser(run, frozenset(profiles), names_of(run, also), removed)

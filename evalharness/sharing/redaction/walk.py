@@ -26,7 +26,7 @@ from evalharness.records import (
 )
 from evalharness.records.privacy import Kind
 from evalharness.store import Run
-from evalharness.store.lines import StoredOutcomes, StoredScores
+from evalharness.store.lines import StoredOutcomes, StoredScores, StoredTokens
 
 Treat = Callable[[str, Kind, str, Sample | None], str]
 """Text, kind, field (such as `Completion.text`) and sample to the text that takes its place."""
@@ -79,6 +79,8 @@ class Walk:
                 return self._record(value, sample)
             case tuple():
                 return _same(value, tuple(self._inside(item, sample) for item in value))
+            case StoredTokens():  # Ids and numbers.
+                return value
             case StoredOutcomes() | StoredScores():
                 return value.through(lambda item: self._record(item, None))
             case Mapping():

@@ -1,0 +1,106 @@
+"""Teacher forcing with transformers: the distribution over the next token before each token of a given completion."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import torch
+from transformers import DynamicCache
+
+from evalharness.weights.devices import free_memory, is_out_of_memory
+
+
+class HfTeacher:
+    """Reads completions with one loaded model."""
+
+    def __init__(
+        self, model: Any, tokenizer: Any, end_tokens: Mapping[int, str], *, batch_size: int, batch_tokens: int
+    ) -> None:
+        self.end_tokens = end_tokens
+        self.batch_size, self.batch_tokens = batch_size, batch_tokens
+        self.width: int = model.get_output_embeddings().weight.shape[0]
+        """Tokens that have a logit."""
+        self._model, self._tokenizer = model, tokenizer
+
+    @property
+    def vocabulary(self) -> Mapping[str, int]:
+        """Every token with its id, added tokens included."""
+        vocabulary: Mapping[str, int] = self._tokenizer.get_vocab()
+        return vocabulary
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        """The ids of a text, without special tokens around it."""
+        return tuple(self._tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of ids, special tokens included."""
+        text: str = self._tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        return text
+
+    def text_of(self, token: int) -> str:
+        """The text of one token within a text: a tokenizer may drop a space at the beginning of a text."""
+        return self.decode([self._letter, token]).removeprefix(self.decode([self._letter]))
+
+    @cached_property
+    def _letter(self) -> int:
+        return self.encode("a")[-1]
+
+    def is_out_of_memory(self, error: RuntimeError) -> bool:
+        """Whether a smaller batch may do."""
+        return is_out_of_memory(error)
+
+    def free_memory(self) -> None:
+        """Free the memory of a batch that was given up."""
+        free_memory(str(self._model.device))
+
+    @torch.inference_mode()  # type: ignore[untyped-decorator]
+    def logits(
+        self, prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[int]], columns: int
+    ) -> Iterator[torch.Tensor]:
+        """Logits before each token of the completions, at most `columns` positions at a time.
+
+        The prompts are read at once, the completions in parts over a cache: only positions of completions are
+        projected to the vocabulary, and only a part of them is in memory. Yields tensors (rows, positions, vocabulary)
+        in the model's dtype, as many positions in all as the longest completion has tokens; a shorter completion's
+        last positions mean nothing.
+        """
+        device = self._model.device
+        ids, mask = _left_padded(prompts, device)
+        positions = (mask.cumsum(-1) - 1).clamp(min=0)
+        cache = DynamicCache(config=self._model.config)
+        yield self._forward(ids, mask, positions, cache, 1)
+        known = _right_padded([tokens[:-1] for tokens in completions], device)
+        last = positions[:, -1:]
+        for start in range(0, known.shape[1], columns):
+            part = known[:, start : start + columns]
+            mask = torch.cat([mask, mask.new_ones(part.shape)], dim=-1)
+            positions = last + 1 + torch.arange(start, start + part.shape[1], device=device)
+            yield self._forward(part, mask, positions, cache, part.shape[1])
+
+    def _forward(
+        self, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: Any, keep: int
+    ) -> torch.Tensor:
+        out = self._model(
+            input_ids=ids,
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=keep,
+        )
+        logits: torch.Tensor = out.logits
+        return logits
+
+
+def _left_padded(rows: Sequence[Sequence[int]], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    width = max(map(len, rows))
+    ids = [[0] * (width - len(row)) + list(row) for row in rows]
+    mask = [[0] * (width - len(row)) + [1] * len(row) for row in rows]
+    return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
+
+
+def _right_padded(rows: Sequence[Sequence[int]], device: torch.device) -> torch.Tensor:
+    """What follows a row changes nothing: attention only looks back."""
+    width = max(map(len, rows))
+    padded = [[*row, *[0] * (width - len(row))] for row in rows]
+    return torch.tensor(padded, dtype=torch.long, device=device).reshape(len(rows), width)

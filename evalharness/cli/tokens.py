@@ -1,0 +1,105 @@
+"""`tokens`: what the tuning changed, token by token."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from evalharness.text import format_interval, format_number, format_share, format_share_interval
+
+if TYPE_CHECKING:
+    from evalharness.records.tokens import Author, MeanOfSamples, TokenComparison, TokenShift
+
+CONTEXTS = {"own": "own prompts", "baseline": "{baseline}'s prompts", "candidate": "{candidate}'s prompts"}
+SHOWN_TOKENS = 5
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option(
+    "--limit", type=click.IntRange(min=1), metavar="N", help="Read at most N samples, spread over the suites."
+)
+@click.option(
+    "--shared/--no-shared",
+    default=True,
+    help="Read each completion after both prompts too, which tells the prompt format from the weights; twice the time.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def tokens(run: Path, limit: int | None, shared: bool, as_json: bool) -> None:
+    """Compare the two checkpoints of a run token by token.
+
+    Both are loaded, and each reads the completions of both: which tokens would the other have written too? Needs two
+    checkpoints of one tokenizer that are loaded here (hf/...), and no generation. Completions that were read before
+    are not read again. The report gets a section and coloured tokens.
+    """
+    from evalharness.cli.display import show_record
+    from evalharness.cli.progress import make_progress
+    from evalharness.cli.terminal import say
+    from evalharness.pipeline.reading_tokens import read_tokens
+
+    compared = read_tokens(run, limit=limit, shared=shared, progress=make_progress())
+    show_record(compared, tokens_text, as_json)
+    say(f"Report: {run / 'report.html'}", err=True)
+
+
+def tokens_text(compared: "TokenComparison") -> str:
+    """The classes by side, context and position, the tokens shifted most often, and the sentences."""
+    from evalharness.cli.display import table
+
+    names: dict[Author, str] = {"baseline": compared.baseline, "candidate": compared.candidate}
+    rows = [_row(row, names) for row in compared.shifts if row.category is None and row.expected is None]
+    parts = [table(rows)]
+    for author in names:
+        found = [one for one in compared.tokens if one.author == author][:SHOWN_TOKENS]
+        words = ", ".join(f"{one.text!r} {one.n_shifted} of {one.n} (instead {one.instead!r})" for one in found)
+        parts.append(f"Shifted most often in {names[author]}'s completions: {words or 'none'}\n")
+    return "\n".join([*parts, *_said(compared, names)])
+
+
+def _row(row: "TokenShift", names: "dict[Author, str]") -> dict[str, object]:
+    return {
+        "completions of": names[row.author],
+        "read after": CONTEXTS[row.context].format(**names),
+        "tokens": f"{row.first}-{row.last or ''}" if row.first > 1 or row.last else "all",
+        "n": f"{row.n_tokens:,} in {row.n_samples:,}",
+        "unshifted": _share(row.unshifted),
+        "marginal": _share(row.marginal),
+        "shifted": _share(row.shifted),
+        "KL(candidate || baseline)": _number(row.kl_candidate),
+        "log-ratio": _number(row.log_ratio),
+    }
+
+
+def _share(mean: "MeanOfSamples") -> str:
+    return f"{format_share(mean.value, digits=1)} ({format_share_interval(mean.interval, digits=1)})"
+
+
+def _number(mean: "MeanOfSamples") -> str:
+    return f"{format_number(mean.value)} ({format_interval(mean.interval)})"
+
+
+def _said(compared: "TokenComparison", names: "dict[Author, str]") -> Iterator[str]:
+    for number, sentence in enumerate(compared.sentences, start=1):
+        yield f"{number}. {sentence}"
+    yield from remarks_of(compared, names)
+
+
+def remarks_of(compared: "TokenComparison", names: "dict[Author, str]") -> Iterator[str]:
+    """How the numbers were made, and what was left out."""
+    for author, name in names.items():
+        counts = ", ".join(f"{count:,} {reason}" for reason, count in compared.left_out[author].items())
+        read = f"{compared.n[author]:,} of {compared.n_requests:,} completions of {name} were read"
+        yield f"{read}; left out: {counts}." if counts else f"{read}."
+    if compared.n_encoded_again:
+        yield (
+            f"{compared.n_encoded_again:,} of them were stored without the ids of their tokens: their text was encoded "
+            "again, and gave the same text and number of tokens."
+        )
+    if noise := compared.noise:
+        yield (
+            f"Noise floor: {noise.n} completions read alone instead of in a batch changed the class of {noise.n_class} "
+            f"of {noise.n_tokens:,} tokens, log-probabilities by at most {format_number(noise.logprob)} and KL by at "
+            f"most {format_number(noise.kl)} nats."
+        )
+    yield f"Conditions: {compared.conditions}."

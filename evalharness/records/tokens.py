@@ -1,0 +1,216 @@
+"""What the tuning changed, token by token: both distributions over the next token, along each completion."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from evalharness.records.intervals import Interval
+from evalharness.records.privacy import CheckpointName, CompletionText, Public, SampleId, Sentence
+from evalharness.records.record import Record
+
+Author = Literal["baseline", "candidate"]
+"""Whose completion is read."""
+Context = Literal["own", "baseline", "candidate"]
+"""`own`: each checkpoint reads the completion after its own prompt; else both read it after that side's prompt."""
+Expected = Literal["comply", "refuse"]
+"""What a sample calls for."""
+UNSHIFTED = 1
+MARGINAL = 3
+"""A token of a rank up to this is marginal if it is not unshifted; of a larger rank it is shifted (Lin et al. 2023)."""
+
+Numbers = tuple[Annotated[float, Field(allow_inf_nan=False)], ...]
+Ranks = tuple[Annotated[int, Field(ge=1)], ...]
+Likeliest = tuple[tuple[int, float], ...]
+"""Token ids with their probabilities, the likeliest first."""
+
+
+class Divergence(Record):
+    """The Kullback-Leibler divergence of two distributions over the whole vocabulary at each position, in nats."""
+
+    kl_candidate: Numbers
+    """KL(candidate || baseline): how surprising the candidate's choices would be to the baseline."""
+    kl_baseline: Numbers
+    """KL(baseline || candidate)."""
+
+
+class TokenReading(Record):
+    """One checkpoint's view of each token of a completion, after its own prompt."""
+
+    logprobs: Numbers
+    """The token's natural log-probability."""
+    ranks: Ranks
+    """1 plus the number of tokens that are strictly likelier."""
+    ties: tuple[int, ...] = ()
+    """How many other tokens are exactly as likely; empty if none is anywhere."""
+    entropies: Numbers
+    """Of the whole distribution, in nats."""
+    ends: Numbers
+    """The probability of any token that ends this checkpoint's completions."""
+    likeliest: tuple[Likeliest, ...]
+    """Up to five tokens with a probability of at least 0.001."""
+
+
+class SharedReading(Record):
+    """The same token read by the checkpoint whose own prompt it does not follow, against the other one."""
+
+    logprobs: Numbers
+    ranks: Ranks
+    divergence: Divergence
+
+
+class TokenFacts(Record):
+    """One completion, read by both checkpoints. All lists have an entry for each token."""
+
+    request_id: Public
+    """Of the completion."""
+    other_id: Public
+    """Of the other checkpoint's request about the same sample: its prompt is the other context."""
+    author: Author
+    ids: tuple[int, ...] = Field(min_length=1)
+    ended: bool
+    """Whether the last token is one that ends completions; it is no part of the text."""
+    encoded_again: bool = False
+    """Whether the ids come from the text: they give the same text, and are as many as were generated."""
+    baseline: TokenReading
+    candidate: TokenReading
+    own: Divergence
+    after_baseline: SharedReading | None = None
+    """The candidate after the baseline's prompt; None if it was not read, or both prompts are the same tokens."""
+    after_candidate: SharedReading | None = None
+    """The baseline after the candidate's prompt."""
+
+    @property
+    def other(self) -> TokenReading:
+        """The reading of the checkpoint that did not write it."""
+        return self.baseline if self.author == "candidate" else self.candidate
+
+
+class MeanOfSamples(Record):
+    """A mean over samples, each counted once, with a 95 % interval from resampling samples."""
+
+    value: float = Field(allow_inf_nan=False)
+    interval: Interval | None = None
+    """None for fewer than two groups of samples."""
+
+
+class TokenShift(Record):
+    """How far two checkpoints are apart on a part of the tokens of one side's completions."""
+
+    author: Author
+    context: Context
+    category: Public | None = None
+    """None: all."""
+    expected: Expected | None = None
+    """Only samples that call for this; None: all."""
+    first: int = Field(1, ge=1)
+    """The first position, counted from 1."""
+    last: int | None = None
+    """The last position; None: to the end."""
+    n_samples: int = Field(ge=1)
+    n_tokens: int = Field(ge=1)
+    n_unshifted: int
+    n_marginal: int
+    unshifted: MeanOfSamples
+    """Share of tokens that are the other checkpoint's first choice."""
+    marginal: MeanOfSamples
+    """Share of tokens that are its second or third choice."""
+    shifted: MeanOfSamples
+    log_ratio: MeanOfSamples
+    """log p(candidate) - log p(baseline), in nats per token."""
+    kl_candidate: MeanOfSamples
+    """KL(candidate || baseline), in nats per token."""
+    kl_baseline: MeanOfSamples
+
+
+class ShiftContext(Record):
+    """One place where a token is shifted."""
+
+    sample_id: SampleId
+    position: int
+    """Counted from 1."""
+    before: CompletionText
+    """The tokens before it."""
+    instead: CompletionText
+    """What the other checkpoint would have written."""
+
+
+class ShiftedToken(Record):
+    """A token that is often shifted."""
+
+    author: Author
+    text: CompletionText
+    n: int
+    """How often it occurs."""
+    n_shifted: int
+    """How often the other checkpoint ranks it below third."""
+    instead: CompletionText
+    """What the other checkpoint would have written most often where it is shifted."""
+    contexts: tuple[ShiftContext, ...]
+
+
+class Ending(Record):
+    """The end token, counted apart from the text."""
+
+    author: Author
+    n: int = Field(ge=1)
+    """Completions."""
+    n_ended: int
+    """Those that ended by an end token."""
+    probability: MeanOfSamples | None = None
+    """That the other checkpoint ends where the author did; None if none ended by an end token."""
+    would_stop: MeanOfSamples | None = None
+    """Share of completions in which ending is likelier than not to the other checkpoint before the author stops."""
+    median_stop: float | None = None
+    """The median position of the first such place, among those completions."""
+
+
+class TokenNoise(Record):
+    """What the batch alone changes: some completions read again, each by itself."""
+
+    n: int
+    """Completions."""
+    n_tokens: int
+    n_class: int
+    """Tokens whose class changed."""
+    logprob: float
+    """The largest change of a log-probability, in nats."""
+    kl: float
+    """The largest change of a divergence, in nats."""
+
+
+class TokenComparison(Record):
+    """What the tuning changed, token by token."""
+
+    baseline: CheckpointName
+    candidate: CheckpointName
+    level: float = 0.95
+    outcomes_digest: Public
+    """Digest of the outcomes that were read."""
+    facts_digest: Public
+    """Digest of the facts that this was made from."""
+    conditions: Sentence
+    """Device, dtype and batches of the passes."""
+    shared: bool
+    """Whether contexts that both share were read."""
+    same_prompts: bool
+    """Whether both checkpoints got the same tokens as prompts, so that all contexts are the same."""
+    n: dict[Author, int]
+    """Completions that were read."""
+    n_requests: int
+    """Completions of each side that the plan has, or was limited to."""
+    left_out: dict[Author, dict[Public, int]]
+    """Completions that were not read, by reason."""
+    n_encoded_again: int
+    own_first_choice: dict[Author, float]
+    """Share of tokens that are their own author's first choice: nearly 1 for greedy completions."""
+    shifts: tuple[TokenShift, ...]
+    curve: tuple[TokenShift, ...]
+    """By position, in the own contexts."""
+    tokens: tuple[ShiftedToken, ...]
+    endings: tuple[Ending, ...]
+    noise: TokenNoise | None = None
+    seconds: float | None = None
+    """Time of the passes; None if all facts were there."""
+    sentences: tuple[Sentence, ...]
+    texts: dict[int, CompletionText]
+    """The text of each token id in the facts."""

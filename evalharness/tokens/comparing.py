@@ -1,0 +1,120 @@
+"""One record of what the tuning changed, from the facts of all completions."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+from evalharness.records import Sample
+from evalharness.records.tokens import (
+    UNSHIFTED,
+    Author,
+    Context,
+    Expected,
+    TokenComparison,
+    TokenFacts,
+    TokenNoise,
+    TokenShift,
+)
+from evalharness.tokens.shifted import shifted_tokens
+from evalharness.tokens.summary import BUCKETS, CONTEXTS, CURVE, Part, ending_of, rows_of, values_of
+from evalharness.tokens.texts import AUTHORS
+from evalharness.tokens.words import sentences_of
+
+Read = Sequence[tuple[Sample, TokenFacts]]
+"""The facts of completions, each with its sample."""
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """How the facts were made."""
+
+    names: Mapping[Author, str]
+    conditions: str
+    shared: bool
+    same_prompts: bool
+    n_requests: int
+    left_out: Mapping[Author, Mapping[str, int]]
+    noise: TokenNoise | None
+    seconds: float | None
+    seed: int
+
+
+def compare_tokens(
+    read: Read, how: Circumstances, text_of: Callable[[int], str], *, outcomes_digest: str, facts_digest: str
+) -> TokenComparison:
+    """All numbers with their intervals, and the sentences about them.
+
+    Args:
+        read: the facts of all completions that were read.
+        how: how they were made.
+        text_of: the text of a token.
+        outcomes_digest: of the outcomes.
+        facts_digest: of the facts.
+    """
+    by_author = {author: [(sample, one) for sample, one in read if one.author == author] for author in AUTHORS}
+    texts = _texts([one for _, one in read], text_of)
+    shifts = tuple(chain.from_iterable(_shifts(by_author[author], author, how) for author in AUTHORS))
+    curve = (_rows(by_author[author], author, "own", _parts_of(CURVE), how.seed) for author in AUTHORS)
+    endings = [ending for author in AUTHORS if (ending := ending_of(by_author[author], author, how.seed))]
+    return TokenComparison(
+        baseline=how.names["baseline"],
+        candidate=how.names["candidate"],
+        outcomes_digest=outcomes_digest,
+        facts_digest=facts_digest,
+        conditions=how.conditions,
+        shared=how.shared,
+        same_prompts=how.same_prompts,
+        n={author: len(by_author[author]) for author in AUTHORS},
+        n_requests=how.n_requests,
+        left_out={author: dict(how.left_out[author]) for author in AUTHORS},
+        n_encoded_again=sum(one.encoded_again for _, one in read),
+        own_first_choice={author: _first_choices(by_author[author]) for author in AUTHORS if by_author[author]},
+        shifts=shifts,
+        curve=tuple(chain.from_iterable(curve)),
+        tokens=tuple(chain.from_iterable(shifted_tokens(by_author[author], author, texts) for author in AUTHORS)),
+        endings=tuple(endings),
+        noise=how.noise,
+        seconds=how.seconds,
+        sentences=tuple(sentences_of(how.names, shifts, endings, same_prompts=how.same_prompts)),
+        texts=texts,
+    )
+
+
+def _texts(facts: Sequence[TokenFacts], text_of: Callable[[int], str]) -> dict[int, str]:
+    """The text of every token in the facts."""
+    ids = {token for one in facts for token in one.ids}
+    for one in facts:
+        for reading in (one.baseline, one.candidate):
+            ids |= {token for top in reading.likeliest for token, _ in top}
+    return {token: text_of(token) for token in sorted(ids)}
+
+
+def _parts_of(
+    buckets: Sequence[tuple[int, int | None]], *, category: str | None = None, expected: Expected | None = None
+) -> list[Part]:
+    return [Part(category, expected, first, last) for first, last in buckets]
+
+
+def _shifts(read: Read, author: Author, how: Circumstances) -> Iterator[TokenShift]:
+    """The rows of one side: all contexts for all samples, the categories in the own contexts alone."""
+    samples = [sample for sample, _ in read]
+    expected = sorted({sample.expected for sample in samples if sample.expected})
+    categories = dict.fromkeys(sample.category for sample in samples)
+    whole: list[tuple[int, int | None]] = [(1, None), *BUCKETS]
+    for context in CONTEXTS if how.shared or how.same_prompts else CONTEXTS[:1]:
+        parts = _parts_of(whole)
+        if context == "own":
+            parts += [part for one in expected for part in _parts_of(whole, expected=one)]
+            parts += [part for one in categories for part in _parts_of(whole[:2], category=one)]
+        yield from _rows(read, author, context, parts, how.seed)
+
+
+def _rows(read: Read, author: Author, context: Context, parts: Sequence[Part], seed: int) -> Iterator[TokenShift]:
+    values = [value for sample, one in read if (value := values_of(one, sample, context)) is not None]
+    return rows_of(values, author, context, parts, seed)
+
+
+def _first_choices(read: Read) -> float:
+    """Share of tokens that their own author ranks first, the end token included."""
+    ranks = [rank for _, one in read for rank in (one.candidate if one.author == "candidate" else one.baseline).ranks]
+    return sum(rank <= UNSHIFTED for rank in ranks) / len(ranks)

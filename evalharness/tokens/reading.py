@@ -1,0 +1,182 @@
+"""Both checkpoints read each completion: teacher-forced passes in step, of which a few numbers per token are kept."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+
+from evalharness.backends import Teacher
+from evalharness.records.tokens import Author, Divergence, SharedReading, TokenFacts, TokenReading
+from evalharness.tokens.distributions import Numbers, Pairs, Reader, read
+from evalharness.tokens.texts import Text
+
+MOST_LOGITS = 2**27
+"""Logits of all readers together that are in memory at one time (512 MiB in float32)."""
+LEAST_PROBABILITY = 0.001
+"""A less likely token is not listed among the likeliest."""
+DIGITS = 5
+
+View = tuple[Author, Author]
+"""Who reads, and after whose prompt."""
+OWN: tuple[View, ...] = (("baseline", "baseline"), ("candidate", "candidate"))
+SHARED: tuple[View, ...] = (("candidate", "baseline"), ("baseline", "candidate"))
+OWN_PAIRS: Pairs = ((1, 0),)
+"""The candidate and the baseline, each after its own prompt."""
+ALL_PAIRS: Pairs = ((1, 0), (2, 0), (1, 3))
+"""Also both after the baseline's prompt, and both after the candidate's."""
+
+
+def read_texts(
+    texts: Sequence[Text], teachers: Mapping[Author, Teacher], *, shared: bool, most_logits: int = MOST_LOGITS
+) -> Iterator[list[TokenFacts] | Text]:
+    """Read all texts, the longest first; yields the facts of each batch, or a text for which memory does not suffice.
+
+    A batch that does not fit in memory is halved, and the batches after it are no larger.
+    """
+    waiting = sorted(texts, key=lambda text: (len(text.ids), text.size), reverse=True)
+    limit = min(teacher.batch_size for teacher in teachers.values())
+    while waiting:
+        batch = _next_batch(waiting, limit, min(teacher.batch_tokens for teacher in teachers.values()))
+        facts = None
+        try:
+            facts = _read_batch(batch, teachers, shared=shared, most_logits=most_logits)
+        except RuntimeError as error:
+            if not teachers["baseline"].is_out_of_memory(error):
+                raise
+        if facts is None:
+            # Not earlier: the error holds the memory of the batch.
+            teachers["baseline"].free_memory()
+            limit = max(1, len(batch) // 2)
+        if facts is not None or len(batch) == 1:
+            yield facts or batch[0]
+            waiting = waiting[len(batch) :]
+
+
+def _next_batch(waiting: Sequence[Text], limit: int, tokens: int) -> list[Text]:
+    """As many texts as fit the budget; they are of nearly equal length."""
+    count, longest = 0, 0
+    for text in waiting[:limit]:
+        longest = max(longest, text.size)
+        if count and longest * (count + 1) > tokens:
+            break
+        count += 1
+    return list(waiting[:count])
+
+
+@torch.inference_mode()  # type: ignore[untyped-decorator]
+def _read_batch(
+    batch: Sequence[Text], teachers: Mapping[Author, Teacher], *, shared: bool, most_logits: int
+) -> list[TokenFacts]:
+    views, pairs = ((*OWN, *SHARED), ALL_PAIRS) if shared else (OWN, OWN_PAIRS)
+    columns = max(1, most_logits // (len(views) * len(batch) * teachers["baseline"].width))
+    ids = [text.ids for text in batch]
+    passes = [teachers[reader].logits([text.prompts[after] for text in batch], ids, columns) for reader, after in views]
+    collected: list[_Collected] = [_Collected() for _ in batch]
+    start = 0
+    for logits in zip(*passes, strict=True):
+        width = logits[0].shape[1]
+        places = [(row, start + at) for row in range(len(batch)) for at in range(width) if start + at < len(ids[row])]
+        _collect(collected, places, _numbers(logits, places, start, ids, views, teachers, pairs))
+        start += width
+    return [one.facts(text) for one, text in zip(collected, batch, strict=True)]
+
+
+def _numbers(
+    logits: Sequence[torch.Tensor],
+    places: Sequence[tuple[int, int]],
+    start: int,
+    ids: Sequence[Sequence[int]],
+    views: Sequence[View],
+    teachers: Mapping[Author, Teacher],
+    pairs: Pairs,
+) -> tuple[list[Numbers], list[torch.Tensor]]:
+    device, width = logits[0].device, logits[0].shape[1]
+    rows = torch.tensor([row * width + at - start for row, at in places], device=device)
+    tokens = torch.tensor([ids[row][at] for row, at in places], device=device)
+    readers = [
+        Reader(some.flatten(0, 1).to(device), torch.tensor(sorted(teachers[reader].end_tokens), device=device))
+        for (reader, _), some in zip(views, logits, strict=True)
+    ]
+    return read(readers, rows, tokens, pairs)
+
+
+class _Collected:
+    """The numbers of one text, by view and by pair, token by token."""
+
+    def __init__(self) -> None:
+        self.views: list[list[tuple[Any, ...]]] = []
+        self.pairs: list[list[tuple[float, float]]] = []
+
+    def facts(self, text: Text) -> TokenFacts:
+        """As a record."""
+        own, *shared = ([tuple(_rounded(both) for both in pair) for pair in pairs] for pairs in self.pairs)
+        after = [_shared(view, pair) for view, pair in zip(self.views[2:], shared, strict=True)]
+        after_baseline, after_candidate = after or (None, None)
+        return TokenFacts(
+            request_id=text.request_id,
+            other_id=text.other_id,
+            author=text.author,
+            ids=text.ids,
+            ended=text.ended,
+            encoded_again=text.encoded_again,
+            baseline=_reading(self.views[0]),
+            candidate=_reading(self.views[1]),
+            own=_divergence(own),
+            after_baseline=after_baseline,
+            after_candidate=after_candidate,
+        )
+
+
+def _collect(
+    collected: Sequence[_Collected],
+    places: Sequence[tuple[int, int]],
+    numbers: tuple[list[Numbers], list[torch.Tensor]],
+) -> None:
+    views = [_rows(view) for view in numbers[0]]
+    pairs = [pair.tolist() for pair in numbers[1]]
+    for place, (row, _) in enumerate(places):
+        one = collected[row]
+        one.views = one.views or [[] for _ in views]
+        one.pairs = one.pairs or [[] for _ in pairs]
+        for into, view in zip(one.views, views, strict=True):
+            into.append(view[place])
+        for into_pair, pair in zip(one.pairs, pairs, strict=True):
+            into_pair.append(pair[place])
+
+
+def _rows(view: Numbers) -> list[tuple[Any, ...]]:
+    columns = (view.logprobs, view.ranks, view.ties, view.entropies, view.ends, view.likeliest, view.probabilities)
+    return list(zip(*(column.tolist() for column in columns), strict=True))
+
+
+def _rounded(number: float) -> float:
+    return round(number, DIGITS) + 0.0
+
+
+def _reading(rows: Sequence[tuple[Any, ...]]) -> TokenReading:
+    logprobs, ranks, ties, entropies, ends, likeliest, probabilities = zip(*rows, strict=True)
+    return TokenReading(
+        logprobs=tuple(map(_rounded, logprobs)),
+        ranks=ranks,
+        ties=ties if any(ties) else (),
+        entropies=tuple(map(_rounded, entropies)),
+        ends=tuple(map(_rounded, ends)),
+        likeliest=tuple(
+            tuple((token, round(chance, 4)) for token, chance in zip(*top, strict=True) if chance >= LEAST_PROBABILITY)
+            or ((top[0][0], round(top[1][0], 4)),)
+            for top in zip(likeliest, probabilities, strict=True)
+        ),
+    )
+
+
+def _divergence(pairs: Sequence[tuple[float, ...]]) -> Divergence:
+    forward, backward = zip(*pairs, strict=True)
+    return Divergence(kl_candidate=forward, kl_baseline=backward)
+
+
+def _shared(rows: Sequence[tuple[Any, ...]], pairs: Sequence[tuple[float, ...]]) -> SharedReading:
+    return SharedReading(
+        logprobs=tuple(_rounded(row[0]) for row in rows),
+        ranks=tuple(row[1] for row in rows),
+        divergence=_divergence(pairs),
+    )

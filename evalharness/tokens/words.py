@@ -1,0 +1,109 @@
+"""What the numbers say, in sentences."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from evalharness.records.tokens import Author, Ending, MeanOfSamples, TokenShift
+from evalharness.text import format_number, format_share, format_share_interval
+
+LATE = 21
+"""The first position of the last bucket."""
+
+
+def sentences_of(
+    names: Mapping[Author, str], shifts: Sequence[TokenShift], endings: Sequence[Ending], *, same_prompts: bool
+) -> Iterator[str]:
+    """The findings, the most general first."""
+    whole = find(shifts, "candidate")
+    if whole is None:
+        return
+    yield _classes(names, whole)
+    yield from _depth(names, shifts)
+    if not same_prompts:
+        yield from _format(names, shifts, whole)
+    yield from _endings(names, endings)
+
+
+def find(
+    shifts: Sequence[TokenShift], author: Author, context: str = "own", *, first: int = 1, expected: str | None = None
+) -> TokenShift | None:
+    """The row of all categories for a part of the positions; the whole completion by default."""
+    last = {1: None, 5: 5, LATE: None}
+    begins = 1 if first == 5 else first
+    return next(
+        (
+            row
+            for row in shifts
+            if (row.author, row.context, row.category, row.expected, row.first, row.last)
+            == (author, context, None, expected, begins, last[first])
+        ),
+        None,
+    )
+
+
+def _classes(names: Mapping[Author, str], row: TokenShift) -> str:
+    base = names["baseline"]
+    return (
+        f"{names['candidate']} writes the token that {base} would have written at {_share(row.unshifted)} of its "
+        f"tokens, {base}'s second or third choice at {_share(row.marginal)}, and another at {_share(row.shifted)} "
+        f"({row.n_samples:,} completions, {row.n_tokens:,} tokens)."
+    )
+
+
+def _depth(names: Mapping[Author, str], shifts: Sequence[TokenShift]) -> Iterator[str]:
+    """Where along the completion the two are apart; on prompts to refuse too, if there are any."""
+    where = {None: f"Along {names['candidate']}'s completions", "refuse": "On prompts to refuse"}
+    for expected, words in where.items():
+        early = find(shifts, "candidate", first=5, expected=expected)
+        late = find(shifts, "candidate", first=LATE, expected=expected)
+        if early is None or late is None:
+            continue
+        numbers = (
+            f"KL({names['candidate']} || {names['baseline']}) is {_nats(early.kl_candidate)} nats per token in the "
+            f"first five tokens and {_nats(late.kl_candidate)} from token {LATE} on"
+        )
+        yield f"{words}, {numbers}: {_compared(early.kl_candidate, late.kl_candidate)}."
+
+
+def _compared(early: MeanOfSamples, late: MeanOfSamples) -> str:
+    if early.interval is None or late.interval is None:
+        return "too few samples to say whether it fades"
+    if early.interval.low > late.interval.high:
+        return "the tuning changes the beginning most"
+    return "the change does not fade" if late.interval.low > early.interval.high else "whether it fades is undecided"
+
+
+def _format(names: Mapping[Author, str], shifts: Sequence[TokenShift], own: TokenShift) -> Iterator[str]:
+    """How much of the difference is the prompt's."""
+    shared = find(shifts, "candidate", "candidate")
+    if shared is not None:
+        yield (
+            f"Part of this is the prompt format: when {names['baseline']} reads the same completions after "
+            f"{names['candidate']}'s prompt, {_share(shared.unshifted)} are unshifted instead of "
+            f"{format_share(own.unshifted.value)}."
+        )
+
+
+def _endings(names: Mapping[Author, str], endings: Sequence[Ending]) -> Iterator[str]:
+    for one in endings:
+        author, other = names[one.author], names["baseline" if one.author == "candidate" else "candidate"]
+        if one.author == "candidate" and one.probability is not None:
+            yield (
+                f"Where {author} ends its answer ({one.n_ended:,} completions), {other} would have ended with a mean "
+                f"probability of {_share(one.probability)}."
+            )
+        elif one.author == "baseline" and one.would_stop is not None and one.median_stop is not None:
+            yield (
+                f"In {_share(one.would_stop)} of the {one.n:,} completions of {author}, {other} would have ended "
+                f"earlier, at a median of {one.median_stop:g} tokens."
+            )
+
+
+def _share(mean: MeanOfSamples) -> str:
+    interval = f" ({format_share_interval(mean.interval)})" if mean.interval else ""
+    return f"{format_share(mean.value)}{interval}"
+
+
+def _nats(mean: MeanOfSamples) -> str:
+    if mean.interval is None:
+        return format_number(mean.value)
+    return f"{format_number(mean.value)} ({format_number(mean.interval.low)} to {format_number(mean.interval.high)})"
