@@ -17,6 +17,7 @@ REPOSITORY = Path(__file__).parent.parent
 sys.path.insert(0, str(REPOSITORY / "benchmarks"))
 from fetch_data import VARIABLE, data_folder  # noqa: E402
 
+SERVERS = ("OLLAMA_HOST", "OPENAI_BASE_URL", "OPENAI_API_KEY")
 KEPT = ("VALIDATION_DATA", "REWARD_MODEL")
 REWARDING = ("RUN", "AA_TEST", "PLAN")
 
@@ -26,6 +27,10 @@ def pytest_addoption(parser):
     group.addoption("--run-ollama", action="store_true", help="ask the server at OLLAMA_HOST too")
     group.addoption("--ollama-base", default="gemma3-base", help="a base model that it has pulled")
     group.addoption("--ollama-instruct", default="smollm2", help="an instruct model that it has pulled")
+    group = parser.getgroup("a real OpenAI-compatible server")
+    group.addoption("--server", metavar="ADDRESS", help="ask the server there too; its key is in OPENAI_API_KEY")
+    group.addoption("--server-model", default="smol", help="the bundled SmolLM2, by its name there")
+    group.addoption("--server-tokenizer", metavar="FOLDER", help="its weights and tokenizer")
     parser.getgroup("damaged files").addoption(
         "--fuzz", type=int, default=240, metavar="N", help="damage N files in all (default 240)"
     )
@@ -35,7 +40,9 @@ def pytest_addoption(parser):
 def clean_environment(monkeypatch):
     """A user's settings must not change a test; nothing is fetched from a hub."""
     for name in list(os.environ):
-        if name == "OLLAMA_HOST" or (name.startswith("EVALHARNESS_") and not name.endswith(KEPT)):
+        if name in ("OLLAMA_HOST", "OPENAI_BASE_URL", "OPENAI_API_KEY") or (
+            name.startswith("EVALHARNESS_") and not name.endswith(KEPT)
+        ):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("COLUMNS", "120")

@@ -29,9 +29,9 @@ MOST_TIMEOUTS = 2
 """A timeout that happened twice will happen again."""
 MOST_IN_FLIGHT = 256
 GAIN = 1.1
-"""Requests in flight rise while a round gives this many times the tokens per second of the best round so far."""
+"""A round with this many times the tokens per second of the best round so far is better."""
 MISSES = 2
-"""Rounds without that gain after which they rise no more."""
+"""Doublings without that gain after which the best number is kept; one may be chance."""
 ROUND = 4
 """Fewest outcomes by which a round is judged."""
 AHEAD = 8
@@ -41,9 +41,9 @@ AHEAD = 8
 class Pace:
     """How many requests are in flight: a fixed number, or as many as raise the throughput.
 
-    The number begins at 1 and doubles while a round, of at least as many outcomes as requests in flight, gives `GAIN`
-    times the tokens per second of the best round so far. After `MISSES` rounds without that, it returns to the best
-    number. Where the server refuses (429, 503), it falls by half, and rises by one with each round without a refusal.
+    The number begins at 1 and doubles with each round, of at least as many outcomes as requests in flight. After
+    `MISSES` rounds in a row without `GAIN` times the tokens per second of the best round, the best number is kept.
+    Where the server refuses (429, 503), the number falls by half, and rises by one with each round without a refusal.
     """
 
     def __init__(self, fixed: int | None = None, clock: Callable[[], float] = time.monotonic) -> None:
@@ -84,14 +84,15 @@ class Pace:
     def _judge(self, rate: float) -> None:
         if self._fell >= 0:
             self._rise(min(self.limit + 1, self.most))
-        elif rate >= GAIN * self._best:
+            return
+        if rate >= GAIN * self._best:
             self._best, self._best_limit, self._misses = rate, self.limit, 0
-            self._rise(min(2 * self.limit, self.most))
         else:
             self._misses += 1
-            self.settled = self._misses == MISSES
-            self.limit = self._best_limit if self.settled else self.limit
-            self._begin(skip=0)
+        if self._misses == MISSES or self.limit == self.most:
+            self.settled, self.limit = True, self._best_limit
+        else:
+            self._rise(min(2 * self.limit, self.most))
 
     def _rise(self, limit: int) -> None:
         before, self.limit = self.limit, limit
@@ -162,8 +163,13 @@ class Asker:
             raise gone(str(fault))
         return _failure(request, "timeout" if fault.kind == "timeout" else "server", fault, attempt)
 
-    def again(self, ask: Callable[[], Answer], failed: Callable[[Exception], BackendError]) -> Answer:
+    def again(
+        self, ask: Callable[[], Answer], failed: Callable[[Exception], BackendError], *, faults: int | None = None
+    ) -> Answer:
         """What `ask` returns, asked again where its fault may pass.
+
+        Args:
+            faults: most attempts that end in a fault other than a busy server; all by default.
 
         Raises:
             BackendError: `failed`, after the last attempt or where the server refuses.
@@ -173,7 +179,7 @@ class Asker:
                 return ask()
             except (Transient, Refused) as error:
                 fault: Exception = error
-                if isinstance(error, Refused):
+                if isinstance(error, Refused) or (attempt == faults and not isinstance(error, Busy)):
                     break
                 self.wait(attempt, error)
         raise failed(fault)

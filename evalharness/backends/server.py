@@ -3,10 +3,10 @@
 What the server does with a request is measured, not assumed: `server_probe` asks it before a run.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from evalharness.backends import read_options
 from evalharness.backends.asking import Asker, Pace
@@ -41,6 +41,11 @@ from evalharness.records import (
 
 if TYPE_CHECKING:
     from evalharness.backends.tokenizing import Tokenizing
+
+
+Probed = TypeVar("Probed")
+FAULTS = 4
+"""Faults of the first requests after which the server is given up; a busy one is waited for."""
 
 
 class ServerBackend:
@@ -114,12 +119,15 @@ class ServerBackend:
         if chats not in self._reading:
             with self._asker.announced("waiting for the first token"):
                 read = read_chat if chats else read_raw
-                self._reading[chats] = self._asker.again(lambda: read(self.server, self._bodies), self.server.failed)
+                self._reading[chats] = self._probe(lambda: read(self.server, self._bodies))
         return self._reading[chats]
 
     @cached_property
     def _drawing(self) -> Drawing:
-        return self._asker.again(lambda: draw(self.server, self._bodies, chats=self._chats), self.server.failed)
+        return self._probe(lambda: draw(self.server, self._bodies, chats=self._chats))
+
+    def _probe(self, ask: Callable[[], Probed]) -> Probed:
+        return self._asker.again(ask, self.server.failed, faults=FAULTS)
 
     # ------------------------------------------------------------------------------------- identity
 

@@ -1,0 +1,144 @@
+"""The server backend against real servers: `transformers serve` in each run, any other one by its address.
+
+pytest tests/test_server_real.py --server http://127.0.0.1:8000 --server-model NAME --server-tokenizer FOLDER
+"""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from contextlib import closing
+from importlib.util import find_spec
+
+import httpx
+import pytest
+from ollama_asking import chat
+from test_server import requests_for
+
+from evalharness.backends.hf import HfBackend
+from evalharness.backends.server import ServerBackend
+from evalharness.errors import BackendError
+from evalharness.records import Checkpoint, Completion, Failure, RawPrompt
+from evalharness.weights import loading
+from evalharness.weights.bundled import LOCATE
+
+os.environ["KEY_OF_THE_GIVEN_SERVER"] = os.environ.get("OPENAI_API_KEY", "")
+"""The tests clean the environment of the usual name."""
+PROMPTS = [RawPrompt(text="Once upon a time, there"), RawPrompt(text="1, 2, 3, 4, 5,"), chat("Name three fruits.")]
+EXTRAS = ("fastapi", "uvicorn", "openai")
+
+
+@pytest.fixture(scope="session")
+def smollm2(tmp_path_factory):
+    """The bundled checkpoint in a folder that servers load: they need `architectures`."""
+    folder = tmp_path_factory.mktemp("served") / "smollm2"
+    shutil.copytree(loading.find_source(str(LOCATE["smollm2"]())).folder, folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"architectures": ["LlamaForCausalLM"]}))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def transformers_serve(smollm2):
+    """The address of `transformers serve`."""
+    if missing := [name for name in EXTRAS if find_spec(name) is None]:
+        pytest.skip(f"no {', '.join(missing)}: pip install 'transformers[serving]'")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "transformers.cli.transformers", "serve", str(smollm2)]
+    command += ["--device", "cpu", "--host", "127.0.0.1", "--port", str(port)]
+    env = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    with subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            yield wait_for(f"http://127.0.0.1:{port}", process)
+        finally:
+            process.terminate()
+
+
+def wait_for(url, process):
+    for _ in range(1200):
+        assert process.poll() is None, "the server ended"
+        try:
+            httpx.get(f"{url}/health", timeout=1)
+            return url
+        except httpx.TransportError:
+            time.sleep(0.1)
+    raise AssertionError("the server does not answer")
+
+
+@pytest.fixture(scope="session", params=["transformers serve", "given"])
+def served(request):
+    """The options of a checkpoint on a server, its name there, and the folder of its weights."""
+    option = request.config.getoption
+    if request.param == "transformers serve":
+        folder = request.getfixturevalue("smollm2")
+        options = {"url": request.getfixturevalue("transformers_serve"), "tokenizer": str(folder)}
+        return options, str(folder), folder
+    if option("--server") is None:
+        pytest.skip("another server is asked with --server ADDRESS")
+    options = {"url": option("--server"), "tokenizer": option("--server-tokenizer")}
+    options["key_env"] = "KEY_OF_THE_GIVEN_SERVER"
+    return options, option("--server-model"), option("--server-tokenizer")
+
+
+@pytest.fixture(scope="module")
+def backend(served):
+    """The checkpoint on the server, prompted raw and probed once."""
+    backend = opened(served)
+    yield backend
+    backend.close()
+
+
+def opened(served, **options):
+    options = {"concurrency": 1, **served[0], **options}
+    name = options.pop("name", served[1])
+    checkpoint = Checkpoint(name="side", model=f"server/{name}", variant="base", prompt_format="raw", options=options)
+    return ServerBackend(checkpoint)
+
+
+pytestmark = pytest.mark.checkpoints
+
+
+def outcomes(backend, prompts, **config):
+    events = backend.generate(requests_for(backend, prompts, **{"max_tokens": 12, **config}))
+    return [event for event in events if isinstance(event, Completion | Failure)]
+
+
+def test_greedy_text_is_that_of_the_hf_backend_in_float32(served, backend):
+    local = HfBackend(Checkpoint(name="side", model=f"hf/{served[2]}", variant="base", options={"dtype": "float32"}))
+    expected = {event.request_id: event for event in outcomes(local, PROMPTS)}
+    in_order = [expected[request.id] for request in requests_for(local, PROMPTS, max_tokens=12)]
+    local.close()
+    ours = outcomes(backend, PROMPTS)
+    facts = [(one.text, one.finish_reason, one.prompt_tokens) for one in ours]
+    assert facts == [(one.text, one.finish_reason, one.prompt_tokens) for one in in_order]
+
+
+def test_what_is_probed_is_so(backend):
+    said = " ".join(backend.resolve().notes)
+    assert "with 0 BOS in front, and the server reads the tokens of" in said
+    assert "A seed repeats a draw." in said
+    draws = [outcomes(backend, PROMPTS[:1], temperature=2.0, seed=seed, max_tokens=6)[0] for seed in (1, 1, 2)]
+    assert draws[0].text == draws[1].text != draws[2].text
+
+
+def test_a_stop_string_is_not_part_of_the_text(backend):
+    [whole] = outcomes(backend, PROMPTS[:1])
+    stop = whole.text.split()[2]
+    [stopped] = outcomes(backend, [RawPrompt(text=PROMPTS[0].text, stop=(stop,))])
+    assert (stopped.finish_reason, stopped.stopped_by) == ("stop", stop)
+    assert stopped.text == whole.text[: whole.text.index(stop)]
+
+
+def test_a_model_that_it_does_not_serve_is_an_error(served, backend):
+    with pytest.raises(BackendError), closing(opened(served, name="no-such-model")) as other:
+        other.resolve()
+
+
+def test_a_prompt_that_does_not_fit_is_a_failure(backend):
+    [failure] = outcomes(backend, [RawPrompt(text="word " * 600)], context_length=512)
+    assert (failure.kind, failure.message) == ("prompt_too_long", "the prompt has 601 tokens, the context 512")
