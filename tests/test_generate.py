@@ -135,7 +135,7 @@ def test_a_crash_takes_only_the_request_that_causes_it(tmp_path):
 def test_an_answer_is_kept_where_the_crash_comes_after_it(tmp_path):
     store, _ = run(tmp_path, CrashesAfterAnswering)
     assert kinds(store) == {"s0": "s0", "s1": "s1", "s2": "s2", "s3": "s3"}
-    assert len(store.read_events()) == len(PLAN.requests)
+    assert sum(isinstance(event, Completion) for event in store.read_events()) == len(PLAN.requests)
 
 
 def test_an_interruption_keeps_what_is_there_and_closes_the_backend(tmp_path):
@@ -211,6 +211,34 @@ def test_a_determinism_check_that_had_nothing_to_check_is_made_on_resume(tmp_pat
 def test_notices_are_kept_beside_the_outcomes(tmp_path):
     store, _ = run(tmp_path, DependsOnTheBatch)
     assert [event.message for event in store.read_events() if isinstance(event, Notice)] == ["batches of 4"] * 2
+
+
+class Counts(Plugin):
+    def generate(self, requests):
+        yield Notice(checkpoint=self.name, kind="batch", message="ready")
+        yield from super().generate(requests)
+
+    def answer(self, request):
+        if request.sample_id == "s2" and self.name == "old":
+            yield Failure(request_id=request.id, kind="server", message="busy")
+            return
+        yield Completion(request_id=request.id, text="x", finish_reason="stop", prompt_tokens=10, completion_tokens=5)
+
+
+class LosesItsServerCounting(Counts):
+    def answer(self, request):
+        if request.sample_id == "s2":
+            raise BackendError("the server is gone", fix="start it again")
+        yield from super().answer(request)
+
+
+def test_what_a_run_took_is_recorded_and_added_up_over_its_interruptions(tmp_path):
+    with pytest.raises(BackendError):
+        run(tmp_path, LosesItsServerCounting)
+    store, _ = run(tmp_path, Counts)
+    spent = [(one.checkpoint, one.requests, one.prompt_tokens, one.tokens) for one in store.read_outcomes().spent]
+    assert spent == [("old", 2, 20, 10), ("old", 2, 10, 5), ("new", 4, 40, 20)]
+    assert all(0 <= one.loading_seconds < 9 and 0 <= one.seconds < 9 for one in store.read_outcomes().spent)
 
 
 class Recorder:

@@ -34,6 +34,7 @@ from evalharness.records import (
     Preference,
     Record,
     ScorerIdentity,
+    Spent,
     TokenizerFacts,
     TokenLogprob,
     text_kinds,
@@ -68,6 +69,7 @@ TEMPLATES = {
 }  # fmt: skip
 CHECKPOINTS = {
     ("Checkpoint", "name"), ("GenerationRequest", "checkpoint"), ("Notice", "checkpoint"),
+    ("Spent", "checkpoint"),
     ("DeterminismCheck", "checkpoint"), ("Summary", "checkpoint"), ("OtherComparison", "candidate"),
     ("Comparison", "baseline"), ("Comparison", "candidate"), ("LintFinding", "checkpoint"), ("Estimate", "checkpoint"),
     ("Plan", "baseline"), ("Plan", "candidate"), ("GateReport", "baseline"), ("GateReport", "candidate"),
@@ -93,7 +95,7 @@ HIDDEN = {
         ("Score", "version"), ("ScorerIdentity", "version"),
         ("ScorerIdentity", "identity"), ("RewardComparison", "version"), ("Manifest", "command"),
         ("Manifest", "config"),
-        ("Manifest", "hardware"), ("Manifest", "paired_from"),
+        ("Manifest", "hardware"), ("Manifest", "paired_from"), ("Manifest", "merged_from"),
     },
 }  # fmt: skip
 SENTENCES = {
@@ -159,7 +161,8 @@ def everything():
     suite = suite.model_copy(update={"samples": samples, "description": "a description"})
     estimates = (Estimate(checkpoint="base", requests=1, prompt_tokens=1, completion_tokens_at_most=1, memory_bytes=9),)
     plan = run.plan.model_copy(update={"suites": (suite,), "checkpoints": (left, right), "estimates": estimates})
-    manifest = run.manifest.model_copy(update={"config": {"key": ["value"]}, "paired_from": ("earlier run",)})
+    combined = {"paired_from": ("earlier run",), "merged_from": ("a shard",)}
+    manifest = run.manifest.model_copy(update={"config": {"key": ["value"]}, **combined})
     outcomes = {name: _with_thoughts(outcome) for name, outcome in run.outcomes.items()}
     said = [
         Preference(
@@ -189,6 +192,7 @@ def everything():
                 facts=facts_of("reward"),
             ),
         ),
+        spent=(Spent(checkpoint="base", requests=1, prompt_tokens=1, tokens=1, loading_seconds=1, seconds=1),),
         gate=GateReport(verdict="fail", baseline="base", candidate="instruct", results=(result,)),
         notices=(*run.notices, Notice(checkpoint="base", kind="rendered", message="the first prompt")),
     )  # fmt: skip

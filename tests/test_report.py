@@ -13,7 +13,7 @@ from report_run import BASE, SCENES, hostile_run, make_run, many, preferred, rew
 
 import evalharness.report
 from evalharness.errors import StoreError
-from evalharness.records import GateReport, GateResult, GateRule, GateSample, Span
+from evalharness.records import GateReport, GateResult, GateRule, GateSample, Span, Spent
 from evalharness.report import render_html, unpack
 from evalharness.report.embedded import EMBEDDED, pack
 from evalharness.report.hidden_characters import marked, tamed
@@ -85,6 +85,14 @@ def test_every_sample_and_every_completion_is_in_the_report(run, text):
     for scene in SCENES:
         cells = samples[scene.sample.id]["cells"]
         assert [cell.get("text") for cell in cells] == [scene.base, scene.instruct]
+
+
+def test_what_generation_took_is_shown_by_side(run, page):
+    name = run.compared.baseline
+    part = Spent(checkpoint=name, requests=60, prompt_tokens=900, tokens=2400, loading_seconds=2, seconds=10)
+    shown = plain(Page(render_html(replace(run, spent=(part, part)))))
+    assert re.search(rf"Requests retried\s+{name}1201,8004,8004.020.0240.00\s", shown)
+    assert "What generation took" not in plain(page)
 
 
 def test_the_first_samples_can_be_read_without_a_script(run, page):

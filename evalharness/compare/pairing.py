@@ -26,12 +26,13 @@ from evalharness.records import (
     ResolvedCheckpoint,
     Sample,
     Score,
+    Spent,
     Suite,
     digest,
 )
 from evalharness.store import Run
 
-Event = Completion | Failure | Notice | DeterminismCheck
+Event = Completion | Failure | Notice | DeterminismCheck | Spent
 SAMPLING_ONLY = ("top_p", "top_k")
 """Settings without effect on greedy generation. The seed and the context length never make a pair invalid."""
 
@@ -220,7 +221,7 @@ def _events(side: Side, shared: dict[str, Sample]) -> Iterator[Event]:
         outcome = side.run.outcomes.get(request.id)
         if request.sample_id in shared and outcome:
             yield outcome.model_copy(update={"request_id": side.new_ids[request.id]})
-    remarks: list[Notice | DeterminismCheck] = [*side.run.notices, *side.run.determinism]
+    remarks: list[Notice | DeterminismCheck | Spent] = [*side.run.notices, *side.run.determinism, *side.run.spent]
     for event in remarks:
         if event.checkpoint == side.checkpoint:
             yield event.model_copy(update={"checkpoint": side.name})

@@ -1,10 +1,11 @@
 """Every request becomes one outcome, a completion or a failure, written as soon as it is known."""
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 
 from evalharness.backends import Backend, Underway, backend_class
-from evalharness.errors import BackendError, EvalHarnessError
+from evalharness.errors import BackendError, EvalHarnessError, StoreError
 from evalharness.prompting import build_prompt
 from evalharness.records import (
     Checkpoint,
@@ -18,6 +19,7 @@ from evalharness.records import (
     Plan,
     ResolvedCheckpoint,
     Sample,
+    Spent,
 )
 from evalharness.store import RETRIED, Appender, RunStore
 
@@ -138,12 +140,24 @@ class CheckpointGeneration:
     def _work(self, backend: Backend, check_determinism: int) -> None:
         try:
             self.progress.load(self.resolved.name)
-            for event in followed(backend, self.missing, self.progress, total=len(self.requests)):
-                self._record(event)
+            self._generate(backend)
             if check_determinism:
                 self._check(backend, check_determinism)
         finally:
             self.progress.finish()
+
+    def _generate(self, backend: Backend) -> None:
+        """Record the missing outcomes, and what they took, also if they are interrupted."""
+        meter = Meter(self.resolved.name)
+        try:
+            for event in followed(backend, self.missing, self.progress, total=len(self.requests)):
+                meter.add(event)
+                self._record(event)
+        finally:
+            # A file's completions took their time elsewhere.
+            if meter.requests and not self.resolved.recorded:
+                with suppress(StoreError):
+                    self.out.append(meter.spent())
 
     def _record(self, event: Completion | Failure | Notice) -> None:
         self.out.append(event)
@@ -168,6 +182,37 @@ class CheckpointGeneration:
         made = generated_again(backend, self.requests, self.store.read_outcomes(), count)
         if made is not None:
             self.out.append(made.model_copy(update={"batch": self.batch}))
+
+
+class Meter:
+    """Counts what a checkpoint's outcomes take."""
+
+    def __init__(self, checkpoint: str) -> None:
+        self.checkpoint = checkpoint
+        self.requests = self.prompt_tokens = self.tokens = 0
+        self._began = time.monotonic()
+        self._ready: float | None = None
+
+    def add(self, event: Completion | Failure | Notice) -> None:
+        """Count one event; a notice as the first says that the backend is ready."""
+        if self._ready is None:
+            self._ready = time.monotonic() if isinstance(event, Notice) else self._began
+        self.requests += not isinstance(event, Notice)
+        if isinstance(event, Completion):
+            self.prompt_tokens += event.prompt_tokens or 0
+            self.tokens += event.completion_tokens or 0
+
+    def spent(self) -> Spent:
+        """What was counted, as a record."""
+        ready = self._ready or self._began
+        return Spent(
+            checkpoint=self.checkpoint,
+            requests=self.requests,
+            prompt_tokens=self.prompt_tokens,
+            tokens=self.tokens,
+            loading_seconds=round(ready - self._began, 3),
+            seconds=round(time.monotonic() - ready, 3),
+        )
 
 
 def generated_again(

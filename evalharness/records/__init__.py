@@ -41,6 +41,7 @@ from evalharness.records.outcomes import (
     FinishReason,
     GenerationEvent,
     Notice,
+    Spent,
     TokenLogprob,
 )
 from evalharness.records.plan import Estimate, LintFinding, Manifest, Plan
@@ -137,6 +138,7 @@ __all__ = [
     "Share",
     "Side",
     "Span",
+    "Spent",
     "Suite",
     "Summary",
     "TokenLogprob",

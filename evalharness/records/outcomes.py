@@ -86,4 +86,20 @@ class DeterminismCheck(Record):
     """The conditions of the first generation, such as `batch of up to 32, bfloat16`."""
 
 
-GenerationEvent = Annotated[Completion | Failure | Notice | DeterminismCheck, Field(discriminator="type")]
+class Spent(Record):
+    """What it took to generate some of a checkpoint's outcomes; a run that was resumed has several."""
+
+    type: Literal["spent"] = "spent"
+    checkpoint: CheckpointName
+    requests: int
+    """With an outcome."""
+    prompt_tokens: int
+    tokens: int
+    """Generated, as far as the backend counts them."""
+    loading_seconds: float
+    """Wall time until the backend was ready, where it says so; else part of `seconds`."""
+    seconds: float
+    """Wall time from then to the last outcome."""
+
+
+GenerationEvent = Annotated[Completion | Failure | Notice | DeterminismCheck | Spent, Field(discriminator="type")]

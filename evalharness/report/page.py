@@ -28,6 +28,7 @@ from evalharness.report.provenance import (
     Remark,
     lede_of,
     make_cards,
+    make_costs,
     make_counts,
     make_identities,
     make_origin,
@@ -80,6 +81,7 @@ class Page:
     created: str
     cards: tuple[Card, ...]
     counts: tuple[Counts, ...]
+    costs: tuple[tuple[str, str, tuple[str, ...]], ...]
     n_samples: int
     n_readable: int
     """Samples in the file; fewer than all in an excerpt."""
@@ -129,6 +131,7 @@ def make_page(run: Run, readable: Run) -> Page:
         created=run.manifest.created[:10],
         cards=make_cards(run, roles),
         counts=make_counts(run, roles),
+        costs=make_costs(run, roles),
         n_samples=len(run.plan.samples),
         n_readable=len(links),
         verdict=make_verdict(run.gate, comparison.metrics, links),

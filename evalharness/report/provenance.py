@@ -260,6 +260,21 @@ def _counts(run: Run, name: str, role: str) -> Counts:
     )
 
 
+def make_costs(run: Run, roles: Mapping[str, str]) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
+    """Name, role and what its generation took, for each checkpoint of which that is recorded."""
+    recorded = {one.checkpoint for one in run.spent}
+    return tuple((name, role, _cost(run, name)) for name, role in roles.items() if name in recorded)
+
+
+def _cost(run: Run, name: str) -> tuple[str, ...]:
+    spent = [one for one in run.spent if one.checkpoint == name]
+    tokens, seconds = sum(one.tokens for one in spent), sum(one.seconds for one in spent)
+    retried = run.observations.counts(name).retried
+    sums = (sum(one.requests for one in spent), sum(one.prompt_tokens for one in spent), tokens)
+    times = (sum(one.loading_seconds for one in spent), seconds, tokens / seconds if seconds and tokens else None)
+    return (*(f"{one:,}" for one in sums), *("" if one is None else f"{one:,.1f}" for one in times), f"{retried:,}")
+
+
 def make_identities(run: Run, roles: Mapping[str, str]) -> tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...]:
     """Name, role and everything that can change a completion, for each checkpoint."""
     resolved = {checkpoint.name: checkpoint for checkpoint in run.plan.checkpoints}

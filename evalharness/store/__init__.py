@@ -26,6 +26,7 @@ from evalharness.config import RunConfig
 from evalharness.errors import FormatVersionError, StoreError
 from evalharness.records import (
     AATest,
+    ChatPrompt,
     Comparison,
     Completion,
     DeterminismCheck,
@@ -39,10 +40,12 @@ from evalharness.records import (
     Notice,
     Plan,
     Preference,
+    RawPrompt,
     Record,
     Score,
     ScorerIdentity,
     Scoring,
+    Spent,
     digest,
     slim,
 )
@@ -61,7 +64,7 @@ __all__ = ["FORMAT_VERSION", "RETRIED", "Appender", "Run", "RunStore", "uncollec
 FORMAT_VERSION = 2
 # 1: the first format; 2: requests have a file of their own.
 
-EVENTS: TypeAdapter[Completion | Failure | Notice | DeterminismCheck] = TypeAdapter(GenerationEvent)
+EVENTS: TypeAdapter[Completion | Failure | Notice | DeterminismCheck | Spent] = TypeAdapter(GenerationEvent)
 RETRIED = frozenset({"server", "timeout", "out_of_memory", "error"})
 """Temporary kinds of failure: `--resume` retries these requests."""
 
@@ -180,7 +183,7 @@ class RunStore(RecordFiles):
         with self._writing():
             return files.cut_torn_line(self.path / "outcomes.jsonl")
 
-    def read_events(self) -> list[Completion | Failure | Notice | DeterminismCheck]:
+    def read_events(self) -> list[Completion | Failure | Notice | DeterminismCheck | Spent]:
         """All events in the order they were written, without an incomplete last line.
 
         Raises:
@@ -189,10 +192,10 @@ class RunStore(RecordFiles):
         with self._reading("outcomes.jsonl"):
             return [event for _, event in self._events()]
 
-    def _events(self) -> Lines[Completion | Failure | Notice | DeterminismCheck]:
+    def _events(self) -> Lines[Completion | Failure | Notice | DeterminismCheck | Spent]:
         return Lines(self.path / "outcomes.jsonl", self._event, growing=True)
 
-    def _event(self, line: bytes, number: int) -> Completion | Failure | Notice | DeterminismCheck:
+    def _event(self, line: bytes, number: int) -> Completion | Failure | Notice | DeterminismCheck | Spent:
         try:
             return EVENTS.validate_json(line)
         except ValidationError:
@@ -278,9 +281,10 @@ class RunStore(RecordFiles):
         return digest([self._digest("plan.json"), self._digest("requests.jsonl")])
 
     def _requests(self, plan: Plan) -> Iterator[GenerationRequest]:
-        """There are many requests: their common parts, mainly the settings, are stored once."""
+        """There are many requests: their common parts, mainly prompts and settings, are stored once."""
         samples, checkpoints = {name: name for name in plan.samples}, {one.name: one.name for one in plan.checkpoints}
         configs: dict[GenerationConfig, GenerationConfig] = {}
+        prompts: dict[str, RawPrompt | ChatPrompt] = {}
         parse = self._line_parser(GenerationRequest, "requests.jsonl")
         for _, request in Lines(self.path / "requests.jsonl", parse, needed=True):
             sample, checkpoint = samples.get(request.sample_id), checkpoints.get(request.checkpoint)
@@ -291,7 +295,11 @@ class RunStore(RecordFiles):
                     fix="restore the file, or run again",
                 )
             config = configs.setdefault(request.config, request.config)
-            yield slim(request.model_copy(update={"sample_id": sample, "checkpoint": checkpoint, "config": config}))
+            prompt = prompts.setdefault(sample, request.prompt)
+            common = {"prompt": prompt} if prompt == request.prompt else {}
+            yield slim(
+                request.model_copy(update={"sample_id": sample, "checkpoint": checkpoint, "config": config, **common})
+            )
 
     def write_scores(self, scores: Iterable[Score], scorers: Iterable[ScorerIdentity] = ()) -> None:
         """Replace all scores; the old comparison and gate are removed."""
@@ -459,6 +467,7 @@ class RunStore(RecordFiles):
             outcomes=outcomes,
             notices=outcomes.notices,
             determinism=outcomes.determinism,
+            spent=outcomes.spent,
             scores=self.read_scores(),
             scorers=scoring.scorers if scoring else (),
             comparison=self._comparison_of(plan),

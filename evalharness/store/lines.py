@@ -11,7 +11,7 @@ from operator import eq
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from evalharness.records import Completion, DeterminismCheck, Failure, Notice, Record, Score
+from evalharness.records import Completion, DeterminismCheck, Failure, Notice, Record, Score, Spent
 from evalharness.records.tokens import TokenFacts
 from evalharness.store import files
 
@@ -65,10 +65,10 @@ def _unchanged(record: AnyRecord) -> AnyRecord:
 class StoredOutcomes(Mapping[str, Completion | Failure]):
     """Outcomes by request id; for a retried request, the last outcome."""
 
-    def __init__(self, lines: Lines[Completion | Failure | Notice | DeterminismCheck]) -> None:
+    def __init__(self, lines: Lines[Completion | Failure | Notice | DeterminismCheck | Spent]) -> None:
         self._lines = lines
         self._starts: dict[str, int] = {}
-        notices, checks = [], []
+        notices, checks, spent = [], [], []
         for start, event in lines:
             match event:
                 case Completion() | Failure():
@@ -77,13 +77,15 @@ class StoredOutcomes(Mapping[str, Completion | Failure]):
                     notices.append(event)
                 case DeterminismCheck():
                     checks.append(event)
-        self.notices, self.determinism = tuple(notices), tuple(checks)
+                case Spent():
+                    spent.append(event)
+        self.notices, self.determinism, self.spent = tuple(notices), tuple(checks), tuple(spent)
         self._change: Change = _unchanged
 
     def through(self, change: Change) -> "StoredOutcomes":
-        """The same outcomes, each changed whenever it is read; the notices and checks are left out."""
+        """The same outcomes, each changed whenever it is read; all other events are left out."""
         changed = copy(self)
-        changed._change, changed.notices, changed.determinism = change, (), ()
+        changed._change, changed.notices, changed.determinism, changed.spent = change, (), (), ()
         return changed
 
     def line_of(self, request_id: str) -> bytes:

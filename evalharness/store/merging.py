@@ -68,13 +68,13 @@ def _owners(shards: Sequence[RunStore], outcomes: Sequence[StoredOutcomes]) -> d
 
 
 def _events(outcomes: Sequence[StoredOutcomes], owners: dict[str, int], answered: Sequence[str]) -> Iterator[bytes]:
-    """Outcomes in the order of the requests; what several shards say alike is said once."""
+    """Outcomes in the order of the requests; a notice of several shards is written once."""
     for notice in dict.fromkeys(chain.from_iterable(of_shard.notices for of_shard in outcomes)):
         yield notice.model_dump_json().encode() + b"\n"
     for request_id in answered:
         yield outcomes[owners[request_id]].line_of(request_id)
-    for check in chain.from_iterable(of_shard.determinism for of_shard in outcomes):
-        yield check.model_dump_json().encode() + b"\n"
+    for event in chain.from_iterable((*of_shard.determinism, *of_shard.spent) for of_shard in outcomes):
+        yield event.model_dump_json().encode() + b"\n"
 
 
 def _scores(shards: Sequence[RunStore], owners: dict[str, int], answered: Sequence[str]) -> Iterator[bytes]:

@@ -22,6 +22,7 @@ from evalharness.records import (
     Score,
     ScorerFacts,
     ScorerIdentity,
+    Spent,
 )
 from evalharness.records.tokens import TokenComparison, TokenFacts
 from evalharness.store.lines import StoredScores
@@ -53,6 +54,7 @@ class Run:
     """None if `tokens` was not run since the outcomes changed."""
     token_facts: Mapping[tuple[str, str], TokenFacts] = field(default_factory=dict)
     """By the ids of a completion's request and of the other side's."""
+    spent: tuple[Spent, ...] = ()
     _observed: list[Any] = field(default_factory=list, repr=False, compare=False)
     """What the table was made of, and the table; shared by copies (`dataclasses.replace`)."""
 

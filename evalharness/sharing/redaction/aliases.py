@@ -180,7 +180,8 @@ def _models_of_scorers(config: JsonValue) -> Iterator[str]:
 
 def _places(run: Run) -> Iterator[str]:
     """The run directory, and the runs that it combines."""
-    yield from dict.fromkeys((str(run.path), run.path.name, *run.manifest.paired_from))
+    combined = (*run.manifest.paired_from, *run.manifest.merged_from)
+    yield from dict.fromkeys((str(run.path), run.path.name, *combined))
 
 
 GENERIC = frozenset({"root", "user", "admin", "ubuntu", "debian", "runner", "nobody", "localhost", "/", "/root"})
