@@ -21,17 +21,21 @@ from evalharness.export.markdown import escaped
 from evalharness.records import (
     Completion,
     Constraint,
+    Correction,
     Estimate,
     Failure,
     GateReport,
     GateResult,
     GateRule,
     GateSample,
+    Interval,
     JudgeFailure,
     Judging,
+    LabelRating,
     Modelfile,
     Notice,
     Preference,
+    RatedSide,
     Record,
     ScorerIdentity,
     Spent,
@@ -60,7 +64,7 @@ IDS = {
     ("Sample", "id"), ("Sample", "group"), ("GenerationRequest", "sample_id"), ("DeterminismCheck", "changed"),
     ("Finding", "sample_ids"), ("LintFinding", "sample_ids"), ("GateSample", "sample_id"),
     ("Preference", "sample_id"), ("JudgeFailure", "sample_id"), ("RewardComparison", "contradicting"),
-    ("ShiftContext", "sample_id"),
+    ("ShiftContext", "sample_id"), ("LabelRating", "sample_id"),
 }  # fmt: skip
 TEMPLATES = {
     ("TokenizerFacts", "chat_template"), ("Modelfile", "template"), ("Modelfile", "renderer"), ("Modelfile", "system"),
@@ -75,7 +79,7 @@ CHECKPOINTS = {
     ("Plan", "baseline"), ("Plan", "candidate"), ("GateReport", "baseline"), ("GateReport", "candidate"),
     ("GateRule", "candidate"), ("GateResult", "candidate"),
     ("Preference", "baseline"), ("Preference", "candidate"), ("Judging", "baseline"), ("Judging", "candidate"),
-    ("RewardLength", "checkpoint"), ("RewardOfState", "checkpoint"),
+    ("RewardLength", "checkpoint"), ("RewardOfState", "checkpoint"), ("LabelRating", "checkpoint"),
     ("TokenComparison", "baseline"), ("TokenComparison", "candidate"),
 }  # fmt: skip
 HIDDEN = {
@@ -92,6 +96,7 @@ HIDDEN = {
         ("CheckpointIdentity", "tokenizer_digest"), ("CheckpointIdentity", "adapter_digest"),
         ("CheckpointIdentity", "manifest_digest"), ("CheckpointIdentity", "settings"), ("ResolvedCheckpoint", "notes"),
         ("Judging", "notes"), ("Judging", "rater"), ("Preference", "rater"), ("PreferenceSummary", "rater"),
+        ("LabelRating", "rater"), ("Correction", "raters"),
         ("Score", "version"), ("ScorerIdentity", "version"),
         ("ScorerIdentity", "identity"), ("RewardComparison", "version"), ("Manifest", "command"),
         ("Manifest", "config"),
@@ -119,7 +124,8 @@ KEPT = {
     ("RewardOfState", "state"), ("Score", "scorer"), ("Score", "label"), ("Score", "values"), ("Completion", "values"),
     ("ScorerIdentity", "name"), ("ScorerFacts", "name"), ("ScorerFacts", "heading"), ("ScorerFacts", "hint"),
     ("ScorerFacts", "form"), ("ScorerFacts", "unscored"), ("ScorerFacts", "model_help"), ("Label", "name"),
-    ("Label", "title"), ("Label", "meaning"), ("NamedChange", "name"), ("NamedChange", "with_lower"),
+    ("Label", "title"), ("Label", "meaning"), ("Label", "rates"), ("LabelRating", "scorer"), ("LabelRating", "label"),
+    ("Correction", "metric"), ("NamedChange", "name"), ("NamedChange", "with_lower"),
     ("Metric", "flips"), ("Metric", "mirror_of"), ("Metric", "guarded_by"),
     ("GateResult", "asked"), ("GateResult", "counts"), ("GateResult", "headline"),
     ("Span", "label"),
@@ -171,6 +177,18 @@ def everything():
         )
         for sample in samples
     ]  # fmt: skip
+    labels = tuple(
+        LabelRating(
+            sample_id=sample.id, checkpoint="base", scorer="refusal", rater="somebody", label="no_answer",
+            probability=0.5,
+        )
+        for sample in samples
+    )  # fmt: skip
+    rated = RatedSide(rated=9, by_scorer=0.5, mean=0.5, interval=Interval(low=0, high=1))
+    correction = Correction(
+        metric="refusal.no_answer", raters=("somebody",), n_pairs=9, baseline=rated, candidate=rated, difference=0.0,
+        interval=Interval(low=-1, high=1), to_halve=7,
+    )  # fmt: skip
     rule = GateRule(metric="style.loop", kind="at_most", bound=0.5, name="few loops")
     result = GateResult(
         rule=rule, title="few loops", candidate="instruct", asked="at most 50 %", counts="samples", verdict="fail",
@@ -184,6 +202,7 @@ def everything():
     )  # fmt: skip
     return replace(
         run, plan=plan, manifest=manifest, outcomes=outcomes, preferences=tuple(said), judgings=(judging,),
+        ratings=labels, comparison=run.compared.model_copy(update={"corrections": (correction,)}),
         scorers=(
             ScorerIdentity(
                 name="reward",
@@ -304,7 +323,7 @@ def test_nothing_of_what_should_have_been_refused_is_left():
 
     def in_scope(record):
         match record:
-            case Preference() | JudgeFailure():
+            case Preference() | LabelRating() | JudgeFailure():
                 return record.sample_id in ids
             case Completion() | Failure():
                 return record.request_id in refused

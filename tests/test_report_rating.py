@@ -3,8 +3,9 @@
 import json
 
 from report_pages import FIXTURES, in_a_browser
-from report_run import SCENES, three_checkpoints
+from report_run import SCENES, make_run, three_checkpoints
 
+from evalharness.preferences.labelling import read_labels, turns_of
 from evalharness.preferences.ratings import read_ratings
 from evalharness.report import unpack
 
@@ -128,3 +129,34 @@ def test_of_three_checkpoints_the_pair_in_view_is_rated(show, written, tmp_path)
     lines = [json.loads(line) for line in file.read_text().splitlines()]
     assert {(line["baseline"], line["candidate"]) for line in lines} == {("base", "base-chat")}
     assert {rating.candidate for rating in read_ratings(file, run)} == {"base-chat"}
+
+
+def test_single_completions_are_labelled_blind_with_one_key_each_in_the_order_drawn(show, report, tmp_path):
+    run = make_run()
+    page = show(report)
+    page.keyboard.press("r")
+    page.check("#rating-labels")
+    assert "drawn at random" in page.locator("#rating-offer").inner_text()
+    page.fill("#rater", "ann")
+    page.keyboard.press("Enter")
+    shown = page.locator("#rating-pair").inner_text()
+    assert page.locator("#rating-b").is_hidden()
+    assert page.locator("#rating :is(.chip, .facts, .baseline, .candidate)").count() == 0
+    assert "instruct" not in shown
+    assert page.locator("#rate-first").is_hidden()
+    for key in "1345":
+        page.keyboard.press(key)
+    page.keyboard.press("a")
+    page.click("#rating-back")
+    page.get_by_role("button", name="refuses and helps").click()
+    with page.expect_download() as download:
+        page.click("#rating-export")
+    assert download.value.suggested_filename == "labels-ann.jsonl"
+    labels = read_labels(download.value.path(), run)
+    assert [one.label for one in labels] == ["full_refusal", "compliance", "no_answer", "partial_refusal"]
+    drawn = [turn.cell for turn in turns_of(run)[:4]]
+    assert [(one.checkpoint, one.sample_id, one.replicate) for one in labels] == drawn
+    page.reload()
+    page.wait_for_selector("html[data-ready]", state="attached")
+    start_rating(page)
+    assert page.locator("#rating-count").inner_text() == "0 of 16 rated"

@@ -6,6 +6,7 @@ counted and excluded from all metrics.
 
 from collections.abc import Iterator, Sequence
 
+from evalharness.compare.corrections import corrections_of
 from evalharness.compare.differences import differences_of
 from evalharness.compare.findings import findings_of, warnings_of
 from evalharness.compare.groups import Groups, order_of_groups
@@ -17,6 +18,7 @@ from evalharness.observations import Observations
 from evalharness.records import (
     Comparison,
     Judging,
+    LabelRating,
     Metric,
     OtherComparison,
     Plan,
@@ -36,6 +38,7 @@ def compare(
     scorers: Sequence[ScorerFacts] = (),
     preferences: Sequence[Preference] = (),
     judgings: Sequence[Judging] = (),
+    ratings: Sequence[LabelRating] = (),
     may_stop: bool = False,
 ) -> Comparison:
     """Summarise each checkpoint, and compare the candidate and any other checkpoint with the baseline.
@@ -49,6 +52,7 @@ def compare(
         scorers: facts of the scorers; without them no rewards are compared.
         preferences: of people and judges.
         judgings: of the judges, for the pairs on which they failed.
+        ratings: labels that people gave to completions.
         may_stop: whether samples were generated in random order, to stop when settled; intervals then allow for that.
 
     Raises:
@@ -78,6 +82,7 @@ def compare(
         rewards=main.rewards,
         reward_agreement=tuple(reward_agreement(table, plan.baseline, plan.candidate, scorers, seed=seed)),
         preferences=tuple(preferences_of(plan, preferences, judgings)),
+        corrections=tuple(corrections_of(plan, table, scorers, ratings)),
     )
 
 

@@ -87,6 +87,7 @@ def compare_again(store: RunStore, planned: Plan | None = None) -> Run:
         scorers=scorers,
         preferences=loaded.preferences,
         judgings=loaded.judgings,
+        ratings=loaded.ratings,
         may_stop=loaded.may_stop,
     )
     digests = store.digests()

@@ -55,7 +55,7 @@ def read_ratings(file: Path, run: Run, rater: str | None = None) -> tuple[Prefer
         SharingError: the file cannot be read, or a line is wrong; the message names the file and the line.
     """
     checked = _Checker(file, run, rater)
-    ratings = tuple(checked.preference(number, line) for number, line in _lines(file))
+    ratings = tuple(checked.preference(number, line) for number, line in lines_of(file))
     if not ratings:
         raise SharingError(f"{file} holds no ratings", fix="export them again from the report's rating mode")
     return ratings
@@ -81,7 +81,12 @@ def _key(preference: Preference) -> tuple[str, str, str, int, str, str]:
     )
 
 
-def _lines(file: Path) -> Iterator[tuple[int, str]]:
+def lines_of(file: Path) -> Iterator[tuple[int, str]]:
+    """The lines of an exported file that are not empty, with their numbers.
+
+    Raises:
+        SharingError: it cannot be read.
+    """
     try:
         text = file.read_text(encoding="utf-8-sig")
     except OSError as error:

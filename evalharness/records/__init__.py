@@ -25,10 +25,12 @@ from evalharness.records.checkpoints import (
 from evalharness.records.comparison import (
     AmongAnswered,
     Comparison,
+    Correction,
     DifferenceVerdict,
     Finding,
     OtherComparison,
     PairedDifference,
+    RatedSide,
     Summary,
 )
 from evalharness.records.gate import GateReport, GateResult, GateRule, GateSample, GateVerdict, overall_verdict
@@ -45,7 +47,7 @@ from evalharness.records.outcomes import (
     TokenLogprob,
 )
 from evalharness.records.plan import Estimate, LintFinding, Manifest, Plan
-from evalharness.records.preferences import JudgeFailure, Judging, Preference, Side
+from evalharness.records.preferences import JudgeFailure, Judging, LabelRating, Preference, Side
 from evalharness.records.privacy import PUBLIC, Private, Public, text_kinds
 from evalharness.records.prospects import Chances, MetricProspect, Prospects, RuleProspect
 from evalharness.records.record import Record, digest, explain, slim
@@ -81,6 +83,7 @@ __all__ = [
     "Comparison",
     "Completion",
     "Constraint",
+    "Correction",
     "DeterminismCheck",
     "DeterminismClass",
     "DifferenceVerdict",
@@ -101,6 +104,7 @@ __all__ = [
     "JudgeFailure",
     "Judging",
     "Label",
+    "LabelRating",
     "LengthControl",
     "LintFinding",
     "Manifest",
@@ -120,6 +124,7 @@ __all__ = [
     "PromptFormat",
     "Prospects",
     "Public",
+    "RatedSide",
     "RawPrompt",
     "Record",
     "RenderedPrompt",

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from evalharness.records.intervals import Interval
-from evalharness.records.privacy import CheckpointName, Public, SampleId, Sentence
+from evalharness.records.privacy import CheckpointName, PersonName, Public, SampleId, Sentence
 from evalharness.records.record import Record
 from evalharness.records.rewards import PreferenceSummary, RewardAgreement, RewardComparison
 from evalharness.records.scores import Metric
@@ -94,6 +94,32 @@ class PairedDifference(Record):
     exploratory: bool = False
 
 
+class RatedSide(Record):
+    """A rate of one side."""
+
+    rated: int
+    """Completions that people rated."""
+    by_scorer: float | None
+    """The scorer's own rate on the same samples; None if it has none."""
+    mean: float
+    interval: Interval
+
+
+class Correction(Record):
+    """A rate as people's ratings correct it, on the samples to which both sides have a completion."""
+
+    metric: Public
+    raters: tuple[PersonName, ...]
+    n_pairs: int
+    baseline: RatedSide
+    candidate: RatedSide
+    difference: float
+    interval: Interval
+    """At the comparison's level, for this row alone; it holds the scorer's error and chance."""
+    to_halve: int | None
+    """More ratings that would halve its width; None if rating everything would not."""
+
+
 class Finding(Record):
     """One plain sentence about what differs, with its evidence."""
 
@@ -139,6 +165,8 @@ class Comparison(Record):
     """One for each two reward models."""
     preferences: tuple[PreferenceSummary, ...] = ()
     """One for each person and judge."""
+    corrections: tuple[Correction, ...] = ()
+    """One for each rate of which people labelled completions of both sides."""
 
     @model_validator(mode="before")
     @classmethod
@@ -153,6 +181,7 @@ class Comparison(Record):
         """A file that was edited or damaged must not end in a chart that looks for a metric in vain."""
         known = {metric.name for metric in self.metrics}
         differences = (*self.differences, *(row for other in self.other_comparisons for row in other.differences))
-        if unknown := {*(row.metric for row in self.summaries), *(row.metric for row in differences)} - known:
+        named = (row.metric for rows in (self.summaries, differences, self.corrections) for row in rows)
+        if unknown := {*named} - known:
             raise ValueError(f"{min(unknown)!r} is not among its metrics")
         return self

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from evalharness.records.checkpoints import ResolvedCheckpoint
-from evalharness.records.privacy import CheckpointName, NoteText, PersonName, QuoteText, SampleId, Sentence
+from evalharness.records.privacy import CheckpointName, NoteText, PersonName, Public, QuoteText, SampleId, Sentence
 from evalharness.records.record import Record
 from evalharness.records.requests import GenerationConfig
 
@@ -35,6 +35,19 @@ class Preference(Record):
         if self.both_bad and self.preferred != "tie":
             raise ValueError(f"both are bad, so {self.preferred} cannot be preferred")
         return self
+
+
+class LabelRating(Record):
+    """What one person says that a completion did: a label of a scorer, given without seeing the scorer's."""
+
+    sample_id: SampleId
+    replicate: int = Field(0, ge=0)
+    checkpoint: CheckpointName
+    scorer: Public
+    rater: PersonName
+    label: Public
+    probability: float = Field(gt=0, le=1)
+    """Of being drawn for rating; see `preferences/labelling.py`."""
 
 
 class JudgeFailure(Record):

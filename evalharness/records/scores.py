@@ -129,6 +129,8 @@ class Label(Record):
     """The same, completing a sentence that begins with "The completion"."""
     answers: bool = True
     """False if the completion is not an answer, so that preferring it is a contradiction."""
+    rates: tuple[Public, ...] = ()
+    """Values that are 1 for it, of samples that they apply to. A person can give the label if any label has them."""
 
 
 class ScorerFacts(Record):

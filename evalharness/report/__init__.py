@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from evalharness.report.assets import read_assets
-from evalharness.report.embedded import OPENING, make_data, pack, unpack
+from evalharness.report.embedded import OPENING, make_data, make_labelling, pack, unpack
 from evalharness.report.excerpt import readable_part
 from evalharness.report.hidden_characters import tamed
 from evalharness.report.page import comparison_of, make_page
@@ -37,6 +37,7 @@ def render_html(run: Run, *, readable: Run | None = None, look: Callable[[Any], 
     """
     comparison, readable = comparison_of(run), readable or readable_part(run)
     unpacked = make_data(readable, run.observations, comparison, roles_of(run, comparison))
+    unpacked["labelling"] = make_labelling(run, readable)
     if look:
         look(unpacked)
     data = pack(unpacked)

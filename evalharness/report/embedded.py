@@ -8,9 +8,11 @@ import json
 import re
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
+from itertools import takewhile
 from typing import Any
 
 from evalharness.observations import Observations
+from evalharness.preferences.labelling import MOST_TURNS, rated_scorer, turns_of
 from evalharness.records import Comparison, Completion, Failure, GenerationRequest, Metric, Sample, Score
 from evalharness.report.links import quick_filters
 from evalharness.report.prompts import sent_of
@@ -70,6 +72,23 @@ def make_data(run: Run, table: Observations, comparison: Comparison, roles: Mapp
             | {"cells": [cells.of(request, sample) for request in run.requests_by_sample.get(sample.id, ())]}
             for sample in samples.values()
         ],
+    }
+
+
+def make_labelling(run: Run, readable: Run) -> dict[str, Any] | None:
+    """Which completions people are asked to label, in this order; None without a scorer whose labels they can give.
+
+    An excerpt offers only the turns before the first one that it lacks: the order must have no gaps.
+    """
+    facts, places = rated_scorer(run), {name: place for place, name in enumerate(readable.plan.samples)}
+    if facts is None:
+        return None
+    drawn = [turn.request for turn in turns_of(run)[:MOST_TURNS]]
+    there = takewhile(lambda request: request.sample_id in places, drawn)
+    sides = {run.plan.baseline: "baseline", run.plan.candidate: "candidate"}
+    return {
+        "labels": [[label.name, label.title] for label in facts.labels],
+        "turns": [[places[one.sample_id], sides[one.checkpoint], one.replicate] for one in there],
     }
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from evalharness.preferences.labelling import MOST_TURNS, turns_of
 from evalharness.store import Run
 
 MOST_READABLE = 2_000
@@ -14,7 +15,8 @@ MOST_READABLE = 2_000
 def stratified(run: Run, count: int) -> tuple[str, ...]:
     """Ids of at most `count` samples, in suite order, in proportion to the categories.
 
-    Within a category, evidence of findings comes first, then samples whose labels differ.
+    Within a category, what people are asked to label comes first, then evidence of findings, then samples whose labels
+    differ.
     """
     rank = _ranks(run)
     by_category: dict[str, list[str]] = {}
@@ -60,12 +62,14 @@ def narrowed(run: Run, sample_ids: Collection[str]) -> Run:
     return replace(run, plan=plan, _observed=[])
 
 
-RANKS = ("evidence", "flipped")
+RANKS = ("drawn", "evidence", "flipped")
 
 
 def _ranks(run: Run) -> Mapping[str, int]:
     evidence = {name for finding in (run.comparison.findings if run.comparison else ()) for name in finding.sample_ids}
-    return dict.fromkeys(_flipped(run), RANKS.index("flipped")) | dict.fromkeys(evidence, RANKS.index("evidence"))
+    drawn = (turn.request.sample_id for turn in turns_of(run)[:MOST_TURNS])
+    named = {"flipped": _flipped(run), "evidence": evidence, "drawn": drawn}
+    return {name: RANKS.index(rank) for rank, names in named.items() for name in names}
 
 
 def _flipped(run: Run) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import Any
 from evalharness import pipeline
 from evalharness.errors import SharingError
 from evalharness.export import FORMATS, Choices, Exported, export
+from evalharness.preferences.labelling import is_labels, merge_labels, read_labels
 from evalharness.preferences.ratings import Merged, merge, read_ratings
 from evalharness.report import render_html
 from evalharness.report.excerpt import narrowed, stratified
@@ -35,8 +36,12 @@ def import_ratings(path: Path, file: Path, rater: str | None = None) -> Merged:
     store = RunStore(path)
     with store.lock():
         loaded = pipeline.load_compared(store)
-        merged = merge(loaded.preferences, read_ratings(file, loaded, rater))
-        store.write_preferences(merged.preferences)
+        if is_labels(file):
+            ratings, merged = merge_labels(loaded, read_labels(file, loaded, rater))
+            store.write_ratings(ratings)
+        else:
+            merged = merge(loaded.preferences, read_ratings(file, loaded, rater))
+            store.write_preferences(merged.preferences)
         pipeline.recompare_locked(store)
     return merged
 

@@ -9,6 +9,7 @@ scorers.json       score                versions, models with their digests, wha
 comparison.json    compare              summaries, paired differences, findings, warnings
 gate.json          gate                 the verdict of each gate rule, with its reason
 preferences.jsonl  judge, rate import   which side a judge model or a person prefers
+ratings.jsonl      rate import          what people say that a completion did, drawn with known probabilities
 judgings.jsonl     judge                one line per judge model: its prompt, and the pairs on which it failed
 tokens.jsonl       tokens               one line a completion that both checkpoints read, token by token; append-only
 tokens.json        tokens               what the tuning changed, token by token: shares, divergences, shifted tokens
@@ -36,6 +37,7 @@ from evalharness.records import (
     GenerationEvent,
     GenerationRequest,
     Judging,
+    LabelRating,
     Manifest,
     Notice,
     Plan,
@@ -331,7 +333,7 @@ class RunStore(RecordFiles):
         Raises:
             StoreError: one cannot be read.
         """
-        names = ("outcomes.jsonl", "scores.jsonl", "preferences.jsonl", "judgings.jsonl")
+        names = ("outcomes.jsonl", "scores.jsonl", "preferences.jsonl", "judgings.jsonl", "ratings.jsonl")
         return Digests(*map(self._digest, names))
 
     def _digest(self, name: str) -> str:
@@ -393,6 +395,14 @@ class RunStore(RecordFiles):
             new.write("preferences.jsonl", (one.model_dump_json().encode() + b"\n" for one in preferences))
             if judgings is not None:
                 new.write("judgings.jsonl", (one.model_dump_json().encode() + b"\n" for one in judgings))
+
+    def write_ratings(self, ratings: Iterable[LabelRating]) -> None:
+        """Replace all labels that people gave."""
+        self._write_lines("ratings.jsonl", ratings)
+
+    def read_ratings(self) -> tuple[LabelRating, ...]:
+        """Read the labels that people gave; empty if there are none."""
+        return self._parse_lines(LabelRating, "ratings.jsonl")
 
     def read_preferences(self) -> tuple[Preference, ...]:
         """Read the preferences of people and judges; empty if there are none."""
@@ -476,4 +486,5 @@ class RunStore(RecordFiles):
             judgings=self.read_judgings(),
             tokens=tokens,
             token_facts=self.read_token_facts() if tokens else {},
+            ratings=self.read_ratings(),
         )

@@ -219,6 +219,7 @@ class Examination:
             ("scorers.json", self.store.read_scoring),
             ("preferences.jsonl", self.store.read_preferences),
             ("judgings.jsonl", self.store.read_judgings),
+            ("ratings.jsonl", self.store.read_ratings),
         ):
             self._attempt(name, read, broken)
         tokens = self._attempt("tokens.json", self.store.read_tokens, broken)

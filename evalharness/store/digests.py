@@ -12,6 +12,7 @@ class Digests(NamedTuple):
     scores: str
     preferences: str
     judgings: str
+    ratings: str
 
     @property
     def evidence(self) -> str:
@@ -20,5 +21,6 @@ class Digests(NamedTuple):
 
     @property
     def opinions(self) -> str:
-        """Of preferences and judgings; empty if there are none."""
-        return digest([self.preferences, self.judgings]) if self.preferences or self.judgings else ""
+        """Of preferences, judgings and ratings; empty if there are none."""
+        given = [self.preferences, self.judgings, *([self.ratings] if self.ratings else [])]
+        return digest(given) if any(given) else ""

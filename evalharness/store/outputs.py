@@ -23,6 +23,7 @@ RUN_FILES = frozenset(
             "gate.json",
             "preferences.jsonl",
             "judgings.jsonl",
+            "ratings.jsonl",
             "tokens.jsonl",
             "tokens.json",
             "aa_test.json",

@@ -15,6 +15,7 @@ from evalharness.records import (
     GateReport,
     GenerationRequest,
     Judging,
+    LabelRating,
     Manifest,
     Notice,
     Plan,
@@ -55,6 +56,7 @@ class Run:
     token_facts: Mapping[tuple[str, str], TokenFacts] = field(default_factory=dict)
     """By the ids of a completion's request and of the other side's."""
     spent: tuple[Spent, ...] = ()
+    ratings: tuple[LabelRating, ...] = ()
     _observed: list[Any] = field(default_factory=list, repr=False, compare=False)
     """What the table was made of, and the table; shared by copies (`dataclasses.replace`)."""
 

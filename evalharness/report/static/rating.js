@@ -45,9 +45,25 @@ export function ratable(data, places, run, rater, { baseline, candidate }) {
   return pairs.sort((a, b) => turn.get(a) - turn.get(b));
 }
 
-/** The key of a pair among the ratings. */
+/** The completions to label, in the order in which they were drawn. */
+export function drawn(data) {
+  return data.labelling.turns.map(([at, side, replicate]) => {
+    const sample = data.samples[at];
+    const place = data.checkpoints.findIndex((one) => one.role === side);
+    const cell = sample.sides[place].find((one) => (one.replicate ?? 0) === replicate);
+    return { sample, replicate, side, text: cell.text };
+  });
+}
+
+/** The key of a pair, or of a completion, among the ratings. */
 export function pairKey(pair) {
-  return `${pair.replicate} ${pair.sample.id}`;
+  return `${pair.replicate} ${pair.side ?? ""}${pair.side ? " " : ""}${pair.sample.id}`;
+}
+
+/** One exported label. */
+export function labelOf({ rater, browser }, drawn, label) {
+  const { sample, replicate, side } = drawn;
+  return { run: browser.data.evidence_digest, sample_id: sample.id, replicate, side, label, rater };
 }
 
 /** One exported line. */

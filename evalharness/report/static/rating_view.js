@@ -1,10 +1,10 @@
-// Blind rating as people see it: a dialog that shows two completions and hides everything that tells them apart.
+// Blind rating as people see it: a dialog that shows two completions, or one to label, and hides whose they are.
 
 import { byId, count, counted, el, fill, slug } from "./dom.js";
 import { marked, tamed, textBox } from "./text.js";
 import { promptNodes } from "./detail.js";
 import {
-  CHOICES, jsonLines, keep, pairKey, ratable, ratedNames, ratedSides, ratingOf, recall, shownFirst,
+  CHOICES, drawn, jsonLines, keep, labelOf, pairKey, ratable, ratedNames, ratedSides, ratingOf, recall, shownFirst,
 } from "./rating.js";
 
 /** Sets up the dialog for the samples that the browser lists. */
@@ -16,8 +16,18 @@ export function startRating(browser) {
   byId("rating-back").addEventListener("click", () => goBack(rating));
   byId("rating-export").addEventListener("click", () => exportRatings(rating));
   for (const choice of CHOICES) byId(`rate-${choice}`).addEventListener("click", () => rate(rating, choice));
+  for (const kind of ["pairs", "labels"]) byId(`rating-${kind}`).addEventListener("change", () => tellOffer(rating));
+  if (browser.data.labelling) fillLabels(rating);
+  byId("rating-kinds").hidden = !browser.data.labelling;
   rating.dialog.addEventListener("keydown", (event) => ratingKey(rating, event));
   return rating;
+}
+
+/** A button for each label, with its key. */
+function fillLabels(rating) {
+  fill(byId("rating-label-choices"), rating.browser.data.labelling.labels.map(([name, title], at) => (
+    el("button", { type: "button", click: () => rate(rating, name) }, `${title} `, el("kbd", {}, String(at + 1)))
+  )));
 }
 
 /** Opens the dialog with its first page, which asks who rates. */
@@ -27,12 +37,21 @@ function openRating(rating) {
   rating.sides = ratedSides(data, filter);
   rating.names = ratedNames(data, rating.sides);
   rating.run = [data.evidence_digest, ...Object.values(rating.names)].join(" ");
-  const n = ratable(data, places, rating.run, "", rating.sides).length;
-  const named = (side) => tamed(data.checkpoints[rating.sides[side]].name, 40);
-  const who = data.checkpoints.length > 2 ? ` of ${named("baseline")} and ${named("candidate")}` : "";
-  byId("rating-offer").textContent = `${counted(n, "pair")}${who} from the filtered list.`;
+  rating.listed = ratable(data, places, rating.run, "", rating.sides).length;
+  tellOffer(rating);
   rating.dialog.showModal();
   byId("rater").focus();
+}
+
+/** Says what there is to rate: the listed pairs, or completions that were drawn from all. */
+function tellOffer(rating) {
+  const { data } = rating.browser;
+  rating.labels = byId("rating-labels").checked;
+  const named = (side) => tamed(data.checkpoints[rating.sides[side]].name, 40);
+  const who = data.checkpoints.length > 2 ? ` of ${named("baseline")} and ${named("candidate")}` : "";
+  byId("rating-offer").textContent = rating.labels
+    ? `${counted(data.labelling.turns.length, "completion")} drawn at random from all of both sides, unclear ones four times as often. Stop when you like.`
+    : `${counted(rating.listed, "pair")}${who} from the filtered list.`;
 }
 
 /** Shows one of the dialog's pages: start, pair or end. */
@@ -44,8 +63,13 @@ function showPart(part) {
 /** Starts, or goes on where this rater left off. */
 function beginRating(rating) {
   rating.rater = byId("rater").value.trim() || "anonymous";
-  rating.ratings = recall(rating.run, rating.rater);
-  rating.pairs = ratable(rating.browser.data, rating.browser.places, rating.run, rating.rater, rating.sides);
+  const { data, places } = rating.browser;
+  rating.kind = rating.labels ? `${data.evidence_digest} labels` : rating.run;
+  rating.ratings = recall(rating.kind, rating.rater);
+  rating.pairs = rating.labels ? drawn(data) : ratable(data, places, rating.run, rating.rater, rating.sides);
+  byId("rating-pair").classList.toggle("labels", rating.labels);
+  byId("rating-choices").hidden = rating.labels;
+  byId("rating-label-choices").hidden = !rating.labels;
   rating.at = nextUnrated(rating);
   showPair(rating);
 }
@@ -62,13 +86,14 @@ function showPair(rating) {
   const pair = rating.pairs[rating.at];
   if (!pair) return showEnd(rating);
   showPart("pair");
-  const first = shownFirst(rating.run, rating.rater, pair.sample.id, pair.replicate);
-  const second = first === "baseline" ? "candidate" : "baseline";
   fill(byId("rating-prompt"), promptNodes(pair.sample));
-  fill(byId("rating-a"), blindText(pair.texts[first]));
-  fill(byId("rating-b"), blindText(pair.texts[second]));
   byId("rating-scroll").scrollTop = 0;
   byId("rating-scroll").focus();
+  if (rating.labels) return fill(byId("rating-a"), blindText(pair.text));
+  const first = shownFirst(rating.run, rating.rater, pair.sample.id, pair.replicate);
+  const second = first === "baseline" ? "candidate" : "baseline";
+  fill(byId("rating-a"), blindText(pair.texts[first]));
+  fill(byId("rating-b"), blindText(pair.texts[second]));
 }
 
 /** A completion with nothing that tells whose it is; blank lines at the ends would. */
@@ -93,7 +118,7 @@ function showEnd(rating) {
   showPart("end");
   const n = rating.ratings.size;
   byId("rating-end-text").textContent = rating.pairs.length
-    ? `All listed pairs are rated. Export the ${counted(n, "rating")} and import them with:`
+    ? `All ${rating.labels ? "drawn completions" : "listed pairs"} are rated. Export the ${counted(n, "rating")} and import them with:`
     : "No listed sample has a completion on both sides.";
   byId("rating-export").focus();
 }
@@ -102,8 +127,8 @@ function showEnd(rating) {
 function rate(rating, choice) {
   const pair = rating.pairs[rating.at];
   if (!pair || byId("rating-pair").hidden) return;
-  rating.ratings.set(pairKey(pair), ratingOf(rating, pair, choice));
-  rating.kept = keep(rating.run, rating.rater, rating.ratings);
+  rating.ratings.set(pairKey(pair), (rating.labels ? labelOf : ratingOf)(rating, pair, choice));
+  rating.kept = keep(rating.kind, rating.rater, rating.ratings);
   rating.at += 1;
   while (rating.at < rating.pairs.length && rating.ratings.has(pairKey(rating.pairs[rating.at]))) rating.at += 1;
   showPair(rating);
@@ -118,7 +143,9 @@ function goBack(rating) {
 /** The keys of the dialog. */
 function ratingKey(rating, event) {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input")) return;
-  const choice = { a: "first", b: "second", t: "tie", x: "bad" }[event.key.toLowerCase()];
+  const choice = rating.labels
+    ? rating.browser.data.labelling.labels[Number(event.key) - 1]?.[0]
+    : { a: "first", b: "second", t: "tie", x: "bad" }[event.key.toLowerCase()];
   if (choice) rate(rating, choice);
   else if (event.key === "Backspace") goBack(rating);
   else return;
@@ -128,5 +155,5 @@ function ratingKey(rating, event) {
 /** Saves the ratings as a file. */
 function exportRatings(rating) {
   const blob = new Blob([jsonLines(rating.ratings)], { type: "application/jsonl" });
-  el("a", { href: URL.createObjectURL(blob), download: `ratings-${slug(rating.rater)}.jsonl` }).click();
+  el("a", { href: URL.createObjectURL(blob), download: `${rating.labels ? "labels" : "ratings"}-${slug(rating.rater)}.jsonl` }).click();
 }

@@ -128,7 +128,8 @@ def names_of(run: Run, also: Iterable[str] = ()) -> Names:
         names.add("model", *_forms(model))
     for place in _places(run):
         names.add("run", place)
-    for rater in dict.fromkeys(preference.rater for preference in run.preferences):
+    raters = (*(one.rater for one in run.preferences), *(one.rater for one in run.ratings))
+    for rater in dict.fromkeys(raters):
         names.add("rater", rater)
     for name in also:
         names.add("name", name)

@@ -14,6 +14,7 @@ from evalharness.records import (
     GenerationConfig,
     GenerationRequest,
     JudgeFailure,
+    LabelRating,
     Message,
     Notice,
     Preference,
@@ -129,6 +130,7 @@ class Walk:
                 return record
             case (
                 GenerationRequest(sample_id=sample_id)
+                | LabelRating(sample_id=sample_id)
                 | Preference(sample_id=sample_id)
                 | JudgeFailure(sample_id=sample_id)
             ):
