@@ -190,6 +190,19 @@ def read_gate(path: Path) -> GateSettings:
     return gate
 
 
+def read_gate_or_none(path: Path) -> GateSettings | None:
+    """The gate of a TOML file, if it has one."""
+    return read_gate(path) if "gate" in _read_toml(path) else None
+
+
+def read_compared(path: Path) -> CompareSettings:
+    """The `[compare]` table of a TOML file."""
+    where = f"{path}: [compare]"
+    return _read_table(
+        CompareSettings, _read_toml(path).get("compare", {}), where, header="[compare]", fix="correct that value"
+    )
+
+
 def build_config(data: dict[str, Any], overrides: dict[str, Any], *, source: str) -> RunConfig:
     """Validate the content of a configuration file; overrides win.
 

@@ -44,17 +44,20 @@ def parse_toml(text: str, *, nul: bool = True) -> dict[str, Any]:
     return data
 
 
-def parse_json(text: str, *, unique_keys: bool = False) -> Any:
+def parse_json(text: str, *, unique_keys: bool = False, nan: bool = False) -> Any:
     """Parse JSON as RFC 8259 has it: no NaN.
 
     Args:
         unique_keys: whether a duplicate key is an error.
+        nan: read `NaN` and `Infinity`, as Python's programs write them.
 
     Raises:
         Unparsable: it is not valid, too deep, or holds a number that is too long.
     """
     hook = _without_twins if unique_keys else None
-    return _within_bounds(lambda: json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=hook))
+    return _within_bounds(
+        lambda: json.loads(text, parse_constant=float if nan else _refuse_constant, object_pairs_hook=hook)
+    )
 
 
 def _within_bounds(parse: Callable[[], Any]) -> Any:

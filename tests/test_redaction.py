@@ -122,6 +122,7 @@ KEPT = {
     ("PairedDifference", "metric"), ("PairedDifference", "category"), ("PairedDifference", "method"),
     ("PairedDifference", "effect_size_name"), ("RewardAgreement", "scorers"), ("RewardComparison", "scorer"),
     ("RewardOfState", "state"), ("Score", "scorer"), ("Score", "label"), ("Score", "values"), ("Completion", "values"),
+    ("Elsewhere", "program"), ("Elsewhere", "unknown"),
     ("ScorerIdentity", "name"), ("ScorerFacts", "name"), ("ScorerFacts", "heading"), ("ScorerFacts", "hint"),
     ("ScorerFacts", "form"), ("ScorerFacts", "unscored"), ("ScorerFacts", "model_help"), ("Label", "name"),
     ("Label", "title"), ("Label", "meaning"), ("Label", "rates"), ("LabelRating", "scorer"), ("LabelRating", "label"),

@@ -1,4 +1,4 @@
-"""Completions made elsewhere: how a file answers requests, and what is refused."""
+"""Completions generated elsewhere: how a file answers requests, and what is refused."""
 
 import json
 

@@ -18,6 +18,7 @@ COMMANDS = {
     "plan": "evalharness.cli.running:plan",
     "score": "evalharness.cli.stages:score",
     "compare": "evalharness.cli.stages:compare",
+    "import": "evalharness.cli.importing:import_",
     "judge": "evalharness.cli.judging:judge",
     "gate": "evalharness.cli.gating:gate",
     "aa-test": "evalharness.cli.aa_testing:aa_test",

@@ -63,7 +63,7 @@ def import_(
     from evalharness.suites.importing import Imported, ImportOptions, import_suite
 
     refuse_run_file(out or Path(name or ""), "--out")
-    options = ImportOptions(out, name, format_name, _columns(columns), license_name, source, force)
+    options = ImportOptions(out, name, format_name, read_columns(columns), license_name, source, force)
     imported: Imported = import_suite(file, options)
     from evalharness.suites.importing.formats import FORMATS
 
@@ -83,7 +83,8 @@ def import_(
     say(f"Use it: evalharness run --suite {imported.folder} ...")
 
 
-def _columns(text: str | None) -> dict[str, str] | None:
+def read_columns(text: str | None) -> dict[str, str] | None:
+    """The map of `--columns`; None without one."""
     if text is None:
         return None
     pairs = [part.partition("=") for part in text.split(",") if part.strip()]

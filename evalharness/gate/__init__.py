@@ -83,9 +83,21 @@ def judged(
             noise=(noise or {}).get(rule.metric, 0.0),
             seed=seed,
             rank=rank,
+            unlike=_unlike(plan, name),
         )
         for rule, name in asked
     ]
+
+
+def _unlike(plan: Plan, candidate: str) -> str:
+    """Why it is not known that both sides were generated alike; empty for completions that were made here."""
+    sides = [checkpoint for checkpoint in plan.checkpoints if checkpoint.name in (plan.baseline, candidate)]
+    if all(side.elsewhere is None for side in sides):
+        return ""
+    if any(side.elsewhere is not None and not side.elsewhere.settings_known for side in sides):
+        return "the completions were generated elsewhere, and with which settings is not known"
+    configs = [{request.config for request in plan.requests if request.checkpoint == side.name} for side in sides]
+    return "" if configs[0] == configs[1] else "the completions were generated elsewhere, with different settings"
 
 
 def _refuse_without_values(results: Sequence[GateResult], source: str) -> None:

@@ -69,6 +69,7 @@ def judge(
     noise: float = 0.0,
     seed: int = 0,
     rank: Groups | None = None,
+    unlike: str = "",
 ) -> GateResult:
     """Pass if the evidence shows that the bound is kept, fail if it shows that it is broken, else undecided.
 
@@ -80,8 +81,9 @@ def judge(
         noise: how far the metric moves between two runs of the same checkpoint beyond sampling error.
         seed: of resamples.
         rank: which place each group has in the order of generation, if that was to stop when the gate is settled.
+        unlike: why the sides are not known to be generated alike; empty if they are.
     """
-    judgement = _Judgement(evidence, n_rules, noise, seed, rank)
+    judgement = _Judgement(evidence, n_rules, noise, seed, rank, unlike)
     verdict, reason = judgement.verdict()
     against, kind = evidence.against(), kind_of(evidence.rule)
     return GateResult(
@@ -107,8 +109,11 @@ def judge(
 class _Judgement:
     """Four estimates for a rule: as observed, with missing values at their worst or best, with silence as a loss."""
 
-    def __init__(self, evidence: Evidence, n_rules: int, noise: float, seed: int, rank: Groups | None) -> None:
+    def __init__(
+        self, evidence: Evidence, n_rules: int, noise: float, seed: int, rank: Groups | None, unlike: str
+    ) -> None:
         self.evidence, self.noise, self.seed, self.rank = evidence, noise, seed, rank
+        self.unlike = unlike if kind_of(evidence.rule).needs_baseline else ""
         self.rule, self.metric = evidence.rule, evidence.metric
         self.kind = kind_of(self.rule)
         self.decision = Decision(self.kind.limit(self.rule, self.metric), n_rules, noise)
@@ -163,6 +168,8 @@ class _Judgement:
                     "undecided",
                     f"{said}; would fail, but the baseline gave no answer on samples where it could have done worse",
                 )
+            if self.unlike:
+                return "undecided", f"{said}; would fail, but {self.unlike}"
             return "fail", f"{said}, and the whole interval is beyond the bound"
         doubts = "; ".join(self._doubts())
         if not self._kept(self.observed):
@@ -190,6 +197,8 @@ class _Judgement:
         if n_groups < self.rule.min_pairs:
             few = f"{n_groups:,} independent {self.kind.counts} are fewer"
             yield f"{few} than the required {self.rule.min_pairs:,}"
+        if self.unlike:
+            yield self.unlike
         yield from self._too_much_missing()
         if self._kept(self.observed) and not self._kept(self.worst):
             yield (

@@ -35,6 +35,7 @@ from evalharness.records import (
     AATest,
     Checkpoint,
     Comparison,
+    Completion,
     DeterminismCheck,
     Failure,
     GateRule,
@@ -48,6 +49,7 @@ from evalharness.store.merging import merge_into
 from evalharness.store.provenance import make_manifest
 
 __all__ = [
+    "adopt",
     "compare_runs",
     "foresee",
     "judge",
@@ -227,6 +229,36 @@ def try_models(checkpoints: Sequence[Checkpoint], generation: GenerationConfig) 
             yield Check(name=name, status="missing", found=answer.message, fix="correct what the message names")
         else:
             yield Check(name=name, status="ok", found="; ".join([f"{answer.seconds or 0:.1f} s", *resolved.notes]))
+
+
+def adopt(
+    planned: Plan, outcomes: Sequence[Completion | Failure], config: RunConfig, *, out: Path | None = None
+) -> Run:
+    """Make a run of outcomes that exist already: write them, then score, compare, judge and report.
+
+    Args:
+        planned: names the samples and the requests that the outcomes are of.
+        outcomes: one for each request.
+        config: scorers, gate and margins.
+        out: the run directory; a new one under `reports/` by default.
+
+    Raises:
+        EvalHarnessError: a rule or a scorer does not exist, or there is a run already; nothing is written.
+    """
+    if config.preset is not None:
+        names = scorer_names(planned.suites, config.extra_scorers)
+        rules = fine_tune([metric for name in names for metric in facts_in(config, name).metrics], planned.suites)
+        config = config.model_copy(update={"gate": (*rules, *config.gate), "preset": None})
+    metrics = metrics_of(config, planned)
+    check_rules(config.gate, metrics, planned.suites, extra_scorers=tuple(config.extra_scorers))
+    store = RunStore(out or new_run_path(config))
+    with store.lock(create=True):
+        store.refuse_existing(resume=False)
+        store.start(make_manifest(config), planned, resume=False)
+        with store.appending() as written:
+            for outcome in outcomes:
+                written.append(outcome)
+        return finish(store, config, planned)
 
 
 def rescore(path: Path, scorer: Mapping[str, dict[str, JsonValue]] | None = None, source: Path | None = None) -> Run:

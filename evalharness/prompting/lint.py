@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 
 from evalharness.prompting import TURN_ENDS, lacks_template
 from evalharness.records import (
+    Elsewhere,
     GenerationRequest,
     LintFinding,
     Modelfile,
@@ -109,6 +110,11 @@ MISTAKES = {
         "prompt and max_tokens together exceed the context of {limit} tokens: completions may be truncated early",
         "lower max_tokens",
     ),
+    "generated-elsewhere": Mistake(
+        "warning",
+        "{names} generated elsewhere, by {program}; not known are the {unknown}",
+        "generate the completions with evalharness where that matters",
+    ),
     "different-formats": Mistake(
         "note",
         "the checkpoints are prompted differently ({formats}): differences may come from the weights or the format",
@@ -166,12 +172,29 @@ def lint_pair(resolved: Sequence[ResolvedCheckpoint]) -> list[LintFinding]:
     }
     if len(set(stored.values())) > 1:
         findings.append(_finding("different-quantization", quantizations=", ".join(map(" as ".join, stored.items()))))
+    findings += _made_elsewhere(resolved)
     if families := _families(resolved):
         findings.append(_finding("different-family", families=families))
     for left, other in combinations(resolved, 2):
         if left.identity.weights_digest == other.identity.weights_digest:
             findings.append(_same_weights(left, other))
     return findings
+
+
+def _made_elsewhere(resolved: Sequence[ResolvedCheckpoint]) -> Iterator[LintFinding]:
+    """One finding for all checkpoints of which the same is known."""
+    by_facts: dict[Elsewhere, list[str]] = {}
+    for checkpoint in resolved:
+        if checkpoint.elsewhere is not None:
+            by_facts.setdefault(checkpoint.elsewhere, []).append(checkpoint.name)
+    for made, names in by_facts.items():
+        unknown = " and ".join(filter(None, [", ".join(made.unknown[:-1]), made.unknown[-1]]))
+        yield _finding(
+            "generated-elsewhere",
+            names=f"{' and '.join(names)} {'was' if len(names) == 1 else 'were'}",
+            program=made.program,
+            unknown=unknown,
+        )
 
 
 def _families(resolved: Sequence[ResolvedCheckpoint]) -> str:

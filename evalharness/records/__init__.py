@@ -16,6 +16,7 @@ from evalharness.records.aa_test import AATest, DeterminismClass
 from evalharness.records.checkpoints import (
     Checkpoint,
     CheckpointIdentity,
+    Elsewhere,
     Modelfile,
     PromptFormat,
     ResolvedCheckpoint,
@@ -87,6 +88,7 @@ __all__ = [
     "DeterminismCheck",
     "DeterminismClass",
     "DifferenceVerdict",
+    "Elsewhere",
     "Estimate",
     "Failure",
     "FailureKind",

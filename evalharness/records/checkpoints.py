@@ -99,6 +99,17 @@ class Modelfile(Record):
     parameters: tuple[tuple[TemplateText, TemplateText], ...] = ()
 
 
+class Elsewhere(Record):
+    """Of a checkpoint whose completions another program made."""
+
+    program: Public
+    """Such as `lm-evaluation-harness 0.4.13`."""
+    unknown: tuple[Public, ...] = ()
+    """What its files do not say: `weights`, `hardware`, `generation settings`, `prompts as sent`."""
+    settings_known: bool = False
+    """Whether the settings of its requests are those that it was generated with."""
+
+
 class ResolvedCheckpoint(Record):
     """A checkpoint whose identity and prompt format are resolved."""
 
@@ -118,6 +129,8 @@ class ResolvedCheckpoint(Record):
     """Notes for the reader of the report, such as the licence of bundled weights."""
     recorded: bool = False
     """Whether its completions are read from a file, with the prompt format only as stated."""
+    elsewhere: Elsewhere | None = None
+    """Of an imported run."""
 
     @property
     def name(self) -> str:

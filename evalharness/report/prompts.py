@@ -35,7 +35,7 @@ class Sent:
 def sent_of(request: GenerationRequest, sample: Sample, *, recorded: bool) -> Sent:
     """The prompt of one request; `recorded` if the completion was read from a file."""
     tokens = _tokens(request)
-    if recorded:
+    if recorded and request.rendered is None:
         return Sent("recorded", _turns(sample.messages), tokens)
     if request.rendered is not None:
         return _of_text(request.rendered, sample, tokens)

@@ -312,8 +312,12 @@ def make_origin(run: Run) -> tuple[tuple[str, str], ...]:
 
 
 def _generation(run: Run) -> Iterator[tuple[str, str]]:
-    for config in dict.fromkeys(request.config for request in run.plan.requests):
+    elsewhere = {checkpoint.name: checkpoint.elsewhere for checkpoint in run.plan.checkpoints}
+    known = {name for name, made in elsewhere.items() if made is None or made.settings_known}
+    for config in dict.fromkeys(request.config for request in run.plan.requests if request.checkpoint in known):
         yield "generation", config.model_dump_json()
+    if unknown := [name for name in elsewhere if name not in known]:
+        yield "generation", f"not known of {' and '.join(unknown)}"
     replicates = len({request.replicate for request in run.plan.requests})
     if replicates > 1:
         yield "replicates", str(replicates)

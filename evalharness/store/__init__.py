@@ -146,6 +146,11 @@ class RunStore(RecordFiles):
             raise StoreError(
                 f"{self.path} holds a run already", fix="resume it with --resume, or choose another path with --out"
             )
+        if any(one.backend == "elsewhere" for one in self.read_config().checkpoints):
+            raise StoreError(
+                f"{self.path} was generated elsewhere and imported, so nothing can be generated",
+                fix=f"evalharness score {self.path} scores it again",
+            )
         if self.read_manifest().paired_from:
             raise StoreError(
                 f"{self.path} combines finished runs and cannot be resumed",
