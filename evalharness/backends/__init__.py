@@ -96,7 +96,9 @@ class Teacher(Protocol):
     def logits(
         self, prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[int]], columns: int
     ) -> "Iterator[torch.Tensor]":
-        """Logits before each token of the completions: tensors (rows, at most `columns` positions, vocabulary)."""
+        """Logits before each token of the completions, the longest first: tensors (rows, at most `columns` positions,
+        vocabulary), without the rows that have ended.
+        """
 
     def is_out_of_memory(self, error: RuntimeError) -> bool:
         """Whether a smaller batch may do."""

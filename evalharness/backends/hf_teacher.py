@@ -60,9 +60,16 @@ class HfTeacher:
         """Logits before each token of the completions, at most `columns` positions at a time.
 
         The prompts are read at once, the completions in parts over a cache: only positions of completions are
-        projected to the vocabulary, and only a part of them is in memory. Yields tensors (rows, positions, vocabulary)
-        in the model's dtype, as many positions in all as the longest completion has tokens; a shorter completion's
-        last positions mean nothing.
+        projected to the vocabulary, and only a part of them is in memory.
+
+        Args:
+            prompts: token ids.
+            completions: token ids, the longest completion first.
+            columns: most positions of a part.
+
+        Yields:
+            Tensors (rows, positions, vocabulary) in the model's dtype, as many positions in all as the longest
+            completion has tokens. Rows leave when they have ended; the last positions of some mean nothing.
         """
         device = self._model.device
         ids, mask = _left_padded(prompts, device)
@@ -72,7 +79,11 @@ class HfTeacher:
         known = _right_padded([tokens[:-1] for tokens in completions], device)
         last = positions[:, -1:]
         for start in range(0, known.shape[1], columns):
-            part = known[:, start : start + columns]
+            live = sum(len(tokens) - 1 > start for tokens in completions)
+            if live < len(mask):
+                cache.batch_select_indices(torch.arange(live, device=device))
+                mask, last = mask[:live], last[:live]
+            part = known[:live, start : start + columns]
             mask = torch.cat([mask, mask.new_ones(part.shape)], dim=-1)
             positions = last + 1 + torch.arange(start, start + part.shape[1], device=device)
             yield self._forward(part, mask, positions, cache, part.shape[1])

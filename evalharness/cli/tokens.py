@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from evalharness.text import format_interval, format_number, format_share, format_share_interval
+from evalharness.text import format_number, format_share, format_share_interval
 
 if TYPE_CHECKING:
     from evalharness.records.tokens import Author, MeanOfSamples, TokenComparison, TokenShift
 
-CONTEXTS = {"own": "own prompts", "baseline": "{baseline}'s prompts", "candidate": "{candidate}'s prompts"}
+CONTEXTS = {"own": "own prompts", "baseline": "{baseline}'s", "candidate": "{candidate}'s"}
 SHOWN_TOKENS = 5
 
 
@@ -58,48 +58,29 @@ def tokens_text(compared: "TokenComparison") -> str:
 
 
 def _row(row: "TokenShift", names: "dict[Author, str]") -> dict[str, object]:
+    from evalharness.tokens.words import nats
+
     return {
         "completions of": names[row.author],
-        "read after": CONTEXTS[row.context].format(**names),
+        "after": CONTEXTS[row.context].format(**names),
         "tokens": f"{row.first}-{row.last or ''}" if row.first > 1 or row.last else "all",
-        "n": f"{row.n_tokens:,} in {row.n_samples:,}",
+        "n": f"{row.n_tokens:,}",
         "unshifted": _share(row.unshifted),
-        "marginal": _share(row.marginal),
+        "marginal": format_share(row.marginal.value, digits=1),
         "shifted": _share(row.shifted),
-        "KL(candidate || baseline)": _number(row.kl_candidate),
-        "log-ratio": _number(row.log_ratio),
+        "KL(candidate || baseline)": nats(row.kl_candidate),
+        "log-ratio": format_number(row.log_ratio.value),
     }
 
 
 def _share(mean: "MeanOfSamples") -> str:
-    return f"{format_share(mean.value, digits=1)} ({format_share_interval(mean.interval, digits=1)})"
-
-
-def _number(mean: "MeanOfSamples") -> str:
-    return f"{format_number(mean.value)} ({format_interval(mean.interval)})"
+    between = f" ({format_share_interval(mean.interval, digits=1)})" if mean.interval else ""
+    return f"{format_share(mean.value, digits=1)}{between}"
 
 
 def _said(compared: "TokenComparison", names: "dict[Author, str]") -> Iterator[str]:
+    from evalharness.report.token_section import remarks_of
+
     for number, sentence in enumerate(compared.sentences, start=1):
         yield f"{number}. {sentence}"
     yield from remarks_of(compared, names)
-
-
-def remarks_of(compared: "TokenComparison", names: "dict[Author, str]") -> Iterator[str]:
-    """How the numbers were made, and what was left out."""
-    for author, name in names.items():
-        counts = ", ".join(f"{count:,} {reason}" for reason, count in compared.left_out[author].items())
-        read = f"{compared.n[author]:,} of {compared.n_requests:,} completions of {name} were read"
-        yield f"{read}; left out: {counts}." if counts else f"{read}."
-    if compared.n_encoded_again:
-        yield (
-            f"{compared.n_encoded_again:,} of them were stored without the ids of their tokens: their text was encoded "
-            "again, and gave the same text and number of tokens."
-        )
-    if noise := compared.noise:
-        yield (
-            f"Noise floor: {noise.n} completions read alone instead of in a batch changed the class of {noise.n_class} "
-            f"of {noise.n_tokens:,} tokens, log-probabilities by at most {format_number(noise.logprob)} and KL by at "
-            f"most {format_number(noise.kl)} nats."
-        )
-    yield f"Conditions: {compared.conditions}."

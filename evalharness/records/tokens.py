@@ -90,7 +90,7 @@ class MeanOfSamples(Record):
 
     value: float = Field(allow_inf_nan=False)
     interval: Interval | None = None
-    """None for fewer than two groups of samples."""
+    """None for fewer than five groups of samples."""
 
 
 class TokenShift(Record):

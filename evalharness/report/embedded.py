@@ -17,6 +17,7 @@ from evalharness.records import Comparison, Completion, Failure, GenerationReque
 from evalharness.report.links import quick_filters
 from evalharness.report.prompts import sent_of
 from evalharness.report.samples import chip_of
+from evalharness.report.token_strips import StripData
 from evalharness.report.words import EXPECTED, facts_in_words, problem_in_words
 from evalharness.store import Run
 
@@ -58,6 +59,11 @@ def make_data(run: Run, table: Observations, comparison: Comparison, roles: Mapp
     categories = list(dict.fromkeys(sample.category for sample in samples.values()))
     places = {name: place for place, name in enumerate(categories)}
     cells = _Cells(run, table, roles)
+    shown = [
+        _sample(sample, places[sample.category])
+        | {"cells": [cells.of(request, sample) for request in run.requests_by_sample.get(sample.id, ())]}
+        for sample in samples.values()
+    ]
     return {
         "evidence_digest": comparison.evidence_digest,
         "checkpoints": cells.checkpoints,
@@ -67,12 +73,8 @@ def make_data(run: Run, table: Observations, comparison: Comparison, roles: Mapp
         "states": next((facts.name for facts in run.facts.values() if facts.chart == "states"), None),
         "outcomes": [facts.name for facts in run.facts.values() if facts.chart == "expected"],
         "quick": quick_filters(comparison.metrics),
-        "samples": [
-            _sample(sample, places[sample.category])
-            | {"cells": [cells.of(request, sample) for request in run.requests_by_sample.get(sample.id, ())]}
-            for sample in samples.values()
-        ],
-    }
+        "samples": shown,
+    } | ({"tokenTexts": cells.strips.texts} if cells.strips.texts else {})
 
 
 def make_labelling(run: Run, readable: Run) -> dict[str, Any] | None:
@@ -128,6 +130,7 @@ class _Cells:
     def __init__(self, run: Run, table: Observations, roles: Mapping[str, str]) -> None:
         self.run = run
         self.table = table
+        self.strips = StripData(run)
         self.place = {name: place for place, name in enumerate(roles)}
         resolved = {checkpoint.name: checkpoint.checkpoint for checkpoint in run.plan.checkpoints}
         self.recorded = {checkpoint.name for checkpoint in run.plan.checkpoints if checkpoint.recorded}
@@ -144,6 +147,7 @@ class _Cells:
             "sent": sent.pieces,
             "note": sent.note,
             "ids": sent.tokens,
+            "strip": self.strips.of(request),
             "scores": [self._score(request, score) for score in self.run.scores_of(request.id)],
         }
         return {"side": self.place[request.checkpoint]} | _outcome(outcome) | _without_nothing(facts)

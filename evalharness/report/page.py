@@ -39,6 +39,7 @@ from evalharness.report.provenance import (
 )
 from evalharness.report.reward_section import RewardFacts, agreement_in_words, make_rewards
 from evalharness.report.samples import SampleRow, anchor_of, make_excerpt
+from evalharness.report.token_section import TokenSection, make_token_section
 from evalharness.report.verdict import GateOverview, make_verdict
 from evalharness.report.words import SIGNS
 from evalharness.statistics import Floats
@@ -107,6 +108,7 @@ class Page:
     reward_agreement: tuple[str, ...]
     preferences: Preferences | None
     categories: CategoryTable
+    tokens: TokenSection | None
     excerpt: tuple[SampleRow, ...]
     links: Mapping[str, str]
     origin: tuple[tuple[str, str], ...]
@@ -157,6 +159,7 @@ def make_page(run: Run, readable: Run) -> Page:
         reward_agreement=agreement_in_words(comparison.reward_agreement),
         preferences=make_preferences(run, comparison, links),
         categories=make_category_table(comparison),
+        tokens=make_token_section(run, readable),
         excerpt=make_excerpt(readable, table, comparison, roles),
         links=links,
         origin=make_origin(run),

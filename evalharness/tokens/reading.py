@@ -10,8 +10,8 @@ from evalharness.records.tokens import Author, Divergence, SharedReading, TokenF
 from evalharness.tokens.distributions import Numbers, Pairs, Reader, read
 from evalharness.tokens.texts import Text
 
-MOST_LOGITS = 2**27
-"""Logits of all readers together that are in memory at one time (512 MiB in float32)."""
+MOST_LOGITS = 2**26
+"""Logits of all readers together that are in memory at one time (256 MiB in float32)."""
 LEAST_PROBABILITY = 0.001
 """A less likely token is not listed among the likeliest."""
 DIGITS = 5
@@ -75,7 +75,8 @@ def _read_batch(
     start = 0
     for logits in zip(*passes, strict=True):
         width = logits[0].shape[1]
-        places = [(row, start + at) for row in range(len(batch)) for at in range(width) if start + at < len(ids[row])]
+        rows = range(logits[0].shape[0])
+        places = [(row, start + at) for row in rows for at in range(width) if start + at < len(ids[row])]
         _collect(collected, places, _numbers(logits, places, start, ids, views, teachers, pairs))
         start += width
     return [one.facts(text) for one, text in zip(collected, batch, strict=True)]

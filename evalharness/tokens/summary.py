@@ -33,7 +33,8 @@ CURVE: tuple[tuple[int, int | None], ...] = (
 """Single positions where most changes, then wider parts."""
 CONTEXTS: tuple[Context, ...] = ("own", "baseline", "candidate")
 RESAMPLES = 2_000
-FEWEST_GROUPS = 2
+FEWEST_GROUPS = 5
+"""An interval from fewer samples would be as wide as the scale."""
 LIKELY = 0.5
 """Ending is likelier than not above this."""
 

@@ -58,8 +58,8 @@ def _depth(names: Mapping[Author, str], shifts: Sequence[TokenShift]) -> Iterato
         if early is None or late is None:
             continue
         numbers = (
-            f"KL({names['candidate']} || {names['baseline']}) is {_nats(early.kl_candidate)} nats per token in the "
-            f"first five tokens and {_nats(late.kl_candidate)} from token {LATE} on"
+            f"KL({names['candidate']} || {names['baseline']}) is {nats(early.kl_candidate)} nats per token in the "
+            f"first five tokens and {nats(late.kl_candidate)} from token {LATE} on"
         )
         yield f"{words}, {numbers}: {_compared(early.kl_candidate, late.kl_candidate)}."
 
@@ -77,9 +77,9 @@ def _format(names: Mapping[Author, str], shifts: Sequence[TokenShift], own: Toke
     shared = find(shifts, "candidate", "candidate")
     if shared is not None:
         yield (
-            f"Part of this is the prompt format: when {names['baseline']} reads the same completions after "
-            f"{names['candidate']}'s prompt, {_share(shared.unshifted)} are unshifted instead of "
-            f"{format_share(own.unshifted.value)}."
+            f"When {names['baseline']} reads the same completions after {names['candidate']}'s prompt, "
+            f"{_share(shared.unshifted)} of the tokens are unshifted instead of {format_share(own.unshifted.value)}: "
+            "what is still shifted is in the weights, not in the prompt format."
         )
 
 
@@ -99,11 +99,12 @@ def _endings(names: Mapping[Author, str], endings: Sequence[Ending]) -> Iterator
 
 
 def _share(mean: MeanOfSamples) -> str:
-    interval = f" ({format_share_interval(mean.interval)})" if mean.interval else ""
-    return f"{format_share(mean.value)}{interval}"
+    interval = f" ({format_share_interval(mean.interval, digits=1)})" if mean.interval else ""
+    return f"{format_share(mean.value, digits=1)}{interval}"
 
 
-def _nats(mean: MeanOfSamples) -> str:
+def nats(mean: MeanOfSamples) -> str:
+    """A divergence with its interval."""
     if mean.interval is None:
         return format_number(mean.value)
     return f"{format_number(mean.value)} ({format_number(mean.interval.low)} to {format_number(mean.interval.high)})"

@@ -14,7 +14,7 @@ const SIDES = new Set(["left", "right"]);
 export function startBrowser(data) {
   const role = (name) => data.checkpoints.findIndex((one) => one.role === name);
   const [left, right] = [role("baseline"), role("candidate")];
-  const browser = { data, filter: noFilter(left, right), diff: false, open: false, chosen: -1, places: [] };
+  const browser = { data, filter: noFilter(left, right), diff: false, tokens: false, open: false, chosen: -1, places: [] };
   browser.list = makeList(byId("list"), (place) => rowNodes(browser, place), (place) => choose(browser, place));
   byId("more-filters").open = matchMedia("(min-width: 60rem)").matches;
   fillChoices(browser);
@@ -124,6 +124,8 @@ function listen(browser) {
     on(`side-${side}`, "change", (field) => chooseSide(browser, side, Number(field.value)));
   }
   byId("diff").addEventListener("click", () => toggleDiff(browser));
+  byId("as-tokens").hidden = !browser.data.tokenTexts;
+  byId("as-tokens").addEventListener("click", () => toggleTokens(browser));
   byId("previous").addEventListener("click", () => step(browser, -1));
   byId("next").addEventListener("click", () => step(browser, 1));
 }
@@ -191,7 +193,7 @@ function redraw(browser) {
   byId("sample-link").href = `#${addressOf(id)}`;
   // What the reader opened stays open from sample to sample.
   const opened = (event) => { browser.open = event.target.open; };
-  const view = { left, right, metric, diff: browser.diff, open: browser.open, opened };
+  const view = { left, right, metric, diff: browser.diff, tokens: browser.tokens, open: browser.open, opened };
   fill(byId("sample"), sampleNodes(browser.data, browser.chosen, view));
 }
 
@@ -217,6 +219,13 @@ export function step(browser, by) {
 export function toggleDiff(browser) {
   browser.diff = !browser.diff;
   byId("diff").setAttribute("aria-pressed", String(browser.diff));
+  redraw(browser);
+}
+
+/** Shows completions as tokens in three classes, or as text. */
+function toggleTokens(browser) {
+  browser.tokens = !browser.tokens;
+  byId("as-tokens").setAttribute("aria-pressed", String(browser.tokens));
   redraw(browser);
 }
 

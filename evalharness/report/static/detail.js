@@ -4,6 +4,7 @@ import { counted, el, figure } from "./dom.js";
 import { folded, marked, sentNodes, shown, tamed, textBox } from "./text.js";
 import { wordDiff } from "./diff.js";
 import { NOTES, WITHOUT_LABEL } from "./shared.js";
+import { stripNode } from "./strips.js";
 import { flipsOf, metricWithRole, own, toneOf, valueOf } from "./data.js";
 
 /** The whole panel of a sample. */
@@ -82,7 +83,14 @@ function cellBody(data, cell, diff, view) {
     scoreNodes(data, cell),
   );
   if (cell.text === undefined) return [el("p", { class: "problem" }, tamed(cell.problem, 2000)), fine];
-  return [thinkingNode(cell), completionNode(cell, diff), el("p", { class: "facts" }, cell.facts), fine];
+  return [thinkingNode(cell), bodyNode(data, cell, diff, view), el("p", { class: "facts" }, cell.facts), fine];
+}
+
+/** The completion as a strip of tokens where that is asked for and was read; else its text. */
+function bodyNode(data, cell, diff, view) {
+  if (!view.tokens || !cell.strip) return completionNode(cell, diff);
+  const other = data.checkpoints.find((one) => one.role === (data.checkpoints[cell.side].role === "baseline" ? "candidate" : "baseline"));
+  return stripNode(data, cell.strip, other.name);
 }
 
 /** The completion with its evidence, or with the words that only it has. */

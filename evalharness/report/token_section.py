@@ -1,0 +1,242 @@
+"""What the tuning changed, token by token: bars of classes, divergence by position, shifted tokens, a few strips."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from evalharness.records.tokens import (
+    Author,
+    MeanOfSamples,
+    ShiftedToken,
+    TokenComparison,
+    TokenFacts,
+    TokenShift,
+)
+from evalharness.report.charts.axis import Scale
+from evalharness.report.hidden_characters import tamed
+from evalharness.report.token_strips import CLASSES, Strip, class_of, make_strip
+from evalharness.report.typeset import typeset
+from evalharness.store import Run
+from evalharness.text import format_number, format_share, format_share_interval
+from evalharness.tokens.words import nats
+
+AUTHORS: tuple[Author, ...] = ("candidate", "baseline")
+"""What the tuning added, then what it suppressed."""
+PRINTED_STRIPS = 3
+NARROW = 0.07
+"""A part of a bar below this has no number in it."""
+LABELLED = (1, 5, 10, 17, 31, 51)
+"""First positions that the axis of the curve names."""
+EXPECTED = {"refuse": "prompts to refuse", "comply": "prompts to answer"}
+
+
+@dataclass(frozen=True)
+class ClassBar:
+    """The three classes on a part of the tokens."""
+
+    label: str
+    drawing: Markup
+    tokens: str
+    shares: tuple[str, ...]
+    kl: str
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The divergence along one side's completions."""
+
+    title: str
+    top: str
+    drawing: Markup
+    axis: Markup
+
+
+@dataclass(frozen=True)
+class SideOfTokens:
+    """One side's completions, read by both."""
+
+    author: Author
+    name: str
+    bars: tuple[ClassBar, ...]
+    categories: tuple[ClassBar, ...]
+    contexts: tuple[ClassBar, ...]
+    """The same completions after shared prompts; empty if they were not read."""
+    curve: Curve | None
+    tokens: tuple[ShiftedToken, ...]
+
+
+@dataclass(frozen=True)
+class TokenSection:
+    """Everything that the section prints."""
+
+    sentences: tuple[str, ...]
+    remarks: tuple[str, ...]
+    sides: tuple[SideOfTokens, ...]
+    strips: tuple[tuple[str, Strip], ...]
+    """Sample id and a completion of the candidate."""
+
+
+def make_token_section(run: Run, readable: Run) -> TokenSection | None:
+    """The section; None if `evalharness tokens` was not run on the present outcomes."""
+    compared = run.tokens
+    if compared is None:
+        return None
+    names: dict[Author, str] = {"baseline": compared.baseline, "candidate": compared.candidate}
+    return TokenSection(
+        sentences=compared.sentences,
+        remarks=tuple(remarks_of(compared, names)),
+        sides=tuple(_side(compared, author, names) for author in AUTHORS if compared.n.get(author)),
+        strips=tuple(_printed(readable, compared)),
+    )
+
+
+def _side(compared: TokenComparison, author: Author, names: Mapping[Author, str]) -> SideOfTokens:
+    own = [row for row in compared.shifts if (row.author, row.context) == (author, "own")]
+    whole = [row for row in own if row.first == 1 and row.last is None]
+    parts = [row for row in own if row.category is None and row.expected is None]
+    contexts = [
+        row
+        for row in compared.shifts
+        if row.author == author and row.context != "own" and row.first == 1 and row.last is None
+    ]
+    expected = [row for row in whole if row.expected]
+    return SideOfTokens(
+        author=author,
+        name=names[author],
+        bars=tuple(_bar(row, _where(row)) for row in [*parts, *expected]),
+        categories=tuple(_bar(row, row.category or "") for row in whole if row.category),
+        contexts=tuple(_bar(row, _after(row, compared)) for row in contexts),
+        curve=_curve([row for row in compared.curve if row.author == author], names, author),
+        tokens=tuple(one for one in compared.tokens if one.author == author),
+    )
+
+
+def _after(row: TokenShift, compared: TokenComparison) -> str:
+    name = compared.baseline if row.context == "baseline" else compared.candidate
+    return f"both after {name}'s prompt"
+
+
+def _where(row: TokenShift) -> str:
+    if row.expected:
+        return EXPECTED[row.expected]
+    if row.first == 1:
+        return f"tokens 1 to {row.last}" if row.last else "all tokens"
+    return f"tokens {row.first} to {row.last}" if row.last else f"from token {row.first}"
+
+
+def _bar(row: TokenShift, label: str) -> ClassBar:
+    means = (row.unshifted, row.marginal, row.shifted)
+    return ClassBar(
+        label=label,
+        drawing=_drawn([mean.value for mean in means], label),
+        tokens=f"{row.n_tokens:,} tokens, {row.n_samples:,} samples",
+        shares=tuple(_share(mean) for mean in means),
+        kl=nats(row.kl_candidate),
+    )
+
+
+def _drawn(shares: Sequence[float], label: str) -> Markup:
+    """A bar in three parts, which differ in lightness."""
+    said = ", ".join(f"{name} {format_share(share)}" for name, share in zip(CLASSES, shares, strict=True))
+    parts, start = Markup(""), 0.0
+    for number, share in enumerate(shares):
+        rect = Markup('<rect x="{:.2f}%" width="{:.2f}%" height="100%"/>').format(100 * start, 100 * share)
+        middle = 100 * (start + share / 2)
+        text = Markup('<text x="{:.2f}%" y="50%">{}</text>').format(middle, typeset(format_share(share)))
+        parts += Markup('<g class="part shift-{}">{}{}</g>').format(number, rect, text if share > NARROW else "")
+        start += share
+    return Markup('<svg class="bar" role="img" aria-label="{}">{}</svg>').format(tamed(f"{label}: {said}"), parts)
+
+
+# ------------------------------------------------------------------------------------------------- curve
+
+
+def _curve(rows: Sequence[TokenShift], names: Mapping[Author, str], author: Author) -> Curve | None:
+    """KL(author || other) by position; None without tokens."""
+    if not rows:
+        return None
+    means = [_divergence(row) for row in rows]
+    scale = Scale.around(0.0, max(mean.interval.high if mean.interval else mean.value for mean in means), 4)
+    across = Scale(0, max(len(rows) - 1, 1), 1, 4.0)
+    other = names["baseline" if author == "candidate" else "candidate"]
+    said = ", ".join(f"{_positions(row)}: {format_number(mean.value)}" for row, mean in zip(rows, means, strict=True))
+    title = f"KL({names[author]} || {other}) along {names[author]}'s completions"
+    points = Markup("").join(_point(across.across(at), mean, scale) for at, mean in enumerate(means))
+    drawing = Markup('<svg class="trend tone-first" role="img" aria-label="{}">{}</svg>').format(
+        tamed(f"{title}, in nats per token, by position: {said}"), points
+    )
+    return Curve(title, typeset(f"{format_number(scale.high)} nats"), drawing, _axis(rows, across))
+
+
+def _divergence(row: TokenShift) -> MeanOfSamples:
+    return row.kl_candidate if row.author == "candidate" else row.kl_baseline
+
+
+def _positions(row: TokenShift) -> str:
+    if row.last is None:
+        return f"{row.first}+"
+    return str(row.first) if row.first == row.last else f"{row.first}–{row.last}"
+
+
+def _point(x: str, mean: MeanOfSamples, scale: Scale) -> Markup:
+    whisker = Markup("")
+    if mean.interval:
+        low, high = scale.up(mean.interval.low), scale.up(mean.interval.high)
+        whisker = Markup('<line class="whisker" x1="{0}" x2="{0}" y1="{1}" y2="{2}"/>').format(x, low, high)
+    return Markup('{}<circle class="dot" cx="{}" cy="{}" r="4"/>').format(whisker, x, scale.up(mean.value))
+
+
+def _axis(rows: Sequence[TokenShift], across: Scale) -> Markup:
+    labels = (
+        Markup('<text x="{}" y="17">{}</text>').format(across.across(at), _positions(row))
+        for at, row in enumerate(rows)
+        if row.first in LABELLED
+    )
+    return Markup('<svg class="axis" aria-hidden="true" focusable="false">{}</svg>').format(Markup("").join(labels))
+
+
+# -------------------------------------------------------------------------------------------------- words
+
+
+def _share(mean: MeanOfSamples) -> str:
+    between = f" ({format_share_interval(mean.interval)})" if mean.interval else ""
+    return f"{format_share(mean.value)}{between}"
+
+
+def remarks_of(compared: TokenComparison, names: Mapping[Author, str]) -> Iterator[str]:
+    """How the numbers were made, and what was left out."""
+    for author, name in names.items():
+        counts = ", ".join(f"{count:,} {reason}" for reason, count in compared.left_out.get(author, {}).items())
+        read = f"{compared.n.get(author, 0):,} of {compared.n_requests:,} completions of {name} were read"
+        yield f"{read}; left out: {counts}." if counts else f"{read}."
+        if author in compared.own_first_choice:
+            first = format_share(compared.own_first_choice[author], digits=1)
+            yield f"Its own tokens are its first choice at {first} (greedy: nearly 100 %)."
+    if compared.n_encoded_again:
+        yield (
+            f"{compared.n_encoded_again:,} completions were stored without the ids of their tokens: their text was "
+            "encoded again, and gave the same text and as many tokens as were generated."
+        )
+    if noise := compared.noise:
+        yield (
+            f"Noise floor: {noise.n} completions read alone instead of in a batch changed the class of {noise.n_class} "
+            f"of {2 * noise.n_tokens:,} tokens, log-probabilities by at most {format_number(noise.logprob)} and KL by "
+            f"at most {format_number(noise.kl)} nats."
+        )
+    yield f"Conditions: {compared.conditions}."
+
+
+# ------------------------------------------------------------------------------------------------- strips
+
+
+def _printed(run: Run, compared: TokenComparison) -> Iterator[tuple[str, Strip]]:
+    """A few completions of the candidate, those with the most shifted tokens among the first."""
+    own = {request.id: request.sample_id for request in run.requests_of(compared.candidate)}
+    facts = [one for ids, one in run.token_facts.items() if ids[0] in own][: 20 * PRINTED_STRIPS]
+    for one in sorted(facts, key=_n_shifted, reverse=True)[:PRINTED_STRIPS]:
+        yield own[one.request_id], make_strip(one, compared.texts)
+
+
+def _n_shifted(facts: TokenFacts) -> int:
+    return sum(class_of(rank) == len(CLASSES) - 1 for rank in facts.other.ranks)
