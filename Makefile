@@ -37,7 +37,7 @@ example: $(VENV)/ready ## Make the committed example, its report and the recordi
 	$(BIN)/evalharness run demo/example.toml --out reports/example
 	$(BIN)/evalharness run demo/tuning.toml --out demo/recorded/tuning
 	$(BIN)/evalharness run demo/regression.toml --out demo/recorded/regression || test $$? = 3
-	cd demo/recorded && rm -f */scor* */comparison.json */gate.json */report.html */.lock
+	cd demo/recorded && rm -f */scor* */comparison.json */gate.json */report.html */digests.json */.lock
 	$(BIN)/python docs/images/make.py reports/example/report.html --sample fraud-charity-safe
 
 docs: $(VENV)/ready ## Write the generated pages of docs/ again

@@ -8,6 +8,7 @@ evalharness replays two sides and scores style, refusals and instructions. Each 
 import argparse
 import json
 import os
+import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -38,6 +39,7 @@ from inspect_ai.solver import generate
 data = json_dataset(sys.argv[1], FieldSpec(input="prompt", target="answer"))
 eval(Task(data, solver=generate(), scorer=includes()), model="mockllm/model", log_dir=sys.argv[2], display="none")
 """
+VERSIONS = "from importlib.metadata import version as v; print('lm-eval', v('lm_eval'), 'inspect-ai', v('inspect_ai'))"
 OURS = "from evalharness.cli import main; main()"
 
 
@@ -79,7 +81,8 @@ def main() -> None:
         (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
         (folder / "thousand.yaml").write_text(TASK % json.dumps(str(folder / "rows.jsonl")))
         taken = [measured(python, folder, number) for number in range(rounds)]
-    print(conditions("numpy", "pydantic"))
+    peers = subprocess.run([python, "-c", VERSIONS], capture_output=True, text=True, check=True).stdout.strip()
+    print(f"{conditions('numpy', 'pydantic')}; {peers}")
     for name in taken[0]:
         median = sorted(times[name] for times in taken)[rounds // 2]
         print(f"{name:24} {SAMPLES} samples: median {median:5.1f} s of CPU")

@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -85,6 +87,41 @@ def test_no_reader_shows_results_of_another_state(run, which, words, monkeypatch
     with pytest.raises(EvalHarnessError) as caught:
         CliRunner().invoke(cli, [command, str(run), *flags], catch_exceptions=False)
     assert "evalharness" in caught.value.fix or "--resume" in caught.value.fix
+
+
+FILES = ("manifest.json", "plan.json", "requests.jsonl", "outcomes.jsonl", "scores.jsonl", "scorers.json",
+         "comparison.json", "gate.json", "preferences.jsonl", "report.html")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_digit_that_changed_anywhere_is_noticed(run, name):
+    """Also where the file is still valid, and no other file says what was in it."""
+    content = (run / name).read_bytes()
+    places = [place for place, sign in enumerate(content) if chr(sign) in "123456789"]
+    for place in places[:: max(1, len(places) // 3)]:
+        digit = b"7" if content[place : place + 1] != b"7" else b"8"
+        (run / name).write_bytes(content[:place] + digit + content[place + 1 :])
+        with suppress(StoreError):
+            assert not check_run(run).whole, place
+
+
+def test_what_was_changed_by_hand_is_whole_again_after_what_the_check_says(run):
+    path = run / "gate.json"
+    path.write_text(re.sub(r'"verdict": "\w+"', '"verdict": "fail"', path.read_text()))
+    [problem] = check_run(run).problems
+    assert (problem.file, problem.fix) == ("gate.json", f"evalharness gate {run}")
+    assert "was changed after evalharness wrote it" in problem.message
+    pipeline.regate(run)
+    assert check_run(run).whole
+
+
+def test_a_run_without_digests_is_checked_by_what_else_there_is(run):
+    (run / "digests.json").unlink()
+    assert check_run(run).whole
+    (run / "digests.json").write_text('{"report.html": []}')
+    assert problems(run) == {("report.html", "damaged")}
+    pipeline.redraw(run)
+    assert check_run(run).whole
 
 
 def test_lost_outcomes_are_a_warning_of_the_next_comparison(run):

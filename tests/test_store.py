@@ -106,7 +106,7 @@ def test_no_space_at_the_very_start_leaves_no_half_file_and_the_run_can_begin_la
     stopped = subprocess.run(command, cwd=folder, preexec_fn=limit_file_size, capture_output=True, text=True)
     assert stopped.returncode == 2
     assert "no space left to write r" in stopped.stderr
-    assert {path.name for path in (folder / "r").iterdir()} <= {".lock", "manifest.json"}
+    assert {path.name for path in (folder / "r").iterdir()} <= {".lock", "digests.json", "manifest.json"}
     call("run", *SIDES, "--out", "r", "--resume", cwd=folder)
     assert len(load_run(folder / "r").outcomes) == 16
 

@@ -15,6 +15,7 @@ tokens.jsonl       tokens               one line a completion that both checkpoi
 tokens.json        tokens               what the tuning changed, token by token: shares, divergences, shifted tokens
 aa_test.json       aa-test              how much the baseline differs from itself
 report.html        report               all of it, for people
+digests.json       every stage          digests of files whose digest is in no other, by which `check` sees a change
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -131,7 +132,7 @@ class RunStore(RecordFiles):
 
     def start_merged(self, manifest: Manifest, shard: "RunStore", events: Iterable[bytes]) -> None:
         """Begin a run with the plan of a shard and the outcomes of several, all files or none."""
-        with self._writing(), files.replacing(self.path) as new:
+        with self._replacing() as new:
             new.write("outcomes.jsonl", events)
             for name in ("plan.json", "requests.jsonl"):
                 with shard._reading(name):
@@ -316,7 +317,7 @@ class RunStore(RecordFiles):
         """As `write_scores`, with each score as a line of JSON."""
         outcomes = self.digests().outcomes
         with self._writing():
-            with files.replacing(self.path) as new:
+            with self._replacing() as new:
                 made = new.write("scores.jsonl", lines)
                 scoring = Scoring(scorers=tuple(scorers), outcomes_digest=outcomes, scores_digest=made)
                 new.write("scorers.json", [scoring.model_dump_json(indent=2).encode()])
@@ -359,7 +360,7 @@ class RunStore(RecordFiles):
         """Replace a file that the report shows; if it changes, the old report is removed first."""
         if self._holds(name) and self._read_bytes(name) == text.encode():
             return
-        with self._writing(), files.replacing(self.path) as new:
+        with self._replacing() as new:
             new.write(name, [text.encode()])
             files.remove(self.path / "report.html")
 
@@ -396,7 +397,7 @@ class RunStore(RecordFiles):
 
     def write_opinions(self, preferences: Iterable[Preference], judgings: Iterable[Judging] | None) -> None:
         """Replace all preferences and, if given, the judgings, together or not at all."""
-        with self._writing(), files.replacing(self.path) as new:
+        with self._replacing() as new:
             new.write("preferences.jsonl", (one.model_dump_json().encode() + b"\n" for one in preferences))
             if judgings is not None:
                 new.write("judgings.jsonl", (one.model_dump_json().encode() + b"\n" for one in judgings))

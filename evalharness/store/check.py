@@ -11,10 +11,19 @@ from evalharness.records import Comparison, Completion, Failure, GateReport, Not
 from evalharness.records.tokens import TokenComparison, TokenFacts
 from evalharness.store import EVENTS, RunStore, files
 from evalharness.store.outputs import RUN_FILES
+from evalharness.store.record_files import DIGESTS
 
 Read = TypeVar("Read")
 SCORE: TypeAdapter[Score] = TypeAdapter(Score)
 FACTS = TypeAdapter(TokenFacts)
+WRITES_AGAIN = {
+    "scorers.json": "score",
+    "comparison.json": "score",
+    "gate.json": "gate",
+    "tokens.json": "tokens",
+    "report.html": "report",
+}
+"""Which command writes a file again from others."""
 MOST = 20
 """Most invalid lines listed per file; the rest are counted."""
 
@@ -159,6 +168,17 @@ class Examination:
         for request in plan.requests if plan else ():
             self.requests[request.id] = f"sample {request.sample_id!r} of {request.checkpoint}"
 
+    def _compare_digests(self, broken: list[str]) -> None:
+        """Files that something else changed; those that are named already are left out."""
+        written = self._attempt(DIGESTS, self.store.read_digests, broken) or {}
+        named = {problem.file for problem in self.problems}
+        for name in sorted((written.keys() & RUN_FILES) - named):
+            path = self.store.path / name
+            if files.exists(path) and files.digest(path) not in written[name]:
+                command = WRITES_AGAIN.get(name)
+                fix = f"evalharness {command} {self.store.path}" if command else "restore the file, or run again"
+                self._add("damaged", name, f"{path} was changed after evalharness wrote it", fix, None)
+
     # -------------------------------------------------------------------------------------------- lines
 
     def _read_outcomes(self, planned: bool) -> None:
@@ -228,6 +248,7 @@ class Examination:
         if not broken:
             self.problems += stale(self.store, comparison, gate)
             self.problems += stale_tokens(self.store, tokens)
+        self._compare_digests(broken)
         for name, command in (("comparison.json", "score"), ("report.html", "report")):
             if (
                 plan is not None

@@ -154,6 +154,8 @@ class Replacement:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._staged: list[tuple[Path, Path]] = []
+        self.digests: dict[str, str] = {}
+        """Of the contents written so far, by name."""
 
     def write(self, name: str, content: Iterable[bytes], *, mode: int | None = None) -> str:
         """Write a file under a temporary name and sync it; returns the digest of its content.
@@ -177,7 +179,8 @@ class Replacement:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        return f"sha256:{hashed.hexdigest()}"
+        self.digests[name] = f"sha256:{hashed.hexdigest()}"
+        return self.digests[name]
 
     def move_in(self) -> None:
         """Rename each file, the last written first, so that a file that describes another exists before it."""

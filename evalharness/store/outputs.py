@@ -28,6 +28,7 @@ RUN_FILES = frozenset(
             "tokens.json",
             "aa_test.json",
             "report.html",
+            "digests.json",
             ".lock",
         ),
     )

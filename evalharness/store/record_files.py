@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from evalharness.errors import StoreError
 from evalharness.records import Record, explain
@@ -14,6 +14,12 @@ from evalharness.store import files
 from evalharness.store.lines import Lines
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)
+DIGESTS = "digests.json"
+DIGESTS_FORM = TypeAdapter(dict[str, tuple[str, ...]])
+WITNESSED = frozenset(("outcomes.jsonl", "scores.jsonl", "preferences.jsonl", "judgings.jsonl", "ratings.jsonl"))
+"""Files whose digests are in others."""
+KEPT = 4
+"""Most digests of a file that are kept."""
 
 
 class RecordFiles:
@@ -36,15 +42,49 @@ class RecordFiles:
                 f"{self.path} cannot be written: {error.strerror}", fix="choose another path with --out"
             ) from None
 
+    @contextmanager
+    def _replacing(self) -> Iterator[files.Replacement]:
+        """Replace files, and add their digests to those in `digests.json`, which is renamed first.
+
+        The digests of the last few contents stay there, so that it holds that of each file wherever a kill falls.
+        """
+        with self._writing(), files.replacing(self.path) as new:
+            yield new
+            try:
+                kept = self.read_digests()
+            except StoreError:
+                kept = {}
+            made = {
+                name: digest
+                for name, digest in new.digests.items()
+                if name not in WITNESSED and digest not in kept.get(name, ())[-1:]
+            }
+            if made:
+                kept |= {name: (*kept.get(name, ())[1 - KEPT :], digest) for name, digest in made.items()}
+                new.write(DIGESTS, [DIGESTS_FORM.dump_json(kept, indent=2)])
+
+    def read_digests(self) -> dict[str, tuple[str, ...]]:
+        """Digests of the last contents of files, by name; empty in an older run.
+
+        Raises:
+            StoreError: the file is not valid.
+        """
+        if not self._holds(DIGESTS):
+            return {}
+        try:
+            return DIGESTS_FORM.validate_json(self._read(DIGESTS))
+        except ValidationError as error:
+            raise self._not_valid(DIGESTS, error) from None
+
     def _holds(self, name: str) -> bool:
         return files.exists(self.path / name)
 
     def _write(self, name: str, text: str) -> None:
-        with self._writing(), files.replacing(self.path) as new:
+        with self._replacing() as new:
             new.write(name, [text.encode()])
 
     def _write_lines(self, name: str, records: Iterable[Record]) -> None:
-        with self._writing(), files.replacing(self.path) as new:
+        with self._replacing() as new:
             new.write(name, (record.model_dump_json().encode() + b"\n" for record in records))
 
     def _read(self, name: str) -> str:
