@@ -50,6 +50,7 @@ bench: $(VENV)/ready ## Run the benchmarks and print their ratios
 	$(BIN)/python benchmarks/generate.py --endless
 	$(BIN)/python benchmarks/batch_invariance.py
 	$(BIN)/python benchmarks/ollama_clients.py
+	$(BIN)/python benchmarks/server_clients.py
 	$(BIN)/python benchmarks/scorers.py
 	$(BIN)/python benchmarks/comparison.py
 	$(BIN)/python benchmarks/report.py

@@ -27,7 +27,7 @@ from evalharness.suites import load_suite
 def made_requests(backend: OllamaBackend, max_tokens: int) -> list[GenerationRequest]:
     samples = load_suite("core").samples
     prompts = [build_prompt(sample, "chat") for sample in samples]
-    resolved, config = backend.resolve(), backend.settle(prompts, GenerationConfig(max_tokens=max_tokens))
+    resolved, config = backend.resolve(), backend.resolve_config(prompts, GenerationConfig(max_tokens=max_tokens))
     return [
         GenerationRequest.of(resolved, sample.id, prompt, rendered, config)
         for sample, prompt, rendered in zip(samples, prompts, backend.render(prompts), strict=True)
@@ -53,14 +53,14 @@ def main() -> None:
     parser.add_argument("--max-tokens", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=5)
     flags = parser.parse_args()
-    print(conditions("httpx", "ollama"))
+    print(conditions("httpx"))
     server = nullcontext() if flags.host else running_server(token_seconds=0.005, parallel=flags.clients)
     with server as started:
         options = {"host": flags.host or started.url, "concurrency": flags.clients}
         checkpoint = Checkpoint(name="side", model=f"ollama/{flags.model}", variant="instruct", options=options)
         backend = OllamaBackend(checkpoint)
         requests = made_requests(backend, flags.max_tokens)
-        bodies = [backend._body(request) | {"truncate": False, "shift": False, "stream": True} for request in requests]
+        bodies = [backend._bodies.of(request) | {"stream": True} for request in requests]
         list(backend.generate(requests[:1]))
         ratios = []
         for _ in range(flags.rounds):
