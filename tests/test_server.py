@@ -13,7 +13,7 @@ from importlib.util import find_spec
 import pytest
 from ollama_asking import chat
 from openai_server import NEEDED, openai_server, rendered
-from test_cli import EVALHARNESS, call, refused
+from test_cli import EVALHARNESS, call
 from tiny_checkpoint import make_tokenizer
 
 from evalharness import load_run
@@ -162,11 +162,12 @@ def test_llama_server_tells_the_prompt_that_its_template_makes(server, open_mode
     assert said == rendered([{"role": "user", "content": "Hello"}])
 
 
-def test_an_ollama_server_is_named_and_not_asked(server, tmp_path):
+def test_an_ollama_server_is_named_and_not_asked(server, open_model):
     server.set(dialect="ollama")
-    problem, fix = refused("plan", *SIDES, cwd=tmp_path, env={"OPENAI_BASE_URL": server.url})
-    assert "is an Ollama server" in problem
-    assert "ollama/NAME" in fix
+    with pytest.raises(BackendError, match="is an Ollama server") as caught:
+        open_model().resolve()
+    assert "ollama/NAME" in caught.value.fix
+    assert not server.bodies
 
 
 @pytest.mark.parametrize(
@@ -221,20 +222,6 @@ def test_log_probabilities_are_kept_and_refused_where_there_are_none(server, ope
     server.set(gives_logprobs=False)
     with pytest.raises(BackendError, match="gives no log-probabilities"):
         open_model(variant=variant, logprobs=1).resolve()
-
-
-def test_the_report_and_the_doctor_show_the_probe(server, tmp_path):
-    server.set(honours_seed=False)
-    env = {"OPENAI_BASE_URL": server.url + "/v1"}
-    call("run", *SIDES, "--out", "r", cwd=tmp_path, env=env)
-    report = (tmp_path / "r" / "report.html").read_text().replace("\xa0", " ")
-    assert "The seed is ignored: draws do not repeat." in report
-    assert "The seed is ignored" in (tmp_path / "r" / "plan.json").read_text()
-    checks = json.loads(call("doctor", "--model", "server/meadow", "--json", cwd=tmp_path, env=env).stdout)
-    found = {check["name"]: check["found"] for check in checks}
-    assert "The seed is ignored" in found["one token of server/meadow"]
-    assert found["server"] == f"vLLM 0.32.0 at {server.url}: server/meadow"
-    assert "server/meadow" in call("list", "models", cwd=tmp_path, env=env).stdout
 
 
 # ---------------------------------------------------------------------------------- long prompts, ends
@@ -297,31 +284,36 @@ def files_with(folder, text):
     return [path for path in folder.rglob("*") if path.is_file() and text.encode() in path.read_bytes()]
 
 
-def test_the_key_is_in_no_file_of_a_run_and_in_nothing_that_is_printed(server, tmp_path):
-    server.set(key=KEY)
-    env = {"OPENAI_BASE_URL": server.url, "OPENAI_API_KEY": KEY}
-    good = call("run", *SIDES, "--out", "r", cwd=tmp_path, env=env)
-    assert not files_with(tmp_path, KEY)
+def test_a_run_shows_the_probe_and_holds_the_key_nowhere(server, tmp_path):
+    server.set(key=KEY, honours_seed=False)
+    env = {"OPENAI_BASE_URL": server.url + "/v1", "OPENAI_API_KEY": KEY}
+    good = call("run", *SIDES, "--limit", "3", "--out", "r", cwd=tmp_path, env=env)
+    report = (tmp_path / "r" / "report.html").read_text().replace("\xa0", " ")
+    assert "The seed is ignored: draws do not repeat." in report
+    doctor = call("doctor", "--model", "server/meadow", "--json", cwd=tmp_path, env=env)
+    found = {check["name"]: check["found"] for check in json.loads(doctor.stdout)}
+    assert "The seed is ignored" in found["one token of server/meadow"]
+    assert found["server"] == f"vLLM 0.32.0 at {server.url}: server/meadow"
     server.set(key="another")
     bad = call("run", *SIDES, "--out", "r2", cwd=tmp_path, env=env, code=2)
     assert "refuses the key in OPENAI_API_KEY: Incorrect API key provided: Bearer [key]" in bad.stderr
-    doctor = call("doctor", "--model", "server/meadow", cwd=tmp_path, env=env, code=2)
     assert not any(KEY in text for one in (good, bad, doctor) for text in (one.stdout, one.stderr))
     assert not files_with(tmp_path, KEY)
 
 
 @pytest.mark.parametrize("key", ["sk-secret\nsk-secret", "sk-secrét"])
-def test_a_key_that_cannot_be_a_header_is_not_shown(server, tmp_path, key):
-    env = {"OPENAI_BASE_URL": server.url, "OPENAI_API_KEY": key}
-    problem, fix = refused("plan", *SIDES, cwd=tmp_path, env=env)
-    assert "is not plain text" in problem
-    assert "secr" not in problem + fix
+def test_a_key_that_cannot_be_a_header_is_not_shown(open_model, monkeypatch, key):
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    with pytest.raises(BackendError, match="is not plain text") as caught:
+        open_model().resolve()
+    assert "secr" not in caught.value.problem + caught.value.fix
 
 
-@pytest.mark.parametrize("option", ["api_key=sk-secret", "url=http://user:sk-secret@127.0.0.1:1/v1"])
-def test_a_key_among_the_options_is_refused_without_being_shown(tmp_path, option):
-    problem, fix = refused("plan", *SIDES, "-M", option, cwd=tmp_path)
-    assert "sk-secret" not in problem + fix
+@pytest.mark.parametrize("option", [{"api_key": "sk-secret"}, {"url": "http://user:sk-secret@127.0.0.1:1/v1"}])
+def test_a_key_among_the_options_is_refused_without_being_shown(open_model, option):
+    with pytest.raises((BackendError, ConfigError)) as caught:
+        open_model(**option).resolve()
+    assert "sk-secret" not in caught.value.problem + caught.value.fix
 
 
 def test_another_variable_can_hold_the_key(server, open_model, monkeypatch):
@@ -347,10 +339,10 @@ def test_what_is_no_address_is_refused(given):
         address(given)
 
 
-def test_a_server_that_is_not_there_is_said_to_be_so(tmp_path):
-    problem, fix = refused("plan", *SIDES, "-M", "url=http://127.0.0.1:9", cwd=tmp_path)
-    assert "does not answer" in problem
-    assert "OPENAI_BASE_URL" in fix
+def test_a_server_that_is_not_there_is_said_to_be_so(open_model):
+    with pytest.raises(BackendError, match="does not answer") as caught:
+        open_model(url="http://127.0.0.1:9").resolve()
+    assert "OPENAI_BASE_URL" in caught.value.fix
 
 
 def test_a_storm_of_refusals_passes_and_lowers_the_requests_in_flight(server, open_model, caplog):

@@ -215,8 +215,9 @@ class ServerBackend:
             yield Notice(checkpoint=self.checkpoint.name, kind="batch", message=self.pace.in_words())
 
     def close(self) -> None:
-        """Close the connections."""
-        self.server.close()
+        """Close the connections, if there are any."""
+        if "server" in self.__dict__:
+            self.server.close()
 
     def _answer(self, request: GenerationRequest) -> ServerReply:
         prompt, reading = request.prompt, self._read(chats=isinstance(request.prompt, ChatPrompt))

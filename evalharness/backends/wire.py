@@ -4,6 +4,8 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,6 +15,8 @@ from evalharness.errors import BackendError
 from evalharness.records import FinishReason, TokenLogprob
 
 CONNECT_SECONDS = 5.0
+LONGEST_WAIT = 600.0
+"""Seconds for which a server may ask."""
 LOOPBACK = ("localhost", "127.0.0.1", "::1", "0.0.0.0")
 REPEATED_TOKENS = 25
 """An Ollama server aborts after about thirty identical tokens in a row; a stream that ends this way without its last
@@ -214,8 +218,7 @@ class Connection:
 
     @staticmethod
     def _error(answer: httpx.Response) -> ServerError:
-        wait = answer.headers.get("retry-after", "")
-        return ServerError(answer.text, answer.status_code, float(wait) if wait.isdecimal() else 0.0)
+        return ServerError(answer.text, answer.status_code, wait_of(answer.headers.get("retry-after", "")))
 
     def _without_key(self, text: str) -> str:
         """A server's message without the key, which some servers repeat."""
@@ -233,6 +236,19 @@ class Connection:
         if not isinstance(data, dict):
             raise ServerError("no JSON object", 404)
         return data
+
+
+def wait_of(header: str) -> float:
+    """The seconds of a `Retry-After` header, which holds a number or a date; at most `LONGEST_WAIT`.
+
+    >>> wait_of("2"), wait_of("86400"), wait_of("Wed, 21 Oct 2015 07:28:00 GMT"), wait_of("soon")
+    (2.0, 600.0, 0.0, 0.0)
+    """
+    with suppress(ValueError):
+        return max(0.0, min(float(header), LONGEST_WAIT))
+    with suppress(ValueError):
+        return max(0.0, min((parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds(), LONGEST_WAIT))
+    return 0.0
 
 
 def sentence(message: str) -> str:
