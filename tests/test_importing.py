@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from evalharness import load_run
 from evalharness.cli import cli
 from evalharness.errors import EvalHarnessError, MissingExtra
-from evalharness.report.origin import make_origin
+from evalharness.report.provenance import make_origin
 
 MADE = Path(__file__).parent / "made_elsewhere"
 SMOL, GEMMA = MADE / "lm_eval" / "SmolLM2-135M-Instruct", MADE / "lm_eval" / "gemma-3-270m"
