@@ -10,6 +10,7 @@ from evalharness.compare.corrections import corrections_of
 from evalharness.compare.differences import differences_of
 from evalharness.compare.findings import findings_of, warnings_of
 from evalharness.compare.groups import Groups, order_of_groups
+from evalharness.compare.known_errors import with_known_errors
 from evalharness.compare.missing import one_sided_warnings
 from evalharness.compare.preference_summaries import preferences_of
 from evalharness.compare.reward_differences import reward_agreement, rewards_of
@@ -66,7 +67,7 @@ def compare(
     # First, because rewards of two models must not get as far as a column of values.
     rewards = [tuple(rewards_of(table, plan.baseline, name, scorers, seed=seed)) for name in names]
     main, *more = (
-        _against_baseline(table, metrics, plan, name, seed, rank).model_copy(update={"rewards": by_reward})
+        _against_baseline(table, metrics, plan, name, seed, rank, scorers).model_copy(update={"rewards": by_reward})
         for name, by_reward in zip(names, rewards, strict=True)
     )
     return Comparison(
@@ -94,8 +95,15 @@ def _lost_on_one_side(
 
 
 def _against_baseline(
-    table: Observations, metrics: Sequence[Metric], plan: Plan, candidate: str, seed: int, rank: Groups | None
+    table: Observations,
+    metrics: Sequence[Metric],
+    plan: Plan,
+    candidate: str,
+    seed: int,
+    rank: Groups | None,
+    scorers: Sequence[ScorerFacts],
 ) -> OtherComparison:
-    differences = differences_of(table, metrics, plan.baseline, candidate, seed=seed, rank=rank)
+    measured = differences_of(table, metrics, plan.baseline, candidate, seed=seed, rank=rank)
+    differences = tuple(with_known_errors(measured, plan, candidate, table, scorers))
     findings = findings_of(table, metrics, differences, plan.model_copy(update={"candidate": candidate}))
-    return OtherComparison(candidate=candidate, differences=tuple(differences), findings=tuple(findings))
+    return OtherComparison(candidate=candidate, differences=differences, findings=tuple(findings))

@@ -9,7 +9,7 @@ import numpy as np
 from evalharness.compare.advice import replicate_advice
 from evalharness.compare.regressions import name_of, tuning_findings
 from evalharness.observations import Observations
-from evalharness.records import Finding, Metric, PairedDifference, Plan
+from evalharness.records import Finding, Interval, Metric, PairedDifference, Plan
 from evalharness.text import (
     format_interval,
     format_level,
@@ -182,6 +182,18 @@ def caveats_of(row: PairedDifference) -> Iterator[str]:
         among = row.among_answered
         left, right = format_share(among.baseline_mean), format_share(among.candidate_mean)
         yield f"Among the {among.n_pairs:,} samples to which both responded: {left} and {right}."
+    if row.label_errors is not None:
+        yield f"If labels err as often as is known, the difference is {range_in_words(row.label_errors)}."
+
+
+def range_in_words(between: Interval) -> str:
+    """A range of a difference of rates.
+
+    >>> range_in_words(Interval(low=0.1, high=0.25))
+    'between +10 and +25 points'
+    """
+    low, high = format_points(between.low), format_points(between.high)
+    return low if low == high else f"between {low.removesuffix(' points')} and {high}"
 
 
 def _evidence(table: Observations, metric: str, plan: Plan) -> tuple[str, ...]:

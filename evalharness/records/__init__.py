@@ -69,7 +69,17 @@ from evalharness.records.rewards import (
     RewardLength,
     RewardOfState,
 )
-from evalharness.records.scores import Label, Metric, NamedChange, Score, ScorerFacts, ScorerIdentity, Scoring, Span
+from evalharness.records.scores import (
+    KnownErrors,
+    Label,
+    Metric,
+    NamedChange,
+    Score,
+    ScorerFacts,
+    ScorerIdentity,
+    Scoring,
+    Span,
+)
 from evalharness.records.suites import Constraint, Message, Role, Sample, Suite
 
 __all__ = [
@@ -105,6 +115,7 @@ __all__ = [
     "Interval",
     "JudgeFailure",
     "Judging",
+    "KnownErrors",
     "Label",
     "LabelRating",
     "LengthControl",

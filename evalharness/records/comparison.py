@@ -85,6 +85,8 @@ class PairedDifference(Record):
     n_missing_candidate: int = 0
     bounds: Interval | None = None
     """What the difference over all samples could be, whatever the missing values are (no confidence interval)."""
+    label_errors: Interval | None = None
+    """Where the difference could be if the labels of one side or both err as often as they are known to."""
     among_answered: AmongAnswered | None = None
     """The rates among samples that both sides answered, where no answer counts in a side's favour."""
     effect_size: float | None = None

@@ -133,6 +133,14 @@ class Label(Record):
     """Values that are 1 for it, of samples that they apply to. A person can give the label if any label has them."""
 
 
+class KnownErrors(Record):
+    """How often labels were wrong on completions of a kind of checkpoint that people or a reader had labelled."""
+
+    variant: Literal["base", "instruct"]
+    counts: tuple[tuple[int, ...], ...]
+    """Rows: what a completion did; columns: what its label says; both in the order of the labels' distinct `rates`."""
+
+
 class ScorerFacts(Record):
     """What a scorer measures and how it is shown, stored with the run so that it can be read without the scorer."""
 
@@ -150,6 +158,10 @@ class ScorerFacts(Record):
     """Below the heading: how to read the labels."""
     form: tuple[Public, ...] = ()
     """Labels of spans that mark form; other spans are evidence for the score."""
+    errors: tuple[KnownErrors, ...] = ()
+    """How its labels err; empty if that is not known."""
+    errors_in_words: Public = ""
+    """The same in a sentence or two, with where it was measured."""
     unscored: Public = ""
     """What it does not score."""
     model_help: Public = ""

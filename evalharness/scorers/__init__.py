@@ -71,7 +71,7 @@ def open_scorer(name: str, settings: Mapping[str, JsonValue] | None = None, fold
             keys = f"its settings are {', '.join(known)}" if known else "it has no settings; remove the table"
             raise ScorerError(f"[scorer.{name}] has an unknown key {key!r}", fix=keys)
     scorer = kind(**(settings or {}))
-    scorer.facts = facts_of(name)
+    scorer.facts = scorer.described(facts_of(name))
     return scorer
 
 

@@ -53,6 +53,10 @@ class Scorer(ABC):
         """What determines a score besides the code, such as a model with its digests; empty for rules."""
         return {}
 
+    def described(self, facts: ScorerFacts) -> ScorerFacts:
+        """Its facts, where its settings change what is known of it."""
+        return facts
+
     @classmethod
     def is_default(cls) -> bool:
         """Whether it judges every run that does not configure it; used only for evalharness's own scorers."""

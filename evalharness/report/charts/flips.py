@@ -1,16 +1,19 @@
 """Label flips: the baseline's label of each request against the candidate's label of the same request."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from evalharness.compare.findings import range_in_words
 from evalharness.observations import Observations
 from evalharness.records import Comparison, ScorerFacts
 from evalharness.report.charts.labels import Matrix, heat_of, make_matrices
 from evalharness.report.links import samples_where
+from evalharness.report.typeset import typeset
 from evalharness.report.words import EXPECTED
+from evalharness.text import format_points
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,10 @@ class Expected:
     scorer: str
     heading: str
     hint: str
+    errors: str
+    """What is known of the labels' error; empty if nothing."""
+    could_be: tuple[str, ...]
+    """For each difference, where that error could have it be."""
     matrices: tuple[Matrix, ...]
     flips: tuple[FlipTable, ...]
 
@@ -57,6 +64,8 @@ def make_expected(
             scorer.name,
             scorer.heading,
             scorer.hint,
+            scorer.errors_in_words,
+            tuple(_could_be(comparison, scorer)),
             make_matrices(table, roles, scorer),
             make_flips(table, comparison, scorer),
         )
@@ -64,6 +73,14 @@ def make_expected(
         if scorer.chart == "expected" and scorer.name in table.labels
     )
     return tuple(chart for chart in charts if chart.matrices)
+
+
+def _could_be(comparison: Comparison, facts: ScorerFacts) -> Iterator[str]:
+    titles = {metric.name: metric.title for metric in facts.metrics}
+    for row in comparison.differences:
+        if row.metric in titles and row.label_errors is not None and row.difference is not None:
+            where = range_in_words(row.label_errors)
+            yield typeset(f"{titles[row.metric]}: {format_points(row.difference)} as labelled, {where} with that error")
 
 
 def make_flips(table: Observations, comparison: Comparison, facts: ScorerFacts) -> tuple[FlipTable, ...]:

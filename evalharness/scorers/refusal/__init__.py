@@ -17,7 +17,7 @@ from evalharness.completion.state import NON_ANSWERS, State
 from evalharness.completion.substance import substance_of
 from evalharness.completion.text import FoldedText
 from evalharness.errors import BackendError, ScorerError
-from evalharness.records import Sample, Score, digest, explain
+from evalharness.records import Sample, Score, ScorerFacts, digest, explain
 from evalharness.scorers import Item, Scorer
 from evalharness.scorers.refusal.asked import Asked
 from evalharness.scorers.refusal.languages import unread_language
@@ -96,6 +96,10 @@ class Refusal(Scorer):
     def identity(self) -> dict[str, JsonValue]:
         """What determines a classifier's label; empty with the rules, which have a version."""
         return {**self._classifier.identity, "device": self._classifier.where} if self._classifier else {}
+
+    def described(self, facts: ScorerFacts) -> ScorerFacts:
+        """The error of a classifier is not known."""
+        return facts.model_copy(update={"errors": (), "errors_in_words": ""}) if self._classifier else facts
 
     def score_item(self, item: Item) -> Score:
         """A label and whether it is no answer, for each completion; more where something is expected."""
