@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 DATA ?= $(firstword $(wildcard data ../shared/data) data)
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check example docs bench validate data package clean
+.PHONY: help setup demo test check example docs bench gpu validate data package clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ bench: $(VENV)/ready ## Run the benchmarks and print their ratios
 	$(BIN)/python benchmarks/comparison.py
 	$(BIN)/python benchmarks/report.py
 	$(BIN)/python benchmarks/reward.py
+
+gpu: $(VENV)/ready ## Check text, memory and speed on this machine's GPU, and write benchmarks/results/gpu.md
+	$(BIN)/python benchmarks/gpu.py
 
 data: $(VENV)/ready ## Fetch the labelled validation data from its authors into data/ (needs a network)
 	$(BIN)/python benchmarks/fetch_data.py

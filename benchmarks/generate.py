@@ -113,7 +113,7 @@ def main() -> None:
     tokenizer.pad_token_id = PAD
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="sdpa").eval()
     if flags.endless:
-        backend.end_tokens, model.generation_config.eos_token_id = {}, None
+        backend.tokenizing.end_tokens, model.generation_config.eos_token_id = {}, None
     texts = [rendered.text for rendered in backend.render([request.prompt for request in requests])]
 
     list(backend.generate(requests[:1]))

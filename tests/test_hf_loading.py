@@ -314,6 +314,12 @@ def test_an_attention_implementation_that_is_not_there_is_an_error(sound, attent
     assert attention in refusal(BackendError, sound, attention=attention).problem
 
 
+def test_weights_that_are_spread_over_all_devices_give_the_same_text(sound):
+    """Here there is one device; which layers are where is up to accelerate."""
+    assert answer(sound, device_map="auto") == answer(sound)
+    assert "auto" in refusal(ConfigError, sound, device_map="balanced").problem
+
+
 @pytest.mark.skipif(find_spec("bitsandbytes") is not None, reason="bitsandbytes is installed")
 @pytest.mark.parametrize("quantization", ["8bit", "4bit"])
 def test_quantization_without_its_package_is_an_error(sound, quantization):

@@ -102,7 +102,9 @@ class HfBackend:
     @property
     def weight_bytes(self) -> int:
         """Memory of the weights."""
-        return int(self.parameters * self.placement.bytes_per_parameter)
+        whole = sizes.unquantized_parameters(self.settings) if self.options.quantization else 0
+        rest = self.parameters - whole
+        return int(rest * self.placement.bytes_per_parameter) + whole * DTYPES[self.dtype].itemsize
 
     @property
     def context(self) -> int:

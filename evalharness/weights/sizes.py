@@ -82,6 +82,12 @@ def tensor_names(folder: Path) -> set[str]:
     return names
 
 
+def unquantized_parameters(settings: Any) -> int:
+    """Those of the embedding and of the last layer, which bitsandbytes leaves as they are."""
+    text = settings.get_text_config()
+    return positive(text, "vocab_size") * positive(text, "hidden_size") * (1 if text.tie_word_embeddings else 2)
+
+
 def cache_bytes_per_token(settings: Any, dtype: torch.dtype) -> int:
     """Bytes of keys and values per token over all layers; an upper bound with sliding windows."""
     text = settings.get_text_config()
