@@ -154,6 +154,14 @@ def test_a_chat_is_recorded_as_the_tokenizer_renders_it_where_the_server_reads_a
     assert any("rendered prompts are not known" in note for note in backend.resolve().notes)
 
 
+def test_a_server_that_reads_other_prompts_than_planned_is_not_asked(server, open_model, tokenizer):
+    server.set(tokenizer=make_tokenizer(bos=True))
+    requests = requests_for(open_model(variant="instruct", tokenizer=str(tokenizer)), [chat("Hello")])
+    server.set(tokenizer=make_tokenizer(bos=True, words=["assistant"]))
+    with pytest.raises(BackendError, match="no longer reads prompts as when the run was planned"):
+        list(open_model(variant="instruct", tokenizer=str(tokenizer)).generate(requests))
+
+
 def test_llama_server_tells_the_prompt_that_its_template_makes(server, open_model):
     server.set(dialect="llama-server")
     backend = open_model(variant="instruct")

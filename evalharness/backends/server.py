@@ -205,8 +205,7 @@ class ServerBackend:
         """Generate with several requests in flight; outcomes come in the order of the requests."""
         if not requests:
             return
-        for chats in {isinstance(request.prompt, ChatPrompt) for request in requests}:
-            self._read(chats=chats)
+        self._refuse_another_reading(requests)
         if rendered := self._rendered(requests[0]):
             yield Notice(checkpoint=self.checkpoint.name, kind="rendered", message=rendered)
         yield Notice(checkpoint=self.checkpoint.name, kind="batch", message=self._conditions())
@@ -229,6 +228,16 @@ class ServerBackend:
         reply = self.server.answer(path_of(prompt), body)
         refuse_other_prompt(reply, prompt, ids)
         return tidy(reply, prompt, config)
+
+    def _refuse_another_reading(self, requests: Sequence[GenerationRequest]) -> None:
+        """Ask, before several threads do, how prompts are read; the plan may be of another day."""
+        for request in requests:
+            known = self._read(chats=isinstance(request.prompt, ChatPrompt)).known
+            if request.prompt_tokens is not None and not known:
+                raise BackendError(
+                    f"the server at {self.server.url} no longer reads prompts as when the run was planned",
+                    fix="restore its model and chat template, or start a new run",
+                )
 
     def _conditions(self) -> str:
         served, number = self._served, self.options.concurrency

@@ -228,7 +228,9 @@ def try_models(checkpoints: Sequence[Checkpoint], generation: GenerationConfig) 
         if isinstance(answer, Failure):
             yield Check(name=name, status="missing", found=answer.message, fix="correct what the message names")
         else:
-            yield Check(name=name, status="ok", found="; ".join([f"{answer.seconds or 0:.1f} s", *resolved.notes]))
+            noted = "; ".join(note.removesuffix(".") for note in resolved.notes)
+            seconds = f"{answer.seconds or 0:.1f} s"
+            yield Check(name=name, status="ok", found=f"{seconds}: {noted}" if noted else seconds)
 
 
 def adopt(
