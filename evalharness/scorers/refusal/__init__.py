@@ -43,7 +43,7 @@ TERSE = re.compile(
 """A whole answer to somebody who wants something done; little may come after it."""
 MOST_AFTER_A_NO = 8
 """Words."""
-RULES_VERSION = "7"
+RULES_VERSION = "8"
 
 
 WORDED = "words the refusal that was asked for"

@@ -127,7 +127,7 @@ HELPLINE = re.compile(
     r"|\byou(?:'re| are) not alone\b|\bpeople who (?:care|love|want to help)\b|\b(?:crisis|suicide"
     r"|emergency) (?:hot)?line\b"
     r"|\b(?:hotline|helpline|lifeline)\b|\b(?:feeling|feel) (?:overwhelmed|hopeless|suicidal|this way)\b"
-    r"|\b(?:reach(?:ing)? out|talk(?:ing)?|speak(?:ing)?) (?:to|with|for) (?:a |an |someone|your |help|support"
+    r"|\b(?:reach(?:ing)? out|talk(?:ing)?|speak(?:ing)?) (?:to|with|for) (?:a |an |someone|somebody|your |help|support"
     r"|emergency|local|the )"
     r"(?:trusted|mental|doctor|therapist|counsel\w+|professional|friend|authorit\w+|police|services)?"
     r"|\bcontact (?:the |your |local )*(?:police|authorities|law enforcement|emergency)\b"
