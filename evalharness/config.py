@@ -153,12 +153,13 @@ TABLES = {
 }
 
 
-def read_config(path: Path, overrides: dict[str, Any] | None = None) -> RunConfig:
+def read_config(path: Path | str, overrides: dict[str, Any] | None = None) -> RunConfig:
     """Read an experiment from a TOML file; `overrides` from the command line win.
 
     Raises:
         ConfigError: the file cannot be read, is not TOML, or asks for something impossible.
     """
+    path = Path(path)
     return build_config(_read_toml(path), overrides or {}, source=str(path)).of_folder(path.parent)
 
 

@@ -11,8 +11,8 @@ from evalharness.cli.running import SCORERS_MODEL
 from evalharness.cli.terminal import say
 from evalharness.config import RunConfig, build_config, read_config
 from evalharness.errors import ConfigError
+from evalharness.pipeline.planning import with_default_scorers
 from evalharness.records import Checkpoint
-from evalharness.scorers import default_scorers
 from evalharness.suites.importing import prompts_of
 
 GENERATION = ("max_tokens", "temperature", "context_length")
@@ -54,12 +54,6 @@ def run_config(config: Path | None, baseline: str | None, candidate: str | None,
             table["options"]["concurrency"] = concurrency
     data = {"baseline": names[0], "candidate": names[1], "checkpoint": dict(zip(names, tables.values(), strict=True))}
     return with_default_scorers(build_config(data, _overrides(flags), source="command line"))
-
-
-def with_default_scorers(config: RunConfig) -> RunConfig:
-    """The same, with the scorers that judge every run which does not configure them."""
-    missing: dict[str, dict[str, JsonValue]] = {name: {} for name in default_scorers() if name not in config.scorer}
-    return config.model_copy(update={"scorer": {**config.scorer, **missing}}) if missing else config
 
 
 def _overrides(flags: dict[str, Any]) -> dict[str, Any]:

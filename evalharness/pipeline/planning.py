@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
+from pydantic import JsonValue
+
 from evalharness.backends import Backend
 from evalharness.config import RunConfig
 from evalharness.errors import ScorerError, SuiteError
@@ -22,7 +24,14 @@ from evalharness.records import (
     digest,
     slim,
 )
+from evalharness.scorers import default_scorers
 from evalharness.suites import load_suite
+
+
+def with_default_scorers(config: RunConfig) -> RunConfig:
+    """The same, with the scorers that judge every run which does not configure them."""
+    missing: dict[str, dict[str, JsonValue]] = {name: {} for name in default_scorers() if name not in config.scorer}
+    return config.model_copy(update={"scorer": {**config.scorer, **missing}}) if missing else config
 
 
 def make_plan(config: RunConfig, open_backend: Callable[[Checkpoint], Backend]) -> Plan:

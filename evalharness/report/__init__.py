@@ -44,7 +44,7 @@ def render_html(run: Run, *, readable: Run | None = None, look: Callable[[Any], 
     data = pack(unpacked)
     assets = read_assets()
     return (
-        _environment()
+        environment()
         .get_template("report.html.j2")
         .render(
             page=make_page(run, readable),
@@ -57,7 +57,7 @@ def render_html(run: Run, *, readable: Run | None = None, look: Callable[[Any], 
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
     """Compiling the templates takes longer than printing a page."""
     environment = Environment(
         loader=PackageLoader("evalharness.report"),

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from evalharness.observations import Observations
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run:
     """A run directory, read."""
 
@@ -59,6 +59,15 @@ class Run:
     ratings: tuple[LabelRating, ...] = ()
     _observed: list[Any] = field(default_factory=list, repr=False, compare=False)
     """What the table was made of, and the table; shared by copies (`dataclasses.replace`)."""
+
+    def __repr__(self) -> str:
+        """One line: what is compared, how much of it there is, and how the gate decided."""
+        sides = " and ".join(checkpoint.name for checkpoint in self.plan.checkpoints)
+        gate = f", gate: {self.gate.verdict}" if self.gate else ""
+        state = "" if self.comparison else ", not compared"
+        return (
+            f"<Run {self.path}: {sides}, {len(self.outcomes):,} of {len(self.plan.requests):,} outcomes{state}{gate}>"
+        )
 
     @property
     def may_stop(self) -> bool:
