@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -291,6 +292,19 @@ def test_shares_counts_and_ratios_are_those_of_the_facts(read_run):
     late = find(compared.shifts, "candidate", first=21)
     assert late.n_tokens == sum(max(0, length - 20) for length in n.values())
     assert compared.own_first_choice == {"baseline": 1.0, "candidate": 1.0}
+
+
+def test_the_frame_has_a_row_for_each_token_with_the_numbers_of_its_facts(read_run, tmp_path):
+    run = pipeline.load_run(read_run)
+    frame = run.tokens_frame()
+    assert len(frame) == sum(len(one.ids) for one in run.token_facts.values())
+    one = next(one for one in run.token_facts.values() if one.author == "candidate")
+    [sample] = {request.sample_id for request in run.plan.requests if request.id == one.request_id}
+    rows = frame[(frame.checkpoint == "instruct") & (frame.sample_id == sample)]
+    assert tuple(rows.token_id) == one.ids and tuple(rows["rank"]) == one.baseline.ranks
+    assert tuple(rows.kl_candidate) == one.own.kl_candidate
+    with pytest.raises(StoreError, match="has no tokens yet"):
+        replace(run, tokens=None).tokens_frame()
 
 
 def test_two_tokenizers_are_refused(tmp_path, checkpoints):

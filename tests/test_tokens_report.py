@@ -5,8 +5,9 @@ from report_pages import FIXTURES, in_a_browser
 from report_run import BASE, make_run
 from token_run import EVIL, with_tokens
 
+from evalharness.records.tokens import class_of
 from evalharness.report import render_html, unpack
-from evalharness.report.token_strips import MOST_STRIPS, MOST_TOKENS, class_of
+from evalharness.report.token_strips import MOST_STRIPS, MOST_TOKENS
 from evalharness.sharing.redaction import redact
 
 browser, written, report, show = FIXTURES

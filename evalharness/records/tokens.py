@@ -18,6 +18,18 @@ UNSHIFTED = 1
 MARGINAL = 3
 """A token of a rank up to this is marginal if it is not unshifted; of a larger rank it is shifted (Lin et al. 2023)."""
 
+CLASSES = ("unshifted", "marginal", "shifted")
+
+
+def class_of(rank: int) -> int:
+    """The place in `CLASSES` of a token that the other checkpoint gives this rank.
+
+    >>> [CLASSES[class_of(rank)] for rank in (1, 2, 3, 4)]
+    ['unshifted', 'marginal', 'marginal', 'shifted']
+    """
+    return int(rank > UNSHIFTED) + int(rank > MARGINAL)
+
+
 Numbers = tuple[Annotated[float, Field(allow_inf_nan=False)], ...]
 Ranks = tuple[Annotated[int, Field(ge=1)], ...]
 Likeliest = tuple[tuple[int, float], ...]
@@ -205,7 +217,7 @@ class TokenComparison(Record):
     """Share of tokens that are their own author's first choice: nearly 1 for greedy completions."""
     shifts: tuple[TokenShift, ...]
     curve: tuple[TokenShift, ...]
-    """By position, in the own contexts."""
+    """By position: in the own contexts, and after the author's prompt for both."""
     tokens: tuple[ShiftedToken, ...]
     endings: tuple[Ending, ...]
     noise: TokenNoise | None = None

@@ -6,16 +6,19 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from evalharness.records.tokens import (
+    CLASSES,
     Author,
+    Context,
     MeanOfSamples,
     ShiftedToken,
     TokenComparison,
     TokenFacts,
     TokenShift,
+    class_of,
 )
 from evalharness.report.charts.axis import Scale
 from evalharness.report.hidden_characters import tamed
-from evalharness.report.token_strips import CLASSES, Strip, class_of, make_strip
+from evalharness.report.token_strips import Strip, make_strip
 from evalharness.report.typeset import typeset
 from evalharness.store import Run
 from evalharness.text import format_number, format_share, format_share_interval
@@ -62,7 +65,8 @@ class SideOfTokens:
     categories: tuple[ClassBar, ...]
     contexts: tuple[ClassBar, ...]
     """The same completions after shared prompts; empty if they were not read."""
-    curve: Curve | None
+    curves: tuple[Curve, ...]
+    """Each checkpoint after its own prompt; both after the author's."""
     tokens: tuple[ShiftedToken, ...]
 
 
@@ -98,16 +102,17 @@ def _side(compared: TokenComparison, author: Author, names: Mapping[Author, str]
     contexts = [
         row
         for row in compared.shifts
-        if row.author == author and row.context != "own" and row.first == 1 and row.last is None
+        if (row.author, row.expected, row.first, row.last) == (author, None, 1, None) and row.context != "own"
     ]
     expected = [row for row in whole if row.expected]
+    drawn: tuple[Context, ...] = ("own", author)
     return SideOfTokens(
         author=author,
         name=names[author],
         bars=tuple(_bar(row, _where(row)) for row in [*parts, *expected]),
         categories=tuple(_bar(row, row.category or "") for row in whole if row.category),
         contexts=tuple(_bar(row, _after(row, compared)) for row in contexts),
-        curve=_curve([row for row in compared.curve if row.author == author], names, author),
+        curves=tuple(curve for context in drawn if (curve := _curve(compared, author, context, names))),
         tokens=tuple(one for one in compared.tokens if one.author == author),
     )
 
@@ -152,8 +157,9 @@ def _drawn(shares: Sequence[float], label: str) -> Markup:
 # ------------------------------------------------------------------------------------------------- curve
 
 
-def _curve(rows: Sequence[TokenShift], names: Mapping[Author, str], author: Author) -> Curve | None:
+def _curve(compared: TokenComparison, author: Author, context: Context, names: Mapping[Author, str]) -> Curve | None:
     """KL(author || other) by position; None without tokens."""
+    rows = [row for row in compared.curve if (row.author, row.context) == (author, context)]
     if not rows:
         return None
     means = [_divergence(row) for row in rows]
@@ -161,7 +167,8 @@ def _curve(rows: Sequence[TokenShift], names: Mapping[Author, str], author: Auth
     across = Scale(0, max(len(rows) - 1, 1), 1, 4.0)
     other = names["baseline" if author == "candidate" else "candidate"]
     said = ", ".join(f"{_positions(row)}: {format_number(mean.value)}" for row, mean in zip(rows, means, strict=True))
-    title = f"KL({names[author]} || {other}) along {names[author]}'s completions"
+    prompts = "each after its own prompt" if rows[0].context == "own" else f"both after {names[author]}'s prompt"
+    title = f"KL({names[author]} || {other}) along {names[author]}'s completions, {prompts}"
     points = Markup("").join(_point(across.across(at), mean, scale) for at, mean in enumerate(means))
     drawing = Markup('<svg class="trend tone-first" role="img" aria-label="{}">{}</svg>').format(
         tamed(f"{title}, in nats per token, by position: {said}"), points

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from evalharness.records import GenerationRequest
-from evalharness.records.tokens import MARGINAL, UNSHIFTED, TokenFacts
+from evalharness.records.tokens import TokenFacts, class_of
 from evalharness.store import Run
 from evalharness.text import format_share
 
-CLASSES = ("unshifted", "marginal", "shifted")
 MOST_STRIPS = 600
 """Completions of one report that are shown as strips; the data of more would make the file too large to mail."""
 MOST_TOKENS = 200
@@ -34,11 +33,6 @@ class Strip:
     tokens: tuple[StripToken, ...]
     rest: int
     """Tokens that are not shown."""
-
-
-def class_of(rank: int) -> int:
-    """The place in `CLASSES`."""
-    return int(rank > UNSHIFTED) + int(rank > MARGINAL)
 
 
 def shown_text(text: str) -> str:

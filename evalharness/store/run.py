@@ -1,6 +1,6 @@
 """A run directory that was read: small parts in memory, texts and scores when needed."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -25,7 +25,7 @@ from evalharness.records import (
     ScorerIdentity,
     Spent,
 )
-from evalharness.records.tokens import TokenComparison, TokenFacts
+from evalharness.records.tokens import CLASSES, TokenComparison, TokenFacts, class_of
 from evalharness.store.lines import StoredScores
 
 if TYPE_CHECKING:
@@ -141,3 +141,40 @@ class Run:
     def scores_frame(self) -> "pandas.DataFrame":
         """One row a value: checkpoint, sample_id, category, replicate, metric, value, label."""
         return self.observations.frame()
+
+    def tokens_frame(self) -> "pandas.DataFrame":
+        """One row a token that both checkpoints read, with its log-probabilities, rank, entropies and divergences.
+
+        Raises:
+            StoreError: `evalharness tokens` was not run since the outcomes changed.
+        """
+        import pandas
+
+        if self.tokens is None:
+            raise StoreError(f"{self.path} has no tokens yet", fix=f"evalharness tokens {self.path}")
+        requests = {request.id: request for request in self.plan.requests}
+        rows = (row for one in self.token_facts.values() for row in _token_rows(one, requests[one.request_id]))
+        frame = pandas.DataFrame(rows)
+        frame.insert(4, "token", frame["token_id"].map(self.tokens.texts))
+        return frame
+
+
+def _token_rows(facts: TokenFacts, request: GenerationRequest) -> Iterator[dict[str, object]]:
+    """One row for each token; `rank` and `class` are the other checkpoint's, after its own prompt."""
+    for at, token in enumerate(facts.ids):
+        yield {
+            "checkpoint": request.checkpoint,
+            "sample_id": request.sample_id,
+            "replicate": request.replicate,
+            "position": at + 1,
+            "token_id": token,
+            "is_end": facts.ended and at == len(facts.ids) - 1,
+            "class": CLASSES[class_of(facts.other.ranks[at])],
+            "rank": facts.other.ranks[at],
+            "baseline_logprob": facts.baseline.logprobs[at],
+            "candidate_logprob": facts.candidate.logprobs[at],
+            "baseline_entropy": facts.baseline.entropies[at],
+            "candidate_entropy": facts.candidate.entropies[at],
+            "kl_candidate": facts.own.kl_candidate[at],
+            "kl_baseline": facts.own.kl_baseline[at],
+        }

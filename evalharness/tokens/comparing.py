@@ -54,7 +54,11 @@ def compare_tokens(
     by_author = {author: [(sample, one) for sample, one in read if one.author == author] for author in AUTHORS}
     texts = _texts([one for _, one in read], text_of)
     shifts = tuple(chain.from_iterable(_shifts(by_author[author], author, how) for author in AUTHORS))
-    curve = (_rows(by_author[author], author, "own", _parts_of(CURVE), how.seed) for author in AUTHORS)
+    curve = (
+        _rows(by_author[author], author, context, _parts_of(CURVE), how.seed)
+        for author in AUTHORS
+        for context in (("own", author) if how.shared and not how.same_prompts else ("own",))
+    )
     endings = [ending for author in AUTHORS if (ending := ending_of(by_author[author], author, how.seed))]
     return TokenComparison(
         baseline=how.names["baseline"],
@@ -103,8 +107,8 @@ def _shifts(read: Read, author: Author, how: Circumstances) -> Iterator[TokenShi
     whole: list[tuple[int, int | None]] = [(1, None), *BUCKETS]
     for context in CONTEXTS if how.shared or how.same_prompts else CONTEXTS[:1]:
         parts = _parts_of(whole)
+        parts += [part for one in expected for part in _parts_of(whole, expected=one)]
         if context == "own":
-            parts += [part for one in expected for part in _parts_of(whole, expected=one)]
             parts += [part for one in categories for part in _parts_of(whole[:2], category=one)]
         yield from _rows(read, author, context, parts, how.seed)
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import chain
+from typing import Any
 
-from evalharness.records.tokens import MARGINAL, UNSHIFTED, TokenFacts, TokenNoise
+from evalharness.records.tokens import TokenFacts, TokenNoise, class_of
 from evalharness.tokens.reading import read_texts
 from evalharness.tokens.texts import AUTHORS, Sides, Text
 
@@ -35,11 +36,6 @@ def noise_of(texts: Sequence[Text], facts: Mapping[str, TokenFacts], sides: Side
     )
 
 
-def class_of(rank: float) -> int:
-    """0 unshifted, 1 marginal, 2 shifted."""
-    return int(rank > UNSHIFTED) + int(rank > MARGINAL)
-
-
 def _spread(texts: Sequence[Text]) -> list[Text]:
     count = min(READ_AGAIN, len(texts))
     return [texts[place * len(texts) // count] for place in range(count)]
@@ -50,7 +46,7 @@ def _alone(text: Text, sides: Sides) -> list[TokenFacts]:
     return list(chain.from_iterable(read))
 
 
-def _zipped(one: TokenFacts, two: TokenFacts, name: str) -> list[tuple[float, float]]:
+def _zipped(one: TokenFacts, two: TokenFacts, name: str) -> list[tuple[Any, Any]]:
     """A list of both readings, first and second time."""
     readings = ((one.baseline, two.baseline), (one.candidate, two.candidate))
     return [pair for a, b in readings for pair in zip(getattr(a, name), getattr(b, name), strict=True)]

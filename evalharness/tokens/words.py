@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from evalharness.records.tokens import Author, Ending, MeanOfSamples, TokenShift
+from evalharness.records.tokens import Author, Context, Ending, Expected, MeanOfSamples, TokenShift
 from evalharness.text import format_number, format_share, format_share_interval
 
 LATE = 21
@@ -17,14 +17,23 @@ def sentences_of(
     if whole is None:
         return
     yield _classes(names, whole)
-    yield from _depth(names, shifts)
-    if not same_prompts:
+    yield from _depth(names, shifts, "own", f"Along {names['candidate']}'s completions")
+    weights: Context = "own"
+    if not same_prompts and find(shifts, "candidate", "candidate") is not None:
+        weights = "candidate"
         yield from _format(names, shifts, whole)
+        yield from _depth(names, shifts, weights, f"After {names['candidate']}'s prompt for both")
+    yield from _depth(names, shifts, weights, "On prompts to refuse", expected="refuse", alike=weights != "own")
     yield from _endings(names, endings)
 
 
 def find(
-    shifts: Sequence[TokenShift], author: Author, context: str = "own", *, first: int = 1, expected: str | None = None
+    shifts: Sequence[TokenShift],
+    author: Author,
+    context: Context = "own",
+    *,
+    first: int = 1,
+    expected: Expected | None = None,
 ) -> TokenShift | None:
     """The row of all categories for a part of the positions; the whole completion by default."""
     last = {1: None, 5: 5, LATE: None}
@@ -49,27 +58,33 @@ def _classes(names: Mapping[Author, str], row: TokenShift) -> str:
     )
 
 
-def _depth(names: Mapping[Author, str], shifts: Sequence[TokenShift]) -> Iterator[str]:
-    """Where along the completion the two are apart; on prompts to refuse too, if there are any."""
-    where = {None: f"Along {names['candidate']}'s completions", "refuse": "On prompts to refuse"}
-    for expected, words in where.items():
-        early = find(shifts, "candidate", first=5, expected=expected)
-        late = find(shifts, "candidate", first=LATE, expected=expected)
-        if early is None or late is None:
-            continue
-        numbers = (
-            f"KL({names['candidate']} || {names['baseline']}) is {nats(early.kl_candidate)} nats per token in the "
-            f"first five tokens and {nats(late.kl_candidate)} from token {LATE} on"
+def _depth(
+    names: Mapping[Author, str],
+    shifts: Sequence[TokenShift],
+    context: Context,
+    where: str,
+    *,
+    expected: Expected | None = None,
+    alike: bool = False,
+) -> Iterator[str]:
+    """Where along the candidate's completions the two are apart; nothing without late tokens."""
+    early = find(shifts, "candidate", context, first=5, expected=expected)
+    late = find(shifts, "candidate", context, first=LATE, expected=expected)
+    if early is not None and late is not None:
+        prompts = f", after {names['candidate']}'s prompt for both" if alike else ""
+        yield (
+            f"{where}{prompts}, KL({names['candidate']} || {names['baseline']}) is {nats(early.kl_candidate)} nats per "
+            f"token in the first five tokens and {nats(late.kl_candidate)} from token {LATE} on: "
+            f"{_compared(early.kl_candidate, late.kl_candidate)}."
         )
-        yield f"{words}, {numbers}: {_compared(early.kl_candidate, late.kl_candidate)}."
 
 
 def _compared(early: MeanOfSamples, late: MeanOfSamples) -> str:
     if early.interval is None or late.interval is None:
-        return "too few samples to say whether it fades"
+        return "too few samples to say more"
     if early.interval.low > late.interval.high:
-        return "the tuning changes the beginning most"
-    return "the change does not fade" if late.interval.low > early.interval.high else "whether it fades is undecided"
+        return "they are furthest apart at the beginning"
+    return "they move further apart" if late.interval.low > early.interval.high else "no fading is shown"
 
 
 def _format(names: Mapping[Author, str], shifts: Sequence[TokenShift], own: TokenShift) -> Iterator[str]:
