@@ -220,7 +220,7 @@ def test_a_suite_with_an_unknown_scorer_is_refused_before_anything_is_generated(
         (("run",), "needs both a baseline and a candidate", "--baseline"),
         (("run", "none.toml"), "no file none.toml", "evalharness init"),
         (("run", *SIDES[:4], "--suite", "smok"), "no suite, folder or file 'smok'", "'smoke'"),
-        (("run", "--base", "nothing", "--instruct", "replay/x"), "'nothing' does not name a backend", "hf/org/name"),
+        (("run", "--base", "nothing", "--instruct", "replay/x"), "'nothing' does not name a backend", "BACKEND/MODEL"),
         (("run", "--base", "replay/./none.jsonl", *SIDES[2:]), "no file none.jsonl", "absolute path"),
         (("run", "--base", "hf/./none", *SIDES[2:]), "no folder none", "path"),
         (("run", "--base", "hf/no-such-org/no-such-model", *SIDES[2:]), "not in the Hugging Face cache", "folder"),

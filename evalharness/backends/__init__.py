@@ -1,5 +1,6 @@
 """Backends generate completions. A backend serves one checkpoint; it is a class in `BACKENDS`, or an entry point."""
 
+import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
@@ -157,9 +158,11 @@ def backend_class(checkpoint: Checkpoint) -> type[Backend]:
         MissingExtra: what the backend needs is not installed.
     """
     if checkpoint.backend not in backend_names() or not checkpoint.model_name:
+        near = _near(checkpoint.model)
+        names = ", ".join(backend_names())
         raise BackendError(
             f"checkpoint {checkpoint.name!r}: {checkpoint.model!r} does not name a backend and a model",
-            fix=f"write it as BACKEND/MODEL with a backend of {', '.join(backend_names())}, such as hf/org/name",
+            fix=f"write {near!r}; the backends are {names}" if near else f"write BACKEND/MODEL, a backend of {names}",
         )
     try:
         return load_backend(checkpoint.backend)
@@ -168,6 +171,24 @@ def backend_class(checkpoint: Checkpoint) -> type[Backend]:
             f"checkpoint {checkpoint.name!r} needs {error.name}, which is not installed",
             fix=" and ".join(INSTALL[checkpoint.backend]),
         ) from None
+
+
+def _near(model: str) -> str:
+    """What was probably meant by a model without a backend; empty if that is not clear.
+
+    >>> [_near(model) for model in ("llama3.1:8b", "org/name", "./tuned", "answers.jsonl", "olama/llama3.1:8b", "x")]
+    ['ollama/llama3.1:8b', 'hf/org/name', 'hf/./tuned', 'replay/./answers.jsonl', 'ollama/llama3.1:8b', '']
+    """
+    prefix, slash, name = model.partition("/")
+    if close := difflib.get_close_matches(prefix, backend_names(), n=1) if slash and name else []:
+        return f"{close[0]}/{name}"
+    is_path = model.startswith((".", "/", "~")) or model.endswith((".gguf", ".jsonl"))
+    if is_path:
+        backend = "replay" if model.endswith(".jsonl") else "hf"
+        return f"{backend}/{model if model.startswith(('.', '/', '~')) else f'./{model}'}"
+    if ":" in model:
+        return f"ollama/{model}"
+    return f"hf/{model}" if slash and name and "/" not in name else ""
 
 
 def load_backend(name: str) -> type[Backend]:
@@ -191,6 +212,18 @@ def read_options(checkpoint: Checkpoint, kind: type[Options]) -> Options:
         return kind.model_validate(checkpoint.options)
     except ValidationError as error:
         raise ConfigError(
-            f"checkpoint {checkpoint.name!r}: option {explain(error)}",
-            fix=f"the options are {', '.join(kind.model_fields)}",
+            f"checkpoint {checkpoint.name!r}: {_of_option(explain(error))}",
+            fix=_option_near(error, kind) or f"the options are {', '.join(kind.model_fields)}",
         ) from None
+
+
+def _of_option(explained: str) -> str:
+    unknown = "there is no key "
+    return explained.replace(unknown, "there is no option ") if explained.startswith(unknown) else f"option {explained}"
+
+
+def _option_near(error: ValidationError, kind: type[Record]) -> str:
+    """What to write for a misspelt option; empty if none is near."""
+    given = str(error.errors(include_url=False)[0]["loc"][0])
+    close = difflib.get_close_matches(given, kind.model_fields, n=1)
+    return f"write {close[0]!r}" if close and close[0] != given else ""

@@ -30,6 +30,7 @@ from evalharness.records import (
     Record,
     RenderedPrompt,
     ResolvedCheckpoint,
+    explain,
 )
 
 Key = tuple[str, str, int]
@@ -148,9 +149,7 @@ class ReplayBackend:
             field = ".".join(str(part) for part in first["loc"])
             close = difflib.get_close_matches(field, ReplayLine.model_fields, n=1)
             fix = f"write {close[0]!r}" if close and close[0] != field else f"use {', '.join(ReplayLine.model_fields)}"
-            raise BackendError(
-                f"{self.path}:{number}: {field + ': ' if field else ''}{first['msg']}", fix=fix
-            ) from None
+            raise BackendError(f"{self.path}:{number}: {explain(error)}", fix=fix) from None
         if (line.sample_id is None) == (line.prompt is None):
             raise BackendError(f"{self.path}:{number} needs either sample_id or prompt", fix="give one of the two")
         return line

@@ -7,6 +7,7 @@ from importlib import import_module
 
 import click
 
+from evalharness.cli.suggesting import Suggesting
 from evalharness.cli.terminal import say, set_up_logging, show_error
 from evalharness.errors import EvalHarnessError
 
@@ -35,7 +36,7 @@ COMMANDS = {
 }
 
 
-class CommandTable(click.Group):
+class CommandTable(Suggesting):
     """A group that imports a command on first use, in the order of `COMMANDS`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -3,7 +3,7 @@
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import click
 from rich.columns import Columns
@@ -39,15 +39,19 @@ LEVEL_STYLE = {"error": "bold red", "warning": "yellow", "note": "dim"}
 
 def rendered(*parts: RenderableType) -> str:
     """Rich renderables as text, in colour only if stdout is a terminal."""
-    width = min(shutil.get_terminal_size((WIDTH, 0)).columns, WIDTH) if sys.stdout.isatty() else WIDTH
     is_terminal = False if is_plain(sys.stdout) else None
     console = Console(
-        width=width, highlight=False, soft_wrap=False, markup=False, emoji=False, force_terminal=is_terminal
+        width=_width(), highlight=False, soft_wrap=False, markup=False, emoji=False, force_terminal=is_terminal
     )
     with console.capture() as capture:
         for part in parts:
             console.print(part)
     return capture.get()
+
+
+def _width() -> int:
+    """Columns of the terminal, at most `WIDTH`."""
+    return min(shutil.get_terminal_size((WIDTH, 0)).columns, WIDTH) if sys.stdout.isatty() else WIDTH
 
 
 def table(rows: Sequence[dict[str, object]]) -> str:
@@ -111,12 +115,30 @@ def comparison_text(comparison: Comparison) -> str:
 def _against_baseline(baseline: str, compared: Comparison | OtherComparison) -> list[RenderableType]:
     title = Text(one_line(f"{compared.candidate} minus {baseline}"))
     drawn = Table(box=None, header_style="bold", pad_edge=False, title=title)
-    for name in ("metric", baseline, compared.candidate, "difference", "interval", "p", "pairs", "verdict"):
-        drawn.add_column(Text(one_line(name)), justify="left" if name in ("metric", "verdict") else "right")
     overall = [difference for difference in compared.differences if difference.category is None]
-    for difference in sorted(overall, key=lambda row: row.exploratory):
-        drawn.add_row(*cells(_difference_cells(difference)))
+    columns = ("metric", baseline, compared.candidate, "difference", "interval", "p", "pairs", "verdict")
+    rows = [_difference_cells(difference) for difference in sorted(overall, key=lambda row: row.exploratory)]
+    kept = _that_fit([columns, *rows])
+    for place in kept:
+        justify: Literal["left", "right"] = "left" if columns[place] in ("metric", "verdict") else "right"
+        drawn.add_column(Text(one_line(columns[place])), justify=justify, no_wrap=columns[place] != "verdict")
+    for row in rows:
+        drawn.add_row(*cells(row[place] for place in kept))
     return [drawn, "", *(f"{n}. {one_line(finding.sentence)}" for n, finding in enumerate(compared.findings, start=1))]
+
+
+SPARED = ((5,), (6,), (1, 2))
+"""Columns that a narrow terminal goes without: p, the number of pairs, then the two levels; `--json` has them all."""
+
+
+def _that_fit(rows: Sequence[Sequence[str]]) -> list[int]:
+    """The columns of a table that fit next to each other, so that no name of a metric is cut."""
+    widths = [max(len(one_line(row[place])) for row in rows) + 2 for place in range(len(rows[0]))]
+    kept = list(range(len(widths)))
+    for places in SPARED:
+        if sum(widths[place] for place in kept) - 2 > _width():
+            kept = [place for place in kept if place not in places]
+    return kept
 
 
 def _difference_cells(difference: PairedDifference) -> list[str]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from evalharness.cli.suggesting import Suggesting
 from evalharness.cli.terminal import on_github, say, say_block
 from evalharness.errors import SharingError
 from evalharness.text import COMMAND
@@ -123,7 +124,7 @@ def _show(content: bytes) -> None:
         sys.stdout.buffer.write(content)
 
 
-@click.group()
+@click.group(cls=Suggesting)
 def rate() -> None:
     """Import people's ratings into a run."""
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from evalharness.cli.suggesting import Suggesting
 from evalharness.cli.terminal import say
 from evalharness.errors import ConfigError
 
@@ -12,7 +13,7 @@ from evalharness.errors import ConfigError
 FORMAT_NAMES = ("ifeval", "harmbench", "do-not-answer", "mt-bench", "xstest", "alpaca-eval", "plain")
 
 
-@click.group()
+@click.group(cls=Suggesting)
 def suite() -> None:
     """Create prompt suites."""
 

@@ -91,8 +91,11 @@ def run(config: RunConfig, *, out: Path | None = None, resume: bool = False, pro
     """
     config = settled(config)
     store = RunStore(out or new_run_path(config))
+    store.refuse_existing(resume=resume)
+    # Before the folder is made, so that a start that is stopped leaves nothing.
+    planned = plan(config)
     with store.lock(create=True):
-        planned = _start(store, config, resume)
+        planned = _start(store, config, planned, resume)
         part = planned.part(config.shard)
         generate_as_asked(store, config, part, progress or Progress())
         if config.shard is None:
@@ -394,9 +397,8 @@ def load_run(path: str | Path) -> Run:
     return RunStore(Path(path)).load()
 
 
-def _start(store: RunStore, config: RunConfig, resume: bool) -> Plan:
+def _start(store: RunStore, config: RunConfig, planned: Plan, resume: bool) -> Plan:
     store.refuse_existing(resume=resume)
-    planned = plan(config)
     return store.start(make_manifest(config), planned, resume=resume)
 
 

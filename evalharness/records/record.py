@@ -23,6 +23,8 @@ def explain(error: ValidationError) -> str:
     """The first problem of a validation error, in words, with its field."""
     first = error.errors(include_url=False)[0]
     field = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"there is no key {field!r}"
     message = first["msg"].removeprefix("Value error, ")
     return f"{field}: {message}" if field else message
 

@@ -68,7 +68,9 @@ def open_scorer(name: str, settings: Mapping[str, JsonValue] | None = None, fold
     known = kind.settings_kind.model_fields if kind.settings_kind else inspect.signature(kind).parameters
     for key in settings or {}:
         if key not in known:
+            close = difflib.get_close_matches(key, known, n=1)
             keys = f"its settings are {', '.join(known)}" if known else "it has no settings; remove the table"
+            keys = f"write {close[0]!r}" if close else keys
             raise ScorerError(f"[scorer.{name}] has an unknown key {key!r}", fix=keys)
     scorer = kind(**(settings or {}))
     scorer.facts = scorer.described(facts_of(name))

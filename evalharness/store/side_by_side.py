@@ -1,11 +1,16 @@
 """One sample of a run, with every checkpoint's completion and scores."""
 
+import difflib
+from collections.abc import Sequence
 from pathlib import Path
 
 from evalharness.errors import ConfigError
 from evalharness.records import Completion, Failure, Record, Sample, Score
 from evalharness.store import RunStore
 from evalharness.store.check import refuse_stale
+
+SHOWN = 10
+"""Most ids in a message."""
 
 
 class SideBySide(Record):
@@ -35,7 +40,9 @@ def show(path: Path, sample_id: str) -> SideBySide:
     loaded = store.load()
     samples = loaded.plan.samples
     if sample_id not in samples:
-        raise ConfigError(f"{path} has no sample {sample_id!r}", fix=f"use one of {', '.join(list(samples)[:10])}, ...")
+        raise ConfigError(
+            f"{path} has no sample {sample_id!r}", fix=f"use one of {', '.join(_near(sample_id, list(samples)))}"
+        )
     cells = [
         SideBySide.Cell(
             checkpoint=request.checkpoint,
@@ -46,3 +53,11 @@ def show(path: Path, sample_id: str) -> SideBySide:
         for request in loaded.requests_by_sample[sample_id]
     ]
     return SideBySide(sample=samples[sample_id], cells=tuple(cells))
+
+
+def _near(name: str, names: Sequence[str]) -> list[str]:
+    """The ids that hold a name or are spelt like it; the first ones if there are none."""
+    holding = [one for one in names if name.casefold() in one.casefold()]
+    alike = difflib.get_close_matches(name, names, n=SHOWN, cutoff=0.5)
+    near = list(dict.fromkeys((*holding, *alike)))[:SHOWN]
+    return near or [*names[:SHOWN], *(["..."] if len(names) > SHOWN else [])]
