@@ -82,7 +82,7 @@ def test_two_lines_that_answer_a_sample_in_different_ways_are_refused(path):
     ("line", "said", "fix"),
     [
         ({"sample_id": "a"}, ":1: text: Field required", "text"),
-        ({"sample_id": "a", "txt": "x", "text": "x"}, ":1: txt", "'text'"),
+        ({"sample_id": "a", "txt": "x", "text": "x"}, ":1: there is no key 'txt'", "'text'"),
         ({"text": "x"}, ":1 needs either sample_id or prompt", "one of the two"),
         ({"sample_id": "a", "prompt": "p", "text": "x"}, ":1 needs either sample_id or prompt", "one of the two"),
         ({"sample_id": "", "text": "x"}, ":1: sample_id: String should have at least 1 character", "sample_id"),
