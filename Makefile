@@ -49,6 +49,8 @@ bench: $(VENV)/ready ## Run the benchmarks and print their ratios
 	$(BIN)/python benchmarks/generate.py
 	$(BIN)/python benchmarks/generate.py --endless
 	$(BIN)/python benchmarks/batch_invariance.py
+	$(BIN)/python benchmarks/tokens.py demo/smollm2
+	$(BIN)/python benchmarks/tokens.py demo/instruct --count 16 --longest 32 --rounds 2
 	$(BIN)/python benchmarks/ollama_clients.py
 	$(BIN)/python benchmarks/server_clients.py
 	$(BIN)/python benchmarks/scorers.py

@@ -12,6 +12,7 @@ from tiny_checkpoint import make_model, make_tokenizer, save_checkpoint
 from transformers import AutoModelForCausalLM
 
 from evalharness import pipeline
+from evalharness.backends.hf_teacher import HfTeacher
 from evalharness.cli import cli
 from evalharness.config import build_config
 from evalharness.errors import BackendError, ConfigError, StoreError
@@ -371,6 +372,28 @@ def test_completions_without_stored_ids_are_encoded_again_and_counted(pair):
     assert again.n_encoded_again + lost == sum(compared.n.values()) and again.n_encoded_again > 2
 
 
+def test_a_run_reads_the_tokens_at_once_and_other_sides_can_be_named(tmp_path, checkpoints):
+    words = ["run", "--baseline", f"hf/{checkpoints['one']}", "--candidate", f"hf/{checkpoints['two']}", "--tokens"]
+    words += [
+        "--suite",
+        str(write_suite(tmp_path)),
+        "--max-tokens",
+        "8",
+        "--limit",
+        "3",
+        "--out",
+        str(tmp_path / "run"),
+    ]
+    result = CliRunner().invoke(cli, words)
+    assert result.exit_code == 0, result.output
+    assert "instruct writes the token that base would have written at" in result.output
+    swapped = read_tokens(tmp_path / "run", baseline="instruct", candidate="base", shared=False)
+    assert (swapped.baseline, swapped.candidate) == ("instruct", "base") and find(swapped.shifts, "candidate")
+    assert swapped.own_first_choice == {"baseline": 1.0, "candidate": 1.0}
+    with pytest.raises(ConfigError, match="has no checkpoint 'third'"):
+        read_tokens(tmp_path / "run", baseline="third")
+
+
 def test_the_command_prints_the_shares_and_the_noise_floor(pair):
     result = CliRunner().invoke(cli, ["tokens", str(pair), "--limit", "4"])
     assert result.exit_code == 0, result.output
@@ -378,3 +401,45 @@ def test_the_command_prints_the_shares_and_the_noise_floor(pair):
     assert "Noise floor:" in result.output
     printed = CliRunner().invoke(cli, ["tokens", str(pair), "--json"])
     assert json.loads(printed.stdout)["n_requests"] == len(PROMPTS)
+
+
+def architectures():
+    """Models whose caches or logits are special: a sliding window shorter than the text, capped logits."""
+    from transformers import (
+        Gemma2Config,
+        Gemma2ForCausalLM,
+        Gemma3ForCausalLM,
+        Gemma3TextConfig,
+        Qwen2Config,
+        Qwen2ForCausalLM,
+    )
+
+    size = {
+        "vocab_size": 600, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2,
+        "num_key_value_heads": 1, "head_dim": 16, "max_position_embeddings": 128, "initializer_range": 0.5,
+    }  # fmt: skip
+    plain = {name: value for name, value in size.items() if name != "head_dim"}
+    return {
+        "gemma 2": (Gemma2ForCausalLM, Gemma2Config(**size, sliding_window=8, final_logit_softcapping=5.0)),
+        "gemma 3": (Gemma3ForCausalLM, Gemma3TextConfig(**size, sliding_window=8)),
+        "qwen 2": (Qwen2ForCausalLM, Qwen2Config(**plain)),
+    }
+
+
+@pytest.mark.parametrize("name", ["gemma 2", "gemma 3", "qwen 2"])
+@pytest.mark.parametrize("columns", [3, 100])
+def test_logits_in_parts_are_those_of_one_pass_in_every_architecture(name, columns):
+    kind, config = architectures()[name]
+    torch.manual_seed(3)
+    model = kind(config).eval()
+    prompts = [[5, 6, 7, 8, 9, 10, 11, 12, 13, 14], [20], [3] * 5]
+    completions = [list(range(100, 130)), list(range(200, 222)), [7]]
+    teacher = HfTeacher(model, make_tokenizer(), {1: "</s>"}, batch_size=3, batch_tokens=1000)
+    found: list[list[torch.Tensor]] = [[] for _ in prompts]
+    for part in teacher.logits(prompts, completions, columns):
+        for row, logits in enumerate(part):
+            found[row].append(logits)
+    for row, (prompt, ids) in enumerate(zip(prompts, completions, strict=True)):
+        with torch.inference_mode():
+            expected = model(torch.tensor([[*prompt, *ids]]), use_cache=False).logits[0, len(prompt) - 1 : -1]
+        assert torch.allclose(torch.cat(found[row])[: len(ids)], expected, atol=2e-4), row

@@ -128,6 +128,7 @@ def with_flags(*groups: tuple[Callable[[Command], Command], ...]) -> Callable[[C
     help="With --until-decided: stop only when this difference is decided too. Repeatable.",
 )
 @click.option("--shard", metavar="I/N", help="Generate only part I of N, for `evalharness merge`.")
+@click.option("--tokens", is_flag=True, help="Compare the two checkpoints token by token too, as `evalharness tokens`.")
 @click.option("--open", "open_report", is_flag=True, help="Open the report in the browser.")
 def run(
     open_report: bool,
@@ -136,6 +137,7 @@ def run(
     junit: Path | None,
     markdown: Path | None,
     force: bool,
+    tokens: bool,
     **flags: Any,
 ) -> None:
     """Run an experiment: generate, score, compare, check the gate and report.
@@ -159,8 +161,26 @@ def run(
     wanted = CiFiles(junit, markdown, force)
     wanted.check(out)
     config = pipeline.resume_config(out) if out and goes_on else run_config(**flags)
-    done = _run(config, out, resume=resume, open_report=open_report)
+    if tokens and config.shard is not None:
+        raise ConfigError("--tokens needs the whole run", fix="merge the shards, then evalharness tokens RUN")
+    done = _run(config, out, resume=resume, open_report=open_report and not tokens)
+    if tokens:
+        read_tokens_of(done.path, open_report=open_report)
     click.get_current_context().exit(report_gate(done, wanted))
+
+
+def read_tokens_of(path: Path, *, open_report: bool, as_json: bool = False, **choices: Any) -> None:
+    """Compare the checkpoints of a run token by token, and print the result."""
+    from evalharness.cli.display import show_record
+    from evalharness.cli.progress import make_progress
+    from evalharness.cli.terminal import say
+    from evalharness.cli.tokens import tokens_text
+    from evalharness.pipeline.reading_tokens import read_tokens
+
+    show_record(read_tokens(path, progress=make_progress(), **choices), tokens_text, as_json)
+    say(f"Report: {path / 'report.html'}", err=True)
+    if open_report:
+        click.launch(str(path / "report.html"))
 
 
 class Interrupted(click.ClickException):

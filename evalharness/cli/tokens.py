@@ -25,22 +25,29 @@ SHOWN_TOKENS = 5
     default=True,
     help="Read each completion after both prompts too, which tells the prompt format from the weights; twice the time.",
 )
+@click.option("--baseline-checkpoint", metavar="NAME", help="Another checkpoint of the run as the baseline.")
+@click.option("--candidate-checkpoint", metavar="NAME", help="Another checkpoint of the run as the candidate.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def tokens(run: Path, limit: int | None, shared: bool, as_json: bool) -> None:
+@click.option("--open", "open_report", is_flag=True, help="Open the report in the browser.")
+def tokens(
+    run: Path,
+    limit: int | None,
+    shared: bool,
+    baseline_checkpoint: str | None,
+    candidate_checkpoint: str | None,
+    as_json: bool,
+    open_report: bool,
+) -> None:
     """Compare the two checkpoints of a run token by token.
 
     Both are loaded, and each reads the completions of both: which tokens would the other have written too? Needs two
     checkpoints of one tokenizer that are loaded here (hf/...), and no generation. Completions that were read before
     are not read again. The report gets a section and coloured tokens.
     """
-    from evalharness.cli.display import show_record
-    from evalharness.cli.progress import make_progress
-    from evalharness.cli.terminal import say
-    from evalharness.pipeline.reading_tokens import read_tokens
+    from evalharness.cli.running import read_tokens_of
 
-    compared = read_tokens(run, limit=limit, shared=shared, progress=make_progress())
-    show_record(compared, tokens_text, as_json)
-    say(f"Report: {run / 'report.html'}", err=True)
+    sides = {"baseline": baseline_checkpoint, "candidate": candidate_checkpoint}
+    read_tokens_of(run, open_report=open_report, as_json=as_json, limit=limit, shared=shared, **sides)
 
 
 def tokens_text(compared: "TokenComparison") -> str:

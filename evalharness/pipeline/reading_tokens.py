@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evalharness.backends import Backend, open_backend, open_teacher
-from evalharness.errors import StoreError
+from evalharness.errors import ConfigError, StoreError
 from evalharness.pipeline.comparing import load_compared
 from evalharness.pipeline.generating import Progress
 from evalharness.records import CheckpointIdentity, ResolvedCheckpoint
@@ -25,7 +25,13 @@ SAME = ("weights_digest", "adapter_digest", "tokenizer_digest", "template_digest
 
 
 def read_tokens(
-    path: Path, *, limit: int | None = None, shared: bool = True, progress: Progress | None = None
+    path: Path,
+    *,
+    limit: int | None = None,
+    shared: bool = True,
+    baseline: str | None = None,
+    candidate: str | None = None,
+    progress: Progress | None = None,
 ) -> TokenComparison:
     """Compare the two checkpoints of a run token by token, keep the result and draw the report again.
 
@@ -35,17 +41,20 @@ def read_tokens(
         path: the run directory.
         limit: most samples, spread evenly over the suites; all by default.
         shared: read the completions after shared prompts too, which tells the format from the weights.
+        baseline: a checkpoint of the run; its baseline by default.
+        candidate: a checkpoint of the run; its candidate by default.
         progress: receives each completion.
 
     Raises:
         BackendError: a backend gives no distributions.
-        ConfigError: the two checkpoints do not share a tokenizer.
+        ConfigError: the two checkpoints do not share a tokenizer, or the run has no such checkpoint.
         StoreError: a checkpoint is not that of the run.
     """
     store = RunStore(path)
     with store.lock(), ExitStack() as stack:
         run = load_compared(store)
-        sides = _opened(run, stack, progress or Progress())
+        names = {"baseline": baseline or run.plan.baseline, "candidate": candidate or run.plan.candidate}
+        sides = _opened(run, _known(run, names), stack, progress or Progress())
         refuse_different(sides.teachers, sides.names, probes_of(run))
         reading = _Reading(store, run, sides, shared, progress or Progress())
         compared = reading.compared(texts_of(run, sides, limit))
@@ -54,9 +63,18 @@ def read_tokens(
     return compared
 
 
-def _opened(run: Run, stack: ExitStack, progress: Progress) -> Sides:
+def _known(run: Run, names: Mapping[str, str]) -> dict[Author, str]:
+    """The names of both sides, if they are two checkpoints of the run."""
+    known = [checkpoint.name for checkpoint in run.plan.checkpoints]
+    unknown = [name for name in names.values() if name not in known]
+    if unknown or names["baseline"] == names["candidate"]:
+        named = f"no checkpoint {unknown[0]!r}" if unknown else f"{names['baseline']!r} on both sides"
+        raise ConfigError(f"{run.path} has {named}", fix=f"name two of {', '.join(known)}")
+    return {author: names[author] for author in AUTHORS}
+
+
+def _opened(run: Run, names: dict[Author, str], stack: ExitStack, progress: Progress) -> Sides:
     """Both checkpoints loaded; the same one twice is loaded once."""
-    names: dict[Author, str] = {"baseline": run.plan.baseline, "candidate": run.plan.candidate}
     resolved = {one.name: one for one in run.plan.checkpoints}
     backends: dict[Author, Backend] = {}
     now: dict[Author, ResolvedCheckpoint] = {}
@@ -123,7 +141,9 @@ class _Reading:
         return {
             text.request_id: one.model_copy(update={"encoded_again": text.encoded_again})
             for text, one in kept
-            if one is not None and one.ids == text.ids and (one.after_baseline is not None or not shared)
+            if one is not None
+            and (one.ids, one.author) == (text.ids, text.author)
+            and (one.after_baseline is not None or not shared)
         }
 
     def _read(self, missing: Sequence[Text], texts: Texts, known: dict[str, TokenFacts], *, shared: bool) -> None:

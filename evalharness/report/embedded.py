@@ -74,7 +74,7 @@ def make_data(run: Run, table: Observations, comparison: Comparison, roles: Mapp
         "outcomes": [facts.name for facts in run.facts.values() if facts.chart == "expected"],
         "quick": quick_filters(comparison.metrics),
         "samples": shown,
-    } | ({"tokenTexts": cells.strips.texts} if cells.strips.texts else {})
+    } | (_tokens(run, cells) if cells.strips.texts else {})
 
 
 def make_labelling(run: Run, readable: Run) -> dict[str, Any] | None:
@@ -92,6 +92,13 @@ def make_labelling(run: Run, readable: Run) -> dict[str, Any] | None:
         "labels": [[label.name, label.title] for label in facts.labels],
         "turns": [[places[one.sample_id], sides[one.checkpoint], one.replicate] for one in there],
     }
+
+
+def _tokens(run: Run, cells: "_Cells") -> dict[str, Any]:
+    """What all strips share: the texts of tokens, and whose completions were read by whom."""
+    assert run.tokens is not None
+    sides = [cells.place[name] for name in (run.tokens.baseline, run.tokens.candidate)]
+    return {"tokenTexts": cells.strips.texts, "tokenSides": sides}
 
 
 def _metric(metric: Metric) -> dict[str, Any]:

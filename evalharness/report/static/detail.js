@@ -89,8 +89,8 @@ function cellBody(data, cell, diff, view) {
 /** The completion as a strip of tokens where that is asked for and was read; else its text. */
 function bodyNode(data, cell, diff, view) {
   if (!view.tokens || !cell.strip) return completionNode(cell, diff);
-  const other = data.checkpoints.find((one) => one.role === (data.checkpoints[cell.side].role === "baseline" ? "candidate" : "baseline"));
-  return stripNode(data, cell.strip, other.name);
+  const other = data.tokenSides.find((side) => side !== cell.side);
+  return stripNode(data, cell.strip, data.checkpoints[other].name);
 }
 
 /** The completion with its evidence, or with the words that only it has. */
