@@ -29,9 +29,9 @@ in_a_browser = [
 
 @pytest.fixture(scope="module")
 def weekly(tmp_path_factory):
-    """Three runs of one suite put together; the tuned checkpoint falls silent in the second."""
+    """Three runs of one suite put together; the tuned checkpoint loops in the second."""
     folder = tmp_path_factory.mktemp("weekly")
-    said = {"monday": ANSWERS["new"], "tuesday": "", "friday": ANSWERS["new"]}
+    said = {"monday": ANSWERS["new"], "tuesday": "word " * 60, "friday": ANSWERS["new"]}
     paths = [replayed(folder, name, samples=20, texts={"base": "", "tuned": text}) for name, text in said.items()]
     return pipeline.compare_runs(paths, out=folder / "trend")
 
@@ -47,7 +47,7 @@ def test_a_run_that_was_put_together_names_its_runs(trend):
 
 def test_the_trend_shows_each_headline_metric_over_the_runs_in_their_order(weekly, trend):
     labels = [label for label in trend.values("aria-label") if ", run by run: " in label]
-    assert "answers, run by run: 100 %, 0 %, 100 %" in [label.replace("\u00a0", " ") for label in labels]
+    assert "loops, run by run: 0 %, 100 %, 0 %" in [label.replace("\u00a0", " ") for label in labels]
     sums = {
         (summary.metric, summary.checkpoint): summary
         for summary in weekly.compared.summaries
@@ -59,16 +59,16 @@ def test_the_trend_shows_each_headline_metric_over_the_runs_in_their_order(weekl
 
 
 def test_each_dot_of_the_trend_opens_the_samples_that_differ_from_the_first_run(weekly):
-    chart = re.search(r'aria-label="answers, run by run.*?</svg>', render_html(weekly))[0]
+    chart = re.search(r'aria-label="loops, run by run.*?</svg>', render_html(weekly))[0]
     names = [side.name for side in weekly.plan.checkpoints]
     opened = [dict(parse_qsl(unescape(link))) for link in re.findall('data-filter="(.*?)"', chart)]
     assert [link["right"] for link in opened] == names[1:]
-    assert {(link["metric"], link["verdict"]) for link in opened} == {("style.answer", "differ")}
+    assert {(link["metric"], link["verdict"]) for link in opened} == {("style.loop", "differ")}
 
 
 def test_in_the_trend_only_a_difference_that_is_shown_is_filled(weekly):
     text = render_html(weekly)
-    chart = re.search(r'aria-label="answers, run by run.*?</svg>', text)[0]
+    chart = re.search(r'aria-label="loops, run by run.*?</svg>', text)[0]
     tones = re.findall(r'<g class="(tone-[a-z]+)">', chart)
     assert tones == ["tone-first", "tone-worse", "tone-open"]
 

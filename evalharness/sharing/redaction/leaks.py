@@ -15,8 +15,13 @@ from typing import Any
 
 import evalharness
 from evalharness.report.embedded import EMBEDDED
+from evalharness.sharing.redaction.quotes import SEAM
 
 TAG = re.compile(r"<[^>]*>")
+BLOCK = re.compile(
+    r"</?(?:article|caption|dd|details|div|dl|dt|h[1-6]|header|li|ol|p|pre|section|summary|t[dhr]|ul)\b[^>]*>"
+)
+"""Tags within which a whole text is printed; a label before a completion is no part of what it quotes."""
 OWN_PARTS = re.compile(r"<(script|style)\b[^>]*>.*?</\1>", re.DOTALL)
 
 
@@ -37,7 +42,7 @@ def strings(value: Any) -> Iterator[str]:
 def page_texts(page: str) -> Iterator[str]:
     """The text of a page outside its embedded data, including tags and attribute values."""
     shown = OWN_PARTS.sub(" ", EMBEDDED.sub(" ", page))
-    yield html.unescape(TAG.sub(" ", shown))
+    yield html.unescape(TAG.sub(" ", BLOCK.sub(SEAM, shown)))
     yield from map(html.unescape, TAG.findall(shown))
 
 
