@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from evalharness import pipeline
 from evalharness.backends.hf_teacher import HfTeacher
 from evalharness.cli import cli
 from evalharness.config import build_config
-from evalharness.errors import BackendError, ConfigError, StoreError
+from evalharness.errors import BackendError, ConfigError, MissingExtra, StoreError
 from evalharness.pipeline.reading_tokens import read_tokens
 from evalharness.store import RunStore
 from evalharness.store.check import check_run
@@ -321,6 +322,14 @@ def test_a_backend_without_distributions_is_refused(tmp_path):
     pipeline.run(small_config(tmp_path), out=tmp_path / "run")
     with pytest.raises(BackendError, match="gives no probabilities of all tokens"):
         read_tokens(tmp_path / "run")
+
+
+def test_without_torch_the_command_says_what_to_install(read_run, monkeypatch):
+    for name in ("pipeline.reading_tokens", "tokens.reading", "tokens.noise", "tokens.distributions"):
+        monkeypatch.delitem(sys.modules, f"evalharness.{name}")
+    monkeypatch.setitem(sys.modules, "torch", None)
+    result = CliRunner().invoke(cli, ["tokens", str(read_run)])
+    assert isinstance(result.exception, MissingExtra) and "evalharness[hf]" in result.exception.fix
 
 
 def test_other_weights_than_those_of_the_run_are_refused(tmp_path, checkpoints):

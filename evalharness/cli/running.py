@@ -175,8 +175,14 @@ def read_tokens_of(path: Path, *, open_report: bool, as_json: bool = False, **ch
     from evalharness.cli.progress import make_progress
     from evalharness.cli.terminal import say
     from evalharness.cli.tokens import tokens_text
-    from evalharness.pipeline.reading_tokens import read_tokens
+    from evalharness.errors import MissingExtra
 
+    try:
+        from evalharness.pipeline.reading_tokens import read_tokens
+    except ModuleNotFoundError as error:
+        raise MissingExtra(
+            f"reading tokens needs {error.name}, which is not installed", fix="pip install 'evalharness[hf]'"
+        ) from None
     show_record(read_tokens(path, progress=make_progress(), **choices), tokens_text, as_json)
     say(f"Report: {path / 'report.html'}", err=True)
     if open_report:

@@ -16,6 +16,8 @@ LOWEST = -1e4
 """Takes the place of a logit of minus infinity, below the largest: its probability is 0 in float32 too."""
 ROW_BYTES = 2**20
 """A processor is fastest with rows of about this size at a time: they stay in its cache."""
+DEVICE_ROWS = 64
+"""Rows at a time on a GPU, where a call costs more than a row."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ def read(
         pairs: which readers are compared.
     """
     vocabulary = readers[0].logits.shape[-1]
-    rows = max(1, ROW_BYTES // (4 * vocabulary)) if tokens.device.type == "cpu" else 256
+    rows = max(1, ROW_BYTES // (4 * vocabulary)) if tokens.device.type == "cpu" else DEVICE_ROWS
     room = _room(2 * len(readers) + 1, min(rows, len(tokens)), vocabulary, tokens.device)
     parts = [
         _read(readers, places[at : at + rows], tokens[at : at + rows], pairs, room)
@@ -106,7 +108,7 @@ class _Weighed:
             self.below.clamp_(min=LOWEST)
         self.weights = torch.exp(self.below, out=weights)
         self.total = self.weights.sum(-1)
-        self.log_total = self.total.double().log()
+        self.log_total = _wide(self.total).log()
 
     def numbers(self, tokens: torch.Tensor, ends: torch.Tensor) -> Numbers:
         """Everything about these distributions alone."""
@@ -116,7 +118,7 @@ class _Weighed:
             logprobs=below[:, 0] - self.log_total,
             ranks=ranks,
             ties=ties,
-            entropies=self.log_total - _dot(self.weights, self.below).double() / self.total,
+            entropies=self.log_total - _wide(_dot(self.weights, self.below)) / self.total,
             ends=self.weights[:, ends].sum(-1) / self.total,
             likeliest=self.ids,
             probabilities=(self.top - self.top[:, :1]).exp() / self.total[:, None],
@@ -136,9 +138,14 @@ def _divergence(first: _Weighed, second: _Weighed, apart: torch.Tensor) -> torch
     """Both directions, (n, 2); rounding may leave a divergence of nearly 0 below it."""
     torch.sub(first.below, second.below, out=apart)
     totals = second.log_total - first.log_total
-    forward = _dot(first.weights, apart).double() / first.total + totals
-    backward = -_dot(second.weights, apart).double() / second.total - totals
+    forward = _wide(_dot(first.weights, apart)) / first.total + totals
+    backward = -_wide(_dot(second.weights, apart)) / second.total - totals
     return torch.stack([forward, backward], dim=-1).clamp_(min=0.0)
+
+
+def _wide(sums: torch.Tensor) -> torch.Tensor:
+    """In float64, which Apple's GPUs do not have."""
+    return sums if sums.device.type == "mps" else sums.double()
 
 
 def _dot(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
