@@ -275,14 +275,16 @@ def test_missing_answers_are_failures_and_empty_ones_are_answers(here):
         (("wide.csv", "wide.csv", "--names", "a"), "1 names for 2 sides", "one for each"),
         (("wide.csv", "--max-tokens", "3"), "stated together", "add"),
         (("empty.json", "empty.json"), "holds no samples", "log_samples"),
-        (("odd.json", "odd.json"), "is not as its program writes it", "docs/imports.md"),
+        (("odd.json", "odd.json"), "cannot be read: AttributeError", "docs/imports.md"),
         (("odd.jsonl", "odd.jsonl"), "which lm_eval writes", "log_samples"),
+        (("half.jsonl", "half.jsonl"), "surrogates not allowed", "docs/imports.md"),
     ],
 )
 def test_what_cannot_be_imported_is_refused_with_a_fix(here, wide, arguments, problem, fix):
     (here / "empty.json").write_text('{"version": 2, "status": "error", "eval": {}}')
     (here / "odd.json").write_text('{"version": 2, "status": "error", "eval": {}, "samples": [{"output": 3}]}')
     (here / "odd.jsonl").write_text('{"doc_hash": "a", "resps": [["x"]], "arguments": 3}\n')
+    (here / "half.jsonl").write_text('{"prompt": "x", "text": "half \\ud800"}\n')
     result = call(*arguments)
     assert isinstance(result.exception, EvalHarnessError), result.output
     assert problem in result.exception.problem

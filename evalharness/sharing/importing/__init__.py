@@ -6,7 +6,7 @@ Nothing in a file is executed, rendered or used as a path. What a file does not 
 report, and a gate rule that compares two sides is undecided unless both are known to be generated alike.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -57,13 +57,23 @@ def import_run(paths: Sequence[Path], choices: ImportChoices, *, out: Path | Non
     Raises:
         EvalHarnessError: a file cannot be read, or the sides share no sample.
     """
+    try:
+        joined = _joined(paths, choices)
+        planned, outcomes = joined.plan(), [outcome for _, outcome in joined.outcomes]
+    except UNEXPECTED as error:
+        raise SharingError(
+            f"{' and '.join(map(str, paths))} cannot be read: {type(error).__name__}: {error}",
+            fix="write it again with its program; docs/imports.md says which versions are read",
+        ) from None
+    run = pipeline.adopt(planned, outcomes, _config(joined, choices), out=out)
+    return Imported(run, tuple(note for side in joined.sides for note in side.notes))
+
+
+def _joined(paths: Sequence[Path], choices: ImportChoices) -> Joined:
     sides = _sides(paths, choices.columns)
-    names = names_of(sides, choices.names)
     if choices.names and len(choices.names) != len(sides):
         raise SharingError(f"--names gives {len(choices.names)} names for {len(sides)} sides", fix="give one for each")
-    joined = Joined(tuple(sides), names, choices.variants)
-    run = pipeline.adopt(joined.plan(), [outcome for _, outcome in joined.outcomes], _config(joined, choices), out=out)
-    return Imported(run, tuple(note for side in sides for note in side.notes))
+    return Joined(tuple(sides), names_of(sides, choices.names), choices.variants)
 
 
 def _sides(paths: Sequence[Path], columns: Columns) -> list[Side]:
@@ -72,7 +82,7 @@ def _sides(paths: Sequence[Path], columns: Columns) -> list[Side]:
             raise SharingError(f"there is no file {path}", fix="give the path of a file on this machine")
     for fits, reader in READERS:
         if all(fits(path) for path in paths):
-            return _several(paths, [_read(reader, path) for path in paths])
+            return _several(paths, [reader(path) for path in paths])
     odd = next((path for path in paths if path.is_dir() or is_samples(path) or is_log(path)), None)
     if odd is not None:
         raise SharingError(
@@ -80,16 +90,6 @@ def _sides(paths: Sequence[Path], columns: Columns) -> list[Side]:
             fix="give samples_*.jsonl of lm-evaluation-harness, logs of Inspect, or tables",
         )
     return read_sides(paths, columns)
-
-
-def _read(reader: Callable[[Path], Side], path: Path) -> Side:
-    try:
-        return reader(path)
-    except UNEXPECTED as error:
-        raise SharingError(
-            f"{path} is not as its program writes it: {type(error).__name__}: {error}",
-            fix="write it again with that program; docs/imports.md says which versions are read",
-        ) from None
 
 
 def _several(paths: Sequence[Path], sides: list[Side]) -> list[Side]:

@@ -255,7 +255,7 @@ def value_name(name: str) -> str:
 
 def _metric(name: str, better: str | None, sides: Iterable[Side]) -> dict[str, Any]:
     values = {value for side in sides for answer in side.answers if (value := answer.values.get(name)) is not None}
-    metric, _, of = name.partition(":")
+    metric, _, of = name.encode("utf-8", "replace").decode().partition(":")
     title = f"{metric} ({of})" if of else metric
     is_rate = values <= {0.0, 1.0}
     # The title of a rate is what a completion does.

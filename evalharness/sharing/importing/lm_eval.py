@@ -5,6 +5,7 @@ made them. A file has a line for each document and filter.
 """
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -195,7 +196,7 @@ def _values(lines: Sequence[Mapping[str, Any]], *, many: bool) -> dict[str, floa
     for line in lines:
         for name in line.get("metrics") or ():
             value = line.get(name)
-            if isinstance(value, bool | int | float):
+            if isinstance(value, bool | int | float) and math.isfinite(value):
                 values[f"{name}:{line.get('filter')}" if many else str(name)] = float(value)
     return values
 

@@ -36,6 +36,11 @@ class Answer:
     config: GenerationConfig | None = None
     """None if the file does not say how it was generated."""
 
+    def __post_init__(self) -> None:
+        """Raise UnicodeEncodeError for text that no file can hold."""
+        turns = (message.content for message in self.messages)
+        "".join((self.id, self.text, self.rendered or "", self.target or "", *turns)).encode()
+
 
 @dataclass(frozen=True)
 class Side:
