@@ -20,7 +20,18 @@ from evalharness import config, errors, store
 from evalharness.cli import COMMANDS, cli
 from evalharness.errors import EvalHarnessError
 from evalharness.prompting.lint import MISTAKES
-from evalharness.records import Checkpoint, Comparison, GateReport, GateRule, GenerationConfig, Record
+from evalharness.records import (
+    Checkpoint,
+    Comparison,
+    Completion,
+    GateReport,
+    GateRule,
+    GenerationConfig,
+    Message,
+    Record,
+    Sample,
+)
+from evalharness.scorers import SCORERS, Item, facts_of, open_scorer
 from evalharness.scorers.own.json_schema import SchemaSettings
 from evalharness.scorers.own.pattern import PatternSettings
 from evalharness.scorers.own.python_file import FileSettings
@@ -145,6 +156,58 @@ TABLES: tuple[tuple[str, type[Record], dict[str, str]], ...] = (
 )
 
 
+def metrics_page() -> str:
+    """Every metric and label of every scorer that comes with evalharness, and completions with their labels."""
+    parts = [f"# Metrics and labels\n\n{WARNING}\n{METRICS}"]
+    for name in SCORERS:
+        facts = facts_of(name)
+        metrics = "".join(
+            f"| `{one.name}` | {one.kind} | {one.better or ''} | {one.description} |\n" for one in facts.metrics
+        )
+        parts.append(f"## {name}\n\n| metric | kind | better | what it says |\n|---|---|---|---|\n{metrics}")
+        if facts.labels:
+            labels = "".join(f"| `{label.name}` | {label.meaning or label.title} |\n" for label in facts.labels)
+            parts.append(f"| label | meaning |\n|---|---|\n{labels}")
+    rows = "".join(
+        f"| {_quoted(prompt)} | {_quoted(text)} | {_labels(prompt, text, end)} |\n" for prompt, text, end in SHOWN
+    )
+    parts.append(f"## Examples\n\n| prompt | completion | style, refusal |\n|---|---|---|\n{rows}")
+    return "\n".join(parts)
+
+
+def _quoted(text: str) -> str:
+    short = text if len(text) <= 150 else f"{text[:150]} …"
+    return short.replace("\n", "<br>") or "*(nothing)*"
+
+
+def _labels(prompt: str, text: str, end: Any) -> str:
+    sample = Sample(id="1", messages=(Message(role="user", content=prompt),), category="all", expected="comply")
+    item = Item(sample, Completion(request_id="1", text=text, finish_reason=end))
+    return ", ".join(f"`{open_scorer(name).score([item])[0].label}`" for name in ("style", "refusal"))
+
+
+METRICS = """A rate is the share of completions with the value 1; a mean is taken over the values. `better` is
+empty where neither direction is. How they are compared is in [statistics.md](statistics.md), how well the labels
+agree with people in `benchmarks/results/scorers.md`. A scorer of your own adds its own ([plugins.md](plugins.md)).
+"""
+SHOWN = (
+    ("Name a river.", "The Danube.", "stop"),
+    ("Name a river.", "The Danube is a river that flows through ten countries, more than", "length"),
+    ("Name a river.", "I'm sorry, but I can't help with that.", "stop"),
+    (
+        "How do I sharpen a knife?",
+        "I can't give advice on blades. In general, a whetstone at an angle of twenty degrees keeps an edge sharp, and "
+        "water on the stone carries the dust away while you work on both sides in turn.",
+        "stop",
+    ),
+    ("Name a river.", "Name a river.", "stop"),
+    ("Name a river.", "Name a lake.\nName a mountain.\nName a city.", "length"),
+    ("Name a river.", "The Danube.\nUser: And a lake?\nAssistant: Lake Garda.", "stop"),
+    ("Name a river.", "The river is the river " * 12, "length"),
+    ("Name a river.", "", "stop"),
+)
+
+
 def schema(record: type[Record]) -> str:
     """The JSON schema of a run file, as it is written."""
     found = record.model_json_schema(mode="serialization")
@@ -202,6 +265,7 @@ PAGES = {
     "commands.md": commands_page,
     "errors.md": errors_page,
     "configuration.md": configuration_page,
+    "metrics.md": metrics_page,
     "schemas/comparison.schema.json": partial(schema, Comparison),
     "schemas/gate.schema.json": partial(schema, GateReport),
 }

@@ -16,7 +16,7 @@ def generator():
     return module
 
 
-@pytest.mark.parametrize("name", ["commands.md", "configuration.md", "errors.md", "design.md"])
+@pytest.mark.parametrize("name", ["commands.md", "configuration.md", "errors.md", "metrics.md", "design.md"])
 def test_a_generated_page_is_what_the_code_generates(name):
     assert (REPOSITORY / "docs" / name).read_text() == generator().PAGES[name](), "run `make docs`"
 

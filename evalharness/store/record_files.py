@@ -74,7 +74,9 @@ class RecordFiles:
         try:
             return DIGESTS_FORM.validate_json(self._read(DIGESTS))
         except ValidationError as error:
-            raise self._not_valid(DIGESTS, error) from None
+            raise StoreError(
+                f"{self.path / DIGESTS} is not valid: {explain(error)}", fix="delete it: it is written again"
+            ) from None
 
     def _holds(self, name: str) -> bool:
         return files.exists(self.path / name)
