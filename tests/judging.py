@@ -11,18 +11,18 @@ FIRST, SECOND = ((".", "A"),), ((".", "B"),)
 NEVER = ((".", "Both are fine, I think."),)
 
 
-def write_suite(folder):
+def write_suite(folder, scorers='["style"]'):
     """Three questions and a text to go on with."""
     folder.mkdir()
-    head = 'name = "s"\nversion = "1"\nlicense = "CC0-1.0"\nsource = "own"\nscorers = ["style"]\n'
-    (folder / "suite.toml").write_text(head)
+    head = 'name = "s"\nversion = "1"\nlicense = "CC0-1.0"\nsource = "own"\n'
+    (folder / "suite.toml").write_text(f"{head}scorers = {scorers}\n")
     lines = [f'{{"id": "q{n}", "prompt": "{text}", "category": "c"}}' for n, text in enumerate(QUESTION)]
     lines.append('{"id": "go-on", "prompt": "Once upon a", "category": "c", "kind": "continuation"}')
     (folder / "samples.jsonl").write_text("\n".join(lines) + "\n")
     return folder
 
 
-def finished_run(folder, baseline, candidate):
+def finished_run(folder, baseline, candidate, *, scorers='["style"]'):
     """A run of two replayed files, by the texts of the three questions."""
     sides = {}
     for name, texts in (("old", baseline), ("new", candidate)):
@@ -31,7 +31,7 @@ def finished_run(folder, baseline, candidate):
         rows.append({"sample_id": "go-on", "text": f" time, said {name}.", "finish_reason": "stop"})
         path.write_text("".join(json.dumps(row) + "\n" for row in rows))
         sides[name] = {"model": f"replay/{path}", "variant": "instruct", "prompt_format": "chat"}
-    suite = write_suite(folder / "suite")
+    suite = write_suite(folder / "suite", scorers)
     data = {"suite": [str(suite)], "baseline": "old", "candidate": "new", "checkpoint": sides}
     config = build_config(data, {}, source="test")
     return pipeline.run(config, out=folder / "run")

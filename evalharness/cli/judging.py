@@ -11,6 +11,7 @@ from evalharness.cli.terminal import say
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
+    from evalharness.preferences.judge.asking import JudgeSettings
     from evalharness.records import PreferenceSummary
     from evalharness.store import Run
 
@@ -36,16 +37,30 @@ class Interrupted(click.ClickException):
     "--max-tokens", default=8, show_default=True, type=click.IntRange(min=1), help="Longest answer, in tokens."
 )
 @click.option("-M", "option", multiple=True, metavar="KEY=VALUE", help="Backend option of the judge.")
-@click.option("--again", is_flag=True, help="Judge again the pairs that already have a verdict.")
+@click.option("--again", is_flag=True, help="Judge again what already has a verdict.")
+@click.option(
+    "--labels",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Instead: what each of N completions did, as one more reader of the refusal labels.",
+)
 @JSON
 def judge(
-    run: Path, model: str, prompt_format: str, max_tokens: int, option: tuple[str, ...], again: bool, as_json: bool
+    run: Path,
+    model: str,
+    prompt_format: str,
+    max_tokens: int,
+    option: tuple[str, ...],
+    again: bool,
+    labels: int | None,
+    as_json: bool,
 ) -> None:
     """Ask a local model which side of each pair is better.
 
     Each pair is asked in both orders; if the verdict changes with the order, the pair is a tie. An answer that is not
     a readable verdict counts as failed. Compares and reports too; a second call asks only about pairs without a
-    verdict.
+    verdict. With --labels it says of single completions what they did, in the order in which people rate them, with the
+    choices in both orders; the report shows where it differs from the scorer and from people.
     """
     from evalharness import pipeline
     from evalharness.cli.display import show_record
@@ -55,6 +70,9 @@ def judge(
     settings = JudgeSettings.model_validate(
         {"model": model, "prompt_format": prompt_format, "max_tokens": max_tokens, "options": _options(option)}
     )
+    if labels:
+        _label(run, settings, labels, again)
+        return
     try:
         judged = pipeline.judge(run, settings, again=again, progress=make_progress())
     except KeyboardInterrupt:
@@ -63,6 +81,19 @@ def judge(
     show_record(summary, lambda shown: _summary_text(judged, shown), as_json)
     say(f"Report: {judged.path / 'report.html'}", err=True)
     _refuse_no_verdict(judged, summary)
+
+
+def _label(run: Path, settings: "JudgeSettings", most: int, again: bool) -> None:
+    from evalharness import pipeline
+    from evalharness.cli.progress import make_progress
+
+    try:
+        labelled, name, failed = pipeline.label(run, settings, most=most, again=again, progress=make_progress())
+    except KeyboardInterrupt:
+        raise Interrupted("interrupted; labels so far are saved, and the same command asks for the rest") from None
+    count = sum(one.rater == name for one in labelled.ratings)
+    say(f"{name}: {count} completions labelled, {failed} without a readable answer")
+    say(f"Report: {labelled.path / 'report.html'}", err=True)
 
 
 def _refuse_no_verdict(run: "Run", summary: "PreferenceSummary") -> None:

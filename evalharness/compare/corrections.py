@@ -31,7 +31,7 @@ def corrections_of(
     A person's `unclear` counts as not rated. Completions with no value by the scorer count with its mean.
     """
     for facts in scorers:
-        of_scorer = [one for one in ratings if one.scorer == facts.name]
+        of_scorer = [one for one in ratings if one.scorer == facts.name and one.source == "human"]
         for metric in facts.metrics if of_scorer else ():
             if metric.headline and metric.kind == "rate":
                 found = _correction(plan, table, facts, metric, of_scorer)

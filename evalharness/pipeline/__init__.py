@@ -26,7 +26,7 @@ from evalharness.pipeline.comparing import (
     score_all,
 )
 from evalharness.pipeline.generating import Progress, first_token, generated_again
-from evalharness.pipeline.judging import judge
+from evalharness.pipeline.judging import judge, label
 from evalharness.pipeline.planning import load_suites, make_plan, metrics_of
 from evalharness.pipeline.scoring import facts_in, scorer_names
 from evalharness.pipeline.settling import generate_as_asked
@@ -53,6 +53,7 @@ __all__ = [
     "compare_runs",
     "foresee",
     "judge",
+    "label",
     "load_compared",
     "load_run",
     "merge",

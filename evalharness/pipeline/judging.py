@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from evalharness.backends import Backend, open_backend
+from evalharness.errors import StoreError
 from evalharness.pipeline.comparing import load_compared, recompare_locked
 from evalharness.pipeline.generating import Progress, followed
 from evalharness.preferences.judge.asking import (
@@ -16,7 +17,18 @@ from evalharness.preferences.judge.asking import (
     open_judge,
     pairs_to_judge,
 )
-from evalharness.records import Completion, Failure, GenerationRequest, JudgeFailure, Notice, Preference
+from evalharness.preferences.judge.labels import options_of, read_turns, reader_of
+from evalharness.preferences.labelling import rated_scorer, turns_of
+from evalharness.records import (
+    Completion,
+    Failure,
+    GenerationRequest,
+    JudgeFailure,
+    LabelRating,
+    Notice,
+    Preference,
+    ScorerFacts,
+)
 from evalharness.store import Run, RunStore
 
 
@@ -40,6 +52,66 @@ def judge(path: Path, settings: JudgeSettings, *, again: bool = False, progress:
         with closing(asked.backend):
             _judge(store, loaded, asked, again, progress or Progress())
         return recompare_locked(store)
+
+
+def label(
+    path: Path, settings: JudgeSettings, *, most: int, again: bool = False, progress: Progress | None = None
+) -> tuple[Run, str, int]:
+    """Ask a model what single completions did, keep its labels, then compare and report again.
+
+    Args:
+        path: a finished run.
+        settings: which model, and how it is asked.
+        most: completions, the first in the order in which people rate.
+        again: ask again about completions that this model has labelled.
+        progress: receives each answer.
+
+    Returns:
+        The run, the model's name as a reader, and on how many completions it gave no readable answer.
+
+    Raises:
+        StoreError: the run was not compared since its outcomes or scores changed.
+        EvalHarnessError: the model cannot be used, or the run has no such labels; labels so far are kept.
+    """
+    store = RunStore(path)
+    with store.lock():
+        loaded = load_compared(store)
+        facts = rated_scorer(loaded)
+        if facts is None:
+            raise StoreError(f"{path} has no labels that a judge can give", fix=f"evalharness score {path}")
+        options_of(facts)
+        asked = open_judge(settings, open_backend)
+        with closing(asked.backend):
+            name, failed = reader_of(asked, loaded.plan), _label(store, loaded, asked, facts, most, again, progress)
+        return recompare_locked(store), name, failed
+
+
+def _label(
+    store: RunStore, run: Run, asked: Judge, facts: ScorerFacts, most: int, again: bool, progress: Progress | None
+) -> int:
+    name = reader_of(asked, run.plan)
+    known = (
+        set() if again else {(one.checkpoint, one.sample_id, one.replicate) for one in run.ratings if one.rater == name}
+    )
+    turns = [turn for turn in turns_of(run)[:most] if turn.cell not in known]
+    outcomes = ((turn.request.id, run.outcomes[turn.request.id]) for turn in turns)
+    texts = {name: one.text for name, one in outcomes if isinstance(one, Completion)}
+    found: dict[tuple[str, str, int], LabelRating] = {}
+    answered = 0
+    try:
+        ask = partial(_answers, progress or Progress())
+        for one in read_turns(asked, turns, run.plan.samples, texts, facts, run.plan, ask):
+            answered += 1
+            if one is not None:
+                found[one.checkpoint, one.sample_id, one.replicate] = one
+    finally:
+        kept = [
+            one
+            for one in run.ratings
+            if one.rater != name or (one.checkpoint, one.sample_id, one.replicate) not in found
+        ]
+        store.write_ratings([*kept, *(found[turn.cell] for turn in turns if turn.cell in found)])
+    return answered - len(found)
 
 
 def _judge(store: RunStore, run: Run, asked: Judge, again: bool, progress: Progress) -> None:

@@ -138,7 +138,8 @@ def merge_labels(run: Run, given: Sequence[LabelRating]) -> tuple[tuple[LabelRat
     Raises:
         SharingError: a completion was rated out of turn, so that its probability is not known.
     """
-    earlier = {(_cell(one), one.rater): one for one in run.ratings}
+    judges = tuple(one for one in run.ratings if one.source == "judge")
+    earlier = {(_cell(one), one.rater): one for one in run.ratings if one.source == "human"}
     new = {(_cell(one), one.rater): one for one in given}
     turns = turns_of(run)
     stop = _stop(turns, {cell for cell, _ in (*earlier, *new)})
@@ -155,7 +156,7 @@ def merge_labels(run: Run, given: Sequence[LabelRating]) -> tuple[tuple[LabelRat
     merged = {key: one.model_copy(update={"probability": probability[key[0]]}) for key, one in (earlier | new).items()}
     added = sum(key not in earlier for key in new)
     changed = sum(key in earlier and earlier[key].label != one.label for key, one in new.items())
-    return tuple(merged.values()), Merged((), added, changed, len(new) - added - changed)
+    return (*merged.values(), *judges), Merged((), added, changed, len(new) - added - changed)
 
 
 def _larger(known: Mapping[Cell, float], drawn: Mapping[Cell, float]) -> dict[Cell, float]:

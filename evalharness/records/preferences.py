@@ -38,12 +38,14 @@ class Preference(Record):
 
 
 class LabelRating(Record):
-    """What one person says that a completion did: a label of a scorer, given without seeing the scorer's."""
+    """What one person or judge says that a completion did: a label of a scorer, given without seeing the scorer's."""
 
     sample_id: SampleId
     replicate: int = Field(0, ge=0)
     checkpoint: CheckpointName
     scorer: Public
+    source: Literal["human", "judge"] = "human"
+    """Only people's labels correct a rate."""
     rater: PersonName
     label: Public
     probability: float = Field(gt=0, le=1)

@@ -1,10 +1,21 @@
-"""Rates as people's labels correct them, next to the scorer's own."""
+"""Rates as people's labels correct them, next to the scorer's own, and how far the readers agree."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import combinations
 
-from evalharness.records import Comparison, Correction, Metric, RatedSide
+from evalharness.preferences.labelling import Cell
+from evalharness.records import Comparison, Correction, Metric, RatedSide, ScorerFacts
 from evalharness.report.typeset import typeset
+from evalharness.statistics.agreement import cohens_kappa
+from evalharness.statistics.rectified import FEWEST_RATED
+from evalharness.store import Run
 from evalharness.text import format_points, format_points_interval, format_share, format_share_interval
+
+SHOWN = 8
+"""Disagreements that are listed."""
+Readings = dict[Cell, str]
+"""One reader's labels."""
 
 
 @dataclass(frozen=True)
@@ -65,3 +76,76 @@ def _more(one: Correction) -> str:
     if one.to_halve is None:
         return "more samples, not more ratings, would narrow it"
     return f"{one.to_halve:,} more ratings of any completions would halve it"
+
+
+# ---------------------------------------------------------------------------------------------- readers
+
+
+@dataclass(frozen=True)
+class ReaderRow:
+    """One reader of single completions against the scorer or another reader."""
+
+    reader: str
+    kind: str
+    other: str
+    both: int
+    same: str
+    kappa: str
+    interval: str
+    differ: tuple[tuple[str, str, str], ...]
+    """Sample id, link target (empty if it is not in the file), and both labels in words."""
+    more: int
+    """Disagreements that are not listed."""
+
+
+def make_readers(run: Run, facts: ScorerFacts, links: Mapping[str, str]) -> tuple[ReaderRow, ...]:
+    """Every person and judge against the scorer and each other, on what both labelled; `unclear` is no label."""
+    readings: dict[str, Readings] = {}
+    kinds: dict[str, str] = {}
+    for one in run.ratings:
+        if one.scorer == facts.name:
+            kinds[one.rater] = "a person" if one.source == "human" else "a judge model"
+            readings.setdefault(one.rater, {})[one.checkpoint, one.sample_id, one.replicate] = one.label
+    if not readings:
+        return ()
+    everything = {cell for given in readings.values() for cell in given}
+    own = {cell: label for cell in everything if (label := _own_label(run, facts.name, cell))}
+    pairs = [(name, "the scorer", given, own) for name, given in readings.items()]
+    pairs += [(one, other, readings[one], readings[other]) for one, other in combinations(readings, 2)]
+    rows = (_reader(run, facts, links, *pair, kinds[pair[0]]) for pair in pairs)
+    return tuple(row for row in rows if row)
+
+
+def _own_label(run: Run, scorer: str, cell: Cell) -> str | None:
+    checkpoint, sample_id, replicate = cell
+    result = run.observations.result(checkpoint, replicate, sample_id, scorer)
+    return result.label if result else None
+
+
+def _reader(
+    run: Run, facts: ScorerFacts, links: Mapping[str, str], reader: str, other: str, given: Readings, theirs: Readings,
+    kind: str,
+) -> ReaderRow | None:  # fmt: skip
+    known = {label.name for label in facts.labels if label.rates}
+    both = [cell for cell in given if given[cell] in known and theirs.get(cell) in known]
+    if len(both) < FEWEST_RATED:
+        return None
+    groups = [run.plan.samples[sample_id].group for _, sample_id, _ in both]
+    kappa = cohens_kappa(
+        [given[cell] for cell in both], [theirs[cell] for cell in both], groups=groups, seed=run.compared.seed
+    )
+    between = "" if kappa.low is None or kappa.high is None else f"{kappa.low:.2f} to {kappa.high:.2f}"
+    differ = [cell for cell in both if given[cell] != theirs[cell]]
+    return ReaderRow(
+        reader, kind, other, len(both), typeset(format_share(kappa.agreed)),
+        "–" if kappa.value is None else typeset(f"{kappa.value:.2f}"), typeset(between),
+        tuple(
+            (
+                cell[1],
+                links.get(cell[1], ""),
+                f"{cell[0]}: {facts.title_of(given[cell])}, {other}: {facts.title_of(theirs[cell])}",
+            )
+            for cell in differ[:SHOWN]
+        ),
+        max(0, len(differ) - SHOWN),
+    )  # fmt: skip

@@ -20,7 +20,7 @@ from evalharness.report.charts.forest import Forest, make_forest
 from evalharness.report.charts.labels import States, make_states
 from evalharness.report.charts.trend import Trend, make_trend
 from evalharness.report.columns import Columns, make_columns
-from evalharness.report.correction_section import Corrections, make_corrections
+from evalharness.report.correction_section import Corrections, ReaderRow, make_corrections, make_readers
 from evalharness.report.links import samples_where
 from evalharness.report.preference_section import Preferences, make_preferences
 from evalharness.report.provenance import (
@@ -101,6 +101,8 @@ class Page:
     expected: tuple[Expected, ...]
     corrections: Mapping[str, Corrections | None]
     """By scorer."""
+    readers: Mapping[str, tuple[ReaderRow, ...]]
+    """By scorer: people and judges who labelled the same completions."""
     distributions: tuple[Distribution, ...]
     quantiles: tuple[str, ...]
     scatters: tuple[Scatter, ...]
@@ -151,6 +153,7 @@ def make_page(run: Run, readable: Run) -> Page:
         forest=make_forest(comparison.differences, comparison.metrics, comparison.candidate),
         states=make_states(table, roles, run.facts.values()),
         expected=make_expected(table, comparison, roles, run.facts.values()),
+        readers={name: make_readers(run, facts, links) for name, facts in run.facts.items()},
         corrections={name: make_corrections(comparison, name) for name in run.facts},
         distributions=_distributions(table, comparison, roles),
         quantiles=tuple(name for name, _ in QUANTILES),

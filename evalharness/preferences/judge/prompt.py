@@ -92,8 +92,8 @@ def judge_prompt(
         prompt_format: a chat, or few-shot examples before the question for a judge without a chat template.
         marks: more texts that the judge would read as control tokens.
     """
-    request, first, second = (_tamed(text, marks) for text in (_request(messages), first, second))
-    values = {"request": request, "first": first, "second": second, "code": _code(request, first, second)}
+    request, first, second = (tamed(text, marks) for text in (request_text(messages), first, second))
+    values = {"request": request, "first": first, "second": second, "code": enclosing_code(request, first, second)}
     text = Template(judge_prompt_text(prompt_format)).substitute(values)
     if prompt_format == "chat":
         return ChatPrompt(messages=(Message(role="user", content=text),))
@@ -115,6 +115,16 @@ def read_verdict(text: str) -> Letter | None:
     return letters.pop() if verdicts and verdicts[0] and len(letters) == 1 else None
 
 
+def one_letter(text: str, letters: str) -> str | None:
+    """The one letter that an answer begins with; None where its first line says anything else.
+
+    >>> [one_letter(text, "ABCD") for text in ("D.", " **B**\\nbecause", "A or B", "The answer", "E")]
+    ['D', 'B', None, None, None]
+    """
+    match = re.fullmatch(r"\W*([A-H])\W*", text.strip().partition("\n")[0])
+    return match[1] if match and match[1] in letters else None
+
+
 def _verdict_of(line: str) -> Letter | None:
     if match := LETTER.fullmatch(line):
         letter: Letter = match[1]  # type: ignore[assignment] # the pattern allows no other
@@ -130,21 +140,21 @@ def _verdict_of(line: str) -> Letter | None:
     return None
 
 
-def _request(messages: Sequence[Message]) -> str:
+def request_text(messages: Sequence[Message]) -> str:
     """A single turn unchanged; several turns each with their role."""
     if len(messages) == 1:
         return messages[0].content
     return "\n\n".join(f"{message.role}: {message.content}" for message in messages)
 
 
-def _tamed(text: str, marks: Iterable[str]) -> str:
+def tamed(text: str, marks: Iterable[str]) -> str:
     """Break control tokens with a space, so that no answer can end its turn."""
     for mark in {*CONTROL.findall(text), *CONTROL_TOKENS, *TURN_ENDS, *marks}:
         text = text.replace(mark, f"{mark[0]} {mark[1:]}")
     return text
 
 
-def _code(*texts: str) -> str:
+def enclosing_code(*texts: str) -> str:
     """Eight hex digits that occur in none of the texts; the same for both orders of the answers."""
     seed = "\0".join(sorted(texts))
     while True:
@@ -155,5 +165,5 @@ def _code(*texts: str) -> str:
 
 
 def _example(request: str, first: str, second: str, verdict: str) -> str:
-    values = {"request": request, "first": first, "second": second, "code": _code(request, first, second)}
+    values = {"request": request, "first": first, "second": second, "code": enclosing_code(request, first, second)}
     return Template(PARTS).substitute(values) + f"{VERDICT} {verdict}\n\n"
