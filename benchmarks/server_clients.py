@@ -130,6 +130,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--url")
     parser.add_argument("--model", default="m")
+    parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 64])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     flags = parser.parse_args()
@@ -141,7 +142,7 @@ def main() -> None:
         process = subprocess.Popen([sys.executable, __file__, "--serve"], stdout=subprocess.PIPE, text=True)
         flags.url = f"http://127.0.0.1:{process.stdout.readline().strip()}"
     try:
-        for clients in (1, 8, 64):
+        for clients in flags.clients:
             measure(flags.url, flags.model, clients, flags.rounds)
     finally:
         if process:

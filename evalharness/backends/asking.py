@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from multiprocessing.pool import ThreadPool
 from queue import SimpleQueue
 from typing import TypeVar
@@ -220,31 +219,38 @@ def in_flight(
 
     Daemon threads ask, so that an interrupted run does not wait for a silent server.
     """
-    ready: dict[int, Outcome] = {}
+    todo: SimpleQueue[tuple[int, GenerationRequest] | None] = SimpleQueue()
     landed: SimpleQueue[tuple[int, Outcome | BaseException]] = SimpleQueue()
-    sent = flying = first = 0
+    ready: dict[int, Outcome] = {}
+    sent = flying = first = asking = 0
+
+    def work() -> None:
+        while job := todo.get():
+            landed.put((job[0], ask(job[1])))
+
     with ThreadPool(min(pace.most, len(requests))) as pool:
-        while first < len(requests):
-            while sent < len(requests) and flying < pace.limit and sent - first < AHEAD * pace.limit:
-                land = partial(_land, landed, sent)
-                pool.apply_async(ask, (requests[sent],), callback=land, error_callback=land)
-                sent, flying = sent + 1, flying + 1
-            number, result = landed.get()
-            flying -= 1
-            if isinstance(result, BaseException):
-                yield from (ready[number] for number in sorted(ready))
-                raise result
-            pace.landed(_tokens(result))
-            ready[number] = result
-            while first in ready:
-                yield ready.pop(first)
-                first += 1
-
-
-def _land(
-    landed: "SimpleQueue[tuple[int, Outcome | BaseException]]", number: int, result: Outcome | BaseException
-) -> None:
-    landed.put((number, result))
+        try:
+            while first < len(requests):
+                while sent < len(requests) and flying < pace.limit and sent - first < AHEAD * pace.limit:
+                    todo.put((sent, requests[sent]))
+                    sent, flying = sent + 1, flying + 1
+                    if asking < flying:
+                        # One job of the pool asks for many requests: handing over each would cost more.
+                        pool.apply_async(work, error_callback=lambda error: landed.put((-1, error)))
+                        asking += 1
+                number, result = landed.get()
+                flying -= 1
+                if isinstance(result, BaseException):
+                    yield from (ready[number] for number in sorted(ready))
+                    raise result
+                pace.landed(_tokens(result))
+                ready[number] = result
+                while first in ready:
+                    yield ready.pop(first)
+                    first += 1
+        finally:
+            for _ in range(asking):
+                todo.put(None)
 
 
 def _tokens(outcome: Outcome) -> int:

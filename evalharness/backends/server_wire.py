@@ -116,7 +116,8 @@ def _add_choice(reply: ServerReply, choice: dict[str, Any]) -> None:
     turn = choice.get("delta") or choice.get("message") or {}
     piece = choice.get("text") or turn.get("content") or ""
     reply.add(piece, turn.get("reasoning_content") or turn.get("reasoning") or "")
-    reply.logprobs += _logprobs(choice.get("logprobs") or {})
+    if logprobs := choice.get("logprobs"):
+        reply.logprobs += _logprobs(logprobs)
     reply.token_ids += choice.get("token_ids") or ()
     if end := choice.get("finish_reason"):
         reply.ended, reply.finish_reason = True, _finish(end)
