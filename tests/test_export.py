@@ -172,6 +172,25 @@ def test_the_file_is_rfc_4180():
     assert text.endswith("\r\n") and header.startswith('"suite","sample_id"')
 
 
+# ------------------------------------------------------------------------------------------ model card
+
+
+def test_a_model_card_has_metadata_that_yaml_reads_and_a_section():
+    yaml = pytest.importorskip("yaml")
+    _, metadata, section = text_of(RUN, "model-card").split("---\n", 2)
+    [entry] = yaml.safe_load(metadata)["model-index"]
+    [result] = entry["results"]
+    means = {
+        row.metric: row.candidate_mean
+        for row in RUN.compared.differences
+        if row.category is None and not row.exploratory and row.candidate_mean is not None
+    }
+    assert entry["name"] == RUN.compared.candidate
+    assert {one["type"]: one["value"] for one in result["metrics"]} == pytest.approx(means, rel=1e-3)
+    assert section.strip().startswith("## Evaluation")
+    assert "### Differences" in section
+
+
 # -------------------------------------------------------------------------------------------- markdown
 
 

@@ -22,7 +22,7 @@ REDACT = click.option(
     metavar="PROFILES",
     help="Remove harmful, completions, prompts or identity; separate several with commas.",
 )
-FORMATS = ("csv", "parquet", "jsonl", "markdown", "trl")
+FORMATS = ("csv", "parquet", "jsonl", "markdown", "model-card", "trl")
 
 
 @click.command()
@@ -62,7 +62,8 @@ def export(
 ) -> None:
     """Write a run in another tool's format.
 
-    csv, parquet and jsonl hold one table, markdown a summary, and trl preference pairs to train on.
+    csv, parquet and jsonl hold one table, markdown a summary, model-card the evaluation of a model card, and trl
+    preference pairs to train on.
     """
     from evalharness import pipeline, sharing
     from evalharness.export import FORMATS as KNOWN

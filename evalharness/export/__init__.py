@@ -57,6 +57,7 @@ FORMATS = {
     "parquet": Format("evalharness.export.parquet:to_parquet", "parquet", TABLE, is_text=False),
     "jsonl": Format("evalharness.export.jsonl:to_jsonl", "jsonl", TABLE),
     "markdown": Format("evalharness.export.markdown:to_markdown", "md"),
+    "model-card": Format("evalharness.export.model_card:to_model_card", "md"),
     "trl": Format(
         "evalharness.export.trl:to_trl",
         "jsonl",

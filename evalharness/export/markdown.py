@@ -28,7 +28,7 @@ def to_markdown(run: Run, choices: Choices) -> Exported:
     """
     del choices
     compared = run.compared
-    parts = [*_head(run, compared), *_findings(compared), *_differences(compared), *_warnings(compared)]
+    parts = [*_head(run, compared), *_findings(compared), *differences(compared), *_warnings(compared)]
     return Exported(("\n".join([*parts, *_sides(run)]) + "\n").encode("utf-8", "replace"))
 
 
@@ -58,7 +58,8 @@ def _findings(compared: Comparison) -> Iterator[str]:
     yield ""
 
 
-def _differences(compared: Comparison) -> Iterator[str]:
+def differences(compared: Comparison) -> Iterator[str]:
+    """A table of the headline metrics."""
     metrics = {metric.name: metric for metric in compared.metrics}
     rows = [
         difference for difference in compared.differences if difference.category is None and not difference.exploratory
