@@ -45,6 +45,7 @@ class Shapes:
     uneven: int
     """Requests of the speed measurement."""
     longest: int
+    rows: tuple[int, ...]
 
 
 def shape(
@@ -74,6 +75,7 @@ REAL = Shapes(
     tokens=64,
     uneven=256,
     longest=192,
+    rows=(32, 64, 128),
 )
 TINY = Shapes(
     small=(
@@ -88,6 +90,7 @@ TINY = Shapes(
     tokens=8,
     uneven=12,
     longest=16,
+    rows=(8,),
 )
 
 
@@ -227,7 +230,7 @@ def check_speed(page: Page, place: Path, name: str, shapes: Shapes, device: str)
     page.add("| how | rows | seconds | tokens/s | passes | share of the bandwidth for weights |")
     page.add("| --- | --- | --- | --- | --- | --- |")
     best: dict[str, float] = {}
-    for rows in (32, 64, 128):
+    for rows in shapes.rows:
         backend = opened(place, device=device, dtype="bfloat16", batch_size=rows, batch_tokens=rows * 512)
         requests = uneven(backend, shapes)
         seen = passes(backend._loaded())

@@ -104,7 +104,7 @@ class HfBackend:
         """Memory of the weights."""
         whole = sizes.unquantized_parameters(self.settings) if self.options.quantization else 0
         rest = self.parameters - whole
-        return int(rest * self.placement.bytes_per_parameter) + whole * DTYPES[self.dtype].itemsize
+        return int(rest * self.placement.bytes_per_parameter + whole * int(DTYPES[self.dtype].itemsize))
 
     @property
     def context(self) -> int:
