@@ -1,6 +1,7 @@
 """What docs/ci.md, action.yml and the schemas promise."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -134,3 +135,39 @@ def test_the_workflows_of_the_page_are_yaml():
     yaml = pytest.importorskip("yaml", reason="no YAML library is installed")
     for text in blocks("yaml"):
         assert yaml.safe_load(text)
+
+
+@pytest.mark.parametrize(("text", "verdict", "code"), [("It is so.", "pass", 0), ("", "fail", 3)])
+def test_the_run_step_of_the_action_is_executed_as_it_stands(tmp_path, text, verdict, code):
+    """Its shell, with the variables that GitHub gives it, on two replayed checkpoints."""
+    yaml = pytest.importorskip("yaml", reason="no YAML library is installed")
+    steps = yaml.safe_load((REPOSITORY / "action.yml").read_text())["runs"]["steps"]
+    [step] = [step for step in steps if step.get("id") == "run"]
+    rows = [{"id": f"s{n}", "prompt": f"Write {n}."} for n in range(80)]
+    (tmp_path / "prompts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "my experiment.toml").write_text(FIVE_LINES.replace("./suite", "prompts.jsonl"))
+    for side, said in (("old", "It is so."), ("new", text)):
+        lines = [{"sample_id": row["id"], "text": said, "finish_reason": "stop"} for row in rows]
+        (tmp_path / f"{side}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    for name in ("bin", "runner"):
+        (tmp_path / name).mkdir()
+    command = tmp_path / "bin" / "evalharness"
+    program = "from evalharness.cli import main; main()"
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{program}" "$@"\n')
+    command.chmod(0o755)
+    given = {
+        "CONFIG": "my experiment.toml",
+        "ARGS": "--seed 3\n--reward-model none",
+        "OUT": str(tmp_path / "runner" / "evalharness-run"),
+        "RUNNER_TEMP": str(tmp_path / "runner"),
+        "GITHUB_OUTPUT": str(tmp_path / "output"),
+        "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}",
+        "PYTHONPATH": str(REPOSITORY),
+    }
+    assert step["env"].keys() == given.keys() & {"CONFIG", "ARGS", "OUT"}
+    shell = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]]
+    done = subprocess.run(shell, cwd=tmp_path, env={**os.environ, **given}, capture_output=True, text=True)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert (tmp_path / "output").read_text() == f"verdict={verdict}\n"
+    kept = {path.name for path in (tmp_path / "runner" / "evalharness-run").iterdir()}
+    assert {"gate.xml", "gate.md", "gate.json", "report.html"} <= kept
