@@ -12,6 +12,7 @@ import torch
 from conditions import conditions
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from evalharness.backends import hf_drafts
 from evalharness.backends.demo import DemoBackend
 from evalharness.backends.hf import HfBackend
 from evalharness.config import read_config
@@ -64,10 +65,11 @@ def answered(backend: HfBackend, requests: list[GenerationRequest]) -> tuple[dic
 
 
 def in_closed_batches(backend: HfBackend, requests: list[GenerationRequest]) -> tuple[dict[str, str], list[int]]:
-    """Each batch waits for its longest row, as before rows joined."""
+    """As before rows joined: 32 at a time, each batch waits for its longest row, and loops are read token by token."""
     longest = sorted(requests, key=lambda request: request.prompt_tokens or 0, reverse=True)
-    size = backend.options.batch_size
-    parts = [answered(backend, longest[start : start + size]) for start in range(0, len(longest), size)]
+    drafted, hf_drafts.MOST_DRAFTED = hf_drafts.MOST_DRAFTED, 0
+    parts = [answered(backend, longest[start : start + 32]) for start in range(0, len(longest), 32)]
+    hf_drafts.MOST_DRAFTED = drafted
     return {name: text for texts, _ in parts for name, text in texts.items()}, [
         one for _, rows in parts for one in rows
     ]

@@ -119,12 +119,10 @@ def test_a_finished_row_s_place_is_taken_by_a_waiting_one(folder):
     assert sum(rows == 4 for rows in steps) > 0.6 * len(steps)
 
 
-@pytest.fixture(scope="module")
-def sliding(tmp_path_factory):
-    """Gemma 3 with random weights and a window of 24 tokens, in every other layer."""
-    folder = tmp_path_factory.mktemp("sliding")
+def save_gemma(folder, *, window, spread, seed):
+    """Gemma 3 with random weights and windows in every other layer; those with small weights soon loop."""
     tokenizer = make_tokenizer()
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     config = Gemma3TextConfig(
         vocab_size=len(tokenizer),
         hidden_size=32,
@@ -134,17 +132,36 @@ def sliding(tmp_path_factory):
         num_key_value_heads=2,
         head_dim=8,
         max_position_embeddings=CONTEXT,
-        sliding_window=24,
+        sliding_window=window,
         layer_types=["sliding_attention", "full_attention"] * 2,
         bos_token_id=0,
         eos_token_id=1,
         pad_token_id=1,
-        initializer_range=0.7,
+        initializer_range=spread,
         tie_word_embeddings=False,
     )
     Gemma3ForCausalLM(config).eval().save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def sliding(tmp_path_factory):
+    """With windows that are shorter than the prompts."""
+    return save_gemma(tmp_path_factory.mktemp("sliding"), window=24, spread=0.7, seed=0)
+
+
+def test_rows_that_loop_are_read_several_tokens_at_a_time(tmp_path):
+    """Some leave their loops again; text and count are those of the library."""
+    folder = save_gemma(tmp_path, window=200, spread=0.1, seed=1)
+    alone, few = open_tiny(folder, batch_size=1), open_tiny(folder, batch_size=3)
+    expected = [by_hand(alone, prompt, 80)[0] for prompt in PROMPTS[:5]]
+    result, seen = passes(alone, requests_for(alone, PROMPTS[:5], max_tokens=80))
+    assert [completion.text for completion in result] == expected
+    assert texts(few, requests_for(few, PROMPTS[:5], max_tokens=80)) == expected
+    assert len(seen) < 0.8 * sum(completion.completion_tokens for completion in result)
+    drawn, seen = passes(alone, requests_for(alone, PROMPTS[:5], max_tokens=80, temperature=0.01))
+    assert len(seen) == sum(completion.completion_tokens for completion in drawn)
 
 
 @pytest.mark.parametrize("sampled", [False, True])
@@ -175,7 +192,7 @@ def test_an_outcome_is_there_as_soon_as_its_row_is_finished(backend):
 
 def test_the_conditions_of_the_run_are_said(backend):
     [notice] = [event for event in backend.generate(requests_for(backend, PROMPTS[:2])) if isinstance(event, Notice)]
-    assert notice.message == "batches of up to 32 rows and 16384 tokens, float32, sdpa attention, on cpu"
+    assert notice.message == "batches of up to 64 rows and 16384 tokens, float32, sdpa attention, on cpu"
 
 
 def test_requests_with_different_settings_are_not_mixed(backend):

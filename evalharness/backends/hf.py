@@ -58,7 +58,7 @@ class HfOptions(Record):
     dtype: str | None = None
     """bfloat16 on CUDA, float32 elsewhere: on a CPU, results then do not depend on the batch."""
     attention: str = "sdpa"
-    batch_size: int = Field(32, ge=1)
+    batch_size: int = Field(64, ge=1)
     """Most rows of a batch."""
     batch_tokens: int = Field(16_384, ge=1)
     """Most tokens of a batch: prompts and what may be generated."""

@@ -43,6 +43,13 @@ class Batch:
         """Whether other rows may join."""
         return all(type(layer) in JOINABLE for layer in self.cache.layers)
 
+    def can_take_back(self, columns: int) -> bool:
+        """Whether so many columns can be added and removed again: a window that slides forgets what it left."""
+        layers = self.cache.layers
+        windows = [layer.sliding_window for layer in layers if isinstance(layer, DynamicSlidingWindowLayer)]
+        known = self.is_joinable and all(layer.is_initialized for layer in layers)
+        return known and all(self.mask.shape[1] + columns < window for window in windows)
+
     def keep(self, left: Sequence[int]) -> None:
         """Drop the other rows, and the columns that only they needed."""
         keep = torch.tensor(left, device=self.mask.device, dtype=torch.long)
@@ -91,6 +98,11 @@ class Chooser:
         self.warpers = _warpers(config)
         self.generators = [_generator(row.request, device) for row in rows] if config.temperature > 0 else []
         self.seen = _seen(rows, device, vocabulary) if config.repeat_penalty != 1.0 else None
+
+    @property
+    def takes_likeliest(self) -> bool:
+        """Whether the logits of a token alone decide about it."""
+        return not self.generators and self.seen is None and not self.warpers
 
     def __call__(self, logits: torch.Tensor) -> torch.Tensor:
         """Token ids, (rows,), from logits (rows, vocabulary)."""

@@ -7,6 +7,7 @@ import torch
 from transformers import DynamicCache
 
 from evalharness.backends.hf_batch import Batch, Chooser
+from evalharness.backends.hf_drafts import drafts_of
 from evalharness.backends.hf_rows import Queue, Row
 
 REFILL_AT = 0.75
@@ -35,7 +36,9 @@ class Decoder:
                     batch.keep(left)
                     tokens = tokens[left]
                     new = queue.take(batch.rows) if left and batch.is_joinable else []
-                if left:
+                if left and not new and (drafts := self._drafts(batch)):
+                    yield from self._leap(batch, tokens, torch.tensor(drafts, device=tokens.device))
+                elif left:
                     self._step(batch, tokens)
                 if new:
                     batch.join(self._read(new))
@@ -47,26 +50,47 @@ class Decoder:
         mask = torch.tensor([[0] * (width - len(row.prompt)) + [1] * len(row.prompt) for row in rows], device=device)
         positions = (mask.cumsum(-1) - 1).clamp(min=0)
         cache = DynamicCache(config=self.model.config)
-        logits = self._forward(torch.tensor(ids, device=device), mask, positions, cache)
+        logits = self._forward(torch.tensor(ids, device=device), mask, positions, cache)[:, -1]
         return Batch(list(rows), cache, mask, logits, Chooser(rows, device, logits.shape[-1]))
 
     def _step(self, batch: Batch, tokens: torch.Tensor) -> None:
         """Put one token of each row, (rows,), into the cache."""
         positions = batch.mask.sum(dim=-1, keepdim=True)
         batch.mask = torch.cat([batch.mask, batch.mask.new_ones(len(batch.rows), 1)], dim=-1)
-        batch.logits = self._forward(tokens[:, None], batch.mask, positions, batch.cache)
+        batch.logits = self._forward(tokens[:, None], batch.mask, positions, batch.cache)[:, -1]
 
-    def _forward(self, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: Any) -> torch.Tensor:
-        """Logits of the last position, (rows, vocabulary), in float32."""
+    def _drafts(self, batch: Batch) -> list[list[int]] | None:
+        """In lower precision, a pass over several tokens rounds otherwise than one over a token."""
+        return drafts_of(batch) if self.model.dtype == torch.float32 else None
+
+    def _leap(self, batch: Batch, tokens: torch.Tensor, drafts: torch.Tensor) -> Iterator[list[Row]]:
+        """Put a token of each row into the cache, and of its draft, (rows, count), what all rows would choose."""
+        rows, count = drafts.shape
+        positions = batch.mask.sum(dim=-1, keepdim=True) + torch.arange(count + 1, device=drafts.device)
+        mask = torch.cat([batch.mask, batch.mask.new_ones(rows, count + 1)], dim=-1)
+        ids = torch.cat([tokens[:, None], drafts], dim=-1)
+        logits = self._forward(ids, mask, positions, batch.cache, count + 1)
+        chosen = logits[batch.unfinished, :-1].argmax(dim=-1) == drafts[batch.unfinished]
+        agreed = int(chosen.all(dim=0).int().cumprod(dim=0).sum())
+        batch.cache.crop(agreed - count)
+        batch.mask = mask[:, : mask.shape[1] - count + agreed]
+        batch.logits = logits[:, agreed]
+        for column in drafts[:, :agreed].T.tolist():
+            yield self._extend(batch.rows, column)
+
+    def _forward(
+        self, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: Any, keep: int = 1
+    ) -> torch.Tensor:
+        """Logits of the last positions, (rows, `keep`, vocabulary), in float32."""
         out = self.model(
             input_ids=ids,
             attention_mask=mask,
             position_ids=positions,
             past_key_values=cache,
             use_cache=True,
-            logits_to_keep=1,
+            logits_to_keep=keep,
         )
-        logits: torch.Tensor = out.logits[:, -1].float()
+        logits: torch.Tensor = out.logits[:, -keep:].float()
         return logits
 
     def _extend(self, rows: Sequence[Row], tokens: Sequence[int]) -> list[Row]:
