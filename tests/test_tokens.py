@@ -358,6 +358,18 @@ def test_what_was_read_is_not_read_again_and_a_lost_line_is(pair):
     assert values[0] == pytest.approx(values[1], abs=1e-4)
 
 
+def test_a_limit_draws_both_kinds_of_an_alternating_suite_and_a_larger_one_adds_to_them(pair):
+    sample_of = {request.id: request.sample_id for request in pipeline.load_run(pair).plan.requests}
+    drawn = []
+    for limit in (4, 6):
+        (pair / "tokens.jsonl").unlink()
+        compared = read_tokens(pair, limit=limit)
+        drawn.append({sample_of[one.request_id] for one in all_facts(pair)})
+        assert compared.n_requests == limit == len(drawn[-1])
+        assert {row.expected for row in compared.shifts} >= {"comply", "refuse"}
+    assert drawn[0] < drawn[1]
+
+
 def test_check_names_a_stale_or_damaged_file_and_a_stale_comparison_is_not_shown(pair):
     assert check_run(pair).whole
     with (pair / "outcomes.jsonl").open("ab") as out:

@@ -17,9 +17,7 @@ SHOWN_TOKENS = 5
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option(
-    "--limit", type=click.IntRange(min=1), metavar="N", help="Read at most N samples, spread over the suites."
-)
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Read at most N samples, drawn at random.")
 @click.option(
     "--shared/--no-shared",
     default=True,

@@ -39,7 +39,7 @@ def read_tokens(
 
     Args:
         path: the run directory.
-        limit: most samples, spread evenly over the suites; all by default.
+        limit: most samples, drawn at random by the seed of the run; all by default.
         shared: read the completions after shared prompts too, which tells the format from the weights.
         baseline: a checkpoint of the run; its baseline by default.
         candidate: a checkpoint of the run; its candidate by default.

@@ -1,5 +1,6 @@
 """Which completions are read, as the tokens that were generated."""
 
+import random
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -55,13 +56,13 @@ class Sides:
 
 
 def texts_of(run: Run, sides: Sides, limit: int | None) -> Texts:
-    """The completions of both sides to the samples that both were asked about, spread evenly over the plan if limited.
+    """The completions of both sides to the samples that both were asked about, or to some of them, drawn at random.
 
     Raises:
         StoreError: a prompt is not rendered as it was in the run.
     """
     pairs = _pairs(run, sides)
-    pairs = [pairs[place * len(pairs) // limit] for place in range(limit)] if limit and limit < len(pairs) else pairs
+    pairs = _drawn(pairs, limit, run.manifest.seed) if limit else pairs
     prompts = {author: _prompts(sides, author, [pair[author] for pair in pairs]) for author in AUTHORS}
     texts = Texts(n_pairs=len(pairs))
     for place, pair in enumerate(pairs):
@@ -83,6 +84,17 @@ def _pairs(run: Run, sides: Sides) -> list[dict[Author, GenerationRequest]]:
     }
     both = (cell for cell in asked["baseline"] if cell in asked["candidate"])
     return [{author: asked[author][cell] for author in AUTHORS} for cell in both]
+
+
+def _drawn(
+    pairs: Sequence[dict[Author, GenerationRequest]], limit: int, seed: int
+) -> list[dict[Author, GenerationRequest]]:
+    """`limit` of the pairs in their order; a larger limit adds to them. A regular step could meet one kind of sample
+    alone, where a suite alternates.
+    """
+    order = list(range(len(pairs)))
+    random.Random(seed).shuffle(order)
+    return [pairs[place] for place in sorted(order[:limit])]
 
 
 def _prompts(sides: Sides, author: Author, requests: Sequence[GenerationRequest]) -> list[tuple[int, ...]]:
