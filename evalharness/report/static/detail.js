@@ -83,7 +83,8 @@ function cellBody(data, cell, diff, view) {
     scoreNodes(data, cell),
   );
   if (cell.text === undefined) return [el("p", { class: "problem" }, tamed(cell.problem, 2000)), fine];
-  return [thinkingNode(cell), bodyNode(data, cell, diff, view), el("p", { class: "facts" }, cell.facts), fine];
+  const unread = view.tokens && !cell.strip ? el("p", { class: "hint" }, "Not read token by token.") : null;
+  return [thinkingNode(cell), bodyNode(data, cell, diff, view), unread, el("p", { class: "facts" }, cell.facts), fine];
 }
 
 /** The completion as a strip of tokens where that is asked for and was read; else its text. */
