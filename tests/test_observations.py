@@ -152,9 +152,10 @@ PACKAGE = Path(evalharness.__file__).parent
 MAY_JOIN = {
     *("observations/making.py", "store/run.py", "store/lines.py", "store/__init__.py", "store/check.py"),
     *("pipeline/generating.py", "scorers/scorer.py", "pipeline/scoring.py", "preferences/judge/asking.py"),
-    *("gate/aa_test.py", "sharing/redaction/eraser.py"),
+    *("gate/aa_test.py", "sharing/redaction/eraser.py", "preferences/judge/labels.py"),
+    *("pipeline/reading_tokens.py", "tokens/reading.py", "tokens/noise.py", "report/token_section.py"),
 }
-"""Where records are made, stored, changed, or put into the table."""
+"""Where records are made, stored, changed, or put into the table; facts of tokens belong to completions."""
 
 
 def test_nothing_but_the_table_joins_records_by_their_request():

@@ -2,7 +2,7 @@
 
 import json
 
-from report_pages import FIXTURES, in_a_browser
+from report_pages import FIXTURES, count_calls, in_a_browser
 from report_run import SCENES, make_run, three_checkpoints
 
 from evalharness.preferences.labelling import read_labels, turns_of
@@ -156,6 +156,8 @@ def test_single_completions_are_labelled_blind_with_one_key_each_in_the_order_dr
     assert [one.label for one in labels] == ["full_refusal", "compliance", "no_answer", "partial_refusal"]
     drawn = [turn.cell for turn in turns_of(run)[:4]]
     assert [(one.checkpoint, one.sample_id, one.replicate) for one in labels] == drawn
+    # A page that is loaded again has forgotten which of its functions were called.
+    count_calls()
     page.reload()
     page.wait_for_selector("html[data-ready]", state="attached")
     start_rating(page)

@@ -1,7 +1,6 @@
 """The report's section on tokens, and completions as strips of tokens in the sample browser."""
 
 import pytest
-from report_pages import FIXTURES, in_a_browser
 from report_run import BASE, make_run
 from token_run import EVIL, with_tokens
 
@@ -10,9 +9,7 @@ from evalharness.report import render_html, unpack
 from evalharness.report.token_strips import MOST_STRIPS, MOST_TOKENS
 from evalharness.sharing.redaction import redact
 
-browser, written, report, show = FIXTURES
 RUN = with_tokens()
-STYLE = "one => { const s = getComputedStyle(one); return s.textDecorationLine + s.textDecorationStyle; }"
 
 
 @pytest.fixture(scope="module")
@@ -66,30 +63,3 @@ def test_redaction_of_names_keeps_the_tokens_without_the_names():
     named = redact(run, ["identity"]).run
     assert named.tokens.shifts == run.tokens.shifts
     assert "acme-secret" not in render_html(named) and 'id="tokens"' in render_html(named)
-
-
-class TestInABrowser:
-    pytestmark = in_a_browser
-
-    def test_tokens_show_what_the_other_checkpoint_expects_on_hover_focus_and_tap(self, show, written):
-        page = show(written("tokens", with_tokens))
-        page.click("#as-tokens")
-        shifted = page.locator("#panel .tok.t2")
-        facts = page.locator("#panel .token-facts")
-        assert "Point at a token" in facts.first.inner_text()
-        for act in (shifted.first.hover, shifted.nth(1).focus, shifted.nth(2).click):
-            act()
-            said = " ".join(facts.all_inner_texts())
-            assert "below its third choice (rank " in said and "expects" in said and " 50.0\u00a0%" in said
-        page.locator("#panel .tok.t0").first.hover()
-        assert "first choice" in " ".join(facts.all_inner_texts())
-        page.click("#as-tokens")
-        assert page.locator("#panel .tok").count() == 0
-
-    def test_the_classes_differ_in_more_than_colour(self, show, written):
-        page = show(written("tokens", with_tokens))
-        styles = [page.locator(f"#tokens .hint .tok.t{kind}").evaluate(STYLE) for kind in range(3)]
-        assert "dotted" in styles[1] and "solid" in styles[2] and "underline" not in styles[0]
-
-    def test_a_page_without_tokens_offers_none(self, show, report):
-        assert not show(report).locator("#as-tokens").is_visible()

@@ -78,7 +78,9 @@ def make_expected(
 def _could_be(comparison: Comparison, facts: ScorerFacts) -> Iterator[str]:
     titles = {metric.name: metric.title for metric in facts.metrics}
     for row in comparison.differences:
-        if row.metric in titles and row.label_errors is not None and row.difference is not None:
+        if row.category is not None or row.metric not in titles:
+            continue
+        if row.label_errors is not None and row.difference is not None:
             where = range_in_words(row.label_errors)
             yield typeset(f"{titles[row.metric]}: {format_points(row.difference)} as labelled, {where} with that error")
 

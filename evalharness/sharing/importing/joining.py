@@ -35,6 +35,7 @@ from evalharness.records import (
     explain,
 )
 from evalharness.sharing.importing.sides import Answer, Side
+from evalharness.suites.importing.writing import scorers_for
 
 BACKEND = "elsewhere"
 UNKNOWN = GenerationConfig()
@@ -132,14 +133,13 @@ class Joined:
         for task in dict.fromkeys(task for task, _ in self.shared):
             samples = tuple(sample for (own, _), sample in self.samples.items() if own == task)
             scored = [name for name in self.scorers if self._has_values(name, task)]
-            refusal = ["refusal"] if any(sample.expected for sample in samples) else []
             yield Suite(
                 name=task,
                 version="1",
                 description=f"{len(samples):,} samples, generated elsewhere.",
                 license="not stated",
                 source=f"{self.sides[0].program}: {files}",
-                scorers=(*scored, "style", *refusal),
+                scorers=(*scored, *scorers_for(samples)),
                 samples=samples,
                 digest=digest([sample.model_dump(mode="json") for sample in samples]),
             )

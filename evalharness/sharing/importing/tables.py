@@ -16,10 +16,12 @@ from evalharness.parsing import parse_json
 from evalharness.records import FinishReason, GenerationConfig, Message, digest
 from evalharness.sharing.importing.sides import Answer, Better, Side
 from evalharness.store import files as stored
+from evalharness.suites.importing.formats import PROMPT_NAMES
 from evalharness.suites.importing.rows import Row, read_table
 from evalharness.suites.importing.samples import slug
 
-PROMPTS = ("prompt", "question", "instruction", "input")
+PROMPTS = (*(name for name in PROMPT_NAMES if name != "text"), "input")
+"""A column `text` holds completions here."""
 TEXTS = ("completion", "response", "output", "answer", "generation", "text")
 TURNS = ("messages", "conversations")
 OTHERS = ("id", "category", "expected", "target", "finish_reason", "replicate", "model")

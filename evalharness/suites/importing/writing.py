@@ -46,7 +46,7 @@ class SuiteText:
             "version": "1",
             "license": license_name or form.license,
             "source": ": ".join(part for part in (source or form.source, file) if part),
-            "scorers": _scorers(samples),
+            "scorers": scorers_for(samples),
             "description": _description(form, samples),
         }
         return cls.from_rows(head, map(_line, samples))
@@ -58,7 +58,7 @@ class SuiteText:
         return cls("".join(f"{key} = {_toml(value)}\n" for key, value in head.items()), lines)
 
 
-def _scorers(samples: Sequence[Sample]) -> list[str]:
+def scorers_for(samples: Sequence[Sample]) -> list[str]:
     """Scorers that apply to the samples: `refusal` needs an expected value, `instruction` a constraint."""
     refusal = ["refusal"] if any(sample.expected for sample in samples) else []
     instruction = ["instruction"] if any(sample.constraints for sample in samples) else []
