@@ -47,8 +47,7 @@ def compare(
     Args:
         plan: names the two sides.
         table: the observations of the plan's requests.
-        metrics: what the scores' values mean, with their margins; the intervals of the headline ones hold together,
-            for each candidate.
+        metrics: what the scores' values mean, with their margins; each candidate's headline intervals hold together.
         seed: of the bootstrap.
         scorers: facts of the scorers; without them no rewards are compared.
         preferences: of people and judges.
@@ -59,16 +58,12 @@ def compare(
     Raises:
         StoreError: one scorer's rewards come from two reward models.
     """
-    others = [
-        checkpoint.name for checkpoint in plan.checkpoints if checkpoint.name not in (plan.baseline, plan.candidate)
-    ]
-    names = [plan.candidate, *others]
     rank = order_of_groups(plan, seed)[1] if may_stop else None
     # First, because rewards of two models must not get as far as a column of values.
-    rewards = [tuple(rewards_of(table, plan.baseline, name, scorers, seed=seed)) for name in names]
+    rewards = [tuple(rewards_of(table, plan.baseline, name, scorers, seed=seed)) for name in plan.candidates]
     main, *more = (
         _against_baseline(table, metrics, plan, name, seed, rank, scorers).model_copy(update={"rewards": by_reward})
-        for name, by_reward in zip(names, rewards, strict=True)
+        for name, by_reward in zip(plan.candidates, rewards, strict=True)
     )
     return Comparison(
         baseline=plan.baseline,

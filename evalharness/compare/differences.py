@@ -131,8 +131,7 @@ def differences_of(
     ]
     tests = n_tests or max(sum(pairs.is_headline and pairs.estimate is not None for pairs in estimated), 1)
     truncated = table.truncated(baseline) | table.truncated(candidate)
-    rows = [_row(table, pairs, sides, tests, truncated) for pairs in estimated]
-    return rows if rank is None else [_unless_bets(row) for row in rows]
+    return [_row(table, pairs, sides, tests, truncated, may_stop=rank is not None) for pairs in estimated]
 
 
 def _pairs(
@@ -145,12 +144,6 @@ def _pairs(
         if category is None or there.any():
             paired.append(Pairs(metric, category, there, left[there], right[there], table.groups[there]))
     return paired
-
-
-def _unless_bets(row: PairedDifference) -> PairedDifference:
-    """The interval of an unbounded mean is of a fixed number of pairs, and says so."""
-    fixed = row.method != NONE and not row.method.startswith(BETS)
-    return row.model_copy(update={"method": row.method + NOT_STOPPED}) if fixed else row
 
 
 def _estimated(paired: list[Pairs], replicates: int, seed: int, rank: Groups | None) -> list[Pairs]:
@@ -187,7 +180,9 @@ def _interval(pairs: Pairs, level: float) -> Interval | None:
     return Interval(low=estimate.low(alpha), high=estimate.high(alpha)).within(lowest - highest, highest - lowest)
 
 
-def _row(table: Observations, pairs: Pairs, sides: tuple[str, str], n_tests: int, truncated: Mask) -> PairedDifference:
+def _row(
+    table: Observations, pairs: Pairs, sides: tuple[str, str], n_tests: int, truncated: Mask, *, may_stop: bool
+) -> PairedDifference:
     metric, tests = pairs.metric, n_tests if pairs.is_headline else 1
     level = 1 - ALPHA / tests
     interval = _interval(pairs, level)
@@ -210,7 +205,7 @@ def _row(table: Observations, pairs: Pairs, sides: tuple[str, str], n_tests: int
         n_equal=pairs.n_pairs - pairs.n_higher - pairs.n_lower,
         n_lower=pairs.n_lower,
         n_truncated=int((truncated & pairs.there).sum()),
-        method=_method(pairs, tests),
+        method=_method(pairs, tests, may_stop=may_stop),
         verdict=_verdict(pairs, interval, metric.margin, level),
         margin=metric.margin,
         minimum_detectable_effect=_detectable(pairs, tests),
@@ -224,14 +219,16 @@ def _row(table: Observations, pairs: Pairs, sides: tuple[str, str], n_tests: int
     )
 
 
-def _method(pairs: Pairs, tests: int) -> str:
+def _method(pairs: Pairs, tests: int, *, may_stop: bool) -> str:
+    """How the interval was made. That of an unbounded mean is of a fixed number of pairs, which a run may not reach."""
     if pairs.estimate is None:
         return NONE
     together = f", at {format_level(1 - ALPHA / tests)} so that all {tests} headline intervals hold together"
+    together = together if tests > 1 else ""
     if isinstance(pairs.estimate, Betting):
-        return BETS + (together if tests > 1 else "")
+        return BETS + together
     named = BINARY if pairs.is_binary else GROUPED if pairs.metric.kind == "rate" else RESAMPLED
-    return named + (together if tests > 1 else "")
+    return named + together + (NOT_STOPPED if may_stop else "")
 
 
 def _effect_size(pairs: Pairs, difference: float | None) -> float | None:

@@ -208,7 +208,7 @@ def _nothing(differences: Sequence[PairedDifference]) -> Finding:
     rows = [row for row in differences if row.category is None and row.n_pairs]
     if not rows:
         return Finding(sentence="No sample has a score on both sides, so nothing can be compared.", metric=None)
-    most = max(rows, key=lambda most: most.n_higher + most.n_lower)
+    most = max(rows, key=lambda row: row.n_higher + row.n_lower)
     if most.n_higher or most.n_lower:
         sentence = (
             f"No average differs, but single pairs do: {most.metric} is higher in {most.n_higher:,} and lower in "

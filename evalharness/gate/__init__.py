@@ -69,21 +69,19 @@ def judged(
         seed: of resamples.
         rank: the order of the groups, if generation stops when the rules are settled.
     """
-    others = [
-        checkpoint.name for checkpoint in plan.checkpoints if checkpoint.name not in (plan.baseline, plan.candidate)
-    ]
     known = {metric.name: metric for metric in metrics}
-    asked = [(rule, name) for name in (plan.candidate, *others) for rule in rules if rule.candidate in (None, name)]
+    unlike = {name: _unlike(plan, name) for name in plan.candidates}
+    asked = [(rule, name) for name in plan.candidates for rule in rules if rule.candidate in (None, name)]
     return [
         judge(
             gather(rule, known[rule.metric], table, plan.baseline, name),
-            title=f"{rule.title} [{name}]" if others else rule.title,
+            title=f"{rule.title} [{name}]" if len(plan.candidates) > 1 else rule.title,
             candidate=name,
             n_rules=len(asked),
             noise=(noise or {}).get(rule.metric, 0.0),
             seed=seed,
             rank=rank,
-            unlike=_unlike(plan, name),
+            unlike=unlike[name],
         )
         for rule, name in asked
     ]

@@ -92,7 +92,7 @@ class _Looks:
         """Metrics whose difference is neither higher, lower nor equivalent in the comparison that will be written."""
         asked = [metric for metric in self.metrics if metric.name in self.config.decide]
         n_tests = sum(metric.headline and metric.mirror_of is None for metric in self.metrics)
-        for name in (one.name for one in self.planned.checkpoints if one.name != self.planned.baseline):
+        for name in self.planned.candidates:
             rows = differences_of(
                 table, asked, self.planned.baseline, name, seed=self.config.seed, rank=self.rank, n_tests=n_tests
             )

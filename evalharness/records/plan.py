@@ -60,6 +60,12 @@ class Plan(Record):
     """What it can decide; of `evalharness plan` alone."""
 
     @property
+    def candidates(self) -> tuple[str, ...]:
+        """What is compared with the baseline: the candidate first, then any other checkpoint."""
+        others = (checkpoint.name for checkpoint in self.checkpoints)
+        return (self.candidate, *(name for name in others if name not in (self.baseline, self.candidate)))
+
+    @property
     def samples(self) -> dict[str, Sample]:
         """All samples by id, in suite order."""
         return {sample.id: sample for suite in self.suites for sample in suite.samples}

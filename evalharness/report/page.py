@@ -85,8 +85,6 @@ class Page:
     counts: tuple[Counts, ...]
     costs: tuple[tuple[str, str, tuple[str, ...]], ...]
     n_samples: int
-    n_readable: int
-    """Samples in the file; fewer than all in an excerpt."""
     verdict: GateOverview | None
     headline: Headline
     claims: tuple[ClaimRow, ...]
@@ -117,6 +115,11 @@ class Page:
     identities: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...]
     lint: tuple[LintFinding, ...]
 
+    @property
+    def n_readable(self) -> int:
+        """Samples in the file; fewer than all in an excerpt."""
+        return len(self.links)
+
 
 def make_page(run: Run, readable: Run) -> Page:
     """Prepare the page of a run; `readable` holds the samples to show.
@@ -140,7 +143,6 @@ def make_page(run: Run, readable: Run) -> Page:
         counts=make_counts(run, roles),
         costs=make_costs(run, roles),
         n_samples=len(run.plan.samples),
-        n_readable=len(links),
         verdict=make_verdict(run.gate, comparison.metrics, links),
         headline=headline,
         claims=tuple(_claim(claim, links) for claim in headline.claims),
