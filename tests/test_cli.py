@@ -139,7 +139,7 @@ def test_init_writes_a_file_that_is_valid_and_is_not_overwritten(folder):
     call("init", cwd=folder)
     from evalharness.config import read_config
 
-    assert read_config(folder / "evalharness.toml").suites == ("core",)
+    assert read_config(folder / "evalharness.toml").suites == ("refusal", "instructions", "style")
     problem, fix = refused("init", cwd=folder)
     assert "already exists" in problem
     assert "--force" in fix

@@ -1,4 +1,4 @@
-"""Gates that are written for the user: what `init --gate` writes can be decided by the suites that it names."""
+"""Gates that are written for the user: what `init` writes can be decided by the suites that it names."""
 
 import pytest
 from test_cli import call
@@ -27,7 +27,7 @@ preset = "fine-tune"
 
 
 def test_what_init_writes_can_be_decided(tmp_path):
-    call("init", "--gate", cwd=tmp_path)
+    call("init", cwd=tmp_path)
     written = read_config(tmp_path / "evalharness.toml")
     assert written.suites == SUITES and len(written.gate) > 4
     suites = [load_suite(name) for name in SUITES]

@@ -30,24 +30,21 @@ def list_(what: str, as_json: bool) -> None:
 @click.option(
     "--out", default="evalharness.toml", show_default=True, type=click.Path(path_type=Path), help="File to write."
 )
-@click.option("--gate", is_flag=True, help="Write a gate too, and name suites that are large enough to decide it.")
 @click.option("--force", is_flag=True, help="Overwrite an existing file.")
-def init(out: Path, gate: bool, force: bool) -> None:
+def init(out: Path, force: bool) -> None:
     """Write a commented evalharness.toml.
 
-    It names a pair of base and instruct checkpoints found on this machine.
+    It names a pair of base and instruct checkpoints found on this machine, and a gate that its suites can decide.
     """
-    from evalharness.machine.inventory import config_text
     from evalharness.store.outputs import check_output, is_stdout, write_output
 
     check_output(out, "--out", force=force)
-    text = _with_gate(out) if gate else config_text(out)
-    write_output(out, text.encode(), "--out", force=force)
+    write_output(out, _gated_config(out).encode(), "--out", force=force)
     if not is_stdout(out):
         say(f"wrote {out}; look at it, then: evalharness plan {out}")
 
 
-def _with_gate(out: Path) -> str:
+def _gated_config(out: Path) -> str:
     """The configuration with the fine-tune gate of all bundled suites that have one subject."""
     from evalharness.gate.presets import gate_text
     from evalharness.machine.inventory import config_text
@@ -57,7 +54,7 @@ def _with_gate(out: Path) -> str:
     suites = [load_suite(name) for name in GATED]
     names = dict.fromkeys(name for suite in suites for name in suite.scorers)
     metrics = [metric for name in names for metric in facts_of(name).metrics]
-    return config_text(out, json.dumps(GATED)) + gate_text(metrics, suites)
+    return config_text(out, GATED) + gate_text(metrics, suites)
 
 
 @click.command()

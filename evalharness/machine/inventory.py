@@ -1,6 +1,8 @@
 """What is on this machine: the models of every backend, likely base and instruct pairs, and runs."""
 
+import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from evalharness.backends.survey import LocalModel, Report, surveys
@@ -37,10 +39,9 @@ def find_runs(folder: Path) -> list[Path]:
     return sorted(manifest.parent for manifest in folder.glob("*/manifest.json"))
 
 
-CORE = '"core"                  # a name (`evalharness list suites`), a folder, or a list of them'
 CONFIG = """\
 # One experiment: which suites go to which checkpoints. Run it with `evalharness run {path}`.
-suite = {suite}
+suite = {suites}   # names (`evalharness list suites`) or folders
 baseline = "base"
 candidate = "instruct"
 seed = 0
@@ -68,7 +69,7 @@ temperature = 0.0               # greedy
 NO_PAIR = "# no two model names here form a pair: check that these are the models you want to compare"
 
 
-def config_text(path: Path, suite: str = CORE) -> str:
+def config_text(path: Path, suites: Sequence[str]) -> str:
     """A commented `evalharness.toml` for the most likely pair on this machine, with other pairs listed below.
 
     Pulled models come before cached ones, and those before bundled ones; if no names of pulled models form a pair, the
@@ -85,7 +86,7 @@ def config_text(path: Path, suite: str = CORE) -> str:
     if not by_name:
         remarks.insert(0, NO_PAIR)
     others = "".join(f"\n{remark}" for remark in remarks) + "\n"
-    return CONFIG.format(path=path, suite=suite, base=base.model, instruct=instruct.model, others=others)
+    return CONFIG.format(path=path, suites=json.dumps(suites), base=base.model, instruct=instruct.model, others=others)
 
 
 def _first_of_each(models: list[LocalModel]) -> Pair | None:
