@@ -1,12 +1,8 @@
-"""Is the completion JSON of a schema? `[scorer.NAME] schema = "answer.schema.json"`, or the schema as a table.
+"""Is the completion JSON of a schema? `[scorer.NAME] schema = "answer.schema.json"`, or the schema as a table."""
 
-A part of JSON Schema (2020-12) that needs no library: a keyword that is not read here is an error, never ignored.
-"""
-
-import re
-from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ConfigDict, Field, JsonValue
 
@@ -16,8 +12,8 @@ from evalharness.records import Score
 from evalharness.scorers.own.declared import Shown, facts_of_rate, version_of
 from evalharness.scorers.scorer import Item, Scorer
 
-NOTES = ("$schema", "$id", "$comment", "title", "description", "default", "examples")
-"""Keywords that allow everything."""
+if TYPE_CHECKING:
+    from jsonschema.protocols import Validator
 
 
 class SchemaSettings(Shown):
@@ -36,8 +32,7 @@ class JsonSchema(Scorer):
 
     def __init__(self, name: str, settings: SchemaSettings, folder: Path | None) -> None:
         self.schema = _schema(settings.json_schema, folder, f"[scorer.{name}]")
-        for problem in unread(self.schema):
-            raise ScorerError(f"[scorer.{name}]: {problem}", fix=f"use {', '.join(sorted(CHECKS))}")
+        self.validator = validator_of(self.schema, f"[scorer.{name}]")
         description = "The completion is JSON, all of it, and fits the schema."
         title, flips = f"is JSON as {name} wants it", f"were JSON as {name} wants it"
         self.facts = facts_of_rate(name, "valid", settings, title, description, flips=flips)
@@ -63,7 +58,8 @@ class JsonSchema(Scorer):
             value = parse_json(text.strip())
         except Unparsable as error:
             return f"not JSON: {error}"
-        return next(misfits(value, self.schema), "")
+        misfit = next(self.validator.iter_errors(value), None)
+        return f"{misfit.json_path}: {misfit.message}"[:200] if misfit else ""
 
 
 def _schema(given: Any, folder: Path | None, where: str) -> Any:
@@ -80,111 +76,30 @@ def _schema(given: Any, folder: Path | None, where: str) -> Any:
         raise ScorerError(f"{where}: {folder / given} cannot be read: {error}", fix="give a file of JSON") from None
 
 
-# ---------------------------------------------------------------------------------------------- checks
+def validator_of(schema: Any, where: str) -> "Validator":
+    """What checks values against a schema: of 2020-12, or of the draft that its `$schema` names.
 
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-TYPES: Mapping[str, Callable[[Any], bool]] = {
-    "object": lambda value: isinstance(value, dict),
-    "array": lambda value: isinstance(value, list),
-    "string": lambda value: isinstance(value, str),
-    "number": _is_number,
-    "integer": lambda value: _is_number(value) and float(value).is_integer(),
-    "boolean": lambda value: isinstance(value, bool),
-    "null": lambda value: value is None,
-}
-Check = Callable[[Any, Any], bool]
-CHECKS: Mapping[str, Check | None] = {
-    "type": lambda value, kinds: any(TYPES[kind](value) for kind in _listed(kinds)),
-    "enum": lambda value, allowed: any(_same(value, one) for one in allowed),
-    "const": lambda value, only: _same(value, only),
-    "required": lambda value, names: not isinstance(value, dict) or all(name in value for name in names),
-    "minItems": lambda value, least: not isinstance(value, list) or len(value) >= least,
-    "maxItems": lambda value, most: not isinstance(value, list) or len(value) <= most,
-    "minLength": lambda value, least: not isinstance(value, str) or len(value) >= least,
-    "maxLength": lambda value, most: not isinstance(value, str) or len(value) <= most,
-    "pattern": lambda value, pattern: not isinstance(value, str) or bool(re.search(pattern, value)),
-    "minimum": lambda value, least: not _is_number(value) or value >= least,
-    "maximum": lambda value, most: not _is_number(value) or value <= most,
-    "properties": None,
-    "additionalProperties": None,
-    "items": None,
-}
-"""By keyword: whether a value fits; None for those that look inside."""
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
-
-
-def _same(one: Any, other: Any) -> bool:
-    """Equality of JSON: 1 is 1.0, and neither is true."""
-    return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
-
-
-def misfits(value: Any, schema: Any, place: str = "") -> Iterator[str]:
-    """Where a value does not fit a schema, in words.
-
-    >>> list(misfits({"n": "x"}, {"properties": {"n": {"type": "integer"}}, "required": ["m"]}))
-    ["required ['m']", "n: type 'integer'"]
+    Raises:
+        ScorerError: it is no such schema. In one of 2020-12 a keyword that the standard does not know is an error too:
+            a misspelt one would allow everything.
     """
-    if isinstance(schema, bool):
-        if not schema:
-            yield f"{place}nothing is allowed here"
-        return
-    for keyword, wanted in schema.items():
-        check = CHECKS.get(keyword)
-        if check is not None and not check(value, wanted):
-            yield f"{place}{keyword} {wanted!r}"[:200]
-    for name, inner, of in _inside(value, schema):
-        yield from misfits(inner, of, f"{place}{name}: ")
+    from jsonschema import Draft202012Validator
+    from jsonschema.validators import validator_for
+    from referencing import Registry
+
+    named = schema.get("$schema") if isinstance(schema, dict) else None
+    kind = validator_for({"$schema": str(named)}, default=Draft202012Validator)
+    rules = _strict(kind) if kind is Draft202012Validator else kind(kind.META_SCHEMA)
+    for error in rules.evolve(format_checker=kind.FORMAT_CHECKER).iter_errors(schema):
+        raise ScorerError(f"{where}, schema: {error.json_path}: {error.message}"[:300], fix="correct the schema")
+    # A registry of its own: the library's default would fetch what a `$ref` names.
+    return kind(schema, registry=Registry())
 
 
-def _inside(value: Any, schema: Mapping[str, Any]) -> Iterator[tuple[object, Any, Any]]:
-    """The parts of a value, each with its schema."""
-    if isinstance(value, dict):
-        known = schema.get("properties", {})
-        for name, inner in value.items():
-            yield name, inner, known[name] if name in known else schema.get("additionalProperties", True)
-    if isinstance(value, list):
-        for number, inner in enumerate(value, start=1):
-            yield number, inner, schema.get("items", True)
-
-
-def unread(schema: Any) -> Iterator[str]:
-    """What a schema asks for that is not read here, or that is no schema."""
-    if isinstance(schema, bool):
-        return
-    if not isinstance(schema, dict):
-        yield f"{schema!r} is no schema"[:200]
-        return
-    for keyword, wanted in schema.items():
-        if keyword not in CHECKS and keyword not in NOTES:
-            yield f"the schema has {keyword!r}, which is not read here"
-        elif problem := _problem_of(keyword, wanted):
-            yield f"{keyword} {wanted!r} {problem}"[:200]
-    inner = schema.get("properties", {})
-    parts = [*(inner.values() if isinstance(inner, dict) else ()), schema.get("items", True)]
-    for part in (*parts, schema.get("additionalProperties", True)):
-        yield from unread(part)
-
-
-def _problem_of(keyword: str, wanted: Any) -> str:
-    """Why a keyword cannot have this value; empty if it can."""
-    if keyword == "type":
-        return "" if all(kind in list(TYPES) for kind in _listed(wanted)) else f"is none of {', '.join(TYPES)}"
-    if keyword in ("enum", "required"):
-        return "" if isinstance(wanted, list) else "is not a list"
-    if keyword == "properties":
-        return "" if isinstance(wanted, dict) else "is not an object"
-    if keyword == "pattern":
-        try:
-            re.compile(wanted)
-        except (re.error, TypeError, OverflowError, RecursionError):
-            return "is not a regular expression"
-    if keyword.startswith(("min", "max")):
-        return "" if _is_number(wanted) else "is not a number"
-    return ""
+@cache
+def _strict(kind: Any) -> "Validator":
+    """The rules of JSON Schema 2020-12, and no keyword besides theirs, at any depth (`$dynamicAnchor`)."""
+    standard = kind.META_SCHEMA["$id"]
+    rules = {"$id": "urn:strict", "$dynamicAnchor": "meta", "$ref": standard, "unevaluatedProperties": False}
+    strict: Validator = kind({"$schema": standard, **rules})
+    return strict
