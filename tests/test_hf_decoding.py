@@ -306,6 +306,15 @@ def test_a_prompt_that_fills_the_context_is_a_failure_with_both_counts(backend):
     assert failure.message == f"the prompt has {CONTEXT} tokens, the context {CONTEXT}"
 
 
+@pytest.mark.parametrize("prompts", [["", ""], ["", "short"]])
+def test_an_empty_prompt_without_a_bos_is_a_failure_and_no_guess(tmp_path, prompts):
+    backend = open_tiny(save_checkpoint(tmp_path, bos=False))
+    outcomes = completions(backend, requests_for(backend, prompts, max_tokens=4))
+    assert [getattr(one, "kind", one.type) for one in outcomes] == [
+        "completion" if prompt else "empty_prompt" for prompt in prompts
+    ]
+
+
 def test_a_completion_ends_where_the_context_does(backend):
     prompts = [f"{number} " + "x" * (CONTEXT - 20) for number in range(8)]
     result = completions(backend, requests_for(backend, prompts))

@@ -112,6 +112,7 @@ def test_a_clean_raw_base_has_no_findings():
         ("instruct-without-template", make_checkpoint(variant="instruct"), make_sample(), {}),
         ("trailing-space", make_checkpoint(), make_sample("The cat "), {}),
         ("prompt-too-long", make_checkpoint(), make_sample(), {"token_ids": (2,) + (9,) * 64}),
+        ("empty-prompt", make_checkpoint(), make_sample(""), {"token_ids": ()}),
         ("context-cuts-completion", make_checkpoint(), make_sample(), {"token_ids": (2,) + (9,) * 60}),
         ("special-token-in-prompt", make_checkpoint(), make_sample("say <eos> now"), {}),
         ("special-token-in-prompt", make_checkpoint(), make_sample("say <|im_start|> now"), {}),

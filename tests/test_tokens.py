@@ -91,7 +91,7 @@ def test_a_token_that_a_model_excludes_has_no_part_in_a_divergence():
 # ------------------------------------------------------------------------------------------------- runs
 
 
-def write_suite(folder):
+def write_suite(folder, prompts=PROMPTS):
     suite = folder / "few"
     suite.mkdir()
     head = {"name": "few", "version": "1", "license": "MIT", "source": "here", "description": "few"}
@@ -99,20 +99,20 @@ def write_suite(folder):
     (suite / "suite.toml").write_text("\n".join(lines) + "\n")
     samples = [
         {"id": f"s{n}", "prompt": text, "category": ("even", "odd")[n % 2], "expected": ("comply", "refuse")[n % 2]}
-        for n, text in enumerate(PROMPTS)
+        for n, text in enumerate(prompts)
     ]
     (suite / "samples.jsonl").write_text("".join(json.dumps(sample) + "\n" for sample in samples))
     return suite
 
 
-def make_run(folder, models, formats=("raw", "chat"), **generation):
+def make_run(folder, models, formats=("raw", "chat"), prompts=PROMPTS, **generation):
     """A run of two tiny checkpoints; random weights write what looks like loops, so all states are let in."""
     sides = {
         name: {"model": f"hf/{model}", "variant": name, "prompt_format": shown}
         for name, model, shown in zip(("base", "instruct"), models, formats, strict=True)
     }
     data = {
-        "suite": [str(write_suite(folder))],
+        "suite": [str(write_suite(folder, prompts))],
         "checkpoint": sides,
         "generation": {"max_tokens": TOKENS, **generation},
     }
@@ -307,6 +307,14 @@ def test_the_frame_has_a_row_for_each_token_with_the_numbers_of_its_facts(read_r
     assert tuple(rows.kl_candidate) == one.own.kl_candidate
     with pytest.raises(StoreError, match="has no tokens yet"):
         replace(run, tokens=None).tokens_frame()
+
+
+def test_a_completion_after_an_empty_prompt_of_the_other_side_is_left_out(tmp_path):
+    models = [save_checkpoint(tmp_path / name, bos=False, seed=seed) for seed, name in enumerate(("one", "two"))]
+    unknown = "\u6c49"  # Its bytes are in no token, so that nothing is left of it.
+    compared = read_tokens(make_run(tmp_path, models, prompts=[unknown, "short"], max_tokens=4))
+    assert compared.left_out == {"baseline": {"no completion": 1}, "candidate": {"empty prompt": 1}}
+    assert compared.n == {"baseline": 1, "candidate": 1}
 
 
 def test_two_tokenizers_are_refused(tmp_path, checkpoints):

@@ -266,6 +266,9 @@ class HfBackend:
 
     def _row(self, request: GenerationRequest) -> Row | Failure:
         ids = self.tokenizing.render(request.prompt).token_ids or ()
+        if not ids:
+            message = "the prompt has no tokens, so there is nothing to predict the first one from"
+            return Failure(request_id=request.id, kind="empty_prompt", message=message)
         context = request.config.context_length or self.context
         if len(ids) >= context:
             message = f"the prompt has {len(ids)} tokens, the context {context}"

@@ -105,6 +105,9 @@ MISTAKES = {
     "prompt-too-long": Mistake(
         "error", "prompts do not fit the context of {limit} tokens and will fail", "shorten them"
     ),
+    "empty-prompt": Mistake(
+        "error", "prompts have no tokens and will fail", "remove them, or use a format that adds tokens"
+    ),
     "context-cuts-completion": Mistake(
         "warning",
         "prompt and max_tokens together exceed the context of {limit} tokens: completions may be truncated early",
@@ -318,6 +321,8 @@ def _lint_text(
 
 
 def _lint_length(resolved: ResolvedCheckpoint, requests: Sequence[GenerationRequest]) -> Iterator[LintFinding]:
+    empty = [request.sample_id for request in requests if request.prompt_tokens == 0]
+    yield from _in_samples("empty-prompt", resolved, empty)
     limit = resolved.context_length
     if limit is None:
         return

@@ -8,7 +8,7 @@ from evalharness.records.privacy import CheckpointName, CompletionText, Public, 
 from evalharness.records.record import Record
 
 FinishReason = Literal["stop", "length", "loop_abort"]
-FailureKind = Literal["server", "timeout", "out_of_memory", "prompt_too_long", "missing", "error"]
+FailureKind = Literal["server", "timeout", "out_of_memory", "prompt_too_long", "empty_prompt", "missing", "error"]
 
 
 class TokenLogprob(Record):

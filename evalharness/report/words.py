@@ -27,6 +27,7 @@ FAILURES = {
     "timeout": "timed out",
     "out_of_memory": "out of memory",
     "prompt_too_long": "the prompt is too long",
+    "empty_prompt": "the prompt is empty",
     "missing": "the file has no completion for it",
     "error": "an error",
 }

@@ -124,6 +124,8 @@ def _text(
     state = state_of(run.plan.samples[request.sample_id], completion).name
     if state in DEGENERATE:
         return DEGENERATE[state]
+    if not all(prompts.values()):
+        return "empty prompt"
     ids = completion.token_ids or _encoded(completion, sides.teachers[author])
     if not ids:
         return "text that does not give its tokens again"
