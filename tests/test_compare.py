@@ -7,6 +7,7 @@ from comparing import MEAN, RATE, compare_records, compared, compared_all, make_
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from evalharness.cli.display import comparison_text
 from evalharness.compare import compare
 from evalharness.observations import observe
 from evalharness.records import Metric, Score
@@ -395,3 +396,14 @@ def test_an_interval_of_a_length_ends_at_zero():
     size = MEAN.model_copy(update={"lowest": 0.0})
     summary = compared([0.0, 0.0, 0.0, 9.0], [1.0] * 4, metric=size).summaries[0]
     assert summary.interval.low == 0
+
+
+def test_the_p_column_of_the_terminal_has_one_meaning():
+    # Rows that are not adjusted had their own p under the same heading.
+    metrics = [RATE, RATE.model_copy(update={"name": "s.size", "headline": False})]
+    comparison = compared_all({name: ([0.0] * 8, [1.0] * 8) for name in ("s.hit", "s.size")}, metrics)
+    shown = comparison_text(comparison)
+    headline, exploratory = (next(line for line in shown.splitlines() if name in line) for name in ("s.hit", "s.size"))
+    assert "p, adjusted" in shown
+    assert overall(comparison).p_adjusted < 0.01 and "0.008" in headline
+    assert "n/a" in exploratory and "0.008" not in exploratory

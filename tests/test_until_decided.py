@@ -44,6 +44,46 @@ def test_bounds_contain_the_mean_and_agree_with_what_was_earned():
     assert bounds.earned(high + 0.01, above=False) >= -np.log(0.025) > bounds.earned(high - 0.01, above=False)
 
 
+SPREAD = np.arange(1, 301) * 0.6180339887498949 % 1
+SEQUENCES = {
+    "spread": SPREAD[:200],
+    "rare": (SPREAD < 0.04).astype(float),
+    "skewed": SPREAD[:150] ** 3,
+    "turning": np.repeat([1.0, 0.0], [40, 60]),
+}
+"""Values between 0 and 1."""
+CONFSEQ_EARNED = {
+    "spread": {0.2: (73.421559347, 0.0), 0.5: (0.0, 0.0), 0.7: (0.0, 42.102220187)},
+    "rare": {0.2: (0.0, 25.485965067), 0.5: (0.0, 108.05071986), 0.7: (0.0, 189.58261229)},
+    "skewed": {0.2: (0.977475341, 0.0), 0.5: (0.0, 28.241454068), 0.7: (0.0, 74.449912154)},
+    "turning": {0.2: (27.526514595, 0.0), 0.5: (15.813139216, 1.954991478), 0.7: (7.572084563, 14.67386337)},
+}
+"""Logarithm of the most that `betting_mart` of confseq 0.0.11 earned with `theta` 1 and 0 and `trunc_scale` 1/2.
+
+Its bets on a mean above m are those of `lambda_aKelly(x, m, prior_mean=m, prior_variance=1/16)` that are positive, and
+on a mean below m those that are negative.
+"""
+CONFSEQ_ENDS = {"spread": (0.431, 0.57), "rare": (0.0115, 0.08), "skewed": (0.1805, 0.317)}
+"""Of its `betting_cs` with these bets, `alpha` 0.05, `theta` 1/2, 2,000 `breaks` and a running intersection."""
+
+
+@pytest.mark.parametrize("name", SEQUENCES)
+@pytest.mark.parametrize("lowest", [0.0, -1.0])
+def test_bets_are_those_of_another_implementation(name, lowest):
+    def placed(values):
+        """From between 0 and 1 to between `lowest` and 1."""
+        return lowest + values * (1 - lowest)
+
+    bounds = Betting(placed(SEQUENCES[name]), np.ones(SEQUENCES[name].size), lowest, 1.0)
+    for mean, expected in CONFSEQ_EARNED[name].items():
+        earned = [bounds.earned(placed(mean), above=above) for above in (True, False)]
+        assert earned == pytest.approx(expected, abs=1e-8)
+    if name in CONFSEQ_ENDS:
+        # It searches a grid, and adds a step of it at each end.
+        ends = placed(np.array(CONFSEQ_ENDS[name]))
+        assert [bounds.low(0.025), bounds.high(0.025)] == pytest.approx(ends, abs=2 * (1 - lowest) / 2_000)
+
+
 def test_samples_of_a_group_come_together():
     values, groups = np.array([1.0, 0.0, 1.0, 1.0]), np.array([0, 1, 0, 2])
     sequence = betting(values, groups, np.array([2, 0, 1]), (0.0, 1.0))

@@ -116,7 +116,7 @@ def _against_baseline(baseline: str, compared: Comparison | OtherComparison) -> 
     title = Text(one_line(f"{compared.candidate} minus {baseline}"))
     drawn = Table(box=None, header_style="bold", pad_edge=False, title=title)
     overall = [difference for difference in compared.differences if difference.category is None]
-    columns = ("metric", baseline, compared.candidate, "difference", "interval", "p", "pairs", "verdict")
+    columns = ("metric", baseline, compared.candidate, "difference", "interval", "p, adjusted", "pairs", "verdict")
     rows = [_difference_cells(difference) for difference in sorted(overall, key=lambda row: row.exploratory)]
     kept = _that_fit([columns, *rows])
     for place in kept:
@@ -128,7 +128,7 @@ def _against_baseline(baseline: str, compared: Comparison | OtherComparison) -> 
 
 
 SPARED = ((5,), (6,), (1, 2))
-"""Columns that a narrow terminal goes without: p, the number of pairs, then the two levels; `--json` has them all."""
+"""Columns that a narrow terminal goes without: p, the number of pairs, then the two levels; `--json` has all."""
 
 
 def _that_fit(rows: Sequence[Sequence[str]]) -> list[int]:
@@ -144,14 +144,13 @@ def _that_fit(rows: Sequence[Sequence[str]]) -> list[int]:
 def _difference_cells(difference: PairedDifference) -> list[str]:
     if difference.difference is None:
         return [difference.metric, "", "", "", "", "", str(difference.n_pairs), difference.verdict]
-    shown = difference.p_value if difference.p_adjusted is None else difference.p_adjusted
     return [
         difference.metric,
         format_number(difference.baseline_mean),
         format_number(difference.candidate_mean),
         format_number(difference.difference, signed=True),
         format_interval(difference.interval),
-        format_p(shown),
+        format_p(difference.p_adjusted),
         str(difference.n_pairs),
         _verdict(difference) + (" (exploratory)" if difference.exploratory else ""),
     ]

@@ -66,11 +66,11 @@ def differences(compared: Comparison) -> Iterator[str]:
     ]
     yield "## Differences"
     yield ""
-    yield "| metric | baseline | candidate | difference | interval | p | pairs | verdict |"
+    yield "| metric | baseline | candidate | difference | interval | p, adjusted | pairs | verdict |"
     yield "|---|--:|--:|--:|--:|--:|--:|---|"
     yield from (_difference(row, metrics[row.metric]) for row in rows)
     yield ""
-    yield "p is multiplied by the number of these metrics (Bonferroni), and their intervals hold together at 95 %."
+    yield "p is adjusted for the number of these metrics (Bonferroni), and their intervals hold together at 95 %."
     yield ""
 
 
