@@ -39,6 +39,7 @@ from evalharness.records import (
     ResolvedCheckpoint,
     Sample,
     Score,
+    ScorerIdentity,
     Suite,
 )
 from evalharness.scorers import facts_of
@@ -185,7 +186,8 @@ def write_run(path: Path, inputs: Path, seed: int) -> None:
             out.append(
                 Completion(request_id=request.id, text=text, finish_reason="stop", stopped_by="</s>", seconds=1.25)
             )
-    store.write_scores(style_scores(plan, seed))
+    style = ScorerIdentity(name="style", version="2", facts=facts_of("style"))
+    store.write_scores(style_scores(plan, seed), [style])
     pipeline.recompare(path)
 
 

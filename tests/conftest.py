@@ -19,6 +19,13 @@ from fetch_data import VARIABLE, data_folder  # noqa: E402
 
 SERVERS = ("OLLAMA_HOST", "OPENAI_BASE_URL", "OPENAI_API_KEY")
 KEPT = ("VALIDATION_DATA", "REWARD_MODEL")
+SCRIPT = (
+    "test_report_browser",
+    "test_report_rating",
+    "test_report_samples_browser",
+    "test_report_tokens_browser",
+    "test_script_calls",
+)
 REWARDING = ("RUN", "AA_TEST", "PLAN")
 
 
@@ -55,6 +62,22 @@ def no_rewards():
         for command in REWARDING:
             patch.setenv(f"EVALHARNESS_{command}_REWARD_MODEL", "none")
         yield
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Each file goes to one worker, and those that call the report's script to the same.
+
+    There the last of them sees which functions were called, and need not call them again.
+    """
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            file = super()._split_scope(nodeid)
+            return "script" if Path(file).stem in SCRIPT else file
+
+    return Scheduling(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 def pytest_collection_modifyitems(items):

@@ -27,7 +27,7 @@ TEXTS = [
     "def add(a, b):",
     "Q: How many legs has a spider?\nA:",
 ]
-MAX_TOKENS = 24
+MAX_TOKENS = 16
 BOS = 2
 """Gemma's."""
 WINDOW = 512

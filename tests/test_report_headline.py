@@ -97,3 +97,7 @@ def test_only_what_is_repeated_more_than_three_times_is_folded():
     assert ("A list: " + line * 10)[start:end].strip() == (line * 7).strip()
     assert times == 7
     assert list(loops_in("ha ha ha ha ha")) == []
+
+
+def test_looking_for_loops_in_blanks_takes_no_time_that_grows_with_its_square():
+    assert list(loops_in(" " * 1_000_000)) == []

@@ -132,10 +132,10 @@ def test_a_checkpoint_with_such_a_name_is_refused_in_a_configuration(tmp_path, t
 
 
 def test_progress_shows_a_name_without_acting_on_it(capsys, monkeypatch):
-    from evalharness.cli.progress import make_progress
+    from evalharness.cli.progress import PlainProgress
 
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
-    progress = make_progress()
+    progress = PlainProgress()
     progress.load(NAME)
     progress.start(NAME, total=1, done=0, longest=9)
     progress.advance(tokens=3)
@@ -143,14 +143,17 @@ def test_progress_shows_a_name_without_acting_on_it(capsys, monkeypatch):
     assert_harmless(capsys.readouterr().err)
 
 
+def replayed(side, folder):
+    """The table of a checkpoint that answers one sample from a file."""
+    (folder / f"{side}.jsonl").write_text('{"sample_id": "capital-of-france", "text": "Paris"}\n')
+    return f"[checkpoint.{side}]\nmodel = 'replay/{folder / side}.jsonl'\nvariant = '{side}'\n"
+
+
 @pytest.mark.parametrize("command", [("compare", "RUN"), ("list", "suites"), ("plan", "CONFIG")])
 def test_no_color_leaves_no_escape_sequence_on_a_terminal(hostile, tmp_path, command):
     pty = pytest.importorskip("pty")
     config = tmp_path / "evalharness.toml"
-    config.write_text(
-        '[checkpoint.base]\nmodel = "demo/base"\nvariant = "base"\n'
-        '[checkpoint.instruct]\nmodel = "demo/instruct"\nvariant = "instruct"\n'
-    )
+    config.write_text(f"suite = 'smoke'\n{replayed('base', tmp_path)}{replayed('instruct', tmp_path)}")
     words = [{"RUN": str(hostile), "CONFIG": str(config)}.get(word, word) for word in command]
     master, terminal = pty.openpty()
     environment = {**os.environ, "NO_COLOR": "1", "TERM": "xterm-256color"}

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 
-WORD = re.compile(r"\s*\S+")
+WORD = re.compile(r"\S+")
 MOST_WORDS = 60
 """Words of what is repeated; a longer part is not looked for."""
 SHOWN_TIMES = 3
@@ -18,13 +18,13 @@ def loops_in(text: str) -> Iterator[tuple[int, int, int]]:
     [(83, 239, 6)]
     """
     matches = list(WORD.finditer(text))
-    words = [match[0].strip() for match in matches]
+    words = [match[0] for match in matches]
     at = 0
     while at < len(words):
         length, run = _repeated(words, at)
         times = run // length + 1 if length else 1
         if times > SHOWN_TIMES:
-            start, end = matches[at + SHOWN_TIMES * length].start(), matches[at + times * length - 1].end()
+            start, end = (matches[at + count * length - 1].end() for count in (SHOWN_TIMES, times))
             if end - start >= FEWEST_FOLDED:
                 yield start, end, times - SHOWN_TIMES
         at += times * length or 1

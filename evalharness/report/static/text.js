@@ -64,14 +64,13 @@ export function folded(text, spans, most) {
 
 /** What to fold: from where to where, and how many repetitions that is; `folding.py` does the same. */
 function loopsIn(text) {
-  const words = [...text.matchAll(/\s*(\S+)/gu)];
+  const words = [...text.matchAll(/\S+/gu)];
   const loops = [];
   for (let at = 0; at < words.length;) {
     const { length, run } = repeated(words, at);
     const times = length ? Math.floor(run / length) + 1 : 1;
     if (times > SHOWN_TIMES) {
-      const [first, last] = [words[at + SHOWN_TIMES * length], words[at + times * length - 1]];
-      const [start, end] = [first.index, last.index + last[0].length];
+      const [start, end] = [SHOWN_TIMES, times].map((n) => endOf(words[at + n * length - 1]));
       if (end - start >= FEWEST_FOLDED) loops.push({ start, end, times: times - SHOWN_TIMES });
     }
     at += Math.max(times * length, 1);
@@ -79,11 +78,13 @@ function loopsIn(text) {
   return loops;
 }
 
+const endOf = (word) => word.index + word[0].length;
+
 /** The length of the shortest part from here that is repeated often enough, in words, and how far it is. */
 function repeated(words, at) {
   for (let length = 1; length <= MOST_WORDS; length++) {
     let run = 0;
-    while (words[at + run][1] === words[at + run + length]?.[1]) run++;
+    while (words[at + run][0] === words[at + run + length]?.[0]) run++;
     if (run >= SHOWN_TIMES * length) return { length, run };
   }
   return { length: 0, run: 0 };

@@ -5,7 +5,7 @@ import inspect
 import test_report_browser
 import test_report_rating
 import test_report_samples_browser
-import test_tokens_browser
+import test_report_tokens_browser
 from report_pages import CALLS, FIXTURES, RAN, count_calls, in_a_browser
 
 from evalharness.report.assets import read_assets
@@ -14,7 +14,7 @@ pytestmark = in_a_browser
 browser, written, report, show = FIXTURES
 SCENARIOS = [
     scenario
-    for module in (test_report_browser, test_report_rating, test_report_samples_browser, test_tokens_browser)
+    for module in (test_report_browser, test_report_rating, test_report_samples_browser, test_report_tokens_browser)
     for name, scenario in vars(module).items()
     if name.startswith("test_")
     and "show" in inspect.signature(scenario).parameters
