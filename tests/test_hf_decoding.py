@@ -295,6 +295,21 @@ def test_a_stop_string_ends_one_row_and_the_others_go_on(backend):
     assert [completion.text for completion in stopped] == [completion.text.partition(stop)[0] for completion in plain]
 
 
+# ---------------------------------------------------------------------------------------------- given
+
+
+@pytest.mark.parametrize("settings", [{}, {"repeat_penalty": 1.3}, {"stop": ("e",)}])
+def test_what_follows_the_first_tokens_of_a_completion_is_the_rest_of_it(backend, settings):
+    requests = requests_for(backend, PROMPTS, max_tokens=40, **settings)
+    whole = completions(backend, requests)
+    given = [one.token_ids[: min(number, len(one.token_ids) - 1)] for number, one in enumerate(whole)]
+    again = {one.request_id: one for one in backend.generate_after(requests, given) if isinstance(one, Completion)}
+    assert sum(map(len, given)) > 30
+    for one in whole:
+        two = again[one.request_id]
+        assert (two.text, two.token_ids, two.stopped_by) == (one.text, one.token_ids, one.stopped_by)
+
+
 # -------------------------------------------------------------------------------------------- context
 
 

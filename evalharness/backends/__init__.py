@@ -1,7 +1,7 @@
 """Backends generate completions. A backend serves one checkpoint; it is a class in `BACKENDS`, or an entry point."""
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from pydantic import ValidationError
@@ -122,6 +122,27 @@ def open_teacher(backend: Backend, name: str) -> Teacher:
         )
     teacher: Teacher = make()
     return teacher
+
+
+Continues = Callable[
+    [Sequence[GenerationRequest], Sequence[Sequence[int]]], Iterator[Completion | Failure | Notice | Underway]
+]
+"""Generates completions that are made to begin with given tokens, which are part of them."""
+
+
+def continuing(backend: Backend, name: str) -> Continues:
+    """A backend's optional method `generate_after`.
+
+    Raises:
+        BackendError: it cannot continue tokens.
+    """
+    method: Continues | None = getattr(backend, "generate_after", None)
+    if method is None:
+        raise BackendError(
+            f"checkpoint {name!r}: its backend cannot continue given tokens",
+            fix="use checkpoints that are loaded here, such as hf/org/name",
+        )
+    return method
 
 
 GROUP = "evalharness.backends"

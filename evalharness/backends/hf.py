@@ -203,7 +203,13 @@ class HfBackend:
 
     def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[Completion | Failure | Notice | Underway]:
         """Generate the longest first, so that lack of memory shows early; yield each outcome once it is finished."""
-        rows = [self._row(request) for request in requests]
+        return self.generate_after(requests, [()] * len(requests))
+
+    def generate_after(
+        self, requests: Sequence[GenerationRequest], given: Sequence[Sequence[int]]
+    ) -> Iterator[Completion | Failure | Notice | Underway]:
+        """As `generate`, with completions that are made to begin with given tokens, which are part of them."""
+        rows = [self._row(request, tuple(begins)) for request, begins in zip(requests, given, strict=True)]
         yield from (row for row in rows if isinstance(row, Failure))
         waiting = [row for row in rows if isinstance(row, Row)]
         if not waiting:
@@ -264,16 +270,16 @@ class HfBackend:
             )
         return self._model
 
-    def _row(self, request: GenerationRequest) -> Row | Failure:
+    def _row(self, request: GenerationRequest, given: tuple[int, ...]) -> Row | Failure:
         ids = self.tokenizing.render(request.prompt).token_ids or ()
         if not ids:
             message = "the prompt has no tokens, so there is nothing to predict the first one from"
             return Failure(request_id=request.id, kind="empty_prompt", message=message)
         context = request.config.context_length or self.context
-        if len(ids) >= context:
-            message = f"the prompt has {len(ids)} tokens, the context {context}"
+        if len(ids) + len(given) >= context:
+            message = f"the prompt has {len(ids) + len(given)} tokens, the context {context}"
             return Failure(request_id=request.id, kind="prompt_too_long", message=message)
-        return Row(request, ids, limit=min(request.config.max_tokens, context - len(ids)))
+        return Row(request, ids, min(request.config.max_tokens, context - len(ids)), given)
 
     def _conditions(self) -> str:
         options = self.options

@@ -162,5 +162,5 @@ def _generator(request: GenerationRequest, device: torch.device) -> torch.Genera
 def _seen(rows: Sequence[Row], device: torch.device, vocabulary: int) -> torch.Tensor:
     seen = torch.zeros(len(rows), vocabulary, dtype=torch.bool, device=device)
     for index, row in enumerate(rows):
-        seen[index, list(row.prompt)] = True
+        seen[index, [*row.prompt, *row.given]] = True
     return seen

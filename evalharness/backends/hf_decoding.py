@@ -45,9 +45,10 @@ class Decoder:
 
     def _read(self, rows: Sequence[Row]) -> Batch:
         """A batch of which the prompts are in the cache."""
-        width, device = max(len(row.prompt) for row in rows), self.model.device
-        ids = [[self.pad_id] * (width - len(row.prompt)) + list(row.prompt) for row in rows]
-        mask = torch.tensor([[0] * (width - len(row.prompt)) + [1] * len(row.prompt) for row in rows], device=device)
+        shown = [(*row.prompt, *row.given) for row in rows]
+        width, device = max(map(len, shown)), self.model.device
+        ids = [[self.pad_id] * (width - len(known)) + list(known) for known in shown]
+        mask = torch.tensor([[0] * (width - len(known)) + [1] * len(known) for known in shown], device=device)
         positions = (mask.cumsum(-1) - 1).clamp(min=0)
         cache = DynamicCache(config=self.model.config)
         logits = self._forward(torch.tensor(ids, device=device), mask, positions, cache)[:, -1]

@@ -15,7 +15,9 @@ class Row:
     request: GenerationRequest
     prompt: tuple[int, ...]
     limit: int
-    """Most tokens to generate: `max_tokens`, or the rest of the context."""
+    """Most tokens of the completion: `max_tokens`, or the rest of the context."""
+    given: tuple[int, ...] = ()
+    """What the completion is made to begin with."""
     tokens: list[int] = field(default_factory=list)
     text: str = ""
     finish_reason: str | None = None
@@ -23,6 +25,9 @@ class Row:
     kept: int | None = None
     """Tokens that the text needs, where a stop string ended it; None keeps all."""
     begun: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        self.tokens = list(self.given)
 
     @property
     def stop(self) -> tuple[str, ...]:
@@ -37,7 +42,7 @@ class Row:
 
     def begun_again(self) -> "Row":
         """The row without what was generated so far."""
-        return Row(self.request, self.prompt, self.limit)
+        return Row(self.request, self.prompt, self.limit, self.given)
 
     def completion(self) -> Completion:
         """The finished row as a record."""

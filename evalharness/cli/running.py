@@ -1,5 +1,6 @@
 """`run` and `plan`: from a configuration or flags to a run."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -171,11 +172,11 @@ def run(
 
 def read_tokens_of(path: Path, *, open_report: bool, as_json: bool = False, **choices: Any) -> None:
     """Compare the checkpoints of a run token by token, and print the result."""
-    from evalharness.cli.display import show_record
     from evalharness.cli.progress import make_progress
-    from evalharness.cli.terminal import say
-    from evalharness.cli.tokens import tokens_text
+    from evalharness.cli.terminal import say, say_block, say_json
+    from evalharness.cli.tokens import depth_text, tokens_text
     from evalharness.errors import MissingExtra
+    from evalharness.store import RunStore
 
     try:
         from evalharness.pipeline.reading_tokens import read_tokens
@@ -183,7 +184,14 @@ def read_tokens_of(path: Path, *, open_report: bool, as_json: bool = False, **ch
         raise MissingExtra(
             f"reading tokens needs {error.name}, which is not installed", fix="pip install 'evalharness[hf]'"
         ) from None
-    show_record(read_tokens(path, progress=make_progress(), **choices), tokens_text, as_json)
+    compared = read_tokens(path, progress=make_progress(), **choices)
+    depth = RunStore(path).read_depth() if choices.get("depth") else None
+    if as_json:
+        measured = {"depth": depth.model_dump(mode="json")} if depth else {}
+        say_json(json.dumps({**compared.model_dump(mode="json"), **measured}, indent=2))
+    else:
+        for text in (tokens_text(compared), *([depth_text(depth)] if depth else [])):
+            say_block(text.rstrip("\n"))
     say(f"Report: {path / 'report.html'}", err=True)
     if open_report:
         click.launch(str(path / "report.html"))

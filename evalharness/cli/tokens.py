@@ -9,6 +9,7 @@ import click
 from evalharness.text import format_number, format_share, format_share_interval
 
 if TYPE_CHECKING:
+    from evalharness.records.depth import RefusalDepth
     from evalharness.records.tokens import Author, MeanOfSamples, TokenComparison, TokenShift
 
 CONTEXTS = {"own": "own prompts", "baseline": "{baseline}'s", "candidate": "{candidate}'s"}
@@ -23,6 +24,12 @@ SHOWN_TOKENS = 5
     default=True,
     help="Read each completion after both prompts too, which tells the prompt format from the weights; twice the time.",
 )
+@click.option(
+    "--depth",
+    is_flag=True,
+    help="Generate too: each checkpoint continues the first 1 to 20 tokens of the other's completions to prompts that "
+    "one of them refuses. How deep do refusals go?",
+)
 @click.option("--baseline-checkpoint", metavar="NAME", help="Another checkpoint of the run as the baseline.")
 @click.option("--candidate-checkpoint", metavar="NAME", help="Another checkpoint of the run as the candidate.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -31,6 +38,7 @@ def tokens(
     run: Path,
     limit: int | None,
     shared: bool,
+    depth: bool,
     baseline_checkpoint: str | None,
     candidate_checkpoint: str | None,
     as_json: bool,
@@ -39,13 +47,13 @@ def tokens(
     """Compare the two checkpoints of a run token by token.
 
     Both are loaded, and each reads the completions of both: which tokens would the other have written too? Needs two
-    checkpoints of one tokenizer that are loaded here (hf/...), and no generation. Completions that were read before
-    are not read again. The report gets a section and coloured tokens.
+    checkpoints of one tokenizer that are loaded here (hf/...), and no generation without --depth. Completions that
+    were read or generated before are not read or generated again. The report gets a section and coloured tokens.
     """
     from evalharness.cli.running import read_tokens_of
 
     sides = {"baseline": baseline_checkpoint, "candidate": candidate_checkpoint}
-    read_tokens_of(run, open_report=open_report, as_json=as_json, limit=limit, shared=shared, **sides)
+    read_tokens_of(run, open_report=open_report, as_json=as_json, limit=limit, shared=shared, depth=depth, **sides)
 
 
 def tokens_text(compared: "TokenComparison") -> str:
@@ -89,3 +97,24 @@ def _said(compared: "TokenComparison", names: "dict[Author, str]") -> Iterator[s
     for number, sentence in enumerate(compared.sentences, start=1):
         yield f"{number}. {sentence}"
     yield from remarks_of(compared, names)
+
+
+def depth_text(measured: "RefusalDepth") -> str:
+    """The curves as a table, and the sentences."""
+    from evalharness.cli.display import table
+    from evalharness.report.depth_section import depth_remark
+
+    names: dict[Author, str] = {"baseline": measured.baseline, "candidate": measured.candidate}
+    rows: list[dict[str, object]] = [
+        {
+            "continued by": names[point.author],
+            "alone": "refuses" if point.refuses_alone else "does not refuse",
+            "given tokens": point.k,
+            "n": point.n_samples,
+            "refuses": _share(point.refuses) if point.refuses else "",
+            "left out: already refuse": point.n_given_refuses,
+        }
+        for point in measured.points
+    ]
+    sentences = (f"{number}. {sentence}" for number, sentence in enumerate(measured.sentences, start=1))
+    return "\n".join([*([table(rows)] if rows else []), *sentences, depth_remark(measured)])

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
+from typing import Protocol
 
 from evalharness.backends import Backend, Underway, backend_class
 from evalharness.errors import BackendError, EvalHarnessError, StoreError
@@ -30,6 +31,13 @@ REFUSED_ALIKE = 3
 """If so many first requests of a checkpoint fail with the same message, the others would too."""
 Event = Completion | Failure | Notice | Underway
 GREETING = Sample(id="greeting", messages=(Message(role="user", content="Hello"),), category="")
+
+
+class Generates(Protocol):
+    """The part of a backend that `outcomes_of` needs."""
+
+    def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[Event]:
+        """As `Backend.generate`."""
 
 
 class Progress:
@@ -250,7 +258,7 @@ def first_token(backend: Backend, resolved: ResolvedCheckpoint, config: Generati
 
 
 def followed(
-    backend: Backend, requests: Sequence[GenerationRequest], progress: Progress, *, total: int
+    backend: Generates, requests: Sequence[GenerationRequest], progress: Progress, *, total: int
 ) -> Iterator[Completion | Failure | Notice]:
     """What `outcomes_of` yields, each shown by `progress` once the caller has kept it; `total` counts earlier ones."""
     longest = max((request.config.max_tokens for request in requests), default=0)
@@ -265,7 +273,7 @@ def followed(
             progress.advance(tokens=(event.completion_tokens or 0) if isinstance(event, Completion) else 0)
 
 
-def outcomes_of(backend: Backend, requests: Sequence[GenerationRequest]) -> Iterator[Event]:
+def outcomes_of(backend: Generates, requests: Sequence[GenerationRequest]) -> Iterator[Event]:
     """One outcome for each request, whatever the backend does.
 
     A crash inside the backend must not lose the other requests: the remaining ones are tried one at a time, and each

@@ -10,6 +10,7 @@ from evalharness.backends import Backend, open_backend, open_teacher
 from evalharness.errors import ConfigError, StoreError
 from evalharness.pipeline.comparing import load_compared
 from evalharness.pipeline.generating import Progress
+from evalharness.pipeline.prefilling import measure_depth
 from evalharness.records import CheckpointIdentity, ResolvedCheckpoint
 from evalharness.records.tokens import Author, TokenComparison, TokenFacts, TokenNoise
 from evalharness.report import render_html
@@ -17,7 +18,7 @@ from evalharness.store import Run, RunStore
 from evalharness.tokens.comparing import Circumstances, compare_tokens
 from evalharness.tokens.noise import noise_of
 from evalharness.tokens.reading import read_texts
-from evalharness.tokens.texts import AUTHORS, Sides, Text, Texts, probes_of, texts_of
+from evalharness.tokens.texts import AUTHORS, Sides, Text, Texts, pairs_of, probes_of, texts_of
 from evalharness.tokens.vocabulary import refuse_different
 
 SAME = ("weights_digest", "adapter_digest", "tokenizer_digest", "template_digest")
@@ -31,6 +32,7 @@ def read_tokens(
     shared: bool = True,
     baseline: str | None = None,
     candidate: str | None = None,
+    depth: bool = False,
     progress: Progress | None = None,
 ) -> TokenComparison:
     """Compare the two checkpoints of a run token by token, keep the result and draw the report again.
@@ -43,6 +45,7 @@ def read_tokens(
         shared: read the completions after shared prompts too, which tells the format from the weights.
         baseline: a checkpoint of the run; its baseline by default.
         candidate: a checkpoint of the run; its candidate by default.
+        depth: generate too, and keep how deep refusals go.
         progress: receives each completion.
 
     Raises:
@@ -59,6 +62,8 @@ def read_tokens(
         reading = _Reading(store, run, sides, shared, progress or Progress())
         compared = reading.compared(texts_of(run, sides, limit))
         store.write_tokens(compared)
+        if depth:
+            store.write_depth(measure_depth(store, run, sides, pairs_of(run, sides, limit), reading.progress))
         store.write_report(render_html(store.load(run.plan)))
     return compared
 

@@ -21,6 +21,7 @@ from evalharness.report.charts.labels import States, make_states
 from evalharness.report.charts.trend import Trend, make_trend
 from evalharness.report.columns import Columns, make_columns
 from evalharness.report.correction_section import Corrections, ReaderRow, make_corrections, make_readers
+from evalharness.report.depth_section import DepthSection, make_depth_section
 from evalharness.report.links import samples_where
 from evalharness.report.preference_section import Preferences, make_preferences
 from evalharness.report.provenance import (
@@ -109,6 +110,7 @@ class Page:
     preferences: Preferences | None
     categories: CategoryTable
     tokens: TokenSection | None
+    depth: DepthSection | None
     excerpt: tuple[SampleRow, ...]
     links: Mapping[str, str]
     origin: tuple[tuple[str, str], ...]
@@ -165,6 +167,7 @@ def make_page(run: Run, readable: Run) -> Page:
         preferences=make_preferences(run, comparison, links),
         categories=make_category_table(comparison),
         tokens=make_token_section(run, readable),
+        depth=make_depth_section(run.depth),
         excerpt=make_excerpt(readable, table, comparison, roles),
         links=links,
         origin=make_origin(run),

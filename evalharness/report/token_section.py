@@ -136,7 +136,7 @@ def _bar(row: TokenShift, label: str) -> ClassBar:
         label=label,
         drawing=_drawn([mean.value for mean in means], label),
         tokens=f"{row.n_tokens:,} tokens, {row.n_samples:,} samples",
-        shares=tuple(_share(mean) for mean in means),
+        shares=tuple(share_of(mean) for mean in means),
         kl=nats(row.kl_candidate),
     )
 
@@ -169,11 +169,12 @@ def _curve(compared: TokenComparison, author: Author, context: Context, names: M
     said = ", ".join(f"{_positions(row)}: {format_number(mean.value)}" for row, mean in zip(rows, means, strict=True))
     prompts = "each after its own prompt" if rows[0].context == "own" else f"both after {names[author]}'s prompt"
     title = f"KL({names[author]} || {other}) along {names[author]}'s completions, {prompts}"
-    points = Markup("").join(_point(across.across(at), mean, scale) for at, mean in enumerate(means))
+    points = Markup("").join(point_of(across.across(at), mean, scale) for at, mean in enumerate(means))
     drawing = Markup('<svg class="trend tone-first" role="img" aria-label="{}">{}</svg>').format(
         tamed(f"{title}, in nats per token, by position: {said}"), points
     )
-    return Curve(title, typeset(f"{format_number(scale.high)} nats"), drawing, _axis(rows, across))
+    labels = [(at, _positions(row)) for at, row in enumerate(rows) if row.first in LABELLED]
+    return Curve(title, typeset(f"{format_number(scale.high)} nats"), drawing, axis_of(labels, across))
 
 
 def _divergence(row: TokenShift) -> MeanOfSamples:
@@ -186,7 +187,8 @@ def _positions(row: TokenShift) -> str:
     return str(row.first) if row.first == row.last else f"{row.first}–{row.last}"
 
 
-def _point(x: str, mean: MeanOfSamples, scale: Scale) -> Markup:
+def point_of(x: str, mean: MeanOfSamples, scale: Scale) -> Markup:
+    """A dot with its interval."""
     whisker = Markup("")
     if mean.interval:
         low, high = scale.up(mean.interval.low), scale.up(mean.interval.high)
@@ -194,19 +196,17 @@ def _point(x: str, mean: MeanOfSamples, scale: Scale) -> Markup:
     return Markup('{}<circle class="dot" cx="{}" cy="{}" r="4"/>').format(whisker, x, scale.up(mean.value))
 
 
-def _axis(rows: Sequence[TokenShift], across: Scale) -> Markup:
-    labels = (
-        Markup('<text x="{}" y="17">{}</text>').format(across.across(at), _positions(row))
-        for at, row in enumerate(rows)
-        if row.first in LABELLED
-    )
-    return Markup('<svg class="axis" aria-hidden="true" focusable="false">{}</svg>').format(Markup("").join(labels))
+def axis_of(labels: Sequence[tuple[int, str]], across: Scale) -> Markup:
+    """The labels of places on a curve's axis."""
+    texts = (Markup('<text x="{}" y="17">{}</text>').format(across.across(at), label) for at, label in labels)
+    return Markup('<svg class="axis" aria-hidden="true" focusable="false">{}</svg>').format(Markup("").join(texts))
 
 
 # -------------------------------------------------------------------------------------------------- words
 
 
-def _share(mean: MeanOfSamples) -> str:
+def share_of(mean: MeanOfSamples) -> str:
+    """A share with its interval."""
     between = f" ({format_share_interval(mean.interval)})" if mean.interval else ""
     return f"{format_share(mean.value)}{between}"
 

@@ -13,6 +13,8 @@ ratings.jsonl      rate import          what people say that a completion did, d
 judgings.jsonl     judge                one line per judge model: its prompt, and the pairs on which it failed
 tokens.jsonl       tokens               one line a completion that both checkpoints read, token by token; append-only
 tokens.json        tokens               what the tuning changed, token by token: shares, divergences, shifted tokens
+depth.jsonl        tokens --depth       one line a completion that begins with the other side's tokens; append-only
+depth.json         tokens --depth       at which depth another beginning changes whether a checkpoint refuses
 aa_test.json       aa-test              how much the baseline differs from itself
 report.html        report               all of it, for people
 digests.json       every stage          digests of files whose digest is in no other, by which `check` sees a change
@@ -52,6 +54,7 @@ from evalharness.records import (
     digest,
     slim,
 )
+from evalharness.records.depth import RefusalDepth
 from evalharness.records.tokens import TokenComparison, TokenFacts
 from evalharness.store import files, lock
 from evalharness.store.appending import Appender
@@ -447,6 +450,34 @@ class RunStore(RecordFiles):
         same = tokens is not None and (tokens.outcomes_digest, tokens.facts_digest) == self.token_digests()
         return tokens if same else None
 
+    def read_continuations(self) -> dict[str, Completion]:
+        """Completions that were made to begin with the other side's tokens, by a digest over all that they are of."""
+        with self._reading("depth.jsonl"):
+            parse = self._line_parser(Completion, "depth.jsonl")
+            return {one.request_id: one for _, one in Lines(self.path / "depth.jsonl", parse, growing=True)}
+
+    def recover_continuations(self) -> None:
+        """Remove an incomplete last line left by a kill or a full disk."""
+        with self._writing():
+            files.cut_torn_line(self.path / "depth.jsonl")
+
+    def write_depth(self, depth: RefusalDepth) -> None:
+        """Replace what is known of the depth of refusals."""
+        self._replace_shown("depth.json", depth.model_dump_json(indent=2))
+
+    def read_depth(self) -> RefusalDepth | None:
+        """Read it; None if there is none."""
+        return self._parse(RefusalDepth, "depth.json") if self._holds("depth.json") else None
+
+    def depth_digests(self) -> tuple[str, str, str]:
+        """Digests of the files that it is made from: outcomes, scores and continuations."""
+        return self._digest("outcomes.jsonl"), self._digest("scores.jsonl"), self._digest("depth.jsonl")
+
+    def _depth_of_now(self) -> RefusalDepth | None:
+        """The depth of refusals, unless what it is made from changed since."""
+        depth = self.read_depth()
+        return depth if depth is not None and depth.made_of == self.depth_digests() else None
+
     def write_aa_test(self, test: AATest) -> None:
         """Write the result of an A/A test."""
         self._write("aa_test.json", test.model_dump_json(indent=2))
@@ -492,5 +523,6 @@ class RunStore(RecordFiles):
             judgings=self.read_judgings(),
             tokens=tokens,
             token_facts=self.read_token_facts() if tokens else {},
+            depth=self._depth_of_now(),
             ratings=self.read_ratings(),
         )

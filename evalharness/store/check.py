@@ -1,5 +1,6 @@
 """Checks a run: reads each file from disk and compares it with the others."""
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -8,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from evalharness.errors import StoreError
 from evalharness.records import Comparison, Completion, Failure, GateReport, Notice, Plan, Record, Score, explain
+from evalharness.records.depth import RefusalDepth
 from evalharness.records.tokens import TokenComparison, TokenFacts
 from evalharness.store import EVENTS, RunStore, files
 from evalharness.store.outputs import RUN_FILES
@@ -16,11 +18,13 @@ from evalharness.store.record_files import DIGESTS
 Read = TypeVar("Read")
 SCORE: TypeAdapter[Score] = TypeAdapter(Score)
 FACTS = TypeAdapter(TokenFacts)
+CONTINUATION = TypeAdapter(Completion)
 WRITES_AGAIN = {
     "scorers.json": "score",
     "comparison.json": "score",
     "gate.json": "gate",
     "tokens.json": "tokens",
+    "depth.json": "tokens --depth",
     "report.html": "report",
 }
 """Which command writes a file again from others."""
@@ -98,6 +102,17 @@ def stale_tokens(store: RunStore, tokens: TokenComparison | None) -> Iterator[Pr
     if tokens is not None and (tokens.outcomes_digest, tokens.facts_digest) != store.token_digests():
         what = "outcomes or token facts newer than its comparison of tokens"
         yield _stale(store, "tokens.json", what, f"evalharness tokens {store.path}")
+
+
+def stale_depth(store: RunStore, depth: RefusalDepth | None) -> Iterator[Problem]:
+    """A depth of refusals that is older than its sources; readers leave it out.
+
+    Raises:
+        StoreError: a file cannot be read.
+    """
+    if depth is not None and depth.made_of != store.depth_digests():
+        what = "outcomes, scores or continuations newer than its depth of refusals"
+        yield _stale(store, "depth.json", what, f"evalharness tokens {store.path} --depth")
 
 
 def refuse_stale(store: RunStore, comparison: Comparison | None = None) -> None:
@@ -243,11 +258,16 @@ class Examination:
         ):
             self._attempt(name, read, broken)
         tokens = self._attempt("tokens.json", self.store.read_tokens, broken)
+        depth = self._attempt("depth.json", self.store.read_depth, broken)
         if "tokens.jsonl" not in broken:
             self._read_token_facts(plan is not None)
+        if "depth.jsonl" not in broken:
+            again = f"evalharness tokens {self.store.path} --depth"
+            deque(self._lines("depth.jsonl", CONTINUATION, f"delete the line, then {again}", again), maxlen=0)
         if not broken:
             self.problems += stale(self.store, comparison, gate)
             self.problems += stale_tokens(self.store, tokens)
+            self.problems += stale_depth(self.store, depth)
         self._compare_digests(broken)
         for name, command in (("comparison.json", "score"), ("report.html", "report")):
             if (

@@ -26,6 +26,8 @@ RUN_FILES = frozenset(
             "ratings.jsonl",
             "tokens.jsonl",
             "tokens.json",
+            "depth.jsonl",
+            "depth.json",
             "aa_test.json",
             "report.html",
             "digests.json",

@@ -133,6 +133,7 @@ class RecordFiles:
     def _not_valid(self, name: str, error: ValidationError) -> StoreError:
         derived = name.partition(":")[0] in ("scores.jsonl", "scorers.json", "comparison.json", "gate.json")
         fix = f"write it again: evalharness score {self.path}" if derived else "restore the file, or run again"
-        if name.startswith("tokens.json"):
-            fix = f"delete the file, then evalharness tokens {self.path}"
+        if name.startswith(("tokens.json", "depth.json")):
+            depth = " --depth" if name.startswith("depth") else ""
+            fix = f"delete the file, then evalharness tokens {self.path}{depth}"
         return StoreError(f"{self.path / name} is not valid: {explain(error)}", fix=fix)

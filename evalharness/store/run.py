@@ -25,6 +25,7 @@ from evalharness.records import (
     ScorerIdentity,
     Spent,
 )
+from evalharness.records.depth import DepthCell, RefusalDepth
 from evalharness.records.tokens import CLASSES, TokenComparison, TokenFacts, class_of
 from evalharness.store.lines import StoredScores
 
@@ -55,6 +56,8 @@ class Run:
     """None if `tokens` was not run since the outcomes changed."""
     token_facts: Mapping[tuple[str, str], TokenFacts] = field(default_factory=dict)
     """By the ids of a completion's request and of the other side's."""
+    depth: RefusalDepth | None = None
+    """None if `tokens --depth` was not run since the outcomes or the scores changed."""
     spent: tuple[Spent, ...] = ()
     ratings: tuple[LabelRating, ...] = ()
     _observed: list[Any] = field(default_factory=list, repr=False, compare=False)
@@ -157,6 +160,33 @@ class Run:
         frame = pandas.DataFrame(rows)
         frame.insert(4, "token", frame["token_id"].map(self.tokens.texts))
         return frame
+
+    def depth_frame(self) -> "pandas.DataFrame":
+        """One row a completion that was made to begin with the other side's tokens: how many, and whether it refuses.
+
+        Raises:
+            StoreError: `evalharness tokens --depth` was not run since the outcomes or the scores changed.
+        """
+        import pandas
+
+        if self.depth is None:
+            raise StoreError(f"{self.path} has no depth yet", fix=f"evalharness tokens {self.path} --depth")
+        requests = {request.id: request for request in self.plan.requests}
+        return pandas.DataFrame(_depth_row(cell, requests) for cell in self.depth.cells)
+
+
+def _depth_row(cell: DepthCell, requests: Mapping[str, GenerationRequest]) -> dict[str, object]:
+    request = requests[cell.request_id]
+    return {
+        "checkpoint": request.checkpoint,
+        "sample_id": request.sample_id,
+        "replicate": request.replicate,
+        "given_of": requests[cell.given_id].checkpoint,
+        "k": cell.k,
+        "refuses_alone": cell.refuses_alone,
+        "given_refuses": cell.given_refuses,
+        "refuses": cell.refuses,
+    }
 
 
 def _token_rows(facts: TokenFacts, request: GenerationRequest) -> Iterator[dict[str, object]]:

@@ -13,6 +13,8 @@ from evalharness.records.tokens import Author
 from evalharness.store import Run
 
 AUTHORS: tuple[Author, ...] = ("baseline", "candidate")
+OTHER: Mapping[Author, Author] = {"baseline": "candidate", "candidate": "baseline"}
+Pair = dict[Author, GenerationRequest]
 DEGENERATE = {"empty": "empty", "loop": "loops"}
 """States of completions that are left out: nothing to read, or tokens that any model foresees."""
 
@@ -61,8 +63,7 @@ def texts_of(run: Run, sides: Sides, limit: int | None) -> Texts:
     Raises:
         StoreError: a prompt is not rendered as it was in the run.
     """
-    pairs = _pairs(run, sides)
-    pairs = _drawn(pairs, limit, run.manifest.seed) if limit else pairs
+    pairs = pairs_of(run, sides, limit)
     prompts = {author: _prompts(sides, author, [pair[author] for pair in pairs]) for author in AUTHORS}
     texts = Texts(n_pairs=len(pairs))
     for place, pair in enumerate(pairs):
@@ -76,19 +77,18 @@ def texts_of(run: Run, sides: Sides, limit: int | None) -> Texts:
     return texts
 
 
-def _pairs(run: Run, sides: Sides) -> list[dict[Author, GenerationRequest]]:
-    """Requests of both sides about the same sample and replicate."""
+def pairs_of(run: Run, sides: Sides, limit: int | None) -> list[Pair]:
+    """Requests of both sides about the same sample and replicate, or some of them, drawn at random."""
     asked = {
         author: {(one.sample_id, one.replicate): one for one in run.requests_of(sides.names[author])}
         for author in AUTHORS
     }
     both = (cell for cell in asked["baseline"] if cell in asked["candidate"])
-    return [{author: asked[author][cell] for author in AUTHORS} for cell in both]
+    pairs: list[Pair] = [{author: asked[author][cell] for author in AUTHORS} for cell in both]
+    return _drawn(pairs, limit, run.manifest.seed) if limit else pairs
 
 
-def _drawn(
-    pairs: Sequence[dict[Author, GenerationRequest]], limit: int, seed: int
-) -> list[dict[Author, GenerationRequest]]:
+def _drawn(pairs: Sequence[Pair], limit: int, seed: int) -> list[Pair]:
     """`limit` of the pairs in their order; a larger limit adds to them. A regular step could meet one kind of sample
     alone, where a suite alternates.
     """
@@ -113,11 +113,11 @@ def _text(
     run: Run,
     sides: Sides,
     author: Author,
-    pair: Mapping[Author, GenerationRequest],
+    pair: Pair,
     prompts: Mapping[Author, tuple[int, ...]],
 ) -> Text | str:
     """The text, or the reason why it is left out."""
-    request, other = pair[author], pair["baseline" if author == "candidate" else "candidate"]
+    request, other = pair[author], pair[OTHER[author]]
     completion = run.outcomes.get(request.id)
     if not isinstance(completion, Completion):
         return "no completion"
@@ -126,7 +126,7 @@ def _text(
         return DEGENERATE[state]
     if not all(prompts.values()):
         return "empty prompt"
-    ids = completion.token_ids or _encoded(completion, sides.teachers[author])
+    ids = ids_of(completion, sides.teachers[author])
     if not ids:
         return "text that does not give its tokens again"
     if any(len(prompts[of]) + len(ids) > (sides.context[of] or len(prompts[of]) + len(ids)) for of in AUTHORS):
@@ -135,10 +135,14 @@ def _text(
     return Text(request.id, other.id, author, ids, ended, completion.token_ids is None, prompts)
 
 
-def _encoded(completion: Completion, teacher: Teacher) -> tuple[int, ...]:
-    """The ids of a text that was stored without them; none unless they give the text again and are as many as were
+def ids_of(completion: Completion, teacher: Teacher) -> tuple[int, ...]:
+    """The ids that were generated, the end token included.
+
+    Where they were not stored, those of the text; none unless they give the text again and are as many as were
     generated.
     """
+    if completion.token_ids:
+        return completion.token_ids
     ids = teacher.encode(completion.text)
     if teacher.decode(ids) != completion.text:
         return ()

@@ -144,7 +144,7 @@ def redact(run: Run, profiles: Sequence[Profile], *, also: Iterable[str] = ()) -
         return Redacted(run, RedactionManifest(profiles=(), removed={}, names=0), None)
     if {"harmful", "completions", "prompts"}.intersection(profiles):
         # Whoever has the tokenizer reads the texts in the ids of their tokens.
-        run = replace(run, tokens=None, token_facts={})
+        run = replace(run, tokens=None, token_facts={}, depth=None)
     # What is removed anywhere must not be quoted anywhere, so all of it is noted before anything is written.
     removed = Removed(run, frozenset(profiles))
     eraser = Eraser(run, frozenset(profiles), names_of(run, also), removed)
