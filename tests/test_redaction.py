@@ -55,7 +55,7 @@ from evalharness.store import Run
 
 QUOTED = {("Score", "explanation"), ("Failure", "message"), ("Preference", "explanation"), ("JudgeFailure", "reason")}
 COMPLETIONS = QUOTED | {
-    # With any of these profiles the whole comparison of tokens goes.
+    # With any of these profiles the whole comparison of tokens goes, and so does the depth of refusals.
     ("TokenComparison", "texts"), ("ShiftedToken", "text"), ("ShiftedToken", "instead"), ("ShiftContext", "before"),
     ("ShiftContext", "instead"),
     ("Completion", "text"), ("Completion", "thinking"), ("TokenLogprob", "token"), ("TokenLogprob", "top"),
@@ -81,6 +81,7 @@ CHECKPOINTS = {
     ("Preference", "baseline"), ("Preference", "candidate"), ("Judging", "baseline"), ("Judging", "candidate"),
     ("RewardLength", "checkpoint"), ("RewardOfState", "checkpoint"), ("LabelRating", "checkpoint"),
     ("TokenComparison", "baseline"), ("TokenComparison", "candidate"),
+    ("RefusalDepth", "baseline"), ("RefusalDepth", "candidate"),
 }  # fmt: skip
 HIDDEN = {
     "harmful": COMPLETIONS,
@@ -98,7 +99,8 @@ HIDDEN = {
         ("Judging", "notes"), ("Judging", "rater"), ("Preference", "rater"), ("PreferenceSummary", "rater"),
         ("LabelRating", "rater"), ("Correction", "raters"),
         ("Score", "version"), ("ScorerIdentity", "version"),
-        ("ScorerIdentity", "identity"), ("RewardComparison", "version"), ("Manifest", "command"),
+        ("ScorerIdentity", "identity"), ("RewardComparison", "version"), ("RefusalDepth", "version"),
+        ("Manifest", "command"),
         ("Manifest", "config"),
         ("Manifest", "hardware"), ("Manifest", "paired_from"), ("Manifest", "merged_from"),
     },
@@ -107,7 +109,7 @@ SENTENCES = {
     ("Suite", "description"), ("Notice", "message"), ("DeterminismCheck", "batch"), ("Finding", "sentence"),
     ("Comparison", "warnings"), ("GateRule", "name"), ("GateResult", "reason"), ("GateResult", "title"),
     ("Judging", "prompt_text"),
-    ("TokenComparison", "sentences"), ("TokenComparison", "conditions"),
+    ("TokenComparison", "sentences"), ("TokenComparison", "conditions"), ("RefusalDepth", "sentences"),
     ("LengthControl", "note"), ("RewardComparison", "no_length_control"), ("RuleProspect", "title"),
 }  # fmt: skip
 """They are written by evalharness and stay, without what they quote or name."""
@@ -132,6 +134,8 @@ KEPT = {
     ("GateResult", "asked"), ("GateResult", "counts"), ("GateResult", "headline"),
     ("Span", "label"),
     ("TokenComparison", "left_out"), ("TokenComparison", "outcomes_digest"), ("TokenComparison", "facts_digest"),
+    ("DepthCell", "request_id"), ("DepthCell", "given_id"), ("RefusalDepth", "metric"),
+    ("RefusalDepth", "outcomes_digest"), ("RefusalDepth", "scores_digest"), ("RefusalDepth", "continuations_digest"),
     ("TokenFacts", "request_id"), ("TokenFacts", "other_id"), ("TokenShift", "category"),
     ("Summary", "metric"), ("Summary", "category"),
     # The conditions, without which no number can be judged.

@@ -19,8 +19,9 @@ def html():
 
 def test_the_section_is_there_only_if_the_tokens_were_read(html):
     assert 'id="tokens"' in html and RUN.tokens.sentences[0].split(" at ")[0] in html
+    assert 'id="depth"' in html and "Continuations that failed: 1." in html
     plain = render_html(make_run())
-    assert 'id="tokens"' not in plain and "tokenTexts" not in unpack(plain)
+    assert 'id="tokens"' not in plain and 'id="depth"' not in plain and "tokenTexts" not in unpack(plain)
 
 
 def test_every_strip_has_the_classes_and_the_texts_of_its_facts(html):
@@ -52,7 +53,7 @@ def test_no_token_is_markup_and_no_hidden_character_is_left(html):
 @pytest.mark.parametrize("profile", ["harmful", "completions", "prompts"])
 def test_redaction_of_texts_removes_the_tokens(profile):
     redacted = redact(RUN, [profile]).run
-    assert redacted.tokens is None and not redacted.token_facts
+    assert redacted.tokens is None and not redacted.token_facts and redacted.depth is None
     assert 'id="tokens"' not in render_html(redacted)
 
 
@@ -61,5 +62,5 @@ def test_redaction_of_names_keeps_the_tokens_without_the_names():
     run = with_tokens(make_run(base=BASE.model_copy(update={"checkpoint": checkpoint})))
     assert "acme-secret" in " ".join(run.tokens.sentences)
     named = redact(run, ["identity"]).run
-    assert named.tokens.shifts == run.tokens.shifts
+    assert named.tokens.shifts == run.tokens.shifts and named.depth.points == run.depth.points
     assert "acme-secret" not in render_html(named) and 'id="tokens"' in render_html(named)

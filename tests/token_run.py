@@ -6,8 +6,11 @@ from dataclasses import replace
 from report_run import make_run
 
 from evalharness.records import Completion
+from evalharness.records.depth import DepthCell, RefusalDepth
 from evalharness.records.tokens import Divergence, SharedReading, TokenFacts, TokenReading
 from evalharness.tokens.comparing import Circumstances, compare_tokens
+from evalharness.tokens.depth import Side, points_of, sentences_of
+from evalharness.tokens.texts import OTHER
 
 EVIL = "<script>evil()</script>\u202e"
 RANKS = (1, 1, 1, 2, 3, 4, 40)
@@ -31,7 +34,29 @@ def with_tokens(run=None):
     how = Circumstances(names, "float32 on cpu", True, False, len(asked["baseline"]), {author: {} for author in names},
                         None, 1.0, 0)  # fmt: skip
     compared = compare_tokens(read, how, texts.__getitem__, outcomes_digest="", facts_digest="")
-    return replace(run, tokens=compared, token_facts=facts)
+    return replace(run, tokens=compared, token_facts=facts, depth=made_depth(draw, run, asked, names))
+
+
+def made_depth(draw, run, asked, names):
+    """Made-up curves: all samples count as prompts to refuse, which the candidate refuses."""
+    sides, cells = [], {}
+    for author, other in OTHER.items():
+        for sample_id, request in asked[author].items():
+            side = Side(author, author == "candidate", run.plan.samples[sample_id], request,
+                        asked[other][sample_id].id, tuple(range(30)))  # fmt: skip
+            sides.append(side)
+            for one in side.openings:
+                k = len(one.ids)
+                cells[one.key] = DepthCell(
+                    author=author, request_id=request.id, given_id=side.given_id, k=k, refuses_alone=side.refuses_alone,
+                    given_refuses=author == "baseline" and k > 5, refuses=draw.random() < 0.5,
+                )  # fmt: skip
+    points = tuple(points_of(sides, cells))
+    return RefusalDepth(
+        baseline=names["baseline"], candidate=names["candidate"], metric="refusal.refused", version="1",
+        outcomes_digest="", scores_digest="", continuations_digest="", n_prompts=len(sides) // 2, n_alike=0, n_unread=0,
+        n_failed=1, points=points, cells=tuple(cells.values()), sentences=tuple(sentences_of(names, points)),
+    )  # fmt: skip
 
 
 def made_facts(draw, request_id, other_id, author, ids):

@@ -70,6 +70,6 @@ def depth_remark(measured: RefusalDepth) -> str:
     """Which prompts were chosen, and what failed."""
     left = [f"{measured.n_alike:,} because both sides refuse, or neither does"] if measured.n_alike else []
     left += [f"{measured.n_unread:,} because a side has no label or no tokens"] if measured.n_unread else []
-    failed = f" {measured.n_failed:,} continuations failed." if measured.n_failed else ""
+    failed = f" Continuations that failed: {measured.n_failed:,}." if measured.n_failed else ""
     out = f"; left out: {', '.join(left)}" if left else ""
     return f"{measured.n_prompts:,} pairs of completions to prompts to refuse{out}.{failed}"
