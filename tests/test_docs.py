@@ -46,11 +46,3 @@ def test_the_table_of_changes_names_what_is_there():
         code = "".join(path.read_text() for path in paths if path.suffix == ".py")
         for name in row:
             assert not name.isupper() or re.search(rf"^{name}\b", code, re.MULTILINE), name
-
-
-def test_the_readme_names_only_commands_that_exist():
-    from evalharness.cli import COMMANDS
-
-    blocks = re.findall(r"```sh\n(.*?)```", (REPOSITORY / "README.md").read_text(), re.DOTALL)
-    named = set(re.findall(r"^evalharness (\w+)", "".join(blocks), re.MULTILINE))
-    assert named and named <= set(COMMANDS)
