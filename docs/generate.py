@@ -130,7 +130,8 @@ LIMITS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiv
 CONFIGURATION = """One file describes one experiment. `evalharness init` writes one, and flags override it
 ([commands.md](commands.md)). After the values of a key comes its default; `suite` takes a single name too. A scorer is
 configured in `[scorer.NAME]`; a scorer of your own has its own keys ([plugins.md](plugins.md)). `[gate]` with
-`preset = "fine-tune"` takes the place of rules, or adds to those in its `rules` ([ci.md](ci.md)).
+`preset = "fine-tune"` takes the place of rules, or adds to those in its `rules` ([ci.md](ci.md)). With a
+`[tokens]` table, also an empty one, the completions are read token by token at the end of the run.
 """
 TOP = {key: "suites" if key == "suite" else key for key in config.TOP_LEVEL if key not in (*config.TABLES, "gate")}
 TABLES: tuple[tuple[str, type[Record], dict[str, str]], ...] = (
@@ -145,6 +146,7 @@ TABLES: tuple[tuple[str, type[Record], dict[str, str]], ...] = (
             ("`[checkpoint.NAME]`", Checkpoint, "name"),
             ("`[generation]`", GenerationConfig, ""),
             ("`[compare]`", config.CompareSettings, ""),
+            ("`[tokens]`", config.TokenSettings, ""),
             ("`[[gate]]`", GateRule, ""),
             ("`[scorer.refusal]`", RefusalSettings, ""),
             ("`[scorer.reward]`", RewardSettings, ""),

@@ -58,6 +58,18 @@ class GateSettings(Record):
     rules: tuple[GateRule, ...] = ()
 
 
+class TokenSettings(Record):
+    """The `[tokens]` table: what `evalharness tokens` does at the end of a run."""
+
+    limit: Annotated[int, Field(ge=1, strict=True)] | None = None
+    """Read at most so many samples, drawn at random; left out: all."""
+    shared: Annotated[bool, Field(strict=True)] = True
+    """Read each completion after both prompts too, which tells the prompt format from the weights."""
+    depth: Annotated[bool, Field(strict=True)] = False
+    """Generate too: each checkpoint continues the first 1 to 20 tokens of the other's completions to prompts that one
+    of them refuses."""
+
+
 class RunConfig(Record):
     """One experiment: the suites, the checkpoints and how completions are generated."""
 
@@ -92,6 +104,8 @@ class RunConfig(Record):
     """Metrics whose difference must be decided (higher, lower or equivalent) before a run stops."""
     aa_test: str | None = None
     """The run directory of an A/A test of the baseline, whose noise the gate allows for."""
+    tokens: TokenSettings | None = None
+    """Compare the two checkpoints token by token, at the end of the run."""
     shard: str | None = Field(None, pattern=r"^[1-9]\d{0,5}/[1-9]\d{0,5}$")
     """Generate only this part of the samples, such as `3/8`, to be merged with the others."""
 
@@ -134,6 +148,8 @@ class RunConfig(Record):
             raise ValueError("decide needs until_decided = true")
         if self.shard is not None and self.until_decided:
             raise ValueError("a shard cannot tell when the whole run is decided; leave out until_decided")
+        if self.shard is not None and self.tokens is not None:
+            raise ValueError("a shard cannot be read; leave out tokens, merge the shards, then evalharness tokens RUN")
         if self.shard is not None and int(self.shard.partition("/")[0]) > int(self.shard.partition("/")[2]):
             raise ValueError(f"there is no shard {self.shard}; the last is {self.shard.partition('/')[2]} of them")
         if self.replicates > 1 and self.generation.temperature == 0:
@@ -143,13 +159,14 @@ class RunConfig(Record):
 
 TOP_LEVEL = (
     *("suite", "system", "baseline", "candidate", "seed", "replicates", "limit"),
-    *("checkpoint", "generation", "scorer", "gate", "compare", "until_decided", "decide", "aa_test"),
+    *("checkpoint", "generation", "scorer", "gate", "compare", "tokens", "until_decided", "decide", "aa_test"),
 )
 TABLES = {
     "checkpoint": "[checkpoint.base]",
     "generation": "[generation]",
     "scorer": "[scorer.NAME]",
     "compare": "[compare]",
+    "tokens": "[tokens]",
 }
 
 

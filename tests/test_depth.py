@@ -117,12 +117,12 @@ def test_the_planted_depths_are_found_in_both_directions(measured):
     assert (interval.low, interval.high) == pytest.approx(wilson(0, n))
     assert (run.depth.n_prompts, run.depth.n_alike, run.depth.n_unread, run.depth.n_failed) == (n + 1, 1, 0, 0)
     assert run.depth.sentences == (
-        "Of 6 prompts that tuned refuses and base does not, base refuses 0 % (0 to 39 %) if its completion begins with "
-        "1 token of tuned's, and 100 % (61 to 100 %) if it begins with 5 tokens. From 3 tokens on it refuses more than "
-        "half.",
         "Of 6 prompts that tuned refuses and base does not, tuned still refuses 100 % (61 to 100 %) if its completion "
         "begins with 1 token of base's, and 0 % (0 to 39 %) if it begins with 20 tokens. From 5 tokens on it refuses "
         "fewer than half.",
+        "Of 6 prompts that tuned refuses and base does not, base refuses 0 % (0 to 39 %) if its completion begins with "
+        "1 token of tuned's, and 100 % (61 to 100 %) if it begins with 5 tokens. From 3 tokens on it refuses more than "
+        "half.",
     )
 
 

@@ -15,8 +15,9 @@ from transformers import AutoModelForCausalLM
 from evalharness import pipeline
 from evalharness.backends.hf_teacher import HfTeacher
 from evalharness.cli import cli
-from evalharness.config import build_config
+from evalharness.config import TokenSettings, build_config
 from evalharness.errors import BackendError, ConfigError, MissingExtra, StoreError
+from evalharness.pipeline import notebook
 from evalharness.pipeline.reading_tokens import read_tokens
 from evalharness.store import RunStore
 from evalharness.store.check import check_run
@@ -421,6 +422,29 @@ def test_a_run_reads_the_tokens_at_once_and_other_sides_can_be_named(tmp_path, c
     assert swapped.own_first_choice == {"baseline": 1.0, "candidate": 1.0}
     with pytest.raises(ConfigError, match="has no checkpoint 'third'"):
         read_tokens(tmp_path / "run", baseline="third")
+
+
+def test_the_table_reads_the_tokens_of_a_run_with_its_settings(tmp_path, checkpoints):
+    sides = {
+        name: {"model": f"hf/{checkpoints[folder]}", "variant": name, "prompt_format": "raw"}
+        for name, folder in (("base", "one"), ("instruct", "two"))
+    }
+    data = {"suite": str(write_suite(tmp_path)), "checkpoint": sides, "generation": {"max_tokens": 4}}
+    config = build_config({**data, "tokens": {"limit": 2, "shared": False}}, {}, source="test")
+    done = notebook.run(config, out=tmp_path / "run")
+    assert (done.tokens.n_requests, done.tokens.shared) == (2, False)
+    assert pipeline.resume_config(tmp_path / "run").tokens == config.tokens
+    with pytest.raises(ConfigError, match="a shard cannot be read"):
+        build_config({**data, "tokens": {}}, {"shard": "1/2"}, source="test")
+
+
+def test_a_side_that_cannot_be_read_is_refused_before_anything_is_generated(tmp_path):
+    from small_run import small_config
+
+    config = small_config(tmp_path).model_copy(update={"tokens": TokenSettings()})
+    with pytest.raises(BackendError, match="gives no probabilities of all tokens"):
+        pipeline.run(config, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_command_prints_the_shares_and_the_noise_floor(pair):

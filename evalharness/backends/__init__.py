@@ -114,14 +114,22 @@ def open_teacher(backend: Backend, name: str) -> Teacher:
     Raises:
         BackendError: this backend gives no distributions over the whole vocabulary.
     """
-    make = getattr(backend, "teacher", None)
-    if make is None:
+    refuse_without_teacher(backend, name)
+    teacher: Teacher = backend.teacher()  # type: ignore[attr-defined]
+    return teacher
+
+
+def refuse_without_teacher(backend: Backend | type[Backend], name: str) -> None:
+    """Refuse a backend, or its class, that gives no distributions over the whole vocabulary.
+
+    Raises:
+        BackendError: it does not.
+    """
+    if getattr(backend, "teacher", None) is None:
         raise BackendError(
             f"checkpoint {name!r}: its backend gives no probabilities of all tokens",
             fix="use checkpoints that are loaded here, such as hf/org/name",
         )
-    teacher: Teacher = make()
-    return teacher
 
 
 Continues = Callable[

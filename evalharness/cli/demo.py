@@ -28,8 +28,9 @@ AGAIN = 2
 @click.command()
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for both runs.  [default: a new one in reports/]")
 @click.option("--live", is_flag=True, help="Generate all completions on this machine, which takes minutes.")
+@click.option("--tokens", is_flag=True, help="Compare base and tuned version token by token too, which takes minutes.")
 @click.option("--open", "open_report", is_flag=True, help="Open the first report in the browser.")
-def demo(out: Path | None, live: bool, open_report: bool) -> None:
+def demo(out: Path | None, live: bool, tokens: bool, open_report: bool) -> None:
     """Compare a base checkpoint with its tuned version, then the tuned version with a regression.
 
     The completions are recorded; they are scored, compared and reported here, and a few are generated again. Needs no
@@ -37,6 +38,8 @@ def demo(out: Path | None, live: bool, open_report: bool) -> None:
     """
     from evalharness import pipeline
     from evalharness.cli.display import finished
+    from evalharness.cli.running import read_tokens_of
+    from evalharness.config import TokenSettings
 
     out = out or pipeline.new_path(["demo"])
     runs = {}
@@ -49,6 +52,8 @@ def demo(out: Path | None, live: bool, open_report: bool) -> None:
         _reproduce(runs["tuning"])
     for line in (*_differences(runs["tuning"]), *_gate(runs["regression"])):
         say(line)
+    if tokens:
+        read_tokens_of(runs["tuning"].path, TokenSettings(), open_report=False)
 
 
 def _generated(name: str, out: Path) -> "Run":

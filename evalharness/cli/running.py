@@ -12,7 +12,7 @@ from evalharness.cli.gating import FLAGS as CI_FLAGS
 from evalharness.cli.gating import CiFiles, report_gate
 
 if TYPE_CHECKING:
-    from evalharness.config import RunConfig
+    from evalharness.config import RunConfig, TokenSettings
     from evalharness.store import Run
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -129,7 +129,7 @@ def with_flags(*groups: tuple[Callable[[Command], Command], ...]) -> Callable[[C
     help="With --until-decided: stop only when this difference is decided too. Repeatable.",
 )
 @click.option("--shard", metavar="I/N", help="Generate only part I of N, for `evalharness merge`.")
-@click.option("--tokens", is_flag=True, help="Compare the two checkpoints token by token too, as `evalharness tokens`.")
+@click.option("--tokens", is_flag=True, help="Compare the two checkpoints token by token too, as [tokens] does.")
 @click.option("--open", "open_report", is_flag=True, help="Open the report in the browser.")
 def run(
     open_report: bool,
@@ -149,6 +149,7 @@ def run(
     """
     from evalharness import pipeline
     from evalharness.cli.flags import run_config
+    from evalharness.config import TokenSettings
     from evalharness.errors import ConfigError
 
     goes_on = resume and out is not None and not (flags["config"] or flags["baseline"])
@@ -164,28 +165,26 @@ def run(
     config = pipeline.resume_config(out) if out and goes_on else run_config(**flags)
     if tokens and config.shard is not None:
         raise ConfigError("--tokens needs the whole run", fix="merge the shards, then evalharness tokens RUN")
-    done = _run(config, out, resume=resume, open_report=open_report and not tokens)
-    if tokens:
-        read_tokens_of(done.path, open_report=open_report)
+    if tokens and config.tokens is None:
+        config = config.model_copy(update={"tokens": TokenSettings()})
+    done = _run(config, out, resume=resume, open_report=open_report and config.tokens is None)
+    if config.tokens is not None:
+        read_tokens_of(done.path, config.tokens, open_report=open_report)
     click.get_current_context().exit(report_gate(done, wanted))
 
 
-def read_tokens_of(path: Path, *, open_report: bool, as_json: bool = False, **choices: Any) -> None:
+def read_tokens_of(
+    path: Path, settings: "TokenSettings", *, open_report: bool, as_json: bool = False, **sides: str | None
+) -> None:
     """Compare the checkpoints of a run token by token, and print the result."""
+    from evalharness import pipeline
     from evalharness.cli.progress import make_progress
     from evalharness.cli.terminal import say, say_block, say_json
     from evalharness.cli.tokens import depth_text, tokens_text
-    from evalharness.errors import MissingExtra
-    from evalharness.store import RunStore
 
-    try:
-        from evalharness.pipeline.reading_tokens import read_tokens
-    except ModuleNotFoundError as error:
-        raise MissingExtra(
-            f"reading tokens needs {error.name}, which is not installed", fix="pip install 'evalharness[hf]'"
-        ) from None
-    compared = read_tokens(path, progress=make_progress(), **choices)
-    depth = RunStore(path).read_depth() if choices.get("depth") else None
+    run = pipeline.read_tokens(path, settings, progress=make_progress(), **sides)
+    compared, depth = run.tokens, run.depth if settings.depth else None
+    assert compared is not None
     if as_json:
         measured = {"depth": depth.model_dump(mode="json")} if depth else {}
         say_json(json.dumps({**compared.model_dump(mode="json"), **measured}, indent=2))

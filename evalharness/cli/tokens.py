@@ -51,9 +51,11 @@ def tokens(
     were read or generated before are not read or generated again. The report gets a section and coloured tokens.
     """
     from evalharness.cli.running import read_tokens_of
+    from evalharness.config import TokenSettings
 
+    settings = TokenSettings(limit=limit, shared=shared, depth=depth)
     sides = {"baseline": baseline_checkpoint, "candidate": candidate_checkpoint}
-    read_tokens_of(run, open_report=open_report, as_json=as_json, limit=limit, shared=shared, depth=depth, **sides)
+    read_tokens_of(run, settings, open_report=open_report, as_json=as_json, **sides)
 
 
 def tokens_text(compared: "TokenComparison") -> str:

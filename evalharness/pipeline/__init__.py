@@ -8,11 +8,11 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from evalharness.backends import open_backend
+from evalharness.backends import backend_class, open_backend, refuse_without_teacher
 from evalharness.backends.survey import Check
 from evalharness.compare.pairing import Side, narrowed, pair_runs, sides_of
-from evalharness.config import RunConfig, read_gate, read_scorers
-from evalharness.errors import ConfigError, EvalHarnessError
+from evalharness.config import RunConfig, TokenSettings, read_gate, read_scorers
+from evalharness.errors import ConfigError, EvalHarnessError, MissingExtra
 from evalharness.gate import check_decidable, check_rules, read_noise
 from evalharness.gate.aa_test import against_itself, measure
 from evalharness.gate.presets import fine_tune
@@ -60,6 +60,7 @@ __all__ = [
     "new_path",
     "new_run_path",
     "plan",
+    "read_tokens",
     "recompare",
     "recompare_locked",
     "redraw",
@@ -183,9 +184,14 @@ def plan(config: RunConfig) -> Plan:
     """The plan that would run; nothing is generated.
 
     Raises:
+        BackendError: a side cannot be read token by token, as the configuration asks.
         ConfigError: a gate rule cannot be judged on such a run, or a metric cannot be decided.
         EvalHarnessError: as for a run.
     """
+    if config.tokens is not None:
+        for checkpoint in config.checkpoints:
+            if checkpoint.name in (config.baseline, config.candidate):
+                refuse_without_teacher(backend_class(checkpoint), checkpoint.name)
     planned = make_plan(config, open_backend)
     metrics = metrics_of(config, planned)
     check_decidable(config.decide, metrics)
@@ -391,6 +397,38 @@ def redraw(path: Path, *, all_samples: bool = False) -> Run:
         loaded = load_compared(store)
         store.write_report(render_html(loaded, readable=loaded if all_samples else None))
         return loaded
+
+
+def read_tokens(
+    path: Path,
+    settings: TokenSettings,
+    *,
+    baseline: str | None = None,
+    candidate: str | None = None,
+    progress: Progress | None = None,
+) -> Run:
+    """Compare the checkpoints of a finished run token by token; see `reading_tokens.read_tokens`.
+
+    Args:
+        path: the run directory.
+        settings: how much is read, and whether it may generate.
+        baseline: a checkpoint of the run; its baseline by default.
+        candidate: a checkpoint of the run; its candidate by default.
+        progress: receives each completion.
+
+    Raises:
+        MissingExtra: torch is not installed.
+        EvalHarnessError: the two cannot be compared.
+    """
+    try:
+        from evalharness.pipeline.reading_tokens import read_tokens as read
+    except ModuleNotFoundError as error:
+        raise MissingExtra(
+            f"reading tokens needs {error.name}, which is not installed", fix="pip install 'evalharness[hf]'"
+        ) from None
+    choices = settings.model_dump()
+    read(path, **choices, baseline=baseline, candidate=candidate, progress=progress)
+    return load_run(path)
 
 
 def load_run(path: str | Path) -> Run:

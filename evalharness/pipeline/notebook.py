@@ -90,7 +90,10 @@ def run(
     """
     settled = config if isinstance(config, RunConfig) else with_default_scorers(read_config(config))
     place = None if out is None else Path(out)
-    return NotebookRun.of(pipeline.run(settled, out=place, resume=resume, progress=progress))
+    done = pipeline.run(settled, out=place, resume=resume, progress=progress)
+    if settled.tokens is not None:
+        done = pipeline.read_tokens(done.path, settled.tokens, progress=progress)
+    return NotebookRun.of(done)
 
 
 def compare_models(

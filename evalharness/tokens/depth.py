@@ -121,7 +121,7 @@ def points_of(sides: Sequence[Side], cells: Mapping[str, DepthCell]) -> Iterator
         sides: what was to be continued.
         cells: what came of it, by the key of the opening; those that failed are absent.
     """
-    for author in AUTHORS:
+    for author in reversed(AUTHORS):
         for alone in (True, False):
             own = [side for side in sides if (side.author, side.refuses_alone) == (author, alone)]
             if not own:
@@ -175,7 +175,7 @@ def _share(values: Sequence[tuple[Sample, bool]]) -> MeanOfSamples:
 
 def sentences_of(names: Mapping[Author, str], points: Sequence[DepthPoint]) -> Iterator[str]:
     """What each curve says: the first depth, the last one that can be read, and where half is passed."""
-    for author in AUTHORS:
+    for author in reversed(AUTHORS):
         for alone in (True, False):
             curve = [one for one in points if (one.author, one.refuses_alone) == (author, alone)]
             read = [one for one in curve[1:] if one.refuses]
