@@ -3,9 +3,14 @@
 import csv
 import io
 import json
+from dataclasses import replace
+from pathlib import Path
 
+import jsonschema
 import pandas
 import pytest
+from gating import make_run as gated
+from gating import rates, rule
 from hostile_texts import HOSTILE
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,8 +21,10 @@ from evalharness.export import FORMATS, Choices, export
 from evalharness.export.csv import FORMULA, inert, original
 from evalharness.export.frames import TABLES, completion_rows, completions_frame, differences_frame
 from evalharness.export.markdown import escaped
+from evalharness.gate import check_gate
 from evalharness.records import Completion
 
+MADE_ELSEWHERE = Path(__file__).parent / "made_elsewhere"
 RUN = make_run()
 REWARDED = rewarded()
 
@@ -191,6 +198,40 @@ def test_a_model_card_has_metadata_that_yaml_reads_and_a_section():
     assert "### Differences" in section
 
 
+# ------------------------------------------------------------------------------- every eval ever, badges
+
+
+@pytest.mark.parametrize("run", [RUN, REWARDED], ids=["plain", "rewarded"])
+@pytest.mark.parametrize("name", ["base", ""])
+def test_a_record_of_every_eval_ever_fits_its_schema_and_has_the_means(run, name):
+    record = json.loads(text_of(run, "every-eval-ever", checkpoint=name))
+    jsonschema.validate(record, json.loads((MADE_ELSEWHERE / "every_eval_ever.schema.json").read_text()))
+    side = name or run.compared.candidate
+    means = {row.metric: row.mean for row in run.compared.summaries if row.checkpoint == side and row.category is None}
+    results = {one["evaluation_result_id"]: one for one in record["evaluation_results"]}
+    better = {metric.name: metric.better for metric in run.compared.metrics}
+    assert set(results) == {metric for metric, mean in means.items() if mean is not None and better[metric]}
+    for metric, one in results.items():
+        assert one["score_details"]["score"] == means[metric]
+        assert one["metric_config"]["lower_is_better"] == (better[metric] == "lower")
+
+
+def test_a_record_of_a_checkpoint_that_is_not_there_names_those_that_are():
+    with pytest.raises(SharingError) as raised:
+        export(RUN, "every-eval-ever", Choices(checkpoint="tuned"))
+    assert raised.value.fix == "use one of base, instruct"
+
+
+@pytest.mark.parametrize(("candidate", "message"), [(60, "passed"), (0, "failed"), (55, "undecided")])
+def test_a_badge_says_the_verdict(candidate, message):
+    run = gated(rates(120, 60), rates(120, candidate))
+    run = replace(run, gate=check_gate([rule()], run))
+    badge = json.loads(text_of(run, "badge"))
+    assert badge["message"] == message and badge["schemaVersion"] == 1
+    with pytest.raises(SharingError, match="no gate"):
+        export(RUN, "badge")
+
+
 # -------------------------------------------------------------------------------------------- markdown
 
 
@@ -224,7 +265,7 @@ def test_an_unknown_format_names_the_known_ones():
     assert all(name in raised.value.fix for name in FORMATS)
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", [name for name in FORMATS if name != "badge"])
 def test_every_format_writes_the_same_run_to_the_same_bytes(name):
     assert export(REWARDED, name).content == export(rewarded(), name).content
 

@@ -22,7 +22,7 @@ REDACT = click.option(
     metavar="PROFILES",
     help="Remove harmful, completions, prompts or identity; separate several with commas.",
 )
-FORMATS = ("csv", "parquet", "jsonl", "markdown", "model-card", "trl")
+FORMATS = ("csv", "parquet", "jsonl", "markdown", "model-card", "every-eval-ever", "badge", "trl")
 
 
 @click.command()
@@ -56,14 +56,16 @@ FORMATS = ("csv", "parquet", "jsonl", "markdown", "model-card", "trl")
     is_flag=True,
     help="trl: keep pairs from continuation samples (plain text, not instructions).",
 )
+@click.option("--checkpoint", default="", help="every-eval-ever: whose results.  [default: the candidate]")
 @REDACT
 def export(
     run: Path, name: str, out: Path | None, force: bool, conversational: bool, profiles: str | None, **chosen: Any
 ) -> None:
     """Write a run in another tool's format.
 
-    csv, parquet and jsonl hold one table, markdown a summary, model-card the evaluation of a model card, and trl
-    preference pairs to train on.
+    csv, parquet and jsonl hold one table, markdown a summary, model-card the evaluation of a model card,
+    every-eval-ever one checkpoint's results in that format, badge the gate's verdict for shields.io, and trl preference
+    pairs to train on.
     """
     from evalharness import pipeline, sharing
     from evalharness.export import FORMATS as KNOWN

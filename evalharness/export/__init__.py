@@ -27,6 +27,8 @@ class Choices:
     """Keep preferences with a truncated completion."""
     with_continuations: bool = False
     """Keep preferences between continuations of plain text."""
+    checkpoint: str = ""
+    """Whose results a format of one model has; the candidate's if empty."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,10 @@ FORMATS = {
     "jsonl": Format("evalharness.export.jsonl:to_jsonl", "jsonl", TABLE),
     "markdown": Format("evalharness.export.markdown:to_markdown", "md"),
     "model-card": Format("evalharness.export.model_card:to_model_card", "md"),
+    "every-eval-ever": Format(
+        "evalharness.export.every_eval_ever:to_every_eval_ever", "json", frozenset({"checkpoint"})
+    ),
+    "badge": Format("evalharness.export.badge:to_badge", "json"),
     "trl": Format(
         "evalharness.export.trl:to_trl",
         "jsonl",
