@@ -13,14 +13,25 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from evalharness.config import RunConfig, read_config
     from evalharness.errors import EvalHarnessError
+    from evalharness.pipeline.generating import Progress
     from evalharness.pipeline.notebook import compare_models, load_run, run
     from evalharness.records import *  # noqa: F403
     from evalharness.suites import load_suite
 
-__all__ = ["EvalHarnessError", "RunConfig", "compare_models", "load_run", "load_suite", "read_config", "run"]
+__all__ = [
+    "EvalHarnessError",
+    "Progress",
+    "RunConfig",
+    "compare_models",
+    "load_run",
+    "load_suite",
+    "read_config",
+    "run",
+]
 
 _HOME = {
     "EvalHarnessError": "evalharness.errors",
+    "Progress": "evalharness.pipeline.generating",
     "RunConfig": "evalharness.config",
     "compare_models": "evalharness.pipeline.notebook",
     "load_run": "evalharness.pipeline.notebook",

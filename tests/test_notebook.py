@@ -98,7 +98,7 @@ def test_each_row_of_disagreements_is_a_pair_that_differs():
     assert example.outcomes[request.id].text == row["candidate_completion"]
 
 
-def test_two_models_are_compared_by_their_names(tmp_path):
+def test_two_models_are_compared_by_their_names(tmp_path, capsys):
     small_config(tmp_path)
     models = [f"replay/{tmp_path}/{side}.jsonl" for side in ("base", "instruct")]
     given = {"suite": tmp_path / "few", "limit": 2, "max_tokens": 9, "scorer": {"reward": {"model": "none"}}}
@@ -107,6 +107,10 @@ def test_two_models_are_compared_by_their_names(tmp_path):
     )
     assert (made.plan.baseline, made.plan.candidate, len(made.plan.samples)) == ("baseline", "candidate", 2)
     assert {request.config.max_tokens for request in made.plan.requests} == {9}
+    shown = [line.partition(",")[0] for line in capsys.readouterr().err.splitlines()]
+    assert shown == [
+        f"{side}: {what}" for side in ("baseline", "candidate") for what in ("loading", "2 requests", "2/2")
+    ]
     with pytest.raises(evalharness.EvalHarnessError, match="compare_models has an unknown key 'limits'"):
         compare_models(*models, limits=3)
 

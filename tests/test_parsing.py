@@ -7,10 +7,10 @@ from test_config import VALID
 
 from evalharness.backends.replay import ReplayBackend
 from evalharness.cli.flags import parsed_value
-from evalharness.cli.progress import Rate
 from evalharness.config import read_config
 from evalharness.errors import LONGEST_LINE, BackendError, ConfigError, EvalHarnessError, SuiteError
 from evalharness.parsing import DEEPEST, Unparsable, parse_json, parse_toml
+from evalharness.pipeline.progress import Rate
 from evalharness.records import Checkpoint
 from evalharness.suites import load_suite
 from evalharness.suites.importing import ImportOptions, import_suite

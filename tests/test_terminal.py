@@ -132,10 +132,10 @@ def test_a_checkpoint_with_such_a_name_is_refused_in_a_configuration(tmp_path, t
 
 
 def test_progress_shows_a_name_without_acting_on_it(capsys, monkeypatch):
-    from evalharness.cli.progress import PlainProgress
+    from evalharness.cli.progress import make_progress
 
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
-    progress = PlainProgress()
+    progress = make_progress()
     progress.load(NAME)
     progress.start(NAME, total=1, done=0, longest=9)
     progress.advance(tokens=3)

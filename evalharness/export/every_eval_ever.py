@@ -17,7 +17,7 @@ from evalharness.store import Run
 SCHEMA_VERSION = "0.3.0"
 ENGINES = {"hf": "transformers", "demo": "transformers", "ollama": "ollama"}
 """By backend, which is also the key of its version but for transformers."""
-NOTE = "fill in source_organization_name and evaluator_relationship before you submit it"
+NOTE = "before you submit it, fill in source_organization_name, evaluator_relationship and a local model's developer"
 
 
 def to_every_eval_ever(run: Run, choices: Choices) -> Exported:

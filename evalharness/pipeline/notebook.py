@@ -1,5 +1,6 @@
 """Runs in a notebook: two models compared in one call, frames, and a run that shows its verdict and its chart."""
 
+import sys
 from dataclasses import fields
 from functools import cached_property
 from pathlib import Path
@@ -10,8 +11,10 @@ from evalharness.config import RunConfig, build_config, read_config
 from evalharness.export.frames import completions_frame, differences_frame
 from evalharness.pipeline.generating import Progress
 from evalharness.pipeline.planning import with_default_scorers
+from evalharness.pipeline.progress import PlainProgress
 from evalharness.report.summary import render_summary
 from evalharness.store import Run
+from evalharness.text import inert, one_line
 
 if TYPE_CHECKING:
     import pandas
@@ -83,17 +86,23 @@ def run(
         config: what to run, or its `evalharness.toml`.
         out: the run directory; a new one under `reports/` by default.
         resume: continue the run in `out`; only missing completions are generated.
-        progress: receives each outcome.
+        progress: receives each outcome; a few lines on stderr by default, and nothing with `Progress()`.
 
     Raises:
         EvalHarnessError: an error that the user can fix; files already written stay.
     """
     settled = config if isinstance(config, RunConfig) else with_default_scorers(read_config(config))
     place = None if out is None else Path(out)
-    done = pipeline.run(settled, out=place, resume=resume, progress=progress)
+    shown = progress or PlainProgress(_print_line)
+    done = pipeline.run(settled, out=place, resume=resume, progress=shown)
     if settled.tokens is not None:
-        done = pipeline.read_tokens(done.path, settled.tokens, progress=progress)
+        done = pipeline.read_tokens(done.path, settled.tokens, progress=shown)
     return NotebookRun.of(done)
+
+
+def _print_line(text: str) -> None:
+    sys.stderr.write(f"{inert(one_line(text))}\n")
+    sys.stderr.flush()
 
 
 def compare_models(
@@ -106,6 +115,7 @@ def compare_models(
     out: str | Path | None = None,
     resume: bool = False,
     options: dict[str, Any] | None = None,
+    progress: Progress | None = None,
     **settings: Any,
 ) -> NotebookRun:
     """Compare two models on a suite and return the run: `compare_models("hf/org/base", "hf/org/tuned")`.
@@ -118,6 +128,7 @@ def compare_models(
         formats: how each is prompted; `auto` is `raw` for a base and `chat` for an instruct checkpoint.
         out: the run directory; a new one under `reports/` by default.
         resume: continue the run in `out`.
+        progress: as in `run`.
         options: of both models' backend, such as `{"device": "cpu"}`.
         settings: other keys of `evalharness.toml`: `limit`, `seed`, `replicates`, `max_tokens`, `temperature`.
 
@@ -132,4 +143,5 @@ def compare_models(
     data = {"baseline": names[0], "candidate": names[1], "checkpoint": tables, **settings}
     data["generation"] = {name: data.pop(name) for name in GENERATION if name in data}
     data["suite"] = [str(one) for one in suite] if isinstance(suite, list) else str(suite)
-    return run(with_default_scorers(build_config(data, {}, source="compare_models")), out=out, resume=resume)
+    config = with_default_scorers(build_config(data, {}, source="compare_models"))
+    return run(config, out=out, resume=resume, progress=progress)
