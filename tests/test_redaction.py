@@ -592,6 +592,16 @@ def test_the_folders_of_a_local_model_are_names(model):
     assert "alice" not in text and "home/" not in text
 
 
+def test_a_model_whose_name_says_nothing_is_no_leak():
+    """`demo/base` keeps its name; the check before a file is written then refused every report of the demo."""
+    left, right = RUN.plan.checkpoints
+    left = left.model_copy(update={"checkpoint": left.checkpoint.model_copy(update={"model": "demo/base"})})
+    run = replace(RUN, plan=RUN.plan.model_copy(update={"checkpoints": (left, right)}))
+    text, redacted = shared(run, "identity")
+    assert "demo/base" in text
+    assert not redacted.leak_in([text])
+
+
 def test_the_template_that_names_a_model_goes_with_identity():
     system = "You are a helpful assistant named SmolLM, trained by Hugging Face"
     run = planted_run(RUN, {("GenerationRequest", "rendered")}, lambda old: f"<|system|>{system}\n{old}")

@@ -39,6 +39,8 @@ GOES: Mapping[str, frozenset[Kind]] = {
 """Kinds that each profile removes completely; `harmful` only for samples that should be refused."""
 ASKED: frozenset[Kind] = frozenset({"prompt", "rendered", "template", "source"})
 """Kinds that completions may not quote if `prompts` are removed."""
+MODEL = "Checkpoint.model"
+"""Renamed behind its backend, which is no name (`_model`)."""
 NAMED: frozenset[Kind] = frozenset({"checkpoint", "model", "digest", "run"})
 """Kinds that `identity` replaces by a neutral name."""
 PROSE: frozenset[Kind] = frozenset({"words", "lint", "quote", "notes", "source"})
@@ -168,7 +170,7 @@ class Eraser:
     # ------------------------------------------------------------------------------------------ texts
 
     def _text(self, text: str, kind: Kind, field: str, sample: Sample | None) -> str:
-        if kind == "options" and text.lower() in SETTINGS:
+        if (kind == "options" and text.lower() in SETTINGS) or (field == MODEL and "identity" in self.profiles):
             return text
         stays = (
             self._mark(text, kind, field)
@@ -238,7 +240,9 @@ class Eraser:
             case Estimate() if "identity" in self.profiles:
                 return {"memory_bytes": None}
             case Checkpoint() if "identity" in self.profiles:
-                return {"model": self._model(record)}
+                model = self._model(record)
+                self.counts[MODEL] += model != record.model
+                return {"model": model}
         return {}
 
     def _besides_completion(
