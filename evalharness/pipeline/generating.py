@@ -22,11 +22,13 @@ from evalharness.records import (
     Sample,
     Spent,
 )
-from evalharness.store import RETRIED, Appender, RunStore
+from evalharness.store import Appender, RunStore
 
 REFUSALS = frozenset({"server", "timeout"})
 """Failures caused by the server, not by a single prompt."""
 RESUME = "correct what the server names, then run the same command with --out RUN --resume"
+RETRIED = frozenset({"server", "timeout", "out_of_memory", "error"})
+"""Temporary kinds of failure: `--resume` retries these requests."""
 REFUSED_ALIKE = 3
 """If so many first requests of a checkpoint fail with the same message, the others would too."""
 Event = Completion | Failure | Notice | Underway

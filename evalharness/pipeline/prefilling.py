@@ -98,7 +98,7 @@ class _Continuing:
 
 def _continue(store: RunStore, sides: Sides, openings: Sequence[Opening], progress: Progress) -> int:
     """Generate what is missing, and keep each completion as soon as it is known; how many there were."""
-    store.recover_continuations()
+    store.recover("depth.jsonl")
     known = store.read_continuations()
     missing = {one.key: one for one in openings if one.key not in known}
     for author in AUTHORS:

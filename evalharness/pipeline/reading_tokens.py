@@ -140,7 +140,7 @@ class _Reading:
 
     def _known(self, texts: Sequence[Text], *, shared: bool) -> dict[str, TokenFacts]:
         """The facts of texts that were read before, as they are now."""
-        self.store.recover_token_facts()
+        self.store.recover("tokens.jsonl")
         stored = self.store.read_token_facts()
         kept = [(text, stored.get((text.request_id, text.other_id))) for text in texts]
         return {

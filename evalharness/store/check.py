@@ -11,7 +11,8 @@ from evalharness.errors import StoreError
 from evalharness.records import Comparison, Completion, Failure, GateReport, Notice, Plan, Record, Score, explain
 from evalharness.records.depth import RefusalDepth
 from evalharness.records.tokens import TokenComparison, TokenFacts
-from evalharness.store import EVENTS, RunStore, files
+from evalharness.store import RunStore, files
+from evalharness.store.generation import EVENTS
 from evalharness.store.outputs import RUN_FILES
 from evalharness.store.record_files import DIGESTS
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from evalharness.config import RunConfig
 from evalharness.records import Manifest
-from evalharness.store import FORMAT_VERSION
+from evalharness.store.generation import FORMAT_VERSION
 
 PACKAGES = ("numpy", "pydantic", "torch", "transformers", "tokenizers", "accelerate", "gguf", "peft")
 

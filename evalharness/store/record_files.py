@@ -22,6 +22,11 @@ KEPT = 4
 """Most digests of a file that are kept."""
 
 
+def lines_of(records: Iterable[Record]) -> Iterator[bytes]:
+    """Records as lines of JSON."""
+    return (record.model_dump_json().encode() + b"\n" for record in records)
+
+
 class RecordFiles:
     """Reads and writes the files of one folder, each a record or one record a line."""
 
@@ -87,7 +92,7 @@ class RecordFiles:
 
     def _write_lines(self, name: str, records: Iterable[Record]) -> None:
         with self._replacing() as new:
-            new.write(name, (record.model_dump_json().encode() + b"\n" for record in records))
+            new.write(name, lines_of(records))
 
     def _read(self, name: str) -> str:
         try:
@@ -98,6 +103,20 @@ class RecordFiles:
     def _read_bytes(self, name: str) -> bytes:
         with self._reading(name):
             return files.read_bytes(self.path / name)
+
+    def _digest(self, name: str) -> str:
+        try:
+            return files.digest(self.path / name) if self._holds(name) else ""
+        except OSError as error:
+            raise StoreError(f"{self.path / name} cannot be read: {error.strerror}", fix="check the file") from None
+
+    def _replace_shown(self, name: str, text: str) -> None:
+        """Replace a file that the report shows; if it changes, the old report is removed first."""
+        if self._holds(name) and self._read_bytes(name) == text.encode():
+            return
+        with self._replacing() as new:
+            new.write(name, [text.encode()])
+            files.remove(self.path / "report.html")
 
     @contextmanager
     def _reading(self, name: str) -> Iterator[None]:
@@ -116,10 +135,13 @@ class RecordFiles:
         except ValidationError as error:
             raise self._not_valid(name, error) from None
 
+    def _parse_if_there(self, record: type[AnyRecord], name: str) -> AnyRecord | None:
+        return self._parse(record, name) if self._holds(name) else None
+
     def _parse_lines(self, record: type[AnyRecord], name: str) -> tuple[AnyRecord, ...]:
         """One record per line; empty if the file does not exist yet."""
         with self._reading(name):
-            return tuple(one for _, one in Lines(self.path / name, self._line_parser(record, name)))
+            return tuple(parsed for _, parsed in Lines(self.path / name, self._line_parser(record, name)))
 
     def _line_parser(self, record: type[AnyRecord], name: str) -> Callable[[bytes, int], AnyRecord]:
         def parse(line: bytes, number: int) -> AnyRecord:

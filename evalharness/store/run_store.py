@@ -1,0 +1,134 @@
+"""One run directory: its lock, its start, and the run that it holds."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from evalharness.errors import StoreError
+from evalharness.records import (
+    Manifest,
+    Plan,
+)
+from evalharness.store import files, lock
+from evalharness.store.conditions import what_differs
+from evalharness.store.generation import GenerationFiles
+from evalharness.store.results import ResultFiles
+from evalharness.store.run import Run
+from evalharness.store.token_files import TokenFiles
+
+
+class RunStore(GenerationFiles, ResultFiles, TokenFiles):
+    """Reads and writes one run directory.
+
+    Whole files are written to a temporary name and renamed, so a reader never sees half a file. `outcomes.jsonl` is
+    flushed after each line, which survives a crash of the process, and synced to disk when the lock is released.
+    """
+
+    @contextmanager
+    def lock(self, *, create: bool = False) -> Iterator[None]:
+        """Prevent other processes from writing here; the lock ends with the process.
+
+        Raises:
+            RunInUse: another process holds it.
+            StoreError: the directory cannot be written, or is not a run directory (unless `create`).
+        """
+        if create:
+            with self._writing():
+                self.path.mkdir(parents=True, exist_ok=True)
+        else:
+            self.read_manifest()
+        with self._writing():
+            descriptor = lock.take(self.path)
+        try:
+            with self._writing():
+                files.remove_left_over(self.path)
+            yield
+        finally:
+            lock.release(self.path, descriptor)
+
+    def start(self, manifest: Manifest, plan: Plan, *, resume: bool) -> Plan:
+        """Begin a new run, or resume the existing one, and return its plan.
+
+        Raises:
+            StoreError: there is a run and `resume` is not set, or its plan differs.
+        """
+        if not self._holds("plan.json"):
+            self._write("manifest.json", manifest.model_dump_json(indent=2))
+            self._write_lines("requests.jsonl", plan.requests)
+            self._write("plan.json", plan.model_dump_json(exclude={"requests"}))
+            return plan
+        self.refuse_existing(resume=resume)
+        self._check_shard(manifest)
+        stored = self.read_plan()
+        self._check_same(stored, plan)
+        return stored
+
+    def start_merged(self, manifest: Manifest, shard: "RunStore", events: Iterable[bytes]) -> None:
+        """Begin a run with the plan of a shard and the outcomes of several, all files or none."""
+        with self._replacing() as new:
+            new.write("outcomes.jsonl", events)
+            for name in ("plan.json", "requests.jsonl"):
+                with shard._reading(name):
+                    new.write(name, files.blocks(shard.path / name))
+            new.write("manifest.json", [manifest.model_dump_json(indent=2).encode()])
+
+    def refuse_existing(self, *, resume: bool) -> None:
+        """Raise StoreError if a run exists and cannot be resumed or `resume` is not set."""
+        if not self._holds("manifest.json"):
+            return
+        if not resume:
+            raise StoreError(
+                f"{self.path} holds a run already", fix="resume it with --resume, or choose another path with --out"
+            )
+        if any(side.backend == "elsewhere" for side in self.read_config().checkpoints):
+            raise StoreError(
+                f"{self.path} was generated elsewhere and imported, so nothing can be generated",
+                fix=f"evalharness score {self.path} scores it again",
+            )
+        if self.read_manifest().paired_from:
+            raise StoreError(
+                f"{self.path} combines finished runs and cannot be resumed",
+                fix="resume those runs, then compare them again",
+            )
+
+    def _check_shard(self, manifest: Manifest) -> None:
+        ours, asked = (kept.config.get("shard") for kept in (self.read_manifest(), manifest))
+        if ours != asked:
+            raise StoreError(
+                f"{self.path} was started as {f'shard {ours}' if ours else 'a run without shards'}",
+                fix=f"resume it as it was started: evalharness run --out {self.path} --resume",
+            )
+
+    def _check_same(self, stored: Plan, planned: Plan) -> None:
+        if difference := what_differs(stored, planned):
+            raise StoreError(
+                f"{self.path} was started under different conditions: {difference}",
+                fix="restore those conditions, or start a new run with another --out",
+            )
+
+    def load(self, plan: Plan | None = None) -> Run:
+        """Read the run; its texts and scores stay on disk until needed.
+
+        Args:
+            plan: its plan, where that was read before.
+        """
+        manifest, outcomes, scoring = self.read_manifest(), self.read_outcomes(), self.read_scoring()
+        plan, tokens = plan or self.read_plan(), self._tokens_of_now()
+        return Run(
+            path=self.path,
+            manifest=manifest,
+            plan=plan,
+            outcomes=outcomes,
+            notices=outcomes.notices,
+            determinism=outcomes.determinism,
+            spent=outcomes.spent,
+            scores=self.read_scores(),
+            scorers=scoring.scorers if scoring else (),
+            comparison=self._comparison_of(plan),
+            gate=self.read_gate(),
+            preferences=self.read_preferences(),
+            judgings=self.read_judgings(),
+            tokens=tokens,
+            token_facts=self.read_token_facts() if tokens else {},
+            depth=self._depth_of_now(),
+            ratings=self.read_ratings(),
+        )
