@@ -150,7 +150,7 @@ def test_labels_are_counted(name):
 
 PACKAGE = Path(evalharness.__file__).parent
 MAY_JOIN = {
-    *("observations/making.py", "store/run.py", "store/lines.py", "store/__init__.py", "store/check.py"),
+    *("observations/making.py", "store/run.py", "store/lines.py", "store/token_files.py", "store/check.py"),
     *("pipeline/generating.py", "scorers/scorer.py", "pipeline/scoring.py", "preferences/judge/asking.py"),
     *("gate/aa_test.py", "sharing/redaction/eraser.py", "preferences/judge/labels.py"),
     *("pipeline/reading_tokens.py", "tokens/reading.py", "tokens/noise.py", "report/token_section.py"),

@@ -1,12 +1,16 @@
 """From a configuration to a `Plan`: suites loaded, checkpoints resolved, every prompt rendered and linted."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from pydantic import JsonValue
 
-from evalharness.backends import Backend
+from evalharness.backends import Backend, backend_class, open_backend, refuse_without_teacher
 from evalharness.config import RunConfig
 from evalharness.errors import ScorerError, SuiteError
+from evalharness.gate import check_decidable, check_rules, read_noise
+from evalharness.gate.presets import fine_tune
+from evalharness.gate.prospects import DISAGREEING, prospects_of
 from evalharness.pipeline.scoring import facts_in, opened, scorer_names
 from evalharness.prompting import build_prompt, settle_format
 from evalharness.prompting.lint import lint_checkpoint, lint_pair
@@ -25,6 +29,7 @@ from evalharness.records import (
     slim,
 )
 from evalharness.scorers import default_scorers
+from evalharness.store import RunStore
 from evalharness.suites import load_suite
 
 
@@ -88,7 +93,7 @@ def _with_system(suite: Suite, system: str) -> Suite:
             fix="leave out --system (`system` in evalharness.toml), or that turn",
         )
     turn = Message(role="system", content=system)
-    samples = tuple(one.model_copy(update={"messages": (turn, *one.messages)}) for one in suite.samples)
+    samples = tuple(sample.model_copy(update={"messages": (turn, *sample.messages)}) for sample in suite.samples)
     return suite.model_copy(update={"samples": samples, "digest": digest([suite.digest, system])})
 
 
@@ -136,7 +141,69 @@ def _estimate(resolved: ResolvedCheckpoint, requests: Sequence[GenerationRequest
     )
 
 
-def metrics_of(config: RunConfig, planned: Plan) -> list[Metric]:
+def metrics_of(config: RunConfig, suites: Sequence[Suite]) -> list[Metric]:
     """The metrics of all scorers that judge the run, with the margins that the configuration states."""
-    names = scorer_names(planned.suites, config.extra_scorers)
+    names = scorer_names(suites, config.extra_scorers)
     return config.compare.margined([metric for name in names for metric in facts_in(config, name).metrics])
+
+
+def settled(config: RunConfig) -> RunConfig:
+    """The same with the rules of its gate's preset written out."""
+    return config if config.preset is None else with_preset(config, load_suites(config))
+
+
+def with_preset(config: RunConfig, suites: Sequence[Suite]) -> RunConfig:
+    """The same with the rules of its gate's preset, if it has one, for these suites."""
+    if config.preset is None:
+        return config
+    rules = fine_tune(metrics_of(config, suites), suites)
+    return config.model_copy(update={"gate": (*rules, *config.gate), "preset": None})
+
+
+def plan(config: RunConfig) -> Plan:
+    """The plan that would run; nothing is generated.
+
+    Raises:
+        BackendError: a side cannot be read token by token, as the configuration asks.
+        ConfigError: a gate rule cannot be judged on such a run, or a metric cannot be decided.
+        EvalHarnessError: as for a run.
+    """
+    if config.tokens is not None:
+        for checkpoint in config.checkpoints:
+            if checkpoint.name in (config.baseline, config.candidate):
+                refuse_without_teacher(backend_class(checkpoint), checkpoint.name)
+    planned = make_plan(config, open_backend)
+    metrics = metrics_of(config, planned.suites)
+    check_decidable(config.decide, metrics)
+    if config.gate:
+        check_rules(config.gate, metrics, planned.suites, extra_scorers=tuple(config.extra_scorers))
+        read_noise(config.aa_test, planned)
+    return planned
+
+
+def foresee(
+    config: RunConfig, *, disagreeing: float = DISAGREEING, earlier: Path | None = None, of_metrics: bool = False
+) -> Plan:
+    """The plan that would run, with what it can decide.
+
+    Args:
+        config: what to run.
+        disagreeing: share of the pairs of a rate that disagree, without an earlier run.
+        earlier: a scored run of the same suites, for what its data say.
+        of_metrics: say also what each metric can show, and how many pairs its margin needs.
+
+    Raises:
+        EvalHarnessError: as for `plan`, or the earlier run is of other suites.
+    """
+    config = settled(config)
+    planned = plan(config)
+    ran = RunStore(earlier).load() if earlier else None
+    foreseen = prospects_of(
+        config.gate,
+        metrics_of(config, planned.suites),
+        planned,
+        disagreeing=disagreeing,
+        earlier=ran,
+        of_metrics=of_metrics,
+    )
+    return planned.model_copy(update={"prospects": foreseen})

@@ -54,7 +54,7 @@ class _Looks:
     def __init__(self, config: RunConfig, planned: Plan) -> None:
         self.config, self.planned = config, planned
         self.order, self.rank = order_of_groups(planned, config.seed)
-        self.metrics, self.noise = metrics_of(config, planned), read_noise(config.aa_test, planned)
+        self.metrics, self.noise = metrics_of(config, planned.suites), read_noise(config.aa_test, planned)
         self.size = max(FEWEST_AT_ONCE, -(-len(self.order) // LOOKS))
 
     def requests(self, start: int, end: int) -> Plan:

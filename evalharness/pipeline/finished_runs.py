@@ -1,0 +1,137 @@
+"""What can be done again with a finished run: score, compare, judge by a gate and draw."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from evalharness.config import TokenSettings, read_gate, read_scorers
+from evalharness.errors import ConfigError, MissingExtra
+from evalharness.gate.presets import fine_tune
+from evalharness.pipeline.comparing import (
+    apply_gate,
+    finish,
+    load_compared,
+    recompare_locked,
+)
+from evalharness.pipeline.generating import Progress
+from evalharness.pipeline.running import resume_config
+from evalharness.records import (
+    Comparison,
+    GateRule,
+)
+from evalharness.report import render_html
+from evalharness.store import Run, RunStore
+
+
+def load_run(path: str | Path) -> Run:
+    """Read a run directory."""
+    return RunStore(Path(path)).load()
+
+
+def rescore(path: Path, scorer: Mapping[str, dict[str, JsonValue]] | None = None, source: Path | None = None) -> Run:
+    """Score a run's completions again, then compare and report.
+
+    Args:
+        path: the run directory.
+        scorer: settings of scorers that are changed from now on, by name.
+        source: a TOML file whose `[scorer.NAME]` tables count from now on; only with it, scorers that are Python files
+            are run.
+    """
+    store = RunStore(path)
+    with store.lock():
+        config = resume_config(path)
+        tables = {**config.scorer, **(read_scorers(source) if source else {}), **(scorer or {})}
+        config = config.model_copy(update={"scorer": tables})
+        config = config.of_folder(source.parent) if source else config
+        return finish(store, config, store.read_plan())
+
+
+def recompare(path: Path, margin: float | None = None) -> Comparison:
+    """Compare a run's scores again and keep the result; the report is written again where it changed.
+
+    Args:
+        path: the run directory.
+        margin: within which rates are equivalent, from now on.
+    """
+    store = RunStore(path)
+    with store.lock():
+        if margin is not None:
+            settings = store.read_config().compare.model_copy(update={"margin": margin})
+            store.keep_settings("compare", settings.model_dump(mode="json"))
+        return recompare_locked(store).compared
+
+
+def regate(path: Path, config: Path | None = None) -> Run:
+    """Judge a finished run by gate rules and keep the verdict.
+
+    Args:
+        path: the run directory.
+        config: a TOML file with `[[gate]]` rules; those that the run was started with by default.
+
+    Raises:
+        ConfigError: there are no rules, or one that cannot be judged on this run.
+        StoreError: the run was not compared since its outcomes or scores changed.
+    """
+    store = RunStore(path)
+    with store.lock():
+        loaded = load_compared(store)
+        rules = _rules_of(config, loaded) if config else resume_config(path).gate
+        if not rules:
+            raise ConfigError(
+                f"{path} was started without gate rules", fix="give a file with rules: --config evalharness.toml"
+            )
+        judged = apply_gate(store, loaded, rules, str(config or path / "manifest.json"))
+        if not store.has_report():
+            store.write_report(render_html(judged))
+        return judged
+
+
+def _rules_of(path: Path, run: Run) -> tuple[GateRule, ...]:
+    given = read_gate(path)
+    return (*(fine_tune(run.compared.metrics, run.plan.suites) if given.preset else ()), *given.rules)
+
+
+def redraw(path: Path, *, all_samples: bool = False) -> Run:
+    """Write a run's report again.
+
+    Args:
+        path: the run directory.
+        all_samples: put all samples into the file, however many there are.
+    """
+    store = RunStore(path)
+    with store.lock():
+        loaded = load_compared(store)
+        store.write_report(render_html(loaded, readable=loaded if all_samples else None))
+        return loaded
+
+
+def read_tokens(
+    path: Path,
+    settings: TokenSettings,
+    *,
+    baseline: str | None = None,
+    candidate: str | None = None,
+    progress: Progress | None = None,
+) -> Run:
+    """Compare the checkpoints of a finished run token by token; see `reading_tokens.read_tokens`.
+
+    Args:
+        path: the run directory.
+        settings: how much is read, and whether it may generate.
+        baseline: a checkpoint of the run; its baseline by default.
+        candidate: a checkpoint of the run; its candidate by default.
+        progress: receives each completion.
+
+    Raises:
+        MissingExtra: torch is not installed.
+        EvalHarnessError: the two cannot be compared.
+    """
+    try:
+        from evalharness.pipeline.reading_tokens import read_tokens as read
+    except ModuleNotFoundError as error:
+        raise MissingExtra(
+            f"reading tokens needs {error.name}, which is not installed", fix="pip install 'evalharness[hf]'"
+        ) from None
+    read(path, **settings.model_dump(), baseline=baseline, candidate=candidate, progress=progress)
+    return load_run(path)

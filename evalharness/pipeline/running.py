@@ -1,0 +1,150 @@
+"""A new run, from its configuration to its report: in one go, in shards, of outcomes from elsewhere, or as an A/A test."""
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from evalharness.config import RunConfig
+from evalharness.gate import check_rules
+from evalharness.gate.aa_test import against_itself, measure
+from evalharness.pipeline.comparing import (
+    compare_and_report,
+    finish,
+    score_all,
+)
+from evalharness.pipeline.generating import Progress
+from evalharness.pipeline.planning import metrics_of, plan, settled, with_preset
+from evalharness.pipeline.settling import generate_as_asked
+from evalharness.records import (
+    AATest,
+    Completion,
+    Failure,
+    Plan,
+)
+from evalharness.store import Run, RunStore
+from evalharness.store.merging import merge_into
+from evalharness.store.provenance import make_manifest
+
+REPORTS = Path("reports")
+MOST_CHARACTERS = 120
+"""Of a run directory's name."""
+
+
+def run(config: RunConfig, *, out: Path | None = None, resume: bool = False, progress: Progress | None = None) -> Run:
+    """Run an experiment into a run directory and return it.
+
+    Args:
+        config: what to run.
+        out: the run directory; a new one under `reports/` by default.
+        resume: continue the run in `out`; only missing completions are generated.
+        progress: receives each outcome.
+
+    Raises:
+        EvalHarnessError: an error that the user can fix; files already written stay.
+    """
+    config = settled(config)
+    store = RunStore(out or new_run_path(config))
+    store.refuse_existing(resume=resume)
+    # Before the folder is made, so that a start that is stopped leaves nothing.
+    planned = plan(config)
+    with store.lock(create=True):
+        planned = _start(store, config, planned, resume)
+        part = planned.part(config.shard)
+        generate_as_asked(store, config, part, progress or Progress())
+        if config.shard is None:
+            return finish(store, config, planned)
+        # A part decides nothing, so only what costs time is done: the rest is for the merged run.
+        score_all(store, config, part)
+        return store.load(part)
+
+
+def merge(paths: Sequence[Path], *, out: Path | None = None) -> Run:
+    """Merge shards into a run directory, then compare, judge and report; they are scored if one of them is not.
+
+    Args:
+        paths: the shards. A missing one leaves requests without an outcome, which resuming the merged run generates.
+        out: the new directory; under `reports/` by default.
+
+    Raises:
+        StoreError: they are not shards of one run, or `out` already holds a run.
+    """
+    config = resume_config(paths[0]).model_copy(update={"shard": None})
+    store = RunStore(out or new_run_path(config))
+    with store.lock(create=True):
+        store.refuse_existing(resume=False)
+        names = tuple(path.resolve().name for path in paths)
+        manifest = make_manifest(config).model_copy(update={"merged_from": names})
+        merge_into(store, manifest, [RunStore(path) for path in paths])
+        planned = store.read_plan()
+        if store.read_scoring() is None:
+            return finish(store, config, planned)
+        return compare_and_report(store, planned, config.gate)
+
+
+def run_aa_test(config: RunConfig, *, out: Path, resume: bool = False, progress: Progress | None = None) -> AATest:
+    """Run the baseline of `config` against itself into the run directory `out`, and record the differences.
+
+    Args:
+        config: names the baseline, its generation and the suites.
+        out: the run directory.
+        resume: continue an interrupted A/A test in `out`.
+        progress: receives each outcome.
+
+    Raises:
+        ConfigError: the baseline is a replayed file, which always repeats.
+        StoreError: nothing was completed twice.
+        EvalHarnessError: as for a run.
+    """
+    measured = measure(run(against_itself(config), out=out, resume=resume, progress=progress), config)
+    RunStore(out).write_aa_test(measured)
+    return measured
+
+
+def adopt(
+    planned: Plan, outcomes: Sequence[Completion | Failure], config: RunConfig, *, out: Path | None = None
+) -> Run:
+    """Make a run of outcomes that exist already: write them, then score, compare, judge and report.
+
+    Args:
+        planned: names the samples and the requests that the outcomes are of.
+        outcomes: one for each request.
+        config: scorers, gate and margins.
+        out: the run directory; a new one under `reports/` by default.
+
+    Raises:
+        EvalHarnessError: a rule or a scorer does not exist, or there is a run already; nothing is written.
+    """
+    config = with_preset(config, planned.suites)
+    check_rules(
+        config.gate, metrics_of(config, planned.suites), planned.suites, extra_scorers=tuple(config.extra_scorers)
+    )
+    store = RunStore(out or new_run_path(config))
+    with store.lock(create=True):
+        store.refuse_existing(resume=False)
+        store.start(make_manifest(config), planned, resume=False)
+        with store.appending() as written:
+            for outcome in outcomes:
+                written.append(outcome)
+        return finish(store, config, planned)
+
+
+def _start(store: RunStore, config: RunConfig, planned: Plan, resume: bool) -> Plan:
+    store.refuse_existing(resume=resume)
+    return store.start(make_manifest(config), planned, resume=resume)
+
+
+def resume_config(out: Path) -> RunConfig:
+    """The configuration of a run that was started before, from its manifest alone."""
+    return RunStore(out).read_config()
+
+
+def new_run_path(config: RunConfig) -> Path:
+    """A new run directory under `reports/`, named after the time and the two checkpoints."""
+    return new_path([config.baseline, config.candidate])
+
+
+def new_path(names: Sequence[str]) -> Path:
+    """A new directory under `reports/`, named after the time and these names."""
+    name = "_".join([f"{datetime.now():%Y-%m-%dT%H-%M-%S}", *names])
+    return REPORTS / re.sub(r"[^\w.-]", "-", name)[:MOST_CHARACTERS]
