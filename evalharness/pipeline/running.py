@@ -1,4 +1,4 @@
-"""A new run, from its configuration to its report: in one go, in shards, of outcomes from elsewhere, or as an A/A test."""
+"""A new run, from its configuration to its report: whole, in shards, of outcomes from elsewhere, or an A/A test."""
 
 import re
 from collections.abc import Sequence
