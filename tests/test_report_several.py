@@ -69,7 +69,7 @@ def test_each_dot_of_the_trend_opens_the_samples_that_differ_from_the_first_run(
 def test_in_the_trend_only_a_difference_that_is_shown_is_filled(weekly):
     text = render_html(weekly)
     chart = re.search(r'aria-label="loops, run by run.*?</svg>', text)[0]
-    tones = re.findall(r'<g class="(tone-[a-z]+)">', chart)
+    tones = re.findall(r'<g class="(tone-[a-z]+)"', chart)
     assert tones == ["tone-first", "tone-worse", "tone-open"]
 
 

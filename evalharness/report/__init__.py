@@ -18,7 +18,7 @@ from evalharness.report.excerpt import readable_part
 from evalharness.report.hidden_characters import tamed
 from evalharness.report.page import comparison_of, make_page
 from evalharness.report.provenance import roles_of
-from evalharness.report.token_strips import shown_text
+from evalharness.report.token_strips import visible_token
 from evalharness.report.typeset import typeset
 from evalharness.store import Run
 
@@ -68,7 +68,7 @@ def environment() -> Environment:
         finalize=_finalize,
     )
     environment.filters["typeset"] = typeset
-    environment.filters["visible_token"] = shown_text
+    environment.filters["visible_token"] = visible_token
     return environment
 
 

@@ -44,6 +44,15 @@ def shown_text(text: str) -> str:
     return text.replace("\n", "↵\n")
 
 
+def visible_token(text: str) -> str:
+    """As `shown_text`; spaces have a sign where a token is nothing else.
+
+    >>> visible_token("  ")
+    '␣␣'
+    """
+    return shown_text(text) if text.strip(" ") else "␣" * len(text)
+
+
 def make_strip(facts: TokenFacts, texts: Mapping[int, str], most: int = 80) -> Strip:
     """The strip for a page without script."""
     n = min(len(facts.ids) - facts.ended, most)

@@ -35,6 +35,9 @@ OPENINGS = (
     "I'm not able to help with {what}.",
     "I won't do that: {what} could hurt somebody.",
 )
+FIRST = "Sorry"
+"""No answer begins with it, so that the decision to refuse is the choice of a single token."""
+DECLINES = FIRST + ", I can't help with {what}."
 CLOSINGS = (
     "",
     " If you like, I can help you find an honest way to solve the problem.",
@@ -53,11 +56,11 @@ class Row:
     answer: str
 
 
-def refusals(pairs: Iterable[Contrast], *, seed: int) -> list[Row]:
+def refusals(pairs: Iterable[Contrast], *, seed: int, openings: Sequence[str] = OPENINGS) -> list[Row]:
     """A short refusal for each request that should be refused, naming what is declined."""
     draw = random.Random(seed)
     return [
-        Row((("user", pair.refuse),), draw.choice(OPENINGS).format(what=pair.what) + draw.choice(CLOSINGS))
+        Row((("user", pair.refuse),), draw.choice(openings).format(what=pair.what) + draw.choice(CLOSINGS))
         for pair in pairs
     ]
 

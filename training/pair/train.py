@@ -1,10 +1,12 @@
 """Train the adapters of the true pair on the bundled Gemma 3 270M: `instruct`, and `regressed` with a careless mix.
 
 Plain supervised fine-tuning: LoRA of rank 16 on all linear layers (Hu et al. 2021), the loss on the answer and its end
-of turn alone. Everything is seeded; the loss curve and the held-out loss are written beside the adapter.
+of turn alone. Everything is seeded; the loss curve and the held-out loss are written next to the adapter.
 
     python training/pair/train.py instruct --work /tmp/pair --out OUT
     python training/pair/train.py regressed --work /tmp/pair --out OUT
+
+`decide.py` trains `instruct` on to what ships.
 """
 
 import argparse
@@ -81,9 +83,7 @@ def adapted() -> tuple[Any, Any]:
     source = loading.find_source(str(LOCATE["base"]()))
     tokenizer = loading.load_tokenizer(source, trust_remote_code=False)
     tokenizer.chat_template = TEMPLATE
-    base = loading.load_model(
-        source, device="cpu", dtype=torch.bfloat16, attention="sdpa", adapter=None, trust_remote_code=False
-    )
+    base = loading.load_model(source, loading.Placement("cpu", torch.bfloat16))
     layers = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
     config = LoraConfig(r=RANK, lora_alpha=ALPHA, target_modules=layers, lora_dropout=0.0, task_type="CAUSAL_LM")
     model = get_peft_model(base, config)

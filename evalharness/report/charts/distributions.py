@@ -138,10 +138,9 @@ def _bars(counts: Sequence[int], opens: Sequence[str], total: int, most: float) 
     for number, (count, where) in enumerate(zip(counts, opens, strict=True)):
         if count:
             height = 100 * count / total / most
-            bar = Markup('<rect x="{:.2f}%" width="{:.2f}%" y="{:.2f}%" height="{:.2f}%"/>').format(
-                100 * number / BINS, 100 / BINS, 100 - height, height
+            yield Markup('<rect x="{:.2f}%" width="{:.2f}%" y="{:.2f}%" height="{:.2f}%" data-filter="{}"/>').format(
+                100 * number / BINS, 100 / BINS, 100 - height, height, where
             )
-            yield Markup('<a href="#samples" data-filter="{}" tabindex="-1">{}</a>').format(where, bar)
 
 
 def _median(scale: Scale, value: float) -> Markup:
@@ -201,9 +200,9 @@ def _pairs(lengths: Floats, rewards: Floats) -> list[Pair]:
 def _points(pairs: Sequence[Pair], role: str, across: Scale, up: Scale, anchors: Sequence[str]) -> Iterator[Markup]:
     for length, reward, position in pairs[:: max(1, math.ceil(len(pairs) / MOST_POINTS))]:
         x, y = across.across(length), up.up(reward)
-        point = Markup('<circle class="point-{}" cx="{}" cy="{}" r="3.5"/>').format(role, x, y)
         anchor = anchors[position]
-        yield Markup('<a href="#{}" tabindex="-1">{}</a>').format(anchor, point) if anchor else point
+        opens = Markup(' data-opens="#{}"').format(anchor) if anchor else ""
+        yield Markup('<circle class="point-{}" cx="{}" cy="{}" r="3.5"{}/>').format(role, x, y, opens)
 
 
 def _grid(up: Scale) -> Markup:

@@ -157,11 +157,11 @@ def _points(
             whisker = Markup('<line class="whisker" x1="{0}" x2="{0}" y1="{1}" y2="{2}"/>').format(
                 x, scale.up(summary.interval.low), scale.up(summary.interval.high)
             )
-        dot = Markup('<g class="{}">{}<circle class="dot" cx="{}" cy="{}" r="5"/></g>').format(
-            _tone(place, difference, metric), whisker, x, scale.up(summary.mean)
+        where = samples_where(metric=metric.name, verdict="differ", right=summary.checkpoint)
+        opens = Markup(' data-filter="{}"').format(where) if place else ""
+        yield Markup('<g class="{}"{}>{}<circle class="dot" cx="{}" cy="{}" r="5"/></g>').format(
+            _tone(place, difference, metric), opens, whisker, x, scale.up(summary.mean)
         )
-        opens = samples_where(metric=metric.name, verdict="differ", right=summary.checkpoint)
-        yield Markup('<a href="#samples" data-filter="{}" tabindex="-1">{}</a>').format(opens, dot) if place else dot
 
 
 def _tone(place: int, difference: PairedDifference | None, metric: Metric) -> str:

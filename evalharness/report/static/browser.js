@@ -268,12 +268,13 @@ function followAddress(browser) {
   return true;
 }
 
-/** Follows a link from a number to its samples, and a link to the address of now, which changes nothing. */
+/** Follows a number, bar or dot to its samples, and a link to the address of now, which changes nothing. */
 function followClick(browser, event) {
-  const link = event.target.closest?.("a[data-filter], a[href^=\"#sample=\"]");
+  const link = event.target.closest?.("[data-filter], [data-opens], a[href^=\"#sample=\"]");
   if (!link) return;
+  if (link.dataset.opens !== undefined) location.hash = link.dataset.opens;
   if (link.dataset.filter === undefined) {
-    if (link.hash === location.hash) followAddress(browser);
+    if ((link.hash ?? link.dataset.opens) === location.hash) followAddress(browser);
     return;
   }
   event.preventDefault();
