@@ -47,6 +47,8 @@ SETTINGS = {
     "busy": 0,  # so many of the next requests are answered 429
     "broken": 0,  # so many of the next streams are cut
     "wait": None,  # Retry-After
+    "renders": None,  # a function from messages to the prompt, instead of ChatML
+    "writes": None,  # a function from the prompt's tokens and the limit to a text and its finish reason
 }
 
 
@@ -156,7 +158,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _answer(self, body):
         if self.path == "/apply-template" and self.settings["dialect"] == "llama-server":
-            return self._json(200, {"prompt": rendered(body["messages"])})
+            return self._json(200, {"prompt": self._rendered(body["messages"])})
         chats = self.path == "/v1/chat/completions"
         self.server.bodies.append(body)
         self._refuse(body, chats)
@@ -182,7 +184,7 @@ class Handler(BaseHTTPRequestHandler):
     def _read(self, body, chats):
         """The tokens of the prompt."""
         given = body["messages"] if chats else body["prompt"]
-        text = rendered(given) if chats else given
+        text = self._rendered(given) if chats else given
         tokenizer = self.settings["tokenizer"]
         if isinstance(text, list):
             ids = list(text)
@@ -198,6 +200,9 @@ class Handler(BaseHTTPRequestHandler):
                 f"contains at least {len(ids)} input tokens.",
             )
         return ids[: max(1, int(len(ids) * self.settings["reads"]))]
+
+    def _rendered(self, messages):
+        return (self.settings["renders"] or rendered)(messages)
 
     def _stream(self, body, chats, ids, broken):
         self.send_response(200)
@@ -226,6 +231,9 @@ class Handler(BaseHTTPRequestHandler):
         """The pieces, the finish reason (None as where an Ollama server aborts a loop), and the stop string."""
         if "[loop]" in text:
             return [" again"] * 30, None, None
+        if self.settings["writes"]:
+            written, end = self.settings["writes"](ids, body["max_tokens"])
+            return [written], end, None
         drawn = json.loads(body.get("generation_config", "{}")) or body
         hot = drawn.get("temperature", 0) > 0 and self.settings["draws"]
         seed = (body["seed"] if self.settings["honours_seed"] else time.monotonic_ns()) if hot else None

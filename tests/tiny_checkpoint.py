@@ -4,7 +4,8 @@ import string
 
 import pytest
 import torch
-from gguf import GGUFWriter, LlamaFileType, TokenType
+from gguf import GGMLQuantizationType, GGUFWriter, LlamaFileType, TokenType
+from gguf.quants import quantize
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
@@ -84,21 +85,34 @@ GGUF_NAMES = {
 def save_gguf(path, *, seed=0, without="", template=CHATML):
     """Save the same checkpoint as one GGUF file, in float32, as llama.cpp's converter does; or without a tensor."""
     tokenizer = make_tokenizer(template=template)
-    model = make_model(len(tokenizer), seed)
-    writer = GGUFWriter(path, "llama")
-    writer.add_file_type(LlamaFileType.ALL_F32)
-    _add_settings(writer, model.config)
-    _add_tokenizer(writer, tokenizer)
+    return write_gguf(path, make_model(len(tokenizer), seed), tokenizer, without=without)
+
+
+def write_gguf(path, model, tokenizer, kind="F32", *, without="", reorder=True, **facts):
+    """Write a model as llama.cpp's converter does: matrices in a type, the rest in float32.
+
+    Args:
+        kind: a `GGMLQuantizationType` that the gguf package can write.
+        without: a tensor that is left out.
+        reorder: whether the rows of attention heads are in the order of llama.cpp.
+        facts: of the header: `bos`, `adds_bos`, `eos`, `context`, `theta`, `plain` (special tokens stored as text).
+    """
+    settings = model.config
+    writer = GGUFWriter(path, settings.model_type)
+    writer.add_file_type(LlamaFileType[f"{'ALL' if kind == 'F32' else 'MOSTLY'}_{kind}"])
+    _add_settings(writer, settings, **facts)
+    _add_tokenizer(writer, tokenizer, **facts)
     for name, tensor in model.state_dict().items():
         for ours, theirs in GGUF_NAMES.items():
             name = name.replace(ours, theirs)
-        heads = {"attn_q": model.config.num_attention_heads, "attn_k": model.config.num_key_value_heads}
+        heads = {"attn_q": settings.num_attention_heads, "attn_k": settings.num_key_value_heads}
         [count] = [heads[part] for part in name.split(".") if part in heads] or [None]
-        if count:
+        if count and reorder and settings.model_type == "llama":
             # llama.cpp rotates neighbouring numbers, transformers those that are half a head apart.
             tensor = tensor.unflatten(0, (count, 2, -1)).swapaxes(1, 2).flatten(0, 2)
-        if name != without:
-            writer.add_tensor(name, tensor.contiguous().numpy())
+        if name != without and not (name == "output.weight" and settings.tie_word_embeddings):
+            stored = GGMLQuantizationType[kind if tensor.ndim > 1 else "F32"]
+            writer.add_tensor(name, quantize(tensor.float().contiguous().numpy(), stored), raw_dtype=stored)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -106,27 +120,32 @@ def save_gguf(path, *, seed=0, without="", template=CHATML):
     return path
 
 
-def _add_settings(writer, config):
-    writer.add_context_length(config.max_position_embeddings)
+def _add_settings(writer, config, *, context=None, theta=None, **_):
+    writer.add_context_length(context or config.max_position_embeddings)
+    writer.add_rope_freq_base(theta or config.rope_parameters["rope_theta"])
     writer.add_embedding_length(config.hidden_size)
     writer.add_block_count(config.num_hidden_layers)
     writer.add_feed_forward_length(config.intermediate_size)
     writer.add_head_count(config.num_attention_heads)
     writer.add_head_count_kv(config.num_key_value_heads)
-    writer.add_rope_dimension_count(config.head_dim)
+    writer.add_rope_dimension_count(config.hidden_size // config.num_attention_heads)
     writer.add_layer_norm_rms_eps(config.rms_norm_eps)
 
 
-def _add_tokenizer(writer, tokenizer):
+def _add_tokenizer(writer, tokenizer, *, adds_bos=True, eos=1, plain=(), swapped=False, **_):
     tokens = sorted(tokenizer.get_vocab(), key=tokenizer.get_vocab().get)
+    special = set(SPECIAL) - set(plain)
+    if swapped:
+        tokens[40], tokens[41] = tokens[41], tokens[40]
     writer.add_tokenizer_model("gpt2")
     writer.add_token_list(tokens)
     writer.add_token_scores([0.0] * len(tokens))
-    writer.add_token_types([TokenType.CONTROL if token in SPECIAL else TokenType.NORMAL for token in tokens])
+    writer.add_token_types([TokenType.CONTROL if token in special else TokenType.NORMAL for token in tokens])
     writer.add_bos_token_id(0)
-    writer.add_eos_token_id(1)
-    writer.add_add_bos_token(True)
-    writer.add_chat_template(tokenizer.chat_template)
+    writer.add_eos_token_id(eos)
+    writer.add_add_bos_token(adds_bos)
+    if tokenizer.chat_template:
+        writer.add_chat_template(tokenizer.chat_template)
 
 
 # ------------------------------------------------------------------------------------------ in use

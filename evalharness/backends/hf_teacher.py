@@ -20,7 +20,7 @@ class HfTeacher:
         self.batch_size, self.batch_tokens = batch_size, batch_tokens
         self.width: int = model.get_output_embeddings().weight.shape[0]
         """Tokens that have a logit."""
-        self._model, self._tokenizer = model, tokenizer
+        self.model, self._tokenizer = model, tokenizer
 
     @property
     def vocabulary(self) -> Mapping[str, int]:
@@ -51,7 +51,7 @@ class HfTeacher:
 
     def free_memory(self) -> None:
         """Free the memory of a batch that was given up."""
-        free_memory(str(self._model.device))
+        free_memory(str(self.model.device))
 
     @torch.inference_mode()  # type: ignore[untyped-decorator]
     def logits(
@@ -71,10 +71,10 @@ class HfTeacher:
             Tensors (rows, positions, vocabulary) in the model's dtype, as many positions in all as the longest
             completion has tokens. Rows leave when they have ended; the last positions of some mean nothing.
         """
-        device = self._model.device
+        device = self.model.device
         ids, mask = _left_padded(prompts, device)
         positions = (mask.cumsum(-1) - 1).clamp(min=0)
-        cache = DynamicCache(config=self._model.config)
+        cache = DynamicCache(config=self.model.config)
         yield self._forward(ids, mask, positions, cache, 1)
         known = _right_padded([tokens[:-1] for tokens in completions], device)
         last = positions[:, -1:]
@@ -91,7 +91,7 @@ class HfTeacher:
     def _forward(
         self, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: Any, keep: int
     ) -> torch.Tensor:
-        out = self._model(
+        out = self.model(
             input_ids=ids,
             attention_mask=mask,
             position_ids=positions,

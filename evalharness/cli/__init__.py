@@ -24,6 +24,7 @@ COMMANDS = {
     "gate": "evalharness.cli.gating:gate",
     "aa-test": "evalharness.cli.aa_testing:aa_test",
     "tokens": "evalharness.cli.tokens:tokens",
+    "compare-exports": "evalharness.cli.exports:compare_exports",
     "check": "evalharness.cli.checking:check",
     "report": "evalharness.cli.stages:report",
     "show": "evalharness.cli.stages:show",
@@ -59,8 +60,8 @@ class CommandTable(Suggesting):
 def cli() -> None:
     """Compare a base and an instruct checkpoint of a local language model, pair by pair.
 
-    Exit codes: 0 success, 1 crash, 2 usage or setup error, 3 a gate rule failed, 4 the gate is undecided, 5 check
-    found a damaged or incomplete run, 130 interrupted (continue with --resume).
+    Exit codes: 0 success, 1 crash, 2 usage or setup error, 3 a gate rule failed or an export parted, 4 the gate is
+    undecided, 5 check found a damaged or incomplete run, 130 interrupted (continue with --resume).
     """
 
 
