@@ -38,14 +38,14 @@ def compare_exports(forms: tuple[str, ...], base: str | None, device: str | None
         raise MissingExtra(
             f"comparing exports needs {error.name}, which is not installed", fix="pip install 'evalharness[hf]'"
         ) from None
-    found = compared(forms, base=base, device=device, report=lambda form: say(f"{form}: reading", err=True))
-    show_record(found, _text, as_json)
-    click.get_current_context().exit(PARTED if any(found.causes) else 0)
+    result = compared(forms, base=base, device=device, report=lambda form: say(f"{form}: reading", err=True))
+    show_record(result, _text, as_json)
+    click.get_current_context().exit(PARTED if any(result.causes) else 0)
 
 
-def _text(found: "ExportComparison") -> str:
+def _text(result: "ExportComparison") -> str:
     """For each form its sentence, what to do, and the checks."""
-    return "\n".join(_form_text(form) for form in found.forms)
+    return "\n".join(_form_text(form) for form in result.forms)
 
 
 def _form_text(form: "FormFindings") -> str:

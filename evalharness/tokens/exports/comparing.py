@@ -55,8 +55,8 @@ def compare_exports(
             stack.callback(bare.close)
         report(reference.name)
         texts = texts_of(reference)
-        found = tuple(_compared(reference, form, bare, texts, report) for form in others)
-    return ExportComparison(reference=reference.name, forms=found, causes=tuple(form.cause for form in found))
+        compared = tuple(_compared(reference, form, bare, texts, report) for form in others)
+    return ExportComparison(reference=reference.name, forms=compared, causes=tuple(form.cause for form in compared))
 
 
 def _compared(

@@ -1,4 +1,4 @@
-"""What was found about each form, as records."""
+"""The checks of each form, as records."""
 
 from typing import Literal
 

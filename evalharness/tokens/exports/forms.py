@@ -83,7 +83,7 @@ class LocalForm:
 
     @property
     def ends(self) -> frozenset[int]:
-        """The ids that end a completion as its files name them, whoever reads them."""
+        """The ids that end a completion, as its files name them."""
         if self.gguf:
             return self.gguf.ends
         settings = loading.load_generation_settings(self.backend.source)

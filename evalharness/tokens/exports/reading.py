@@ -96,7 +96,7 @@ def check_context(reference: LocalForm, form: LocalForm) -> Finding:
 
 
 def check_configuration(reference: LocalForm, form: LocalForm, texts: Texts, reading: Reading) -> Finding:
-    """Settings that change what the same weights compute, told from harmless ones by computing with the reference's."""
+    """Settings that change what the same weights compute; harmless ones give the same with the reference's."""
     mine, theirs = reference.settings, form.settings
     differing = sorted(name for name in mine.keys() | theirs.keys() if _differ(mine.get(name), theirs.get(name)))
     differing = [name for name in differing if name not in NEVER]
