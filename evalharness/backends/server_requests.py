@@ -146,9 +146,9 @@ def tidy(reply: ServerReply, prompt: RawPrompt | ChatPrompt, config: GenerationC
     if isinstance(prompt, ChatPrompt) and (thought := THOUGHT.match(reply.text)):
         reply.thinking, reply.text = reply.thinking + thought[1].strip(), reply.text[thought.end() :]
     stops = [*config.stop, *(prompt.stop if isinstance(prompt, RawPrompt) else ())]
-    found = [(reply.text.index(stop), stop) for stop in stops if stop in reply.text]
-    if found:
-        start, stop = min(found)
+    places = [(reply.text.index(stop), stop) for stop in stops if stop in reply.text]
+    if places:
+        start, stop = min(places)
         reply.text, reply.finish_reason, reply.stopped_by = reply.text[:start], "stop", stop
     if reply.stopped_by:
         reply.token_ids = []  # They end with the stop string, or in the middle of it.

@@ -45,11 +45,11 @@ class ServerSurvey:
             with closing(_server()) as server:
                 listed = models_of(server)
                 dialect = recognized(server, listed)
-                found = f"{dialect.named(version_of(server, dialect))} at {server.url}"
+                shown = f"{dialect.named(version_of(server, dialect))} at {server.url}"
         except BackendError as error:
             return [Check(name="server", status="note", found=error.problem, fix=error.fix)]
         names = ", ".join(f"server/{entry.get('id')}" for entry in listed[:4])
-        return [Check(name="server", status="ok", found=f"{found}: {names}" if names else found)]
+        return [Check(name="server", status="ok", found=f"{shown}: {names}" if names else shown)]
 
 
 def _is_set() -> bool:

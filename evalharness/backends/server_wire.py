@@ -137,8 +137,8 @@ def _logprobs(data: dict[str, Any]) -> list[TokenLogprob]:
     """Log-probabilities in the form of chats or in that of completions."""
     if data.get("content"):
         return [
-            TokenLogprob(token=one["token"], logprob=one["logprob"], top=_top(one.get("top_logprobs") or ()))
-            for one in data["content"]
+            TokenLogprob(token=token["token"], logprob=token["logprob"], top=_top(token.get("top_logprobs") or ()))
+            for token in data["content"]
         ]
     tokens, values = data.get("tokens") or (), data.get("token_logprobs") or ()
     tops = data.get("top_logprobs") or [None] * len(tokens)
@@ -150,7 +150,7 @@ def _logprobs(data: dict[str, Any]) -> list[TokenLogprob]:
 
 
 def _top(alternatives: Any) -> dict[str, float]:
-    return {one["token"]: one["logprob"] for one in alternatives}
+    return {token["token"]: token["logprob"] for token in alternatives}
 
 
 def address(url: str | None) -> str:

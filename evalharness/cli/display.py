@@ -156,8 +156,8 @@ def _difference_cells(difference: PairedDifference) -> list[str]:
     ]
 
 
-def _verdict(one: PairedDifference) -> str:
-    return f"equivalent within {one.margin:g}" if one.verdict == "equivalent" else one.verdict
+def _verdict(difference: PairedDifference) -> str:
+    return f"equivalent within {difference.margin:g}" if difference.verdict == "equivalent" else difference.verdict
 
 
 # ------------------------------------------------------------------------------------------------ plan

@@ -31,26 +31,26 @@ def corrections_of(
     A person's `unclear` counts as not rated. Completions with no value by the scorer count with its mean.
     """
     for facts in scorers:
-        of_scorer = [one for one in ratings if one.scorer == facts.name and one.source == "human"]
+        of_scorer = [rating for rating in ratings if rating.scorer == facts.name and rating.source == "human"]
         for metric in facts.metrics if of_scorer else ():
             if metric.headline and metric.kind == "rate":
-                found = _correction(plan, table, facts, metric, of_scorer)
-                yield from [found] if found else []
+                correction = _correction(plan, table, facts, metric, of_scorer)
+                yield from [correction] if correction else []
 
 
 def _correction(
     plan: Plan, table: Observations, facts: ScorerFacts, metric: Metric, ratings: Sequence[LabelRating]
 ) -> Correction | None:
     names = (plan.baseline, plan.candidate)
-    means = {one.name: float(metric.value in one.rates) for one in facts.labels if one.rates}
+    means = {label.name: float(metric.value in label.rates) for label in facts.labels if label.rates}
     asked = np.ones(len(table.sample_ids), dtype=np.bool_)
     if metric.expected in ("comply", "refuse"):
         asked = table.expected.are(metric.expected)
     here = table.completed(names[0]) & table.completed(names[1]) & asked
-    given = [_given(table, [one for one in ratings if one.checkpoint == name], means) for name in names]
+    given = [_given(table, [rating for rating in ratings if rating.checkpoint == name], means) for name in names]
     sides = [
-        Side(table.cells(name, metric.name)[here], one.rated[here], one.probability[here])
-        for name, one in zip(names, given, strict=True)
+        Side(table.cells(name, metric.name)[here], values.rated[here], values.probability[here])
+        for name, values in zip(names, given, strict=True)
     ]
     if min(int((~np.isnan(side.rated)).sum()) for side in sides) < FEWEST_RATED:
         return None
@@ -58,16 +58,16 @@ def _correction(
     difference = rectified(sides, groups)
     baseline, candidate = (
         RatedSide(
-            rated=found.rated,
+            rated=estimate.rated,
             by_scorer=None if np.isnan(side.predicted).all() else float(np.nanmean(side.predicted)),
-            mean=min(max(found.value, 0.0), 1.0),
-            interval=_interval(found, 0.0),
+            mean=min(max(estimate.value, 0.0), 1.0),
+            interval=_interval(estimate, 0.0),
         )
-        for side, found in ((side, rectified([side], groups)) for side in sides)
+        for side, estimate in ((side, rectified([side], groups)) for side in sides)
     )
     return Correction(
         metric=metric.name,
-        raters=tuple(dict.fromkeys(one.rater for one in ratings)),
+        raters=tuple(dict.fromkeys(rating.rater for rating in ratings)),
         n_pairs=int(here.sum()),
         baseline=baseline,
         candidate=candidate,
@@ -83,20 +83,20 @@ def _drawn_from_all(needed: int | None, table: Observations, names: tuple[str, s
     return None if needed is None else math.ceil(needed * completions / (2 * n_pairs))
 
 
-def _interval(found: Estimate, lowest: float) -> Interval:
-    return Interval(low=max(found.low(ALPHA), lowest), high=min(found.high(ALPHA), 1.0))
+def _interval(estimate: Estimate, lowest: float) -> Interval:
+    return Interval(low=max(estimate.low(ALPHA), lowest), high=min(estimate.high(ALPHA), 1.0))
 
 
 def _given(table: Observations, ratings: Sequence[LabelRating], means: Mapping[str, float]) -> _Given:
     shape = table.completed(table.checkpoints[0]).shape
     sums, counts, probability = np.zeros(shape), np.zeros(shape), np.ones(shape)
-    for one in ratings:
-        place = table.position.get(one.sample_id)
-        if place is not None and one.replicate < shape[0] and one.label in means:
-            cell = (one.replicate, place)
-            sums[cell] += means[one.label]
+    for rating in ratings:
+        place = table.position.get(rating.sample_id)
+        if place is not None and rating.replicate < shape[0] and rating.label in means:
+            cell = (rating.replicate, place)
+            sums[cell] += means[rating.label]
             counts[cell] += 1
-            probability[cell] = one.probability
+            probability[cell] = rating.probability
     rated = np.full(shape, np.nan)
     rated[counts > 0] = sums[counts > 0] / counts[counts > 0]
     return _Given(rated, probability)

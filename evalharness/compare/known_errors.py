@@ -18,9 +18,9 @@ def with_known_errors(
     facts: Sequence[ScorerFacts],
 ) -> Iterator[PairedDifference]:
     """The overall differences of a scorer whose errors are known, with where they could be."""
-    known = {one.name: one for one in facts if one.errors}
-    variants = {one.name: one.checkpoint.variant for one in plan.checkpoints}
-    metrics = {metric.name: metric for one in known.values() for metric in one.metrics}
+    known = {scorer.name: scorer for scorer in facts if scorer.errors}
+    variants = {scorer.name: scorer.checkpoint.variant for scorer in plan.checkpoints}
+    metrics = {metric.name: metric for scorer in known.values() for metric in scorer.metrics}
     for row in differences:
         metric = metrics.get(row.metric)
         if metric is None or not metric.headline or row.category is not None or row.difference is None:
@@ -36,7 +36,7 @@ def with_known_errors(
 
 def _shift(facts: ScorerFacts, metric: Metric, table: Observations, checkpoint: str, variant: str) -> float:
     """By how much a rate moves if the labels of this side err as those that were checked."""
-    errors = next((one for one in facts.errors if one.variant == variant), None)
+    errors = next((rates for rates in facts.errors if rates.variant == variant), None)
     classes = [rates for rates in dict.fromkeys(label.rates for label in facts.labels) if rates]
     shares = _shares(facts, classes, metric, table, checkpoint)
     place = next((n for n, rates in enumerate(classes) if metric.value in rates), None)

@@ -245,8 +245,8 @@ def _lint(sides: Sequence[Side], shared: dict[str, Sample]) -> Iterator[LintFind
     counts = Counter(name for side in sides for name in side.versions)
     for name in (name for name, count in counts.items() if count < len(sides)):
         yield _finding("scorer-on-one-side", "warning", f"not every run has scores of {name}; they are left out", sides)
-    for what, found in (("evalharness", _evalharness), ("machine", _machine), ("replicates", _replicates)):
-        said = dict.fromkeys(found(side) for side in sides)
+    for what, facts_of in (("evalharness", _evalharness), ("machine", _machine), ("replicates", _replicates)):
+        said = dict.fromkeys(facts_of(side) for side in sides)
         if len(said) > 1:
             yield _finding(f"different-{what}", "note", f"the runs differ in {what}: {' and '.join(said)}", sides)
 

@@ -185,16 +185,16 @@ def _labels_in(
     table: Observations, scorers: Sequence[ScorerFacts], chart: str, checkpoint: str
 ) -> dict[tuple[int, int], Label]:
     """The labels of the first scorer with such a chart, by replicate and sample."""
-    facts = next((one for one in scorers if one.chart == chart and one.name in table.labels), None)
+    facts = next((scorer for scorer in scorers if scorer.chart == chart and scorer.name in table.labels), None)
     if facts is None:
         return {}
-    known, labels = {one.name: one for one in facts.labels}, table.labels[facts.name]
+    known, labels = {label.name: label for label in facts.labels}, table.labels[facts.name]
     codes = labels.codes[table.place[checkpoint]]
-    found = {
+    counts = {
         (replicate, sample): labels.names[codes[replicate, sample]]
         for replicate, sample in np.argwhere(codes >= 0).tolist()
     }
-    return {cell: known[name] for cell, name in found.items() if name in known}
+    return {cell: known[name] for cell, name in counts.items() if name in known}
 
 
 def _pairs(table: Observations, sides: Sequence[Sequence[Rewarded]]) -> Pairs:

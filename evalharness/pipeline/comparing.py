@@ -48,7 +48,7 @@ def compare_and_report(store: RunStore, planned: Plan, rules: Sequence[GateRule]
 
 def apply_gate(store: RunStore, run: Run, rules: Sequence[GateRule], source: str = "") -> Run:
     """Judge a compared run by rules and keep the verdict; `source` is the file of the rules, for messages."""
-    versions = {name: found[-1] for name, found in run.observations.versions.items()}
+    versions = {name: of_scorer[-1] for name, of_scorer in run.observations.versions.items()}
     noise = read_noise(store.read_config().aa_test, run.plan, versions)
     report = check_gate(rules, run, noise=noise, source=source)
     store.write_gate(report)
@@ -82,7 +82,7 @@ def compare_again(store: RunStore, planned: Plan | None = None) -> Run:
     comparison = compare(
         loaded.plan,
         loaded.observations,
-        store.read_config().compare.margined([metric for one in scorers for metric in one.metrics]),
+        store.read_config().compare.margined([metric for scorer in scorers for metric in scorer.metrics]),
         seed=loaded.manifest.seed,
         scorers=scorers,
         preferences=loaded.preferences,

@@ -91,38 +91,40 @@ def _label(
 ) -> int:
     name = reader_of(asked, run.plan)
     known = (
-        set() if again else {(one.checkpoint, one.sample_id, one.replicate) for one in run.ratings if one.rater == name}
+        set()
+        if again
+        else {(rating.checkpoint, rating.sample_id, rating.replicate) for rating in run.ratings if rating.rater == name}
     )
     turns = [turn for turn in turns_of(run)[:most] if turn.cell not in known]
     outcomes = ((turn.request.id, run.outcomes[turn.request.id]) for turn in turns)
-    texts = {name: one.text for name, one in outcomes if isinstance(one, Completion)}
-    found: dict[tuple[str, str, int], LabelRating] = {}
+    texts = {name: outcome.text for name, outcome in outcomes if isinstance(outcome, Completion)}
+    labels: dict[tuple[str, str, int], LabelRating] = {}
     answered = 0
     try:
         ask = partial(_answers, progress or Progress())
-        for one in read_turns(asked, turns, run.plan.samples, texts, facts, run.plan, ask):
+        for rating in read_turns(asked, turns, run.plan.samples, texts, facts, run.plan, ask):
             answered += 1
-            if one is not None:
-                found[one.checkpoint, one.sample_id, one.replicate] = one
+            if rating is not None:
+                labels[rating.checkpoint, rating.sample_id, rating.replicate] = rating
     finally:
         kept = [
-            one
-            for one in run.ratings
-            if one.rater != name or (one.checkpoint, one.sample_id, one.replicate) not in found
+            rating
+            for rating in run.ratings
+            if rating.rater != name or (rating.checkpoint, rating.sample_id, rating.replicate) not in labels
         ]
-        store.write_ratings([*kept, *(found[turn.cell] for turn in turns if turn.cell in found)])
-    return answered - len(found)
+        store.write_ratings([*kept, *(labels[turn.cell] for turn in turns if turn.cell in labels)])
+    return answered - len(labels)
 
 
 def _judge(store: RunStore, run: Run, asked: Judge, again: bool, progress: Progress) -> None:
     """Write verdicts even if the judge is interrupted, because asking again is expensive."""
     pairs = pairs_to_judge(run, asked.rater, again=again)
-    found: list[Preference | JudgeFailure] = []
+    answers: list[Preference | JudgeFailure] = []
     try:
-        for one in asked.judge(pairs, run.plan, partial(_answers, progress)):
-            found.append(one)
+        for answer in asked.judge(pairs, run.plan, partial(_answers, progress)):
+            answers.append(answer)
     finally:
-        store.write_opinions(kept_preferences(run, asked.rater, found), judging_of(asked, run, found))
+        store.write_opinions(kept_preferences(run, asked.rater, answers), judging_of(asked, run, answers))
 
 
 def _answers(

@@ -142,6 +142,6 @@ def compare_models(
     }
     data = {"baseline": names[0], "candidate": names[1], "checkpoint": tables, **settings}
     data["generation"] = {name: data.pop(name) for name in GENERATION if name in data}
-    data["suite"] = [str(one) for one in suite] if isinstance(suite, list) else str(suite)
+    data["suite"] = [str(name) for name in suite] if isinstance(suite, list) else str(suite)
     config = with_default_scorers(build_config(data, {}, source="compare_models"))
     return run(config, out=out, resume=resume, progress=progress)

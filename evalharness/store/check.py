@@ -206,22 +206,22 @@ class Examination:
                 self.answered.add(event.request_id)
                 if planned and event.request_id not in self.requests:
                     self._unknown("outcomes.jsonl", number, event.request_id)
-        missing = [words for one, words in self.requests.items() if one not in self.answered]
+        missing = [words for name, words in self.requests.items() if name not in self.answered]
         if missing and not self.settled:
             message = f"{len(missing):,} of {len(self.requests):,} requests have no outcome, the first {missing[0]}"
             self._add("incomplete", "outcomes.jsonl", message, resume, None)
 
     def _read_scores(self, planned: bool) -> None:
         score = f"evalharness score {self.store.path}"
-        for number, one in self._lines("scores.jsonl", SCORE, score, score):
-            if planned and one.request_id not in self.requests:
-                self._unknown("scores.jsonl", number, one.request_id)
+        for number, score in self._lines("scores.jsonl", SCORE, score, score):
+            if planned and score.request_id not in self.requests:
+                self._unknown("scores.jsonl", number, score.request_id)
 
     def _read_token_facts(self, planned: bool) -> None:
         again = f"evalharness tokens {self.store.path}"
-        for number, one in self._lines("tokens.jsonl", FACTS, f"delete the line, then {again}", again):
-            if planned and one.request_id not in self.requests:
-                self._unknown("tokens.jsonl", number, one.request_id)
+        for number, facts in self._lines("tokens.jsonl", FACTS, f"delete the line, then {again}", again):
+            if planned and facts.request_id not in self.requests:
+                self._unknown("tokens.jsonl", number, facts.request_id)
 
     def _unknown(self, name: str, number: int, request: str) -> None:
         message = f"{self.store.path / name}:{number} is for the request {request[:80]!r}, which is not in the plan"

@@ -18,15 +18,15 @@ def _conditions(plan: Plan) -> list[object]:
 def _difference(stored: Plan, planned: Plan) -> str:
     if [suite.digest for suite in stored.suites] != [suite.digest for suite in planned.suites]:
         return "the suite has changed"
-    old = {one.name: one for one in stored.checkpoints}
-    for one in planned.checkpoints:
-        if one.name not in old:
-            return f"checkpoint {one.name!r} is new"
-        changed = _changed_fields(old[one.name].identity, one.identity)
+    old = {side.name: side for side in stored.checkpoints}
+    for side in planned.checkpoints:
+        if side.name not in old:
+            return f"checkpoint {side.name!r} is new"
+        changed = _changed_fields(old[side.name].identity, side.identity)
         if changed:
-            return f"checkpoint {one.name!r} has another {', '.join(changed)}"
-        if old[one.name].checkpoint.prompt_format != one.checkpoint.prompt_format:
-            return f"checkpoint {one.name!r} is prompted as {one.checkpoint.prompt_format}"
+            return f"checkpoint {side.name!r} has another {', '.join(changed)}"
+        if old[side.name].checkpoint.prompt_format != side.checkpoint.prompt_format:
+            return f"checkpoint {side.name!r} is prompted as {side.checkpoint.prompt_format}"
     if (stored.baseline, stored.candidate) != (planned.baseline, planned.candidate):
         return f"the baseline was {stored.baseline!r} and the candidate {stored.candidate!r}"
     changed = _changed_fields(stored.requests[0].config, planned.requests[0].config)
@@ -41,6 +41,6 @@ def _replicates(plan: Plan) -> int:
     return 1 + max(request.replicate for request in plan.requests)
 
 
-def _changed_fields(one: Record, other: Record) -> list[str]:
-    left, right = one.model_dump(), other.model_dump()
+def _changed_fields(old: Record, new: Record) -> list[str]:
+    left, right = old.model_dump(), new.model_dump()
     return [name.replace("_", " ") for name in left if left[name] != right.get(name)]

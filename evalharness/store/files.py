@@ -70,13 +70,13 @@ def read_bytes(path: Path) -> bytes:
 
 def digest(*paths: Path) -> str:
     """Sha256 of files joined by a zero byte, as `sha256:` and 64 hex digits; a missing file counts as empty."""
-    found = hashlib.sha256()
+    hashed = hashlib.sha256()
     for number, path in enumerate(paths):
-        found.update(b"\0" if number else b"")
+        hashed.update(b"\0" if number else b"")
         with suppress(FileNotFoundError):
             for block in blocks(path):
-                found.update(block)
-    return f"sha256:{found.hexdigest()}"
+                hashed.update(block)
+    return f"sha256:{hashed.hexdigest()}"
 
 
 def blocks(path: Path) -> Iterator[bytes]:

@@ -112,7 +112,7 @@ class StoredTokens(Mapping[tuple[str, str], TokenFacts]):
 
     def __init__(self, lines: Lines[TokenFacts]) -> None:
         self._lines = lines
-        self._starts = {(one.request_id, one.other_id): start for start, one in lines}
+        self._starts = {(facts.request_id, facts.other_id): start for start, facts in lines}
 
     def __getitem__(self, ids: tuple[str, str]) -> TokenFacts:
         return self._lines.at(self._starts[ids])

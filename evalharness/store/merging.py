@@ -32,7 +32,11 @@ def merge_into(store: RunStore, manifest: Manifest, shards: Sequence[RunStore]) 
     store.start_merged(manifest, shards[0], _events(outcomes, owners, answered))
     scorings = [shard.read_scoring() for shard in shards]
     first = scorings[0]
-    if first and all(one and one.scorers == first.scorers for one in scorings) and not any(map(_is_stale, shards)):
+    if (
+        first
+        and all(scoring and scoring.scorers == first.scorers for scoring in scorings)
+        and not any(map(_is_stale, shards))
+    ):
         store.write_score_lines(_scores(shards, owners, answered), first.scorers)
 
 

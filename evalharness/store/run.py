@@ -88,7 +88,7 @@ class Run:
     @cached_property
     def facts(self) -> dict[str, ScorerFacts]:
         """The facts of each scorer, by name."""
-        return {one.name: one.facts for one in self.scorers}
+        return {scorer.name: scorer.facts for scorer in self.scorers}
 
     def facts_of(self, scorer: str) -> ScorerFacts:
         """The facts of a scorer; only its name if the run has none."""
@@ -129,7 +129,7 @@ class Run:
         from evalharness.observations import observe
 
         made_of = (self.plan, self.outcomes, self.scores)
-        if not self._observed or any(one is not other for one, other in zip(self._observed[0], made_of, strict=True)):
+        if not self._observed or any(old is not new for old, new in zip(self._observed[0], made_of, strict=True)):
             self._observed[:] = [made_of, observe(*made_of, stopped=self.stopped)]
         table: Observations = self._observed[1]
         return table
@@ -156,7 +156,7 @@ class Run:
         if self.tokens is None:
             raise StoreError(f"{self.path} has no tokens yet", fix=f"evalharness tokens {self.path}")
         requests = {request.id: request for request in self.plan.requests}
-        rows = (row for one in self.token_facts.values() for row in _token_rows(one, requests[one.request_id]))
+        rows = (row for facts in self.token_facts.values() for row in _token_rows(facts, requests[facts.request_id]))
         frame = pandas.DataFrame(rows)
         frame.insert(4, "token", frame["token_id"].map(self.tokens.texts))
         return frame

@@ -57,7 +57,7 @@ def show(path: Path, sample_id: str) -> SideBySide:
 
 def _near(name: str, names: Sequence[str]) -> list[str]:
     """The ids that hold a name or are spelt like it; the first ones if there are none."""
-    holding = [one for one in names if name.casefold() in one.casefold()]
+    holding = [sample_id for sample_id in names if name.casefold() in sample_id.casefold()]
     alike = difflib.get_close_matches(name, names, n=SHOWN, cutoff=0.5)
     near = list(dict.fromkeys((*holding, *alike)))[:SHOWN]
     return near or [*names[:SHOWN], *(["..."] if len(names) > SHOWN else [])]
