@@ -176,9 +176,9 @@ def describe(server: Server, model: str, kind: str | None) -> Served:
     """
     listed = models_of(server)
     dialect = DIALECTS[kind] if kind else recognized(server, listed)
-    entry = next((model_entry for model_entry in listed if model_entry.get("id") == model), None)
+    entry = next((listing for listing in listed if listing.get("id") == model), None)
     if listed and entry is None:
-        names = ", ".join(sorted(str(model_entry.get("id")) for model_entry in listed)[:8])
+        names = ", ".join(sorted(str(listing.get("id")) for listing in listed)[:8])
         raise UnknownModel(f"{server.title} at {server.url} does not serve {model}", fix=f"it serves {names}")
     entry = entry or {}
     props = look(server, "/props") if dialect.owner == "llamacpp" else {}
@@ -192,9 +192,7 @@ def describe(server: Server, model: str, kind: str | None) -> Served:
 
 def models_of(server: Server) -> list[Json]:
     """The models that a server lists; none where it cannot say."""
-    return [
-        model_entry for model_entry in look(server, "/v1/models").get("data") or () if isinstance(model_entry, dict)
-    ]
+    return [entry for entry in look(server, "/v1/models").get("data") or () if isinstance(entry, dict)]
 
 
 def recognized(server: Server, listed: list[Json]) -> Dialect:
@@ -203,7 +201,7 @@ def recognized(server: Server, listed: list[Json]) -> Dialect:
     Raises:
         BackendError: it is an Ollama server, which puts raw prompts into its template on this path.
     """
-    owners = {str(model_entry.get("owned_by")) for model_entry in listed}
+    owners = {str(listing.get("owned_by")) for listing in listed}
     known = [dialect for dialect in DIALECTS.values() if dialect.owner and dialect.owner in owners]
     if known:
         return known[0]

@@ -19,7 +19,7 @@ def with_known_errors(
 ) -> Iterator[PairedDifference]:
     """The overall differences of a scorer whose errors are known, with where they could be."""
     known = {scorer.name: scorer for scorer in facts if scorer.errors}
-    variants = {scorer.name: scorer.checkpoint.variant for scorer in plan.checkpoints}
+    variants = {side.name: side.checkpoint.variant for side in plan.checkpoints}
     metrics = {metric.name: metric for scorer in known.values() for metric in scorer.metrics}
     for row in differences:
         metric = metrics.get(row.metric)

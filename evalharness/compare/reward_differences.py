@@ -190,11 +190,11 @@ def _labels_in(
         return {}
     known, labels = {label.name: label for label in facts.labels}, table.labels[facts.name]
     codes = labels.codes[table.place[checkpoint]]
-    counts = {
+    named = {
         (replicate, sample): labels.names[codes[replicate, sample]]
         for replicate, sample in np.argwhere(codes >= 0).tolist()
     }
-    return {cell: known[name] for cell, name in counts.items() if name in known}
+    return {cell: known[name] for cell, name in named.items() if name in known}
 
 
 def _pairs(table: Observations, sides: Sequence[Sequence[Rewarded]]) -> Pairs:

@@ -90,11 +90,7 @@ def _label(
     store: RunStore, run: Run, asked: Judge, facts: ScorerFacts, most: int, again: bool, progress: Progress | None
 ) -> int:
     name = reader_of(asked, run.plan)
-    known = (
-        set()
-        if again
-        else {(rating.checkpoint, rating.sample_id, rating.replicate) for rating in run.ratings if rating.rater == name}
-    )
+    known = set() if again else {_cell(rating) for rating in run.ratings if rating.rater == name}
     turns = [turn for turn in turns_of(run)[:most] if turn.cell not in known]
     outcomes = ((turn.request.id, run.outcomes[turn.request.id]) for turn in turns)
     texts = {name: outcome.text for name, outcome in outcomes if isinstance(outcome, Completion)}
@@ -105,15 +101,15 @@ def _label(
         for rating in read_turns(asked, turns, run.plan.samples, texts, facts, run.plan, ask):
             answered += 1
             if rating is not None:
-                labels[rating.checkpoint, rating.sample_id, rating.replicate] = rating
+                labels[_cell(rating)] = rating
     finally:
-        kept = [
-            rating
-            for rating in run.ratings
-            if rating.rater != name or (rating.checkpoint, rating.sample_id, rating.replicate) not in labels
-        ]
+        kept = [rating for rating in run.ratings if rating.rater != name or _cell(rating) not in labels]
         store.write_ratings([*kept, *(labels[turn.cell] for turn in turns if turn.cell in labels)])
     return answered - len(labels)
+
+
+def _cell(rating: LabelRating) -> tuple[str, str, int]:
+    return rating.checkpoint, rating.sample_id, rating.replicate
 
 
 def _judge(store: RunStore, run: Run, asked: Judge, again: bool, progress: Progress) -> None:

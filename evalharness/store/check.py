@@ -212,8 +212,8 @@ class Examination:
             self._add("incomplete", "outcomes.jsonl", message, resume, None)
 
     def _read_scores(self, planned: bool) -> None:
-        score = f"evalharness score {self.store.path}"
-        for number, score in self._lines("scores.jsonl", SCORE, score, score):
+        again = f"evalharness score {self.store.path}"
+        for number, score in self._lines("scores.jsonl", SCORE, again, again):
             if planned and score.request_id not in self.requests:
                 self._unknown("scores.jsonl", number, score.request_id)
 
