@@ -10,7 +10,7 @@ from evalharness.pipeline.generating import Event, Progress, followed
 from evalharness.pipeline.scoring import judge, opened
 from evalharness.records import Completion, GenerationRequest, Metric
 from evalharness.records.depth import DepthCell, RefusalDepth
-from evalharness.scorers import Scorer
+from evalharness.scorers import Item, Scorer
 from evalharness.store import Run, RunStore
 from evalharness.tokens.depth import Differing, Opening, differing, points_of, sentences_of
 from evalharness.tokens.texts import AUTHORS, Pair, Sides
@@ -135,7 +135,7 @@ def _cells(
         for one in openings
     ]
     samples = [one.of.sample for one in openings]
-    scores, of_begins = (judge([scorer], list(zip(samples, texts, strict=True))) for texts in (wholes, begins))
+    scores, of_begins = (judge([scorer], list(map(Item, samples, texts))) for texts in (wholes, begins))
     return {
         one.key: DepthCell(
             author=one.of.author,

@@ -1,11 +1,10 @@
 """Scores every completion with its suite's scorers; failures are never scored."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 
 from evalharness.config import RunConfig
 from evalharness.errors import EvalHarnessError
-from evalharness.records import Completion, Failure, Plan, Sample, Score, ScorerFacts, Suite
+from evalharness.records import Completion, Failure, Plan, Score, ScorerFacts, Suite
 from evalharness.scorers import Item, Scorer, facts_of, open_scorer
 from evalharness.store import uncollected
 
@@ -26,14 +25,23 @@ def score(
     for suite in plan.suites:
         answered = _answered(plan, suite, outcomes)
         named = [scorers[name] for name in dict.fromkeys((*suite.scorers, *extra_scorers))]
-        while part := list(islice(answered, AT_ONCE)):
+        while part := _next_part(answered):
             yield from judge(named, part)
 
 
+def _next_part(answered: Iterator[list[Item]]) -> list[Item]:
+    """Items of whole samples, about `AT_ONCE` of them."""
+    part: list[Item] = []
+    for replicates in answered:
+        part += replicates
+        if len(part) >= AT_ONCE:
+            break
+    return part
+
+
 @uncollected()
-def judge(scorers: Sequence[Scorer], answered: Sequence[tuple[Sample, Completion]]) -> list[Score]:
+def judge(scorers: Sequence[Scorer], items: Sequence[Item]) -> list[Score]:
     """All scores of some completions; text that several scorers need is parsed once."""
-    items = [Item(sample, completion) for sample, completion in answered]
     return [score for scorer in scorers for score in _scored(scorer, items)]
 
 
@@ -52,15 +60,20 @@ def scorer_names(suites: Sequence[Suite], extra_scorers: Iterable[str] = ()) -> 
     return list(dict.fromkeys((*(name for suite in suites for name in suite.scorers), *extra_scorers)))
 
 
-def _answered(
-    plan: Plan, suite: Suite, outcomes: Mapping[str, Completion | Failure]
-) -> Iterator[tuple[Sample, Completion]]:
+def _answered(plan: Plan, suite: Suite, outcomes: Mapping[str, Completion | Failure]) -> Iterator[list[Item]]:
+    """The completions of each checkpoint to each sample; a completion knows its replicates."""
     samples = {sample.id: sample for sample in suite.samples}
+    asked: dict[tuple[str, str], list[str]] = {}
     for request in plan.requests:
         if request.sample_id in samples:
-            outcome = outcomes.get(request.id)
-            if isinstance(outcome, Completion):
-                yield samples[request.sample_id], outcome
+            asked.setdefault((request.checkpoint, request.sample_id), []).append(request.id)
+    for (_, sample_id), ids in asked.items():
+        sample, known = samples[sample_id], map(outcomes.get, ids)
+        completions = [outcome for outcome in known if isinstance(outcome, Completion)]
+        replicates: list[Item] = []
+        # A single completion refers to no list that refers to it: it is freed at once.
+        replicates += (Item(sample, one, replicates if len(completions) > 1 else ()) for one in completions)
+        yield replicates
 
 
 def _scored(scorer: Scorer, items: Sequence[Item]) -> list[Score]:

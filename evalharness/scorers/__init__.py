@@ -27,6 +27,7 @@ SCORERS = {
     "style": "evalharness.scorers.style:Style",
     "refusal": "evalharness.scorers.refusal:Refusal",
     "instruction": "evalharness.scorers.instruction:InstructionFollowing",
+    "diversity": "evalharness.scorers.diversity:Diversity",
     "reward": "evalharness.scorers.reward:Reward",
 }
 

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -18,6 +18,8 @@ class Item:
 
     sample: Sample
     completion: Completion
+    replicates: Sequence["Item"] = field(default=(), repr=False, compare=False)
+    """All completions of the same checkpoint to the same sample, this one included."""
 
     @cached_property
     def state(self) -> State:
