@@ -74,4 +74,4 @@ def test_the_report_shows_the_error_with_the_finding_and_with_the_table():
     text = render_html(make_run())
     assert "If they err as often here, on one side or on both" in text
     assert "as labelled, " in text
-    assert any("If labels err as often as is known" in one.sentence for one in make_run().compared.findings)
+    assert any("If labels are wrong as often as in validation" in one.sentence for one in make_run().compared.findings)

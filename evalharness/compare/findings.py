@@ -137,7 +137,7 @@ def worth_of(difference: PairedDifference, metric: Metric) -> str:
 def verdict_sentence(row: PairedDifference, metric: Metric) -> str:
     """What the interval says, in one sentence that claims no more than it does."""
     count = f"{row.n_pairs:,} pair{'' if row.n_pairs == 1 else 's'}"
-    pairs = f"{count} in {row.n_groups:,} groups" if row.n_groups < row.n_pairs else count
+    pairs = f"{count} in {row.n_groups:,} groups of related prompts" if row.n_groups < row.n_pairs else count
     alone = ", tested on its own" if row.exploratory else ""
     match row.verdict:
         case "higher" | "lower":
@@ -176,14 +176,14 @@ def caveats_of(row: PairedDifference) -> Iterator[str]:
     if row.bounds is not None:
         yield (
             f"Values are missing in {row.n_missing_baseline:,} and {row.n_missing_candidate:,} samples; whatever they "
-            f"are, the difference over all samples is between {format_points_interval(row.bounds)}."
+            f"are, the difference over all samples is {range_in_words(row.bounds)}."
         )
     if row.among_answered is not None:
         among = row.among_answered
         left, right = format_share(among.baseline_mean), format_share(among.candidate_mean)
         yield f"Among the {among.n_pairs:,} samples to which both responded: {left} and {right}."
     if row.label_errors is not None:
-        yield f"If labels err as often as is known, the difference is {range_in_words(row.label_errors)}."
+        yield f"If labels are wrong as often as in validation, the difference is {range_in_words(row.label_errors)}."
 
 
 def range_in_words(between: Interval) -> str:

@@ -144,7 +144,7 @@ def _listed(parts: Sequence[str]) -> str:
 
 def _equivalent(rows: Sequence[tuple[Metric, PairedDifference]]) -> str:
     count = sum(row.verdict == "equivalent" for _, row in rows)
-    return f" ({count} of them equivalent)" if count else ""
+    return f" ({count} of them shown to be equivalent)" if count else ""
 
 
 # ---------------------------------------------------------------------------------------------- claims

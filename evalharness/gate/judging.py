@@ -189,7 +189,7 @@ class _Judgement:
     def _of(self) -> str:
         sides = self.evidence.observed
         counted = f"{sides.n:,} {self.kind.counts if sides.n != 1 else self.kind.counts.removesuffix('s')}"
-        return f"{counted} in {sides.n_groups:,} groups" if sides.n_groups < sides.n else counted
+        return f"{counted} in {sides.n_groups:,} groups of related prompts" if sides.n_groups < sides.n else counted
 
     def _doubts(self) -> Iterator[str]:
         """What prevents a rule from passing, whatever its interval."""
