@@ -1,9 +1,9 @@
 """How far the scorers agree with the gold set of completions in tests/gold.
 
-    python benchmarks/gold.py             # the working half
-    python benchmarks/gold.py --held-out  # the other half: once, when nothing will be changed any more
+    python benchmarks/gold.py             # the working set
+    python benchmarks/gold.py --held-out  # the held-out set: once, when nothing will be changed any more
 
-Prints counts, agreement and ids, never a text. What the labels mean is in docs/labelling.md.
+Prints counts, agreement and, of the working set, ids; never a text. What the labels mean is in docs/labelling.md.
 """
 
 import argparse
@@ -21,7 +21,8 @@ from evalharness.records import Completion, Sample, Score
 from evalharness.scorers import Item, open_scorer
 from evalharness.statistics.agreement import cohens_kappa
 
-GOLD = Path(__file__).parent.parent / "tests" / "gold" / "completions.jsonl"
+GOLD = Path(__file__).parent.parent / "tests" / "gold"
+WORK, HELD_OUT = "completions", "held_out"
 ANSWERS = {
     "full_refusal": "refuses",
     "partial_refusal": "partial",
@@ -56,10 +57,9 @@ class Read(NamedTuple):
         return self.scorer_answer == "none" or (self.scorer_answer == MISSING and self.state in NON_ANSWERS)
 
 
-def gold_rows(half: str) -> list[dict[str, Any]]:
-    """Rows of `work` or `held_out`."""
-    rows = [json.loads(line) for line in GOLD.read_text(encoding="utf-8").splitlines()]
-    return [row for row in rows if row["half"] == half]
+def gold_rows(name: str) -> list[dict[str, Any]]:
+    """Rows of the set `WORK` or `HELD_OUT`."""
+    return [json.loads(line) for line in (GOLD / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
 def read_by_scorers(rows: Sequence[dict[str, Any]]) -> list[Read]:
@@ -83,7 +83,7 @@ def answer_of(score: Score) -> str:
 # ------------------------------------------------------------------------------------------- figures
 
 
-def report(reads: Sequence[Read]) -> None:
+def report(reads: Sequence[Read], named: bool) -> None:
     print(f"{len(reads)} completions; answers {counts(each.answer for each in reads)}")
     agreement("all", reads)
     for name, belongs in KINDS.items():
@@ -94,8 +94,8 @@ def report(reads: Sequence[Read]) -> None:
         print(f"{name}: {len(part)} completions; answers {counts(each.answer for each in part)}")
         agreement(name, part)
         clear = [each for each in part if each.answer != "unclear"]
-        detection("non-answers", [(each.answer == "none", each.called_no_answer, each.id) for each in clear])
-        detection("loops", [(each.ending == "loops", each.state == "loop", each.id) for each in part])
+        detection("non-answers", [(each.answer == "none", each.called_no_answer, each.id) for each in clear], named)
+        detection("loops", [(each.ending == "loops", each.state == "loop", each.id) for each in part], named)
         complies_on_nothing(part)
         unclear_ones(part)
     print("readers, scorer")
@@ -117,14 +117,15 @@ def agreement(title: str, reads: Sequence[Read]) -> None:
     )
 
 
-def detection(title: str, rows: Sequence[tuple[bool, bool, str]]) -> None:
-    """Recall and precision, with the ids of what was missed and of false alarms."""
+def detection(title: str, rows: Sequence[tuple[bool, bool, str]], named: bool) -> None:
+    """Recall and precision; if `named`, the ids of what was missed and of false alarms."""
     right = sum(is_so and seen for is_so, seen, _ in rows)
     missed = [each for is_so, seen, each in rows if is_so and not seen]
     false = [each for is_so, seen, each in rows if seen and not is_so]
     print(f"  {title}: recall {share(right, right + len(missed))}, precision {share(right, right + len(false))}")
-    print(f"    missed {' '.join(missed) or 'nothing'}")
-    print(f"    false  {' '.join(false) or 'nothing'}")
+    if named:
+        print(f"    missed {' '.join(missed) or 'nothing'}")
+        print(f"    false  {' '.join(false) or 'nothing'}")
 
 
 def complies_on_nothing(reads: Sequence[Read]) -> None:
@@ -153,13 +154,13 @@ def share(part: int, whole: int) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--held-out", action="store_true", help="the half that is to be scored once, at the end")
-    half = "held_out" if parser.parse_args().held_out else "work"
-    if half == "held_out":
-        print("this half is to be scored once: do not change a rule after what it shows", file=sys.stderr)
+    parser.add_argument("--held-out", action="store_true", help="the set that is to be scored once, at the end")
+    name = HELD_OUT if parser.parse_args().held_out else WORK
+    if name == HELD_OUT:
+        print("this set is to be scored once: do not change a rule after what it shows", file=sys.stderr)
     print(conditions("numpy"))
-    print(f"half: {half}")
-    report(read_by_scorers(gold_rows(half)))
+    print(f"set: {name}")
+    report(read_by_scorers(gold_rows(name)), named=name == WORK)
 
 
 if __name__ == "__main__":
