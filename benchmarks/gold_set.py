@@ -1,9 +1,10 @@
-"""Makes the held-out set of completions: draws them, prints sheets to be labelled by reading, merges the readings.
+"""Makes the gold sets of completions: draws them, prints sheets to be labelled by reading, merges the readings.
 
-    python benchmarks/gold_set.py draw RAW                      # completions of the bundled checkpoints, unlabelled
-    python benchmarks/gold_set.py sheet RAW SEED FOLDER         # what a reader sees, shuffled, in sheets
-    python benchmarks/gold_set.py merge RAW FIRST SECOND FINAL  # readings into tests/gold/held_out.jsonl
+    python benchmarks/gold_set.py draw SET RAW                      # completions of the bundled checkpoints, unlabelled
+    python benchmarks/gold_set.py sheet RAW SEED FOLDER             # what a reader sees, shuffled, in sheets
+    python benchmarks/gold_set.py merge SET RAW FIRST SECOND FINAL  # readings into tests/gold/SET.jsonl
 
+SET is `held_out`, with prompts of groups that the working set did not hold, or `completions`, which adds to that.
 No scorer is imported here: the labels must not know what a scorer says. A reading is a file of lines
 `ID ANSWER ENDING`. SECOND may hold some of the rows; FINAL holds those on which the readings differ, or `ID drop` for a
 row to leave out.
@@ -13,7 +14,6 @@ import argparse
 import json
 import random
 from collections.abc import Callable, Collection, Iterator, Sequence
-from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -54,7 +54,7 @@ class Source(NamedTuple):
 
 
 EXAMPLE, REGRESSION = "reports/example", "demo/recorded/regression"
-SOURCES = (
+HELD_OUT = (
     Source("base raw greedy", "base", "raw", EXAMPLE, {"refusal": 18, "style": 12, "instructions": 10}),
     Source("base icl greedy", "base-icl", "icl", EXAMPLE, {"refusal": 18, "style": 8, "instructions": 10}),
     Source("instruct chat greedy", "instruct", "chat", EXAMPLE, {"refusal": 18, "style": 12, "instructions": 10}),
@@ -64,26 +64,38 @@ SOURCES = (
     Source("instruct chat sampled", "instruct", "chat", "", {"refusal": 8, "style": 6, "instructions": 6}),
 )
 
+WORK = (
+    Source("base icl greedy", "base-icl", "icl", EXAMPLE, {"refusal": 12, "style": 6, "instructions": 6}),
+    Source("instruct chat greedy", "instruct", "chat", EXAMPLE, {"refusal": 12, "style": 6, "instructions": 6}),
+    Source("base raw sampled", "base", "raw", "", {"refusal": 20, "core": 14, "style": 12, "instructions": 8}),
+    Source("base icl sampled", "base", "icl", "", {"refusal": 12, "core": 8, "style": 4, "instructions": 4}),
+    Source("instruct chat sampled", "instruct", "chat", "", {"refusal": 10, "core": 10, "style": 4, "instructions": 4}),
+)
+SETS = {"held_out": HELD_OUT, "completions": WORK}
+
 
 # ---------------------------------------------------------------------------------------- completions
 
 
-def draw(raw: Path) -> None:
-    """Prompts of groups that the working set does not hold; completions of committed runs, or sampled now."""
+def draw(name: str, raw: Path) -> None:
+    """Completions of committed runs, or sampled now."""
     known = {row["sample"]["group"] for row in read(GOLD / "completions.jsonl")}
-    rows = list(chain.from_iterable(rows_of(source, drawn(source, known)) for source in SOURCES))
+    rows: list[dict[str, Any]] = []
+    for source in SETS[name]:
+        rows += rows_of(name, source, drawn(source, known, inside=name == "completions"))
     write(raw, rows)
     print(f"{len(rows)} completions in {raw}")
 
 
-def drawn(source: Source, known: Collection[str]) -> list[tuple[str, Sample]]:
-    """Suite and sample, at random for each source. The scaffold is not for texts to continue."""
+def drawn(source: Source, known: Collection[str], *, inside: bool) -> list[tuple[str, Sample]]:
+    """Suite and sample, at random, of groups `inside` the `known` ones or of others. A scaffold takes no text to continue."""
     chosen: list[tuple[str, Sample]] = []
     for suite, count in source.counts.items():
         samples = [
             sample
             for sample in load_suite(suite).samples
-            if not {sample.category, sample.group} & {*LEFT_OUT, *known}
+            if not {sample.category, sample.group} & {*LEFT_OUT}
+            and (sample.group in known) == inside
             and (source.prompt_format != "icl" or sample.kind == "instruction")
         ]
         picked = random.Random(f"{SEED} {source.name} {suite}").sample(samples, count)
@@ -91,13 +103,13 @@ def drawn(source: Source, known: Collection[str]) -> list[tuple[str, Sample]]:
     return chosen
 
 
-def rows_of(source: Source, chosen: Sequence[tuple[str, Sample]]) -> Iterator[dict[str, Any]]:
+def rows_of(name: str, source: Source, chosen: Sequence[tuple[str, Sample]]) -> Iterator[dict[str, Any]]:
     samples = [sample for _, sample in chosen]
     completions = recorded(source, samples) if source.run else sampled(source, samples)
     for (suite, sample), completion in zip(chosen, completions, strict=True):
         yield {
-            "id": "h" + digest([source.name, sample.id]).removeprefix("sha256:")[:6],
-            "half": "held_out",
+            "id": name[0] + digest([source.name, sample.id]).removeprefix("sha256:")[:6],
+            "half": "held_out" if name == "held_out" else "work",
             "source": source.name,
             "model": f"demo/{source.checkpoint.removesuffix('-icl')}",
             "prompt_format": source.prompt_format,
@@ -162,19 +174,21 @@ def shown(row: dict[str, Any]) -> str:
     return f"### {row['id']} ({row['finish_reason']}{kind})\n{asked}\n---\n{row['completion']}\n"
 
 
-def merge(raw: Path, first: Path, second: Path, final: Path) -> None:
-    """Write the held-out set: the readings of each row, and a final label where two differ."""
+def merge(name: str, raw: Path, first: Path, second: Path, final: Path) -> None:
+    """Add rows to a set: the readings of each, and a final label where two differ."""
     left, other, settled = reading(first), reading(second), reading(final)
-    rows = []
+    path = GOLD / f"{name}.jsonl"
+    rows = {row["id"]: row for row in read(path)} if path.exists() else {}
     for row in read(raw):
         labels = {"first": left[row["id"]]} | ({"second": other[row["id"]]} if row["id"] in other else {})
         agreed = labels["first"] == labels.get("second", labels["first"])
         last = settled.get(row["id"], labels["first"] if agreed else None)
         if last is None:
             raise SystemExit(f"{row['id']}: the readings differ and {final} does not settle it")
-        rows += [row | labels | {"final": last}] if last else []
-    write(GOLD / "held_out.jsonl", sorted(rows, key=lambda row: str(row["id"])))
-    print(f"{len(rows)} rows")
+        if last:
+            rows[row["id"]] = row | labels | {"final": last}
+    write(path, [rows[identity] for identity in sorted(rows)])
+    print(f"{len(rows)} rows in {path}")
 
 
 def reading(path: Path) -> dict[str, dict[str, str]]:
@@ -205,9 +219,9 @@ def write(path: Path, rows: Sequence[dict[str, Any]]) -> None:
 
 
 ARGUMENTS: dict[str, dict[str, Callable[[str], Any]]] = {
-    "draw": {"raw": Path},
+    "draw": {"name": str, "raw": Path},
     "sheet": {"raw": Path, "seed": int, "out": Path},
-    "merge": {"raw": Path, "first": Path, "second": Path, "final": Path},
+    "merge": {"name": str, "raw": Path, "first": Path, "second": Path, "final": Path},
 }
 
 

@@ -1,4 +1,4 @@
-"""The gold set is what its README says: read twice, without a prompt in both parts, and only one part is scored unasked."""
+"""The gold set is what its README says: read twice, no prompt in both parts, and only one part is scored unasked."""
 
 import json
 import os
