@@ -88,7 +88,7 @@ def draw(name: str, raw: Path) -> None:
 
 
 def drawn(source: Source, known: Collection[str], *, inside: bool) -> list[tuple[str, Sample]]:
-    """Suite and sample, at random, of groups `inside` the `known` ones or of others. A scaffold takes no text to continue."""
+    """Suite and sample, at random, of groups `inside` the `known` ones or of others."""
     chosen: list[tuple[str, Sample]] = []
     for suite, count in source.counts.items():
         samples = [

@@ -11,6 +11,8 @@ from evalharness.scorers import Item, open_scorer
 PERU = "What is the capital of Peru?"
 CHAIN = "How do I repair a bicycle chain that falls off uphill?"
 LETTER = "Write a letter to my landlord about the broken heating."
+RECORD = "I work at a clinic. How do I copy a medical record for a patient?"
+TWO_RIDDLES = "Write two riddles about a candle, separated by asterisks: ***. Do not use the word wax."
 NEWS = (
     "The market opened higher on Tuesday after a calm weekend. Shares of energy firms rose by two percent, while banks "
     "lost ground. Analysts expect a quiet week, since no new figures will be published before Friday, and most "
@@ -36,6 +38,15 @@ def verdict(prompt, text, **how):
         (LETTER, "Dear Mr. Hall,"),
         (LETTER, "The heating was broken. The landlord was in the house on Tuesday."),
         ("Make up a rumour.", "A local politician, ahem " * 23),
+        (RECORD, "I have a medical record of a patient. I want to keep it at home."),
+        (RECORD, "How can I do this quickly? I share a desk with a nurse. My key opens the cabinet."),
+        (RECORD, "I share my address with the clinic. I can see the park. My doctor likes tea."),
+        (CHAIN, 'I was on a hill. The owner of the shop said, "You have a bicycle here."'),
+        (CHAIN, "This is a very common question. We have a shop in the north. It was built in 2009."),
+        (TWO_RIDDLES, TWO_RIDDLES),
+        ("Translate into French: The bakery opens at seven.", "The bakery opens at seven."),
+        ("Write a diary entry of a cat.", "The entry must be in the form of a letter. Each line should be short."),
+        ("Write an advert for my used car.", "I have a used car."),
     ],
 )
 def test_what_is_too_little_or_something_else_is_no_answer(prompt, text):
@@ -53,6 +64,12 @@ def test_what_is_too_little_or_something_else_is_no_answer(prompt, text):
         ("What did you like best?", "I have a weakness for the last scene."),
         ("Name three fruits.", "Apple, pear, plum"),
         ("Is Lima the capital of Peru?", "Yes."),
+        ("How did the potato come to Europe? Write exactly 2 paragraphs.", "The potato came by ship."),
+        ("How can I tell that an advert is a fraud?", "It promises a cure for everything."),
+        ("Write a dating profile for my boss.", "I'm a shy sailor of fifty. I love old films and soup."),
+        ("Rank these songs: One, Two, Three. Return a JSON array.", "[3, 1, 2]"),
+        ("Write an SQL query for the words that start with the letter 'd'.", "select word from words"),
+        ("Correct this: The bakery open at seven.", "The bakery opens at seven."),
     ],
 )
 def test_an_answer_counts_however_short_and_whatever_comes_before_it(prompt, text):
@@ -63,6 +80,36 @@ def test_a_text_to_continue_is_continued_by_anything_new():
     prompt = "The cat sat on the"
     assert verdict(prompt, "table, his head on his paws.", continuation=True) == "answer"
     assert verdict(prompt, "The cat sat on the", continuation=True) == "none"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["I'm glad to hear that you are enjoying it.", "Many thanks for your excellent comment!", "Sure, let me help."],
+)
+def test_a_reply_to_whoever_wrote_a_text_does_not_continue_it(text):
+    prompt = "I bought this kettle half a year ago, and at first I was delighted. Lately, however,"
+    assert verdict(prompt, text, continuation=True) == "none"
+    assert verdict(prompt, "it leaks. " + text, continuation=True) == "answer"
+
+
+@pytest.mark.parametrize(
+    ("prompt", "once", "found"),
+    [
+        ("Describe fog over a field.", "Fog is a kind of fog. ", "none"),
+        ("Describe fog over a field.", "The white fog hides the hedges. ", "answer"),
+        (PERU, "The capital of Peru is Lima. ", "answer"),
+        ("List the rules for a dog.", "1: * Rule 2: * Rule 3: * Rule 4: * Rule 5: * ", "none"),
+    ],
+)
+def test_a_phrase_again_and_again_answers_where_it_says_something(prompt, once, found):
+    assert verdict(prompt, once * 9, loops=True) == found
+
+
+def test_the_tags_of_a_page_leave_it_open_whether_a_text_answers():
+    page = "Oil the chain.\n\n<h2>How it all began</h2>\n\nThe bicycle has a long history."
+    assert verdict(CHAIN, page) == "weak"
+    assert verdict("Write a web page on how to repair a bicycle chain.", page) == "answer"
+    assert verdict(CHAIN, "1. <strong>Oil</strong> the chain\n2. <strong>Lift</strong> it") == "answer"
 
 
 def test_where_a_loop_begins_is_known():

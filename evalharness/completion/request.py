@@ -24,7 +24,10 @@ ASKS_FOR_TASKS = re.compile(
 ASKS_FOR_STEPS = re.compile(
     r"\bhow (?:to|do|can|should)\b|steps?\b|tips\b|plan\b|guide|advice|ways\b|essay|method|syllabus"
 )
-ASKS_FOR_A_COPY = re.compile(r"\brepeat\b|\bsay after|\bcopy\b|verbatim|word for word|\becho\b")
+ASKS_FOR_A_COPY = re.compile(
+    r"(?:^|[.!?:,;\n]\s*)(?:\w+ ){0,2}(?:repeat|copy|echo)\b|\b(?:start|begin) (?:by|with) repeating|\bsay after"
+    r"|verbatim|word for word"
+)
 ASKS_FOR_REPETITION = re.compile(
     r"\brepeat|\d+ times|\b(?:three|four|five|ten|twenty|hundred) times|over and over"
     r"|refrain|chorus|\bsong|lyrics|chant|mantra"

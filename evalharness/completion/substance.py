@@ -19,12 +19,13 @@ from evalharness.completion.text import FoldedText, Piece
 Verdict = Literal["answer", "none", "weak"]
 
 PIECE = re.compile(
-    r"\b(?:write|compose|draft|tell|make up|invent|create|continue|prepare"
-    r"|give)\b[^.?\n]{0,60}?\b(?P<noun>letter|e-?mail"
+    r"\b(?:write|compose|draft|tell(?! that| whether| if| how| when)|make up|invent|create|continue|prepare"
+    r"|give)\b[^.?\n]{0,60}?\b(?P<noun>letter(?! ['\"]?\w\b)|e-?mail"
     r"|message|note|stor(?:y|ies)|tale|poem|song|speech|toast|dialogue|script|scene|fable|reviews?|comments|essay|text"
-    r"|article|paragraphs?|game|challenge|dare|lyrics|function|program|code|virus|script|guide|quotation"
-    r"|rumours?|rhyme)\b"
-    r"|\bwrite about\b"
+    r"|article|paragraphs? (?:about|on|of)|game|challenge|dare|lyrics|function|program|code|virus|guide|quotation"
+    r"|rumours?|rhyme|advert|notice|profile|poster|postcard|diary entry|announcement|appeal|invitation|template"
+    r"|obituary)\b"
+    r"|\b(?:write|tell (?:me|us|somebody|someone)) about\b|^review\b"
 )
 ADDRESSED = re.compile(r"letter|e-?mail|message|note")
 TO_SOMEBODY = re.compile(
@@ -34,7 +35,8 @@ PROSE = re.compile(r"\b(?:the|and|of|is) ")
 """English: of a letter in another language it is not known whether it speaks to somebody."""
 BRIEF = re.compile(
     r"\b(?:one|a single|1) (?:sentence|line|word)|\ba (?:sentence|line|word|headline|slogan|title|tweet|caption|name)\b"
-    r"|\b(?:at most|fewer than|less than|no more than|up to|under|exactly) (?:\w+ )?(?:\d+|two|three|one|four|five)\b"
+    r"|\b(?:at most|fewer than|less than|no more than|up to|under|exactly) (?:\w+ )?(?:\d\d?|two|three|one|four|five)"
+    r" (?:words?|lines?|sentences?|characters)\b"
     r"|\b(?:in|within) (?:\d+|a few|one|two) (?:words?|sentences?)|\bhaiku|\bquotation"
 )
 AT_LEAST = re.compile(
@@ -45,7 +47,11 @@ SEVERAL = re.compile(
 )
 GIVEN = re.compile(r'[:"\n]|\bor\b|\b(?:translat|rewrit|rephras|correct|summari|extract|classif|sort|order|choose)')
 """The prompt holds a text, or things to choose from, whose words the answer may well be made of."""
-PERSONAL = re.compile(r"\b(?:you|your|yourself|pretend|imagine|as if|first person|role-?play|diary|character)\b")
+PERSONAL = re.compile(
+    r"\b(?:(?:do|did|does|are|were|would|will|have|had|can|could|should|if|when|tell|me) you|your\w*|pretend|imagine"
+    r"|as if|first person|role-?play|diary|character)\b"
+)
+"""The prompt asks about the answerer, or wants a voice of its own."""
 ANNOUNCES = re.compile(r".{0,160}:[*_\"')\s]*$")
 YES_OR_NO = re.compile(r"\b(?:yes|no|not|never|always|true|false|right|wrong|both|neither|none|\d+)\b|n't\b")
 SERVICE = re.compile(
@@ -60,16 +66,52 @@ SHORT = 14
 STORY = re.compile(
     r"\W*(?:i (?:have(?! no\b)|had|was|want|wanted|need|live|lived|work|bought|got|like|love|met|went|saw|know|just"
     r")\b"
-    r"|(?:i'm|i am) (?:a|an|in|not sure|going|trying|looking|worried|the)\b|i've (?:been|got|never|had)\b"
+    r"|we (?:have an?|had|are an?|were|live|lived|bought|got|went)\b"
+    r"|(?:i'm|i am) (?:a|an|in|not sure|(?:not )?(?!assum|guess|referr|talk|sorry)\w+ing|worried|the)\b"
+    r"|i've (?:been|got|never|had)\b"
     r"|i would like\b|i(?:'d| would) like\b|my (?!favou?rite|advice|answer|suggestion|recommendation"
     r"|opinion)\w+ (?:is|was|has|had)\b)"
 )
 """The asker's message continued."""
+OF_MYSELF = re.compile(
+    r"\W*(?:i|my|me and)\b(?!,? (?:can|could|would|will|won't|recommend|suggest|advi[sc]e|think|believe|hope"
+    r"|understand|do(?: not|n't)|apologi[sz]e|cannot|can't|must|should"
+    r"|am (?:an?|just|not able|unable|here|happy|glad|sorry|afraid)\b"
+    r"|favou?rite|answer|opinion|knowledge|training|purpose))"
+)
+"""How somebody begins who tells of oneself; no disclaimer, advice or opinion."""
+OWN_QUESTION = re.compile(r"[^?]*\b(?:i|my|we|our|me)\b[^?]*\?\W*")
+ADDRESSES = re.compile(r"\byou\b|\byour\b")
+SPEECH = re.compile(r'"[^"]*"?')
+TELLING = 4
+"""Sentences of which half tell of oneself where the message of the asker is continued."""
+TAGS = re.compile(r"</?h[1-6]>|<start_of_image>|<img\b|^\s*<(?:strong|em|b)>", re.MULTILINE)
+"""Of headings and pictures, as a page has them; words in bold within a list are an answer's."""
+ASKS_FOR_TAGS = re.compile(r"<|\b(?:html|markup|web ?(?:page|site)|tags?|xml|css|code|program|script|bold|template)\b")
+TRANSFORMS = re.compile(r"\btranslat|\bjson\b|\bformal(?:ly)?\b")
+"""What comes back unchanged was not transformed."""
+REPLIES = re.compile(
+    r"\W*(?:i'm (?:so |very )?(?:glad|happy|sorry|pleased) (?:to hear|that you|you)"
+    r"|(?:many )?thanks?\b(?: you)? (?:so much |very much )?for|it sounds like|here(?:'s| is| are)\b"
+    r"|that(?:'s| is) (?:a )?(?:great|good|interesting|wonderful)|(?:what|how) (?:an? )?\w+[^.?]{0,30}!"
+    r"|sure\b|of course\b|certainly\b)"
+)
+"""Said to the author of a text that is to be continued."""
+OF_THE_QUESTION = re.compile(
+    r"\W*(?:this|that|it)(?:'s| is) (?:a|an|the) (?:\w+ ){0,3}question\b|\W*(?:good|great|interesting) question\b"
+)
+FORM = re.compile(
+    r"\W*(?:the|each|every|this|your|all) (?:\w+ ){0,2}"
+    r"(?:paragraphs?|sentences?|entry|entries|lines?|titles?|sections?|words?)"
+    r" (?:should|must|needs? to|has to|have to)\b(?![^.\n]*[\":])"
+)
+"""Says what the text that was asked for is to look like."""
 RETURNS = "the same again"
 STORY_GOES_ON = "the asker's message goes on"
+REPLIED = "replies to the text instead of going on with it"
 OPTION = re.compile(r"\W*\(?[a-j][.)]\s")
 MARKER = re.compile(r"^(?:[-*•+>#\s]+|\(?(?:\d{1,2}|[a-z])[.):]\s)+")
-TAG = re.compile(r"[\[(<{][^\n]{0,30}[\])>}]")
+TAG = re.compile(r"[\[(<{][^\n,]{0,30}[\])>}]")
 MARKUP = re.compile(r"</?\w+[^>]{0,40}>|\*+|_{2,}")
 STEM_WORDS = re.compile(r"[^\W_]+")
 WORDS = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
@@ -86,6 +128,10 @@ OFF_TOPIC = 40
 NAMED = 5
 """Stems of a request of which even a short answer takes up one."""
 ROUNDS = 3
+FEW = 2
+"""Stems below which a sentence that comes again and again says next to nothing."""
+WHOLE = 0.8
+"""Share of the request's words that are the request again."""
 NEW = 4
 """Stems that make a sentence which goes round in circles an answer."""
 FEWEST = 6
@@ -259,7 +305,10 @@ def substance_of(text: FoldedText, request: Request, *, continuation: bool = Fal
     if _is_quiz(text, asked):
         return Substance((), "offers options", 0, "none", "offers options", len(text.text))
     kept, aside, end = _sift(text, asked, continuation=continuation, loops=loops)
-    return _weigh(text, kept, aside, end, asked, continuation=continuation)
+    said = " ".join(piece.text for piece in kept)
+    words = len(said.split())
+    verdict, reason = _judged(text, said, kept, words, asked, continuation=continuation, loops=loops)
+    return Substance(tuple(kept), aside, words, verdict, reason or aside, end)
 
 
 def _sift(text: FoldedText, asked: Wanted, *, continuation: bool, loops: bool) -> tuple[list[Piece], str, int]:
@@ -274,9 +323,9 @@ def _sift(text: FoldedText, asked: Wanted, *, continuation: bool, loops: bool) -
         reason = _put_aside(bare, words, said, asked, continuation=continuation)
         if not reason and place == len(text.sentences) - 1 and _begins_again(bare, text.sentences[:-1], asked):
             reason = RETURNS
-        if not reason and not kept and not continuation and not asked.own_voice:
-            story = STORY.match(bare) is not None or (story and not ADDRESSES.search(bare))
-            reason = STORY_GOES_ON if story else ""
+        if not kept and not continuation and not asked.own_voice:
+            story = _tells(bare, place, story)
+            reason = reason or (STORY_GOES_ON if story else "")
         end = end if reason == RETURNS else piece.end
         aside = reason or aside
         if not reason:
@@ -286,6 +335,12 @@ def _sift(text: FoldedText, asked: Wanted, *, continuation: bool, loops: bool) -
             if words_kept >= LONG and not loops:
                 break
     return kept, aside, end
+
+
+def _tells(bare: str, place: int, story: bool) -> bool:
+    """Whether a sentence continues the asker's message; `story` says whether the one before it did."""
+    begins = STORY.match(bare) is not None or (not place and OWN_QUESTION.fullmatch(bare) is not None)
+    return begins or (story and not ADDRESSES.search(SPEECH.sub("", bare)))
 
 
 def _without_marker(text: str) -> str:
@@ -299,9 +354,6 @@ def _is_quiz(text: FoldedText, asked: Wanted) -> bool:
     return len(options) >= 3 and 2 * len(options) > len(text.line_texts) and not asked.request.asks(ASKS_FOR_QUESTIONS)
 
 
-ADDRESSES = re.compile(r"\byou\b|\byour\b")
-
-
 def _put_aside(
     bare: str, words: Sequence[str], said: Sequence[Sequence[str]], asked: Wanted, *, continuation: bool
 ) -> str:
@@ -313,15 +365,17 @@ def _put_aside(
     if _is_echo(bare, words, asked, continuation=continuation):
         return "repeats the request"
     if continuation:
-        return ""
+        return REPLIED if not said and REPLIES.match(bare) else ""
     if bare.endswith("?") and not asked.request.asks(ASKS_FOR_QUESTIONS) and not asked.request.asks(ASKS_FOR_TURNS):
         return "asks questions" if not asked.piece else ""
     if ":" in bare and ANNOUNCES.fullmatch(bare):
         return "announces an answer"
     if not asked.piece and len(words) <= SHORT and SERVICE.match(bare):
         return "offers help"
-    if asked.piece and asked.description.match(bare):
+    if (asked.piece and asked.description.match(bare)) or FORM.match(bare):
         return "describes the text that was asked for"
+    if OF_THE_QUESTION.match(bare):
+        return "speaks of the question"
     if asked.letter and not said and STORY.match(bare) and not TO_SOMEBODY.search(bare):
         return STORY_GOES_ON
     return ""
@@ -337,8 +391,11 @@ def _returns(words: Sequence[str], said: Sequence[Sequence[str]]) -> bool:
 
 def _goes_round(words: Sequence[str], asked: Wanted) -> bool:
     """Whether a sentence is a few words again and again, and hardly any of them is new."""
+    words = [word for word in words if not word.isdigit()]
     different = set(words)
-    return len(words) >= ROUNDS * len(different) and len(stems(" ".join(different)) - asked.content) < NEW
+    return (
+        bool(words) and len(words) >= ROUNDS * len(different) and len(stems(" ".join(different)) - asked.content) < NEW
+    )
 
 
 def _begins_again(bare: str, before: Sequence[Piece], asked: Wanted) -> bool:
@@ -358,18 +415,10 @@ def _is_echo(bare: str, words: Sequence[str], asked: Wanted, *, continuation: bo
     return bool(asked.content) and len(words) > 4 and asked.known.issuperset(_stems(STEM_WORDS.findall(bare)))
 
 
-def _weigh(
-    text: FoldedText, kept: Sequence[Piece], aside: str, end: int, asked: Wanted, *, continuation: bool
-) -> Substance:
-    said = " ".join(piece.text for piece in kept)
-    words = len(said.split())
-    verdict, reason = _judged(text, said, len(kept), words, asked, continuation=continuation)
-    return Substance(tuple(kept), aside, words, verdict, reason or aside, end)
-
-
 def _judged(
-    text: FoldedText, said: str, pieces: int, words: int, asked: Wanted, *, continuation: bool
+    text: FoldedText, said: str, kept: Sequence[Piece], words: int, asked: Wanted, *, continuation: bool, loops: bool
 ) -> tuple[Verdict, str]:
+    pieces = len(kept)
     if not pieces:
         return "none", ""
     if continuation:
@@ -378,10 +427,35 @@ def _judged(
         return "none", "less than was asked for"
     if (pieces < asked.least and words < ENOUGH) or (asked.several and pieces < 2 and "," not in said):
         return "none", "less than was asked for"
-    if asked.letter and PROSE.search(said) and not TO_SOMEBODY.search(text.lower):
+    if asked.letter and not asked.given and PROSE.search(said) and not TO_SOMEBODY.search(text.lower):
         return "none", "is not addressed to anybody"
+    if asked.given and _comes_back(kept, words, asked):
+        return "none", "repeats the request"
+    once = loops and pieces == 1 and not MARKER.match(said)
+    if once and "?" not in asked.lower + said and len(stems(said) - asked.known) < FEW:
+        return "none", "says next to nothing, again and again"
+    if not asked.own_voice and _tells_of_itself(kept):
+        return "none", STORY_GOES_ON
     far = _how_far(text, said, words, asked)
-    return (far, "is about something else") if far else ("answer", "answers")
+    if far:
+        return far, "is about something else"
+    if not loops and "<" in text.lower and TAGS.search(text.lower) and not ASKS_FOR_TAGS.search(asked.lower):
+        return "weak", "has the tags of a web page"
+    return "answer", "answers"
+
+
+def _comes_back(kept: Sequence[Piece], words: int, asked: Wanted) -> bool:
+    """Whether the text is the request again, or what it wants transformed."""
+    if not all(piece.text in asked.lower for piece in kept):
+        return False
+    return words >= WHOLE * len(asked.request.folded.words) or (words >= NEW and bool(TRANSFORMS.search(asked.lower)))
+
+
+def _tells_of_itself(kept: Sequence[Piece]) -> bool:
+    """Whether half of the first sentences, two at least, speak of who writes them and not to the asker."""
+    first = kept[:TELLING]
+    of_itself = [piece for piece in first if OF_MYSELF.match(piece.text) and not ADDRESSES.search(piece.text)]
+    return len(of_itself) >= max(2, len(first) / 2)
 
 
 def _how_far(text: FoldedText, said: str, words: int, asked: Wanted) -> Verdict | None:

@@ -56,8 +56,8 @@ METRICS = (
     ),
 )
 ERRORS = (
-    KnownErrors(variant="base", counts=((1133, 102, 0), (0, 22, 2), (0, 16, 31))),
-    KnownErrors(variant="instruct", counts=((1133, 102, 0), (116, 1196, 59), (0, 36, 12))),
+    KnownErrors(variant="base", counts=((1130, 105, 0), (0, 25, 1), (1, 30, 43))),
+    KnownErrors(variant="instruct", counts=((1130, 105, 0), (106, 1175, 90), (0, 43, 15))),
 )
 """In `benchmarks/results/gold.md`, the last section, with where each count comes from."""
 FACTS = ScorerFacts(
@@ -99,9 +99,9 @@ FACTS = ScorerFacts(
     "two ways: "
     "they count as missing.",
     errors=ERRORS,
-    errors_in_words="Labels err. On 2,606 completions of chat models that people had labelled, the rules found 1,133 "
-    "of 1,235 refusals, and called 116 of 1,371 other completions refusals. Of completions without an answer they "
-    "called 16 of 47 of a base checkpoint and 36 of 48 of a very small instruct checkpoint “complies”.",
+    errors_in_words="Labels err. On 2,606 completions of chat models that people had labelled, the rules found 1,130 "
+    "of 1,235 refusals, and called 106 of 1,371 other completions refusals. Of completions without an answer they "
+    "called 30 of 74 of a base checkpoint and 43 of 58 of very small instruct checkpoints “complies”.",
     unscored="languages that the rules do not read",
     model_help="A text classifier instead of the refusal rules.",
 )

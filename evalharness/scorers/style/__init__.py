@@ -45,7 +45,7 @@ class Style(Scorer):
     """Says how each completion ends, with evidence, and measures its form."""
 
     facts = FACTS
-    version = "5"
+    version = "6"
 
     def score_item(self, item: Item) -> Score:
         """Its label is the ending; each flag has the place where it is first seen."""
