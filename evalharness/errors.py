@@ -18,6 +18,9 @@ Every error has a problem (what is wrong, with the file, line or flag) and a fix
 one sample is never raised past its stage: it becomes a `Failure` or a `failed` `Score`.
 """
 
+from importlib import import_module
+from typing import Any
+
 LONGEST_LINE = 600
 """Longest line of a message, in characters; longer lines come from quoting a value of a file in full."""
 
@@ -84,3 +87,16 @@ class ScorerError(EvalHarnessError):
 
 class SharingError(EvalHarnessError):
     """Ratings cannot be read, an export cannot be made, or a redacted report still holds what was to be removed."""
+
+
+def load_extra(module: str, what: str, extra: str) -> Any:
+    """The module, which `what` needs and an extra of evalharness installs.
+
+    Raises:
+        MissingExtra: it is not installed.
+    """
+    try:
+        return import_module(module)
+    except ModuleNotFoundError:
+        problem = f"{what} needs {module}, which is not installed"
+        raise MissingExtra(problem, fix=f"pip install 'evalharness[{extra}]'") from None

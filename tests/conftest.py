@@ -38,6 +38,7 @@ def pytest_addoption(parser):
     group.addoption("--server", metavar="ADDRESS", help="ask the server there too; its key is in OPENAI_API_KEY")
     group.addoption("--server-model", default="smol", help="the bundled SmolLM2, by its name there")
     group.addoption("--server-tokenizer", metavar="FOLDER", help="its weights and tokenizer")
+    parser.getgroup("the wheel").addoption("--run-install", action="store_true", help="install it from an index")
     parser.getgroup("damaged files").addoption(
         "--fuzz", type=int, default=240, metavar="N", help="damage N files in all (default 240)"
     )

@@ -1,6 +1,8 @@
 """What is shipped: the wheel, its metadata, and code that imports on every system."""
 
 import ast
+import json
+import os
 import subprocess
 import sys
 import zipfile
@@ -69,3 +71,42 @@ def test_the_wheel_has_the_package_and_the_suites_and_nothing_else(wheel):
     for path in PACKAGE.rglob("*"):
         if path.is_file() and "__pycache__" not in path.parts:
             assert path.relative_to(REPOSITORY).as_posix() in names
+
+
+MADE = REPOSITORY / "tests" / "made_elsewhere" / "lm_eval"
+MOST_PACKAGES, MOST_MEGABYTES = 30, 200
+
+
+def test_the_wheel_alone_imports_compares_reports_and_exports(tmp_path, request):
+    """In an environment that has nothing else and no extra."""
+    if not request.config.getoption("--run-install"):
+        pytest.skip("it installs packages from an index, which takes a minute: --run-install")
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+
+    def call(*command):
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, (command, done.stderr)
+        return done.stdout
+
+    pip, empty = (sys.executable, "-m", "pip", "--disable-pip-version-check"), tmp_path / "empty"
+    call(*pip, "wheel", "--no-deps", "--wheel-dir", tmp_path, REPOSITORY)
+    call(sys.executable, "-m", "venv", "--without-pip", empty)
+    call(*pip, "--python", empty, "install", next(tmp_path.glob("*.whl")))
+    packages = {one["name"] for one in json.loads(call(*pip, "--python", empty, "list", "--format", "json"))}
+    size = sum(path.stat().st_size for path in empty.rglob("*") if path.is_file()) / 1e6
+    assert len(packages) <= MOST_PACKAGES and size <= MOST_MEGABYTES, (len(packages), size, packages)
+    sides = (MADE / "SmolLM2-135M-Instruct", MADE / "gemma-3-270m")
+    python = empty / "bin" / "python"
+    frame = "import evalharness; evalharness.load_run('run').differences"
+    for command in (
+        ("import", *sides, "--out", "run"),
+        ("compare", "run"),
+        ("report", "run"),
+        ("export", "run", "--format", "markdown"),
+        ("export", "run", "--format", "csv"),
+        ("demo", "--out", "demo"),
+    ):
+        call(empty / "bin" / "evalharness", *command)
+    done = subprocess.run([python, "-c", frame], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert "a frame needs pandas, which is not installed" in done.stderr
+    sys.stdout.write(f"{len(packages)} packages, {size:.0f} MB\n")

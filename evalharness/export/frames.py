@@ -6,7 +6,7 @@ Missing values are None, and every row has every column.
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from evalharness.errors import SharingError
+from evalharness.errors import SharingError, load_extra
 from evalharness.observations import Observations
 from evalharness.records import Completion, Failure, GenerationRequest, PairedDifference
 from evalharness.store import Run
@@ -104,9 +104,8 @@ def differences_frame(run: Run) -> "pandas.DataFrame":
 
 
 def _frame(rows: list[Row]) -> "pandas.DataFrame":
-    import pandas
-
-    return pandas.DataFrame(rows)
+    frame: pandas.DataFrame = load_extra("pandas", "a frame", "notebook").DataFrame(rows)
+    return frame
 
 
 def _sample(run: Run, request: GenerationRequest, suite: str) -> Row:

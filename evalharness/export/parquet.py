@@ -2,7 +2,7 @@
 
 import io
 
-from evalharness.errors import MissingExtra
+from evalharness.errors import load_extra
 from evalharness.export import Choices, Exported
 from evalharness.export.frames import Row, rows_of
 from evalharness.store import Run
@@ -13,18 +13,13 @@ def to_parquet(run: Run, choices: Choices) -> Exported:
 
     Raises:
         SharingError: the table has no rows.
-        MissingExtra: pyarrow is not installed.
+        MissingExtra: pandas or pyarrow is not installed.
     """
-    import pandas
-
+    pandas = load_extra("pandas", "Parquet", "parquet")
+    load_extra("pyarrow", "Parquet", "parquet")
     rows = [_encodable(row) for row in rows_of(run, choices.table)]
     content = io.BytesIO()
-    try:
-        pandas.DataFrame(rows).to_parquet(content, engine="pyarrow", index=False)
-    except ImportError:
-        raise MissingExtra(
-            "Parquet needs pyarrow, which is not installed", fix="pip install 'evalharness[parquet]'"
-        ) from None
+    pandas.DataFrame(rows).to_parquet(content, engine="pyarrow", index=False)
     return Exported(content.getvalue())
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from evalharness.errors import load_extra
 from evalharness.observations.labels import (
     COMPLETED,
     CRASHED,
@@ -281,8 +282,6 @@ class Observations:
 
     def frame(self) -> "pandas.DataFrame":
         """One row a value: checkpoint, sample_id, category, replicate, metric, value, label."""
-        import pandas
-
         values = np.stack([column[..., self.suite_order] for column in self.values.values()], axis=-1)
         checkpoint, replicate, place, metric = np.nonzero(~np.isnan(values))
         sample, metrics = self.suite_order[place], list(self.values)
@@ -293,7 +292,7 @@ class Observations:
             names = np.array([*labels.names, None], dtype=object)
             label[here] = names[labels.codes[checkpoint[here], replicate[here], sample[here]]]
         categories = self.sample_categories
-        return pandas.DataFrame(
+        frame: pandas.DataFrame = load_extra("pandas", "a frame", "notebook").DataFrame(
             {
                 "checkpoint": np.array(self.checkpoints, dtype=object)[checkpoint],
                 "sample_id": np.array(self.sample_ids, dtype=object)[sample],
@@ -304,6 +303,7 @@ class Observations:
                 "label": label,
             }
         )
+        return frame
 
 
 def _averaged(cells: Floats) -> Floats:

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evalharness.errors import StoreError
+from evalharness.errors import StoreError, load_extra
 from evalharness.records import (
     Comparison,
     Completion,
@@ -151,13 +151,11 @@ class Run:
         Raises:
             StoreError: `evalharness tokens` was not run since the outcomes changed.
         """
-        import pandas
-
         if self.tokens is None:
             raise StoreError(f"{self.path} has no tokens yet", fix=f"evalharness tokens {self.path}")
         requests = {request.id: request for request in self.plan.requests}
         rows = (row for facts in self.token_facts.values() for row in _token_rows(facts, requests[facts.request_id]))
-        frame = pandas.DataFrame(rows)
+        frame: pandas.DataFrame = load_extra("pandas", "a frame", "notebook").DataFrame(rows)
         frame.insert(4, "token", frame["token_id"].map(self.tokens.texts))
         return frame
 
@@ -167,12 +165,12 @@ class Run:
         Raises:
             StoreError: `evalharness tokens --depth` was not run since the outcomes or the scores changed.
         """
-        import pandas
-
         if self.depth is None:
             raise StoreError(f"{self.path} has no depth yet", fix=f"evalharness tokens {self.path} --depth")
         requests = {request.id: request for request in self.plan.requests}
-        return pandas.DataFrame(_depth_row(cell, requests) for cell in self.depth.cells)
+        rows = (_depth_row(cell, requests) for cell in self.depth.cells)
+        frame: pandas.DataFrame = load_extra("pandas", "a frame", "notebook").DataFrame(rows)
+        return frame
 
 
 def _depth_row(cell: DepthCell, requests: Mapping[str, GenerationRequest]) -> dict[str, object]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from evalharness.errors import MissingExtra, SharingError
+from evalharness.errors import SharingError, load_extra
 from evalharness.parsing import parse_json
 from evalharness.records import FinishReason, GenerationConfig, Message, digest
 from evalharness.sharing.importing.sides import Answer, Better, Side
@@ -82,14 +82,10 @@ def _rows(path: Path) -> list[Row]:
 
 
 def _parquet(path: Path) -> list[Row]:
-    import pandas
-
+    pandas = load_extra("pandas", str(path), "parquet")
+    load_extra("pyarrow", str(path), "parquet")
     try:
         frame = pandas.read_parquet(path)
-    except ImportError:
-        raise MissingExtra(
-            f"{path} needs pyarrow, which is not installed", fix="pip install 'evalharness[parquet]'"
-        ) from None
     except (OSError, ValueError) as error:
         raise SharingError(f"{path} cannot be read: {error}", fix="give a Parquet file") from None
     rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
