@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from evalharness import pipeline
 from evalharness.cli import cli
 from evalharness.errors import EvalHarnessError
+from evalharness.pipeline import running
 from tests.small_run import small_config
 
 MAIN = (sys.executable, "-c", "from evalharness.cli import main; main()")
@@ -106,6 +107,12 @@ def test_a_narrow_terminal_shows_names_of_metrics_whole(made):
     assert max(map(len, lines)) <= 80
     assert "\x1b" not in shown
     assert "\x1b[1m" in in_terminal(80, "compare", made)
+
+
+def test_two_runs_of_one_second_have_two_folders(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for _ in range(20):
+        running.new_path(["a", "b"]).mkdir(parents=True)
 
 
 def test_markdown_goes_to_stdout(made, tmp_path, monkeypatch):

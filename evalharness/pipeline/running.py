@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import chain, count
 from pathlib import Path
 
 from evalharness.config import RunConfig
@@ -147,4 +148,7 @@ def new_run_path(config: RunConfig) -> Path:
 def new_path(names: Sequence[str]) -> Path:
     """A new directory under `reports/`, named after the time and these names."""
     name = "_".join([f"{datetime.now():%Y-%m-%dT%H-%M-%S}", *names])
-    return REPORTS / re.sub(r"[^\w.-]", "-", name)[:MOST_CHARACTERS]
+    place = REPORTS / re.sub(r"[^\w.-]", "-", name)[:MOST_CHARACTERS]
+    # Several runs of a few recorded completions are made in one second.
+    others = (place.with_name(f"{place.name}-{number}") for number in count(2))
+    return next(path for path in chain([place], others) if not path.exists())
