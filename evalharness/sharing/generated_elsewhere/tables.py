@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from evalharness.errors import SharingError, load_extra
 from evalharness.parsing import parse_json
 from evalharness.records import FinishReason, GenerationConfig, Message, digest
-from evalharness.sharing.importing.sides import Answer, Better, Side
+from evalharness.sharing.generated_elsewhere.sides import Answer, Better, Side
 from evalharness.store import files as stored
 from evalharness.suites.importing.formats import PROMPT_NAMES
 from evalharness.suites.importing.rows import Row, read_table

@@ -14,7 +14,7 @@ from typing import Any
 from evalharness.errors import SharingError
 from evalharness.parsing import Unparsable, parse_json, read_regular
 from evalharness.records import GenerationConfig, Message
-from evalharness.sharing.importing.sides import Answer, Better, Side
+from evalharness.sharing.generated_elsewhere.sides import Answer, Better, Side
 from evalharness.store import files as stored
 from evalharness.suites.importing.rows import Row, read_table
 

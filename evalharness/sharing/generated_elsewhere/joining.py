@@ -34,7 +34,7 @@ from evalharness.records import (
     digest,
     explain,
 )
-from evalharness.sharing.importing.sides import Answer, Side
+from evalharness.sharing.generated_elsewhere.sides import Answer, Side
 from evalharness.suites.importing.writing import scorers_for
 
 BACKEND = "elsewhere"
