@@ -28,7 +28,7 @@ from click.testing import CliRunner
 from openai_server import openai_server
 from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
-from tiny_checkpoint import CONTEXT, make_model, make_tokenizer, write_gguf
+from tiny_checkpoint import CHATML, CONTEXT, make_model, make_tokenizer, write_gguf
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
@@ -382,6 +382,17 @@ def test_of_a_server_s_model_the_text_tells(tuned, monkeypatch, name):
         monkeypatch.setenv("OPENAI_BASE_URL", server.url)
         [found] = compare_exports([f"hf/{reference}", "server/meadow"]).forms
     assert found.cause == cause, found.sentence
+
+
+@pytest.mark.parametrize(("model", "cause"), [("smollm2", "weights"), ("smollm2-tuned", "template")])
+def test_an_ollama_model_with_a_system_prompt_of_its_own_has_another_template(tuned, server, monkeypatch, model, cause):
+    """The server says how it renders a chat; its answers are no model's, so that the weights part too."""
+    monkeypatch.setenv("OLLAMA_HOST", server.url)
+    reference = tuned.save(tokenizer=make_tokenizer(bos=False, template=CHATML))
+    [form] = compare_exports([f"hf/{reference}", f"ollama/{model}"]).forms
+    states = {finding.check: finding for finding in form.findings if finding.state == "parted"}
+    assert form.cause == cause and "weights" in states
+    assert cause != "template" or "<|im_start|>system" in states["template"].form
 
 
 # ------------------------------------------------------------------------------------------------- command

@@ -28,6 +28,8 @@ class GgufFacts:
     """The ids that end a completion, as the file names them."""
     adds_bos: bool | None
     """None if the file leaves it to the program."""
+    settings: dict[str, Any]
+    """The numbers of its architecture, without the architecture's name in front."""
     types: dict[str, str]
     """The quantization of each tensor, by the file's own names."""
     names: Any
@@ -58,6 +60,11 @@ def read_facts(path: Path) -> GgufFacts:
             merges=tuple(_value(reader, f"{KEY}merges") or ()),
             ends=frozenset(end for name in ENDS if (end := _value(reader, KEY + name)) is not None),
             adds_bos=_value(reader, f"{KEY}add_bos_token"),
+            settings={
+                name.removeprefix(f"{architecture}."): field.contents()
+                for name, field in reader.fields.items()
+                if name.startswith(f"{architecture}.") and len(field.types) == 1
+            },
             types={tensor.name: tensor.tensor_type.name for tensor in reader.tensors},
             names=None if known is None else get_tensor_name_map(MODEL_ARCH(known), blocks),
         )

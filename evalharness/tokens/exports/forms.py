@@ -39,9 +39,9 @@ class LocalForm:
 
     @cached_property
     def gguf(self) -> GgufFacts | None:
-        """What the GGUF file itself says; None for other forms."""
+        """What the GGUF file itself says; None for other forms, and for an adapter on such a file."""
         name = self.backend.source.name
-        return read_facts(Path(name)) if name.endswith(".gguf") else None
+        return read_facts(Path(name)) if name.endswith(".gguf") and self.backend.options.adapter is None else None
 
     @property
     def tokenizer(self) -> Any:

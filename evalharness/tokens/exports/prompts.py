@@ -11,13 +11,10 @@ SYSTEM = Message(role="system", content="Answer in one sentence.")
 ASKED = Message(role="user", content="What is the capital of France?")
 ANSWERED = Message(role="assistant", content="The capital of France is Paris.")
 ALSO = Message(role="user", content="  And of Japan, in 2026?\n")
-CHATS = (
-    (SYSTEM, ASKED),
-    (ASKED,),
-    (ASKED, ANSWERED, ALSO),
-    (SYSTEM, ALSO, ANSWERED, ASKED),
-)
-"""With and without a system turn, one turn and several, and with spaces that a template may trim."""
+CHATS = ((ASKED,), (SYSTEM, ASKED), (ASKED, ANSWERED, ALSO), (SYSTEM, ALSO, ANSWERED, ASKED))
+"""With and without a system turn, one turn and several, and with spaces that a template may trim. The first has none,
+so that a server's own system prompt shows.
+"""
 COPY = "copy the chat template of the reference (chat_template.jinja, or tokenizer.chat_template in GGUF)"
 
 
@@ -53,7 +50,7 @@ def check_bos(reference: LocalForm, form: LocalForm) -> Finding:
 
 def _bos_of_chat(form: LocalForm) -> int:
     """A program that reads a GGUF file adds the BOS that the file asks for where the template has not."""
-    text = form.rendered(CHATS[1])
+    text = form.rendered(CHATS[0])
     written = (len(text) - len(without_bos(text, form))) // max(1, len(form.tokenizer.bos_token or ""))
     return max(written, int(form.adds_bos)) if form.gguf else written
 

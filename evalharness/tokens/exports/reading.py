@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from evalharness.backends.hf_teacher import HfTeacher
+from evalharness.errors import BackendError
 from evalharness.records import ChatPrompt, RawPrompt
 from evalharness.text import format_number
 from evalharness.tokens.distributions import Reader, read
@@ -17,11 +18,20 @@ from evalharness.tokens.exports.forms import LocalForm, answers
 from evalharness.tokens.exports.prompts import CHATS
 from evalharness.tokens.exports.vocabulary import PROBES
 from evalharness.tokens.exports.weights import FLOATS
+from evalharness.weights.gguf_facts import GgufFacts
+from evalharness.weights.sizes import leaves
 
 CLOSE = 0.05
 """Nats a token that weights without quantization never reach by rounding alone."""
 LEAST = 1e-3
 """Nats a token that another setting has to explain before it is blamed."""
+STATED = {
+    "rope_parameters": ("rope.freq_base", 10_000.0),
+    "rms_norm_eps": ("attention.layer_norm_rms_epsilon", None),
+    "sliding_window": ("attention.sliding_window", None),
+    "head_dim": ("attention.key_length", None),
+}
+"""Settings with their keys in GGUF, and what llama.cpp takes where there is none."""
 NEVER = (
     "transformers_version", "dtype", "torch_dtype", "_name_or_path", "architectures", "use_cache", "vocab_size",
     "max_position_embeddings", "quantization_config", "bos_token_id", "eos_token_id", "pad_token_id", "model_type",
@@ -46,11 +56,17 @@ def prompts_of(reference: LocalForm) -> list[ChatPrompt | RawPrompt]:
 
 
 def texts_of(reference: LocalForm) -> Texts:
-    """What the reference writes."""
+    """What the reference writes.
+
+    Raises:
+        BackendError: nothing.
+    """
     prompts = prompts_of(reference)
     written, _ = answers(reference, prompts)
     shown = [one.token_ids or () for one in reference.backend.render(prompts)]
     pairs = [(ids, one.token_ids) for ids, one in zip(shown, written, strict=True) if one.token_ids]
+    if not pairs:
+        raise BackendError(f"{reference.name} answers no chat", fix="give a form first that answers")
     pairs.sort(key=lambda pair: len(pair[1]), reverse=True)
     return Texts(tuple(ids for ids, _ in pairs), tuple(ids for _, ids in pairs))
 
@@ -110,10 +126,22 @@ def check_configuration(reference: LocalForm, form: LocalForm, texts: Texts, rea
         falls = f"with the reference's settings, KL falls from {kl[0]} to {kl[1]} nats a token"
     else:
         return same("configuration")
+    said = f"{' and '.join(differing[:3])} {'differs' if len(differing) == 1 else 'differ'}; {falls}"
+    if form.gguf and not any(_states_another(form.gguf, name, mine.get(name)) for name in differing):
+        return same("configuration", f"as transformers reads the file, {said}; the file itself states no other value")
     shown = [", ".join(f"{name}={one.get(name)}" for name in differing[:3])[:200] for one in (mine, theirs)]
     fix = "copy these fields from the reference's config.json, or convert it again with a current converter"
-    said = f"{' and '.join(differing[:3])} {'differs' if len(differing) == 1 else 'differ'}; {falls}"
     return parted("configuration", said, reference=shown[0], form=shown[1], fix=fix)
+
+
+def _states_another(facts: GgufFacts, name: str, expected: Any) -> bool:
+    """Whether a GGUF file has another value than the reference, where transformers may only fill in its own."""
+    if name not in STATED:
+        return name == "tie_word_embeddings"
+    key, default = STATED[name]
+    numbers = [value for _, value in leaves(expected)] if isinstance(expected, dict) else [expected]
+    stated = facts.settings.get(key, default)
+    return stated is not None and all(_differ(stated, number) for number in numbers)
 
 
 def _differ(one: Any, other: Any) -> bool:

@@ -42,8 +42,10 @@ class Tensor:
     name: str
     reference: torch.Tensor
     form: torch.Tensor
+    error: float
+    """Root mean square of the difference."""
     allowed: float
-    """Root mean square of the largest difference that rounding explains."""
+    """The largest error that rounding explains."""
 
     @property
     def apart(self) -> torch.Tensor:
@@ -51,13 +53,8 @@ class Tensor:
         return self.form - self.reference
 
     @property
-    def error(self) -> float:
-        """Root mean square of the difference."""
-        return _rms(self.apart)
-
-    @property
     def relative(self) -> float:
-        """The difference as a share of the reference."""
+        """The error as a share of the reference."""
         return self.error / max(_rms(self.reference), 1e-30)
 
 
@@ -107,7 +104,7 @@ def _other_tensors(mine: Mapping[str, torch.Tensor], theirs: Mapping[str, torch.
 def _pair(name: str, mine: torch.Tensor, theirs: torch.Tensor, my_kind: str, kind: str) -> Tensor:
     mine, theirs = mine.float(), theirs[: len(mine)].float() if mine.ndim else theirs.float()
     variance = _variance(mine, my_kind) + _variance(mine, kind)
-    return Tensor(name, mine, theirs, TIMES * variance**0.5 + LEAST * _rms(mine))
+    return Tensor(name, mine, theirs, _rms(theirs - mine), TIMES * variance**0.5 + LEAST * _rms(mine))
 
 
 def _variance(tensor: torch.Tensor, kind: str) -> float:

@@ -42,10 +42,11 @@ def check_served(reference: LocalForm, form: ServedForm) -> list[Finding]:
     shown = reference.backend.render(prompts)
     texts = [without_bos(one.text or "", reference) for one in shown]
     ids = [one.token_ids or () for one in shown]
+    # Chats first: a server says how it renders them when it loads the model.
+    chat = _written(reference, form, prompts, ids) if isinstance(prompts[0], ChatPrompt) else None
     raw = _written(reference, form, [RawPrompt(text=text) for text in texts], ids)
-    if not isinstance(prompts[0], ChatPrompt):
+    if chat is None:
         return [_check_bos(raw, "plain text"), _check_weights(raw)]
-    chat = _written(reference, form, prompts, ids)
     first = [_check_template(chat, raw, texts[0], reference), _check_bos(chat, "a chat"), _check_bos(raw, "plain text")]
     # Other weights end elsewhere too.
     return [*first, _check_weights(raw), _check_end(chat)]
