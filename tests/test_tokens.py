@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
@@ -295,6 +296,20 @@ def test_shares_counts_and_ratios_are_those_of_the_facts(read_run):
     late = find(compared.shifts, "candidate", first=21)
     assert late.n_tokens == sum(max(0, length - 20) for length in n.values())
     assert compared.own_first_choice == {"baseline": 1.0, "candidate": 1.0}
+
+
+def test_a_share_that_no_sample_differs_in_has_the_interval_of_that_many_samples():
+    from evalharness.records import Message, Sample
+    from evalharness.statistics import wilson
+    from evalharness.tokens.summary import Part, Values, rows_of
+
+    message = Message(role="user", content="x")
+    samples = [Sample(id=f"s{n}", messages=(message,), category="c", group=f"s{n}") for n in range(18)]
+    alike = np.tile([1.0, 0.0, 0.0, 0.0, 0.0, 0.0], (3, 1))
+    [row] = rows_of([Values(one, np.ones(3), alike) for one in samples], "candidate", "own", [Part()], 0)
+    for mean, count in ((row.unshifted, 18), (row.shifted, 0)):
+        assert (mean.interval.low, mean.interval.high) == pytest.approx(wilson(count, 18))
+    assert (row.kl_candidate.interval.low, row.kl_candidate.interval.high) == (0.0, 0.0)
 
 
 def test_the_frame_has_a_row_for_each_token_with_the_numbers_of_its_facts(read_run, tmp_path):

@@ -63,7 +63,8 @@ def tokens_text(compared: "TokenComparison") -> str:
     from evalharness.cli.display import table
 
     names: dict[Author, str] = {"baseline": compared.baseline, "candidate": compared.candidate}
-    rows = [_row(row, names) for row in compared.shifts if row.category is None and row.expected is None]
+    shown = [row for row in compared.shifts if row.context == "own" or not compared.same_prompts]
+    rows = [_row(row, names) for row in shown if row.category is None and row.expected is None]
     parts = [table(rows)]
     for author in names:
         found = [one for one in compared.tokens if one.author == author][:SHOWN_TOKENS]

@@ -102,7 +102,9 @@ def _side(compared: TokenComparison, author: Author, names: Mapping[Author, str]
     contexts = [
         row
         for row in compared.shifts
-        if (row.author, row.expected, row.first, row.last) == (author, None, 1, None) and row.context != "own"
+        if (row.author, row.expected, row.first, row.last) == (author, None, 1, None)
+        and row.context != "own"
+        and not compared.same_prompts
     ]
     expected = [row for row in whole if row.expected]
     drawn: tuple[Context, ...] = ("own", author)

@@ -23,7 +23,7 @@ from evalharness.records.tokens import (
     TokenFacts,
     TokenShift,
 )
-from evalharness.statistics import Floats, means_of, resample
+from evalharness.statistics import Floats, means_of, resample, wilson
 
 BUCKETS: tuple[tuple[int, int | None], ...] = ((1, 5), (6, 20), (21, None))
 CURVE: tuple[tuple[int, int | None], ...] = (
@@ -108,8 +108,9 @@ def _row(
     highest = (1.0, 1.0, 1.0, np.inf, np.inf, np.inf)
     lowest = (0.0, 0.0, 0.0, -np.inf, 0.0, 0.0)
     names = ("unshifted", "marginal", "shifted", "log_ratio", "kl_candidate", "kl_baseline")
-    clipped = {
-        name: mean.model_copy(update={"interval": mean.interval and mean.interval.within(low, high)})
+    n_groups = len({sample.group for sample, _ in chosen})
+    within = {
+        name: _within(mean, low, high, n_groups)
         for name, mean, low, high in zip(names, means, lowest, highest, strict=True)
     }
     return TokenShift.model_validate(
@@ -124,9 +125,18 @@ def _row(
             "n_tokens": len(pooled),
             "n_unshifted": int(pooled[:, 0].sum()),
             "n_marginal": int(pooled[:, 1].sum()),
-            **clipped,
+            **within,
         }
     )
+
+
+def _within(mean: MeanOfSamples, lowest: float, highest: float, n_groups: int) -> MeanOfSamples:
+    """The same with an interval of possible values; Wilson's for a share that is the same in all samples."""
+    interval = mean.interval
+    if interval is not None and interval.low == interval.high and highest == 1:
+        low, high = wilson(mean.value * n_groups, n_groups)
+        interval = Interval(low=low, high=high)
+    return mean.model_copy(update={"interval": interval and interval.within(lowest, highest)})
 
 
 def means_over_samples(values: Sequence[tuple[Sample, Floats]], seed: int) -> list[MeanOfSamples]:
@@ -171,14 +181,10 @@ def ending_of(facts: Sequence[tuple[Sample, TokenFacts]], author: Author, seed: 
         author=author,
         n=len(facts),
         n_ended=len(ended),
-        probability=_as_share(probability) if probability else None,
-        would_stop=_as_share(means_over_samples(early, seed)[0]),
+        probability=_within(probability, 0.0, 1.0, len({sample.group for sample, _ in ended})) if probability else None,
+        would_stop=_within(means_over_samples(early, seed)[0], 0.0, 1.0, len({sample.group for sample, _ in early})),
         median_stop=float(np.median(places)) if places else None,
     )
-
-
-def _as_share(mean: MeanOfSamples) -> MeanOfSamples:
-    return mean.model_copy(update={"interval": mean.interval and mean.interval.within(0.0, 1.0)})
 
 
 def _first_stop(facts: TokenFacts) -> int | None:
