@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from evalharness.cli.running import GENERATION_FLAGS, SIDE_FLAGS, ScorerCommand, with_flags
+from evalharness.cli.options import GENERATION_FLAGS, JSON, SIDE_FLAGS, ScorerCommand, with_flags
 from evalharness.cli.terminal import say
 
 
@@ -13,7 +13,7 @@ from evalharness.cli.terminal import say
 @with_flags(SIDE_FLAGS, GENERATION_FLAGS)
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Run directory to write.")
 @click.option("--resume", is_flag=True, help="Resume the interrupted A/A test in --out.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@JSON
 def aa_test(out: Path, resume: bool, as_json: bool, **flags: Any) -> None:
     """Measure how much the baseline differs from itself.
 

@@ -4,14 +4,15 @@ from pathlib import Path
 
 import click
 
+from evalharness.cli.options import JSON, RUN
 from evalharness.cli.terminal import say, say_json
 
 NOT_WHOLE = 5
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@RUN
+@JSON
 def check(run: Path, as_json: bool) -> None:
     """Check that a run's files are complete and consistent.
 

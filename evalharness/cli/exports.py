@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from evalharness.cli.options import JSON
 from evalharness.cli.terminal import say
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ PARTED = 3
     "--base", metavar="MODEL", help="The model that adapters are on.  [default: the one that each adapter names]"
 )
 @click.option("--device", metavar="DEVICE", help="cpu, cuda or mps, for forms that are loaded here.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@JSON
 def compare_exports(forms: tuple[str, ...], base: str | None, device: str | None, as_json: bool) -> None:
     """Compare the forms of a fine-tune with the first, and name the first cause where one parts from it.
 

@@ -5,13 +5,10 @@ from pathlib import Path
 
 import click
 
-from evalharness.cli.running import ScorerCommand, margin_flag
+from evalharness.cli.options import FORCE, JSON, NEW_OUT, OPEN, RUN, RUNS, ScorerCommand, margin_flag
 from evalharness.cli.sharing import REDACT, read_shared_profiles
 from evalharness.cli.terminal import say
 from evalharness.errors import ConfigError
-
-RUN = click.argument("run", type=click.Path(path_type=Path))
-JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.command(cls=ScorerCommand)
@@ -35,12 +32,12 @@ def score(run: Path, config: Path | None, **models: str | None) -> None:
 
 
 @click.command()
-@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@RUNS
 @click.option("--baseline-checkpoint", metavar="NAME", help="Checkpoint of the first run.  [default: its candidate]")
 @click.option(
     "--candidate-checkpoint", metavar="NAME", help="Checkpoint of the other runs.  [default: their candidates]"
 )
-@click.option("--out", type=click.Path(path_type=Path), help="New run directory.  [default: a new one under reports/]")
+@NEW_OUT
 @margin_flag("Rates of the one run that differ by less are equivalent, from now on.")
 @JSON
 def compare(
@@ -80,13 +77,13 @@ def _refuse_with_one_run(options: dict[str, object]) -> None:
 
 @click.command()
 @RUN
-@click.option("--open", "open_report", is_flag=True, help="Open the report in the browser.")
+@OPEN
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
     help="Write the report to this file, to share it; the run's own report.html stays unchanged.",
 )
-@click.option("--force", is_flag=True, help="Let --out overwrite a file that evalharness did not write.")
+@FORCE
 @REDACT
 @click.option(
     "--samples", type=click.IntRange(min=1), metavar="N", help="Show only N samples, drawn from all categories."

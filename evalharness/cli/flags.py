@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from evalharness.backends import backend_class
-from evalharness.cli.running import SCORERS_MODEL
+from evalharness.cli.options import SCORERS_MODEL
 from evalharness.cli.terminal import say
 from evalharness.config import RunConfig, build_config, read_config
 from evalharness.errors import ConfigError

@@ -1,13 +1,13 @@
 """`gate`: the verdict on a finished run, for people and for CI."""
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from evalharness.cli.options import CI_FLAGS, JSON, RUN, with_flags
 from evalharness.cli.terminal import on_github, say_command
 from evalharness.errors import StoreError
 
@@ -15,24 +15,7 @@ if TYPE_CHECKING:
     from evalharness.records import Comparison, GateReport
     from evalharness.store import Run
 
-Command = TypeVar("Command", bound=Callable[..., Any])
 EXIT_CODES = {"pass": 0, "fail": 3, "undecided": 4}
-OUTPUT = click.Path(dir_okay=False, writable=True, allow_dash=True, path_type=Path)
-"""Checked before a run begins, so that hours of work never end at a file that cannot be written."""
-FLAGS = (
-    click.option("--junit", type=OUTPUT, metavar="FILE", help="Write JUnit XML, one test case per rule."),
-    click.option("--markdown", type=OUTPUT, metavar="FILE", help="Write the verdict as Markdown."),
-    click.option(
-        "--force", is_flag=True, help="Let --junit and --markdown overwrite files that evalharness did not write."
-    ),
-)
-
-
-def with_ci_flags(command: Command) -> Command:
-    """Add the flags that name the fields of `CiFiles`."""
-    for flag in reversed(FLAGS):
-        command = flag(command)
-    return command
 
 
 @dataclass(frozen=True)
@@ -73,10 +56,10 @@ class CiFiles:
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@RUN
 @click.option("--config", type=click.Path(path_type=Path), help="TOML file with the rules.  [default: the run's own]")
-@with_ci_flags
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@with_flags(CI_FLAGS)
+@JSON
 def gate(run: Path, config: Path | None, as_json: bool, **ci_files: Any) -> None:
     """Check a finished run against its gate rules.
 

@@ -5,14 +5,14 @@ from typing import Any
 
 import click
 
-from evalharness.cli.running import VARIANTS
+from evalharness.cli.options import OPEN, OUT, VARIANTS
 from evalharness.cli.suites import read_columns
 from evalharness.cli.terminal import say
 
 
 @click.command("import")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), help="Run directory.  [default: a new one under reports/]")
+@OUT
 @click.option("--names", metavar="A,B", help="Names of the sides.  [default: their models']")
 @click.option(
     "--columns", help="Columns of a table, such as prompt=question,text=answer or baseline=old,candidate=new."
@@ -32,7 +32,7 @@ from evalharness.cli.terminal import say
     metavar="TOML",
     help="Use the [scorer.NAME], [[gate]] and [compare] tables of this file.",
 )
-@click.option("--open", "open_report", is_flag=True, help="Open the report in the browser.")
+@OPEN
 def import_(files: tuple[Path, ...], out: Path | None, open_report: bool, **given: Any) -> None:
     """Compare what another program generated.
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from evalharness.cli.finished_runs import JSON, RUN
+from evalharness.cli.options import JSON, RUN
 from evalharness.cli.terminal import say
 
 if TYPE_CHECKING:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
+from evalharness.cli.options import JSON
 from evalharness.cli.terminal import say, say_block, say_json
 
 GATED = ("refusal", "instructions", "style")
 """The bundled suites of one subject, which are large enough for a gate."""
-JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.command("list")

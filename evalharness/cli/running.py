@@ -1,116 +1,29 @@
 """`run` and `plan`: from a configuration or flags to a run."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
-from evalharness.cli.gating import FLAGS as CI_FLAGS
 from evalharness.cli.gating import CiFiles, report_gate
+from evalharness.cli.options import (
+    CI_FLAGS,
+    GENERATION_FLAGS,
+    NEW_OUT,
+    OPEN,
+    OUT_FLAGS,
+    RUNS,
+    SIDE_FLAGS,
+    ScorerCommand,
+    margin_flag,
+    with_flags,
+)
 
 if TYPE_CHECKING:
     from evalharness.config import RunConfig, TokenSettings
     from evalharness.store import Run
-
-Command = TypeVar("Command", bound=Callable[..., Any])
-FORMATS = click.Choice(["auto", "raw", "chat", "icl"])
-VARIANTS = click.Choice(["base", "instruct"])
-
-GENERATION_FLAGS = (
-    click.option("--max-tokens", type=click.IntRange(min=1), help="Longest completion, in tokens."),
-    click.option("--temperature", type=click.FloatRange(min=0), help="0 is greedy.  [default: 0]"),
-    click.option(
-        "--context-length",
-        type=click.IntRange(min=1),
-        help="Context length of an Ollama model, in tokens.  [default: as long as the prompts need]",
-    ),
-    click.option("--seed", type=click.IntRange(min=0), help="Seed of generation and statistics.  [default: 0]"),
-    click.option("--replicates", type=click.IntRange(min=1), help="Completions per sample; needs a temperature."),
-    click.option("--limit", type=click.IntRange(min=1), help="Use only the first N samples of each suite."),
-)
-SIDE_FLAGS = (
-    click.argument("config", required=False, type=click.Path(path_type=Path)),
-    click.option("--baseline", "--base", metavar="MODEL", help="Baseline checkpoint, such as hf/org/name."),
-    click.option("--candidate", "--instruct", metavar="MODEL", help="Candidate checkpoint."),
-    click.option("--baseline-format", type=FORMATS, help="How the baseline is prompted.  [default: auto]"),
-    click.option("--candidate-format", type=FORMATS, help="How the candidate is prompted.  [default: auto]"),
-    click.option("--baseline-variant", type=VARIANTS, help="Training stage of the baseline.  [default: base]"),
-    click.option("--candidate-variant", type=VARIANTS, help="Training stage of the candidate.  [default: instruct]"),
-    click.option("--suite", multiple=True, help="A suite's name or folder; repeatable.  [default: core]"),
-    click.option(
-        "--prompts",
-        multiple=True,
-        metavar="FILE",
-        help="Your own prompts, without a suite: text (a line a prompt), CSV, JSON or JSON Lines; repeatable.",
-    ),
-    click.option("--system", metavar="TEXT", help="A system turn put before every prompt."),
-    click.option(
-        "-M",
-        "option",
-        multiple=True,
-        metavar="[SIDE.]KEY=VALUE",
-        help="Backend option, such as dtype=bfloat16 or baseline.device=cpu. An adapter without a side applies to "
-        "the candidate.",
-    ),
-    click.option(
-        "--concurrency",
-        type=click.IntRange(min=1),
-        help="Concurrent requests to a server.  [default: 1 to Ollama; as many as raise the throughput to others]",
-    ),
-)
-SCORERS_MODEL = "_model"
-"""What the names of those flags end in."""
-
-
-class ScorerCommand(click.Command):
-    """A command with a flag `--NAME-model` for each scorer that has one, looked up when the command is used."""
-
-    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        """The flags of the scorers come last, before `--help`."""
-        *params, help_ = super().get_params(ctx)
-        return [*params, *_model_flags(), help_]
-
-
-def _model_flags() -> list[click.Parameter]:
-    from evalharness.scorers import known_facts
-
-    return [
-        click.Option([f"--{facts.name}-model", f"{facts.name}{SCORERS_MODEL}"], metavar="MODEL", help=facts.model_help)
-        for facts in known_facts()
-        if facts.model_help
-    ]
-
-
-def margin_flag(help_: str) -> Callable[[Command], Command]:
-    """`--margin`, in percentage points."""
-    of_rates = click.FloatRange(0, 100, min_open=True, max_open=True)
-    return click.option("--margin", type=of_rates, metavar="POINTS", help=help_)
-
-
-OUT_FLAGS = (
-    click.option("--out", type=click.Path(path_type=Path), help="Run directory.  [default: a new one under reports/]"),
-    click.option("--resume", is_flag=True, help="Resume the run in --out: only missing completions are generated."),
-    click.option(
-        "--check-determinism",
-        type=click.IntRange(min=0),
-        metavar="K",
-        help="Generate K samples a second time, one at a time.",
-    ),
-)
-
-
-def with_flags(*groups: tuple[Callable[[Command], Command], ...]) -> Callable[[Command], Command]:
-    """Decorate a command with groups of options, kept in the order given."""
-
-    def decorate(command: Command) -> Command:
-        for flag in reversed([flag for group in groups for flag in group]):
-            command = flag(command)
-        return command
-
-    return decorate
 
 
 @click.command(cls=ScorerCommand)
@@ -130,7 +43,7 @@ def with_flags(*groups: tuple[Callable[[Command], Command], ...]) -> Callable[[C
 )
 @click.option("--shard", metavar="I/N", help="Generate only part I of N, for `evalharness merge`.")
 @click.option("--tokens", is_flag=True, help="Compare the two checkpoints token by token too, as [tokens] does.")
-@click.option("--open", "open_report", is_flag=True, help="Open the report in the browser.")
+@OPEN
 def run(
     open_report: bool,
     out: Path | None,
@@ -225,10 +138,10 @@ def _run(config: "RunConfig", out: Path | None, *, resume: bool, open_report: bo
 
 
 @click.command()
-@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), help="New run directory.  [default: a new one under reports/]")
+@RUNS
+@NEW_OUT
 @with_flags(CI_FLAGS)
-@click.option("--open", "open_report", is_flag=True, help="Open the report in the browser.")
+@OPEN
 def merge(
     runs: tuple[Path, ...], out: Path | None, junit: Path | None, markdown: Path | None, force: bool, open_report: bool
 ) -> None:

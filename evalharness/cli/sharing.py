@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from evalharness.cli.options import FORCE, RUN
 from evalharness.cli.suggesting import Suggesting
 from evalharness.cli.terminal import on_github, say, say_block
 from evalharness.errors import SharingError
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from evalharness.export import Format
     from evalharness.sharing.redaction import Profile
 
-RUN = click.argument("run", type=click.Path(path_type=Path))
 REDACT = click.option(
     "--redact",
     "profiles",
@@ -33,7 +33,7 @@ FORMATS = ("csv", "parquet", "jsonl", "markdown", "model-card", "every-eval-ever
     type=click.Path(allow_dash=True, path_type=Path),
     help="File or existing folder to write to.  [default: stdout]",
 )
-@click.option("--force", is_flag=True, help="Let --out overwrite a file that evalharness did not write.")
+@FORCE
 @click.option(
     "--table",
     type=click.Choice(("completions", "scores", "differences")),

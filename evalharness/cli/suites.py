@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from evalharness.cli.options import REPLACE_SUITE
 from evalharness.cli.suggesting import Suggesting
 from evalharness.cli.terminal import say
 from evalharness.errors import ConfigError
@@ -20,7 +21,7 @@ def suite() -> None:
 
 @suite.command("new")
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--force", is_flag=True, help="Overwrite an existing suite.")
+@REPLACE_SUITE
 def new(folder: Path, force: bool) -> None:
     """Write a small suite into FOLDER, to be changed: a sample of each kind."""
     from evalharness.suites.importing import new_suite
@@ -43,7 +44,7 @@ def new(folder: Path, force: bool) -> None:
 @click.option("--columns", help="Column names, such as prompt=text,category=type.")
 @click.option("--license", "license_name", help="Overrides the data set's own.")
 @click.option("--source", help="Overrides the data set's own.")
-@click.option("--force", is_flag=True, help="Overwrite an existing suite.")
+@REPLACE_SUITE
 def import_(
     file: Path,
     out: Path | None,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from evalharness.cli.options import JSON, OPEN, RUN
 from evalharness.text import format_number, format_share, format_share_interval
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ SHOWN_TOKENS = 5
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@RUN
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Read at most N samples, drawn at random.")
 @click.option(
     "--shared/--no-shared",
@@ -32,8 +33,8 @@ SHOWN_TOKENS = 5
 )
 @click.option("--baseline-checkpoint", metavar="NAME", help="Another checkpoint of the run as the baseline.")
 @click.option("--candidate-checkpoint", metavar="NAME", help="Another checkpoint of the run as the candidate.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--open", "open_report", is_flag=True, help="Open the report in the browser.")
+@JSON
+@OPEN
 def tokens(
     run: Path,
     limit: int | None,
