@@ -13,6 +13,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from evalharness import pipeline
 from evalharness.cli import cli
+from evalharness.cli.tokens import depth_text
 from evalharness.config import build_config
 from evalharness.errors import ConfigError
 from evalharness.pipeline.reading_tokens import read_tokens
@@ -143,11 +144,12 @@ def test_the_frame_has_a_row_for_each_continuation(measured):
 
 def test_only_what_is_missing_is_generated(copied):
     before, depth = (copied / "depth.jsonl").read_bytes(), pipeline.load_run(copied).depth
-    read_tokens(copied, depth=True)
-    assert (copied / "depth.jsonl").read_bytes() == before
     (copied / "depth.jsonl").write_bytes(before[:-40])
     assert pipeline.load_run(copied).depth is None
     read_tokens(copied, depth=True)
+    lines, again = before.splitlines(), (copied / "depth.jsonl").read_bytes().splitlines()
+    assert again[:-1] == lines[:-1] and len(again) == len(lines)
+    assert json.loads(again[-1])["token_ids"] == json.loads(lines[-1])["token_ids"]
     assert pipeline.load_run(copied).depth.points == depth.points
 
 
@@ -161,13 +163,13 @@ def test_check_names_a_stale_or_damaged_file_and_a_stale_depth_is_not_shown(copi
 
 
 def test_the_command_and_the_report_show_the_curves(copied):
-    result = CliRunner().invoke(cli, ["tokens", str(copied), "--depth"])
+    result = CliRunner().invoke(cli, ["tokens", str(copied), "--depth", "--json"])
     assert result.exit_code == 0, result.output
-    sentence = pipeline.load_run(copied).depth.sentences[0]
-    assert sentence in " ".join(result.stdout.split()) and "7 pairs of completions" in result.stdout
+    depth = pipeline.load_run(copied).depth
+    assert json.loads(result.stdout)["depth"]["sentences"] == list(depth.sentences)
     assert 'id="depth"' in (copied / "report.html").read_text()
-    printed = CliRunner().invoke(cli, ["tokens", str(copied), "--depth", "--json"])
-    assert json.loads(printed.stdout)["depth"]["sentences"][0] == sentence
+    text = depth_text(depth)
+    assert depth.sentences[0] in text and "7 pairs of completions" in text
 
 
 def test_a_run_without_refusals_says_what_it_needs(measured):
