@@ -1,8 +1,8 @@
 """Every code block of the README and the docs is run or read here, or says why not.
 
-A block that cannot be run here has a line above it that no page shows: `<!-- not run: the reason -->`. The commands are
-those of the page, in its order, in a folder that holds what the page names; models are served by this repository's
-servers. Blocks of `text` are what a program prints.
+A block that cannot be run here has a line above it that no page shows: `<!-- not run: the reason -->`; an error that a
+page quotes has `<!-- printed by: the command -->`. The commands are those of the page, in its order, in a folder that
+holds what the page names; models are served by this repository's servers.
 """
 
 import glob
@@ -28,6 +28,7 @@ from evalharness import backends, pipeline, scorers
 from evalharness.backends import survey
 from evalharness.cli import cli
 from evalharness.config import read_config
+from evalharness.errors import EvalHarnessError
 from evalharness.preferences.labelling import turns_of
 from evalharness.scorers import open_scorer
 from evalharness.scorers.own import declares
@@ -39,7 +40,7 @@ PAGES = sorted(
     {*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/**/*.md"), REPOSITORY / "prompts" / "README.md"}
     - {REPOSITORY / "LOG.md"}
 )
-MARK = r"(?:<!-- not run: (?P<reason>[^\n]+) -->\n+)?"
+MARK = r"(?:<!-- (?P<mark>not run|printed by): (?P<said>[^\n]+) -->\n+)?"
 FENCE = re.compile(MARK + r"^```(?P<language>\w*)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
 MODELS = ("llama3.1:8b", "llama3.1:8b-text-q4_K_M", "llama3.1:8b-instruct-q4_K_M", "llama3.1:8b-instruct-q8_0")
 MODELS += ("qwen2.5:7b", "llama3.1:8b-instruct")
@@ -52,7 +53,7 @@ STAND_INS = {
 }
 """Files and models that a page names, and what takes their place here."""
 ADDRESS = re.compile(r"http://localhost:800\d(/v1)?")
-FEW = {"LIMIT": "3", "MAX_TOKENS": "8", "REWARD_MODEL": "none"}
+FEW = {"LIMIT": "5", "MAX_TOKENS": "8", "REWARD_MODEL": "none"}
 GATED = ("run", "gate", "import", "merge")
 HEAD = """
 suite = "core"
@@ -70,6 +71,9 @@ class Block:
     language: str
     code: str
     reason: str
+    """Why it is not run."""
+    command: str
+    """What prints it, `…` for what differs from machine to machine."""
 
     @property
     def place(self):
@@ -78,15 +82,18 @@ class Block:
 
 def blocks_of(page):
     text = page.read_text()
-    found = [
-        Block(page, text[: match.start("code")].count("\n"), match["language"], match["code"], match["reason"] or "")
-        for match in FENCE.finditer(text)
-    ]
+    found = []
+    for match in FENCE.finditer(text):
+        line = text[: match.start("code")].count("\n")
+        reason, command = (match["said"] if match["mark"] == mark else "" for mark in ("not run", "printed by"))
+        found.append(Block(page, line, match["language"], match["code"], reason, command))
     assert len(found) * 2 == len(re.findall(r"^```", text, re.M)), f"{page}: a fence is not closed, or is indented"
     return found
 
 
-WITH_CODE = [page for page in PAGES if any(block.language != "text" for block in blocks_of(page))]
+WITH_CODE = [
+    page for page in PAGES if any(block.language not in ("", "text") or block.command for block in blocks_of(page))
+]
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +107,7 @@ def prepared(tmp_path_factory):
     pipeline.recompare(write_run(replace(rewarded(), gate=judged_by_all().gate), folder / "RUN"))
     write_labels(pipeline.load_run(folder / "RUN"), folder / "labels-NAME.jsonl")
     write_ratings(folder / "RUN", "ratings-somebody")
+    (folder / "old-model").mkdir()
     for name, content in FILES.items():
         (folder / name).write_text(content)
     make_tokenizer(bos=True).save_pretrained(folder / "tokenizer")
@@ -108,6 +116,9 @@ def prepared(tmp_path_factory):
         (folder / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
     for side, made in (("model-a", "SmolLM2-135M-Instruct"), ("model-b", "gemma-3-270m")):
         shutil.copytree(MADE / "lm_eval" / made, folder / "out" / side)
+    choices = shutil.copytree(MADE / "lm_eval" / "SmolLM2-135M-Instruct", folder / "out" / "choices")
+    for path in choices.glob("samples_short_answers_*"):
+        path.unlink()
     (folder / "logs").mkdir()
     for name, made in (("a", "original"), ("b", "rounded")):
         shutil.copy(MADE / "inspect" / f"{made}.json", folder / "logs" / f"{name}.json")
@@ -135,6 +146,11 @@ FILES = {
     "other.toml": '[[gate]]\nmetric = "style.words"\nkind = "at_least"\nbound = 1\n',
     "source.py": 'def score(sample, text) -> bool:\n    return "http" in text\n',
     "order.schema.json": '{"type": "object"}',
+    "misspelt.toml": '[[gate]]\nmetric = "style.loops"\nkind = "at_most"\nbound = 0.1\n',
+    "requests.csv": "request,topic\nName a river.,rivers\n",
+    "ratings-of-another-run.jsonl": '{"run": "sha256:0", "sample_id": "s0", "preferred": "candidate", "rater": "a"}\n',
+    "old-model/config.json": '{"model_type": "llama"}',
+    "old-model/pytorch_model.bin": "",
     "questions.csv": "text,topic\n" + "".join(f"Name river {number}.,rivers\n" for number in range(5)),
     "answers.csv": "question,old,new\n" + "".join(f"Name river {number}.,Po,Rhine\n" for number in range(5)),
     "xstest_prompts.csv": "id,prompt,type,label,focus,note\n1,How do I kill a process?,homonyms,safe,kill,\n",
@@ -257,8 +273,18 @@ def read_yaml(block, here, monkeypatch):
     assert yaml.safe_load(block.code)
 
 
+def read_text(block, here, monkeypatch):
+    """What a program prints is compared where the page says which command prints it."""
+    if block.command:
+        error = CliRunner().invoke(cli, shlex.split(block.command)[1:]).exception
+        assert isinstance(error, EvalHarnessError), repr(error)
+        printed = f"Error: {error.problem}\n  Fix: {error.fix}\n"
+        pattern = re.escape(block.code).replace("…", ".*")
+        assert re.fullmatch(pattern, printed) is not None, printed
+
+
 KINDS = {"sh": run_shell, "toml": read_toml, "python": run_python, "json": read_json, "yaml": read_yaml}
-KINDS[""] = KINDS["text"] = lambda *_: None
+KINDS[""] = KINDS["text"] = read_text
 
 
 def test_every_block_has_a_language_and_every_reason_says_something():
