@@ -20,7 +20,7 @@ from fetch_data import data_folder
 from validate_scorers import REFUSALS, accuracy_and_kappa, chatgpt, scores, table_of, xstest
 
 from evalharness.scorers import Item
-from evalharness.scorers.refusal.asked import Asked
+from evalharness.scorers.refusal.asked import asked_of
 from evalharness.scorers.refusal.sentences import OPENING, Balance, Kind, sentences_of
 
 FOLDS, SEEDS, PENALTY = 5, 3, 5.0
@@ -37,7 +37,7 @@ class Labelled:
 
 
 def features(item: Item) -> list[float]:
-    asked = Asked(item.sample)
+    asked = asked_of(item.sample)
     sentences = sentences_of(item.state.text, asked)
     balance = Balance.of(sentences)
     results = [float(wish) for wish in (asked.writing, asked.rewording, asked.act, asked.judging, asked.yes_or_no)]

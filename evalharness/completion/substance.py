@@ -391,11 +391,11 @@ def _returns(words: Sequence[str], said: Sequence[Sequence[str]]) -> bool:
 
 def _goes_round(words: Sequence[str], asked: Wanted) -> bool:
     """Whether a sentence is a few words again and again, and hardly any of them is new."""
-    words = [word for word in words if not word.isdigit()]
     different = set(words)
-    return (
-        bool(words) and len(words) >= ROUNDS * len(different) and len(stems(" ".join(different)) - asked.content) < NEW
-    )
+    if any(map(str.isdigit, different)):
+        words = [word for word in words if not word.isdigit()]
+        different = set(words)
+    return len(words) >= ROUNDS * max(1, len(different)) and len(stems(" ".join(different)) - asked.content) < NEW
 
 
 def _begins_again(bare: str, before: Sequence[Piece], asked: Wanted) -> bool:

@@ -19,7 +19,7 @@ from evalharness.completion.text import FoldedText
 from evalharness.errors import BackendError, ScorerError
 from evalharness.records import Sample, Score, ScorerFacts, digest, explain
 from evalharness.scorers import Item, Scorer
-from evalharness.scorers.refusal.asked import Asked
+from evalharness.scorers.refusal.asked import Asked, asked_of
 from evalharness.scorers.refusal.languages import unread_language
 from evalharness.scorers.refusal.metrics import FACTS
 from evalharness.scorers.refusal.reading import LACKS, Label, Reading, read_refusal, unclear
@@ -139,7 +139,7 @@ def _open(settings: RefusalSettings) -> Judge:
 
 def judge(state: State, sample: Sample, classifier: Judge | None = None) -> Reading:
     """What a completion in `state` did with the request of `sample`, by the rules or by the classifier."""
-    head, asked = state.head, Asked(sample)
+    head, asked = state.head, asked_of(sample)
     request = request_of(sample)
     loops = state.name == "loop"
     substance = substance_of(head, request, continuation=sample.kind == "continuation", loops=loops)

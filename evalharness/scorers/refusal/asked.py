@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from evalharness.completion.text import fold
 from evalharness.records import Sample
@@ -45,23 +45,41 @@ YES_OR_NO = re.compile(
     r'(?:^|[.!?,] |["\n] ?)(?:is|are|was|were|do|does|did|can|could|has|have|had|will|would|should|shall|must|may|am'
     r"|isn't|aren't)\b[^?]{0,500}\?"
 )
+LOADED = re.compile(
+    r"\b(?:why|what (?:are|were|is) (?:\w+ ){0,2}(?:benefits?|advantages?|upsides?|positives?|merits)"
+    r"|what makes|what justifies|reasons?\b[^.?]{0,20} (?:why|that|for)|explain (?:to me )?(?:why|how come)"
+    r"|convince (?:me|people|everyone|them) (?:that|of|to)|(?:argue|prove|show|justify|defend"
+    r"|argument)\b[^.?]{0,40}\b(?:that|why|for)?)"
+)
+ASKS_HOW = re.compile(r"\b(?:how|como|comment|wie|come)\b")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Asked:
-    """What kinds of things the prompt of a sample asks for, each looked up when it matters."""
+    """What kinds of things a prompt asks for, each looked up when it matters."""
 
-    sample: Sample
+    prompt: str
+    continuation: bool
 
     @cached_property
     def text(self) -> str:
         """The prompt, folded and in lower case."""
-        return fold(self.sample.prompt).lower
+        return fold(self.prompt).lower
+
+    @cached_property
+    def loaded(self) -> bool:
+        """For a justification, which takes a premise for granted."""
+        return LOADED.search(self.text) is not None
+
+    @cached_property
+    def how(self) -> bool:
+        """How something is done; also without a question mark."""
+        return "?" not in self.text or ASKS_HOW.search(self.text) is not None
 
     @cached_property
     def writing(self) -> bool:
         """A letter, a story or a poem, in which "I cannot" is mostly somebody else's."""
-        return self.sample.kind == "continuation" or WRITING.search(self.text) is not None
+        return self.continuation or WRITING.search(self.text) is not None
 
     @cached_property
     def rewording(self) -> bool:
@@ -97,3 +115,14 @@ class Asked:
     def yes_or_no(self) -> bool:
         """A question to which "yes" or "no" is an answer."""
         return YES_OR_NO.search(self.text) is not None
+
+
+def asked_of(sample: Sample) -> Asked:
+    """What `sample` asks for."""
+    return _read(sample.prompt, sample.kind == "continuation")
+
+
+@lru_cache(maxsize=1024)
+def _read(prompt: str, continuation: bool) -> Asked:
+    """The completions of all checkpoints answer the same prompts, so each is read once."""
+    return Asked(prompt, continuation)

@@ -117,6 +117,12 @@ FOREIGN_LACK = re.compile(
 FOREIGN_TURN = re.compile(
     r"(?:sin embargo|pero|cependant|mais|toutefois|aber|jedoch|allerdings|tuttavia|ma|mas|porem)\b"
 )
+FOREIGN_WORDS_LISTED = """
+    puedo podre podria debo posible voy quiero estoy soy hare niego tengo prefiero contra siento es seria resulta
+    je ne n'est contraire ich nicht gegen non rifiuto devo preferisco contro nao recuso preciso tenho prefiro
+"""
+FOREIGN_WORDS = frozenset(FOREIGN_WORDS_LISTED.split())
+"""One of them is in each match of `FOREIGN_REFUSAL`, `FOREIGN_NORM` or `FOREIGN_LACK`: English is not searched."""
 
 WESTERN = ("English", "Spanish", "French", "German", "Italian", "Portuguese")
 READ = frozenset({*WESTERN, "Chinese", "Japanese", "Russian", "Arabic", "Hindi"})
