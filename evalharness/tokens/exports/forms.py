@@ -5,6 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import torch
 from pydantic import JsonValue
 
 from evalharness.backends import Backend, open_backend
@@ -26,6 +27,8 @@ from evalharness.weights import files, loading
 from evalharness.weights.gguf_facts import GgufFacts, read_facts
 from evalharness.weights.templates import ChatTemplate, TemplateFailed
 
+FLOATS = {"BF16": "bfloat16", "F16": "float16", "F32": "float32"}
+"""Names in GGUF and in torch, the coarsest first."""
 TOKENS = 24
 """Of an answer: enough to see where two forms part."""
 
@@ -104,6 +107,17 @@ class LocalForm:
     def state(self) -> dict[str, Any]:
         """All tensors by name, with an adapter merged."""
         return dict(self.teacher.model.state_dict())
+
+    @cached_property
+    def kinds(self) -> dict[str, str]:
+        """How each tensor is stored: as the GGUF file says, else in the coarsest type that holds its numbers."""
+        return {name: self._kind(name, tensor) for name, tensor in self.state.items()}
+
+    def _kind(self, name: str, tensor: torch.Tensor) -> str:
+        if self.gguf and (kind := self.gguf.type_of(name)):
+            return FLOATS.get(kind, kind)
+        holds = (kind for kind in FLOATS.values() if torch.equal(tensor.to(getattr(torch, kind)).float(), tensor))
+        return next(holds, "float32")
 
     def close(self) -> None:
         """Free the weights' memory."""

@@ -30,7 +30,7 @@ def check_template(reference: LocalForm, form: LocalForm) -> Finding:
         if mine != theirs and not (mine.startswith("error:") and theirs.startswith("error:")):
             one, other = excerpts(mine, theirs)
             roles = ", ".join(message.role for message in chat)
-            return parted("template", f"it renders a chat of {roles} differently", reference=one, form=other, fix=COPY)
+            return parted("template", f"it renders a chat ({roles}) differently", reference=one, form=other, fix=COPY)
     return same("template")
 
 

@@ -14,10 +14,9 @@ from evalharness.records import ChatPrompt, RawPrompt
 from evalharness.text import format_number
 from evalharness.tokens.distributions import Reader, read
 from evalharness.tokens.exports.findings import Finding, Reading, parted, reading_text, same
-from evalharness.tokens.exports.forms import LocalForm, answers
+from evalharness.tokens.exports.forms import FLOATS, LocalForm, answers
 from evalharness.tokens.exports.prompts import CHATS
 from evalharness.tokens.exports.vocabulary import PROBES
-from evalharness.tokens.exports.weights import FLOATS
 from evalharness.weights.gguf_facts import GgufFacts
 from evalharness.weights.sizes import leaves
 
@@ -184,7 +183,7 @@ class _Borrowed:
 
 def check_computation(stored_as: str, reading: Reading) -> Finding:
     """The last check: the same weights, settings and prompts give the same probabilities."""
-    if stored_as not in FLOATS or reading.kl < CLOSE:
+    if stored_as not in FLOATS.values() or reading.kl < CLOSE:
         return same("computation")
     said = f"its files agree with the reference's, and its probabilities do not: {reading_text(reading)}"
     return parted("computation", said, fix="check that this version of transformers supports both forms")

@@ -20,9 +20,8 @@ BLOCKS = {
     "IQ4_NL": (32, 8, 1), "IQ4_XS": (32, 8, 1), "MXFP4": (32, 4, 1),
 }  # fmt: skip
 """Numbers of a block, levels from zero to its largest number (or from its smallest), and which of the two."""
-FLOATS = {"bfloat16": (torch.bfloat16, 7), "float16": (torch.float16, 10), "float32": (torch.float32, 23)}
-"""Types with the bits of their fraction, the coarsest first."""
-STORED = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+FRACTION = {"bfloat16": 7, "float16": 10, "float32": 23}
+"""Bits of the fraction of each float."""
 TIMES = 2.0
 """Times the expected error: scales are rounded too, and weights may have been rounded twice."""
 LEAST = 1e-3
@@ -64,21 +63,13 @@ def check_weights(reference: LocalForm, form: LocalForm, base: LocalForm | None)
     if problem := _other_tensors(mine, theirs):
         fix = "export it again from the reference's weights"
         return parted("weights", problem, fix=fix), ""
-    kinds = {name: kind_of(form, name, theirs[name]) for name in mine}
-    pairs = [_pair(name, mine[name], theirs[name], kind_of(reference, name, mine[name]), kinds[name]) for name in mine]
-    stored = _most(kinds, theirs)
+    pairs = [_pair(name, mine[name], theirs[name], reference.kinds[name], form.kinds[name]) for name in mine]
+    stored = _most(form.kinds, theirs)
     differing = [pair for pair in pairs if pair.error > 0 and not _is_tied_by_mistake(pair, reference, form)]
     if not differing:
         return same("weights"), stored
     finding = _lost_adapter(_added(pairs, base), differing) or _unexplained(differing, form)
     return finding or same("weights"), stored
-
-
-def kind_of(form: LocalForm, name: str, tensor: torch.Tensor) -> str:
-    """How a tensor is stored: as its file says, else the coarsest type that holds its numbers."""
-    if form.gguf and (kind := form.gguf.type_of(name)):
-        return STORED.get(kind, kind)
-    return next(kind for kind, (dtype, _) in FLOATS.items() if torch.equal(tensor.to(dtype).to(tensor.dtype), tensor))
 
 
 def _most(kinds: Mapping[str, str], tensors: Mapping[str, torch.Tensor]) -> str:
@@ -109,8 +100,8 @@ def _pair(name: str, mine: torch.Tensor, theirs: torch.Tensor, my_kind: str, kin
 
 def _variance(tensor: torch.Tensor, kind: str) -> float:
     """Of the errors of a type; infinite for one whose steps are not known."""
-    if kind in FLOATS:
-        return float((tensor * 2.0 ** -FLOATS[kind][1]).square().mean()) / 12
+    if kind in FRACTION:
+        return float((tensor * 2.0 ** -FRACTION[kind]).square().mean()) / 12
     if kind not in BLOCKS or tensor.shape[-1] % BLOCKS[kind][0]:
         return float("inf")
     width, levels, symmetric = BLOCKS[kind]
@@ -186,7 +177,7 @@ def _unexplained(pairs: list[Tensor], form: LocalForm) -> Finding | None:
         why = f"the error of its quantization is not known ({len(unknown)} tensors)"
         return not_checked("weights", why) if unknown else None
     worst = max(beyond, key=lambda pair: pair.error / pair.allowed)
-    kind = kind_of(form, worst.name, worst.form)
+    kind = form.kinds[worst.name]
     where = f"in {len(beyond)} of {len(pairs)} differing tensors, such as {worst.name}"
     evidence = {
         "reference": f"{kind} explains {format_share(worst.allowed * worst.relative / worst.error, digits=1)}",
