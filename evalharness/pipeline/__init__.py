@@ -2,6 +2,7 @@
 
 from evalharness.pipeline.comparing import load_compared, recompare_locked
 from evalharness.pipeline.finished_runs import load_run, read_tokens, recompare, redraw, regate, rescore
+from evalharness.pipeline.generating import Progress
 from evalharness.pipeline.joint_runs import compare_runs
 from evalharness.pipeline.judging import judge, label
 from evalharness.pipeline.planning import foresee, plan, settled
@@ -9,6 +10,7 @@ from evalharness.pipeline.running import adopt, merge, new_path, new_run_path, r
 from evalharness.pipeline.trying import reproduce, try_models
 
 __all__ = [
+    "Progress",
     "adopt",
     "compare_runs",
     "foresee",

@@ -1,6 +1,6 @@
 """Asks a judge about pairs of completions, and turns its answers into preferences."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Literal
@@ -39,6 +39,7 @@ from evalharness.store import Run
 
 Ask = Callable[[Backend, Sequence[GenerationRequest]], Iterator[Completion | Failure | Notice]]
 """Gives one outcome for each request, whatever the backend does."""
+Prompt = RawPrompt | ChatPrompt
 SideOrTie = Side | Literal["tie"]
 ORDERS: tuple[tuple[Side, Side], ...] = (("baseline", "candidate"), ("candidate", "baseline"))
 """Which side is shown as answer A and which as answer B: each pair is asked in both."""
@@ -83,46 +84,49 @@ class Judge:
 
     def judge(self, pairs: Sequence[Pair], plan: Plan, ask: Ask) -> Iterator[Preference | JudgeFailure]:
         """One preference or failure for each pair, as soon as both orders were answered."""
-        requests = self.requests(pairs)
-        waiting: dict[str, list[tuple[int, int]]] = {}
-        for number, both in enumerate(requests):
-            for order, request in enumerate(both):
-                waiting.setdefault(request.id, []).append((number, order))
-        # Two equal texts make one prompt in both orders: it is asked once.
-        unique = {request.id: request for both in requests for request in both}
-        answers: dict[int, dict[int, Completion | Failure]] = {}
-        for event in ask(self.backend, list(unique.values())) if unique else ():
+        asked = [
+            (pair.sample.id, pair.replicate, self._prompt(pair, ORDERS[0]), self._prompt(pair, ORDERS[1]))
+            for pair in pairs
+        ]
+        for number, answers in self.answered_twice(asked, ask):
+            yield _settled(pairs[number], answers, plan, self.rater)
+
+    def answered_twice(
+        self, asked: Sequence[tuple[str, int, Prompt, Prompt]], ask: Ask
+    ) -> Iterator[tuple[int, list[Completion | Failure]]]:
+        """Ask two prompts about each of several things; its number and both answers, as soon as they are there.
+
+        Args:
+            asked: for each the sample, the replicate and the two prompts.
+            ask: gives one outcome for each request.
+        """
+        if not asked:
+            return
+        prompts = [prompt for _, _, *both in asked for prompt in both]
+        config = self.backend.resolve_config(prompts, self.generation)
+        waiting: dict[str, list[int]] = {}
+        requests: dict[str, GenerationRequest] = {}
+        for place, (prompt, text) in enumerate(zip(prompts, self.backend.render(prompts), strict=True)):
+            about, replicate, *_ = asked[place // 2]
+            request = GenerationRequest.of(self.resolved, about, prompt, text, config, replicate)
+            # Two equal prompts about a sample are asked once.
+            requests[request.id] = request
+            waiting.setdefault(request.id, []).append(place)
+        answers: dict[int, Completion | Failure] = {}
+        for event in ask(self.backend, list(requests.values())):
             if isinstance(event, Notice):
                 continue
-            for number, order in waiting[event.request_id]:
-                answers.setdefault(number, {})[order] = event
-                if len(answers[number]) == len(ORDERS):
-                    yield _settled(pairs[number], answers.pop(number), plan, self.rater)
-
-    def requests(self, pairs: Sequence[Pair]) -> list[tuple[GenerationRequest, GenerationRequest]]:
-        """What is sent about each pair, in both orders."""
-        if not pairs:
-            return []
-        prompts = [[self._prompt(pair, order) for pair in pairs] for order in ORDERS]
-        config = self.backend.resolve_config([prompt for order in prompts for prompt in order], self.generation)
-        first, second = (self._requests(pairs, order, config) for order in prompts)
-        return list(zip(first, second, strict=True))
-
-    def _requests(
-        self, pairs: Sequence[Pair], prompts: Sequence[RawPrompt | ChatPrompt], config: GenerationConfig
-    ) -> list[GenerationRequest]:
-        rendered = self.backend.render(prompts)
-        return [
-            GenerationRequest.of(self.resolved, pair.sample.id, prompt, text, config, pair.replicate)
-            for pair, prompt, text in zip(pairs, prompts, rendered, strict=True)
-        ]
+            for place in waiting[event.request_id]:
+                answers[place] = event
+                if place ^ 1 in answers:
+                    yield place // 2, [answers.pop(place & ~1), answers.pop(place | 1)]
 
     @property
     def generation(self) -> GenerationConfig:
         """Greedy, and short."""
         return GenerationConfig(max_tokens=self.max_tokens)
 
-    def _prompt(self, pair: Pair, order: tuple[Side, Side]) -> RawPrompt | ChatPrompt:
+    def _prompt(self, pair: Pair, order: tuple[Side, Side]) -> Prompt:
         texts = {"baseline": pair.baseline.text, "candidate": pair.candidate.text}
         facts = self.resolved.tokenizer
         marks = facts.end_tokens.values() if facts else ()
@@ -164,10 +168,8 @@ def _format(settings: JudgeSettings, resolved: ResolvedCheckpoint) -> JudgeForma
 # ------------------------------------------------------------------------------------------- verdicts
 
 
-def _settled(
-    pair: Pair, answers: Mapping[int, Completion | Failure], plan: Plan, rater: str
-) -> Preference | JudgeFailure:
-    verdicts = [_verdict(answers[order], shown) for order, shown in enumerate(ORDERS)]
+def _settled(pair: Pair, answers: Sequence[Completion | Failure], plan: Plan, rater: str) -> Preference | JudgeFailure:
+    verdicts = [_verdict(answer, shown) for answer, shown in zip(answers, ORDERS, strict=True)]
     reasons = [
         f"with the {shown[0]} first, {verdict.reason}"
         for verdict, shown in zip(verdicts, ORDERS, strict=True)

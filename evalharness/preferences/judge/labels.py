@@ -8,18 +8,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from string import Template
 
 from evalharness.errors import ConfigError
-from evalharness.preferences.judge.asking import Ask, Judge
+from evalharness.preferences.judge.asking import Ask, Judge, Prompt
 from evalharness.preferences.judge.prompt import enclosing_code, one_letter, request_text, tamed
 from evalharness.preferences.labelling import Turn
 from evalharness.records import (
     ChatPrompt,
     Completion,
     Failure,
-    GenerationRequest,
     Label,
     LabelRating,
     Message,
-    Notice,
     Plan,
     RawPrompt,
     Sample,
@@ -87,36 +85,16 @@ def read_turns(
     """
     options, name = options_of(facts), reader_of(judge, plan)
     orders = (options, options[::-1])
-    prompts = [
-        _prompt(judge, samples[turn.request.sample_id], texts[turn.request.id], order)
-        for turn in turns
-        for order in orders
-    ]
-    if not prompts:
-        return
-    config = judge.backend.resolve_config(prompts, judge.generation)
-    places: dict[str, tuple[int, int]] = {}
-    requests = []
-    for number, (prompt, text) in enumerate(zip(prompts, judge.backend.render(prompts), strict=True)):
-        turn = turns[number // 2]
-        # The name keeps equal completions of one sample apart.
-        about = f"{turn.request.checkpoint}/{turn.request.sample_id}"
-        request = GenerationRequest.of(
-            judge.resolved, about, prompt, text, config, 2 * turn.request.replicate + number % 2
-        )
-        places[request.id] = number // 2, number % 2
-        requests.append(request)
-    answers: dict[int, dict[int, Completion | Failure]] = {}
-    for event in ask(judge.backend, requests):
-        if isinstance(event, Notice):
-            continue
-        number, order = places[event.request_id]
-        answers.setdefault(number, {})[order] = event
-        if len(answers[number]) == len(orders):
-            yield _settled(turns[number], answers.pop(number), orders, facts.name, name)
+    asked = []
+    for turn in turns:
+        sample, text = samples[turn.request.sample_id], texts[turn.request.id]
+        first, second = (_prompt(judge, sample, text, order) for order in orders)
+        asked.append((sample.id, turn.request.replicate, first, second))
+    for number, answers in judge.answered_twice(asked, ask):
+        yield _settled(turns[number], answers, orders, facts.name, name)
 
 
-def _prompt(judge: Judge, sample: Sample, answer: str, options: Sequence[Label]) -> RawPrompt | ChatPrompt:
+def _prompt(judge: Judge, sample: Sample, answer: str, options: Sequence[Label]) -> Prompt:
     facts = judge.resolved.tokenizer
     marks = tuple(facts.end_tokens.values()) if facts else ()
     request, answer = tamed(request_text(sample.messages), marks), tamed(answer, marks)
@@ -129,9 +107,9 @@ def _prompt(judge: Judge, sample: Sample, answer: str, options: Sequence[Label])
 
 
 def _settled(
-    turn: Turn, answers: Mapping[int, Completion | Failure], orders: Sequence[Sequence[Label]], scorer: str, name: str
+    turn: Turn, answers: Sequence[Completion | Failure], orders: Sequence[Sequence[Label]], scorer: str, name: str
 ) -> LabelRating | None:
-    said = [_label(answers[place], order) for place, order in enumerate(orders)]
+    said = [_label(answer, order) for answer, order in zip(answers, orders, strict=True)]
     if None in said:
         return None
     return LabelRating(
