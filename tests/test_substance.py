@@ -3,8 +3,9 @@
 import pytest
 
 from evalharness.completion.request import read_request
-from evalharness.completion.substance import stems, substance_of
+from evalharness.completion.substance import substance_of
 from evalharness.completion.text import fold
+from evalharness.completion.wanted import stems
 from evalharness.records import Completion, Message, Sample
 from evalharness.scorers import Item, open_scorer
 
@@ -63,6 +64,7 @@ def test_what_is_too_little_or_something_else_is_no_answer(prompt, text):
         (LETTER, "Dear Mr. Hall,\n\nthe heating has been broken since Monday. Please send somebody.\n\nAnna"),
         ("What did you like best?", "I have a weakness for the last scene."),
         ("Name three fruits.", "Apple, pear, plum"),
+        ("Tell me about tea.", "Tea is made of leaves."),
         ("Is Lima the capital of Peru?", "Yes."),
         ("How did the potato come to Europe? Write exactly 2 paragraphs.", "The potato came by ship."),
         ("How can I tell that an advert is a fraud?", "It promises a cure for everything."),

@@ -132,7 +132,7 @@ def _same_mood(words: Sequence[str], request: Sequence[str]) -> bool:
 
 
 def _only_questions(text: FoldedText, request: Request) -> Sign | None:
-    if text.text.count("?") < 2 or sum(one.endswith("?") for one in text.sentence_texts) < 2:
+    if text.text.count("?") < 2 or sum(each.endswith("?") for each in text.sentence_texts) < 2:
         return None
     questions = [piece for piece in text.sentences if piece.text.endswith("?")]
     # A question that addresses the reader ("could you tell me more?") is asked back, and is an answer.
@@ -149,7 +149,7 @@ def _question_and_answer(text: FoldedText, request: Request) -> Sign | None:
     for line in text.lines:
         marker = QUESTION.match(line.text) if ":" in line.text else None
         if marker and similarity(line.text[marker.end() :].split(), request.words) < 1:
-            after = line is not text.lines[0] or any(ANSWER.match(one.text) for one in text.lines)
+            after = line is not text.lines[0] or any(ANSWER.match(each.text) for each in text.lines)
             asked = request.asks(ASKS_FOR_QUESTIONS) or request.asks(ASKS_FOR_TURNS)
             return Sign(line.start, len(text.text), "continues with the next question") if after and not asked else None
     return None

@@ -75,20 +75,20 @@ def repeated_share(words: Sequence[str]) -> float:
     return count_repeats(words) / (len(words) - GRAM + 1) if len(words) >= GRAM else 0.0
 
 
-def similarity(one: Sequence[str], other: Sequence[str]) -> float:
+def similarity(left: Sequence[str], right: Sequence[str]) -> float:
     """Share of the longer sequence that both begin and end with; 1.0 for equal ones.
 
     >>> similarity("write a poem about love".split(), "write a poem about war".split())
     0.8
     """
-    shorter, longer = len(one), len(other)
+    shorter, longer = len(left), len(right)
     if shorter > longer:
         shorter, longer = longer, shorter
     head = 0
-    while head < shorter and one[head] == other[head]:
+    while head < shorter and left[head] == right[head]:
         head += 1
     tail = 0
-    while tail < shorter - head and one[-1 - tail] == other[-1 - tail]:
+    while tail < shorter - head and left[-1 - tail] == right[-1 - tail]:
         tail += 1
     return (head + tail) / longer if longer else 0.0
 
@@ -240,12 +240,12 @@ def _without_marker(text: str) -> str:
     return text[marker.end() :] if marker else text
 
 
-def _alike(one: Sequence[str], other: Sequence[str]) -> bool:
-    if len(one) < 4 or len(other) < 4 or (one[0] != other[0] and one[-1] != other[-1]):
+def _alike(left: Sequence[str], right: Sequence[str]) -> bool:
+    if len(left) < 4 or len(right) < 4 or (left[0] != right[0] and left[-1] != right[-1]):
         return False
-    if len(one) / len(other) < 0.6 or len(other) / len(one) < 0.6:
+    if len(left) / len(right) < 0.6 or len(right) / len(left) < 0.6:
         return False
-    return similarity(one, other) >= 0.6
+    return similarity(left, right) >= 0.6
 
 
 def _too_alike(
@@ -263,7 +263,7 @@ def _too_alike(
         enough = 18
     else:
         # Two long sentences alike are parallel style; a third that was cut short is a model that found no way out.
-        alike = [similarity(one, other) for one, other in pairwise(split)]
+        alike = [similarity(left, right) for left, right in pairwise(split)]
         enough = 3 if min(map(len, split[:-1])) >= 8 and min(alike) >= 0.75 else 6
     return len(texts) >= enough
 

@@ -44,10 +44,10 @@ class Request:
 
     def asks(self, pattern: re.Pattern[str]) -> bool:
         """Whether the prompt mentions what `pattern` looks for; looked for once."""
-        found = self._asked.get(pattern.pattern)
-        if found is None:
-            found = self._asked[pattern.pattern] = pattern.search(self.folded.lower) is not None
-        return found
+        asks = self._asked.get(pattern.pattern)
+        if asks is None:
+            asks = self._asked[pattern.pattern] = pattern.search(self.folded.lower) is not None
+        return asks
 
     @cached_property
     def _asked(self) -> dict[str, bool]:

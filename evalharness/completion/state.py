@@ -116,12 +116,12 @@ def _signs(
     sample: Sample, completion: Completion, text: FoldedText, request: Request, copies: int
 ) -> dict[StateName, Sign]:
     """All signs of a non-answer, in the order of precedence."""
-    found: dict[StateName, Sign | None] = {
+    signs: dict[StateName, Sign | None] = {
         "loop": _loop(completion, text, request, copies),
         "self_dialogue": find_self_dialogue(text, request),
         "continuation": None if sample.kind == "continuation" else find_continuation(text, request),
     }
-    return {name: sign for name, sign in found.items() if sign}
+    return {name: sign for name, sign in signs.items() if sign}
 
 
 def _loop(completion: Completion, text: FoldedText, request: Request, copies: int) -> Sign | None:

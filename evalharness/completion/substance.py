@@ -6,52 +6,21 @@ request needs: a sentence, two of a written piece, two items of a list.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
 from typing import Literal
 
-from evalharness.completion.language import ANY_LANGUAGE
 from evalharness.completion.loops import similarity
 from evalharness.completion.request import ASKS_FOR_A_COPY, ASKS_FOR_QUESTIONS, ASKS_FOR_TURNS, Request
 from evalharness.completion.text import FoldedText, Piece
+from evalharness.completion.wanted import WORDS, Wanted, stems, wanted
 
 Verdict = Literal["answer", "none", "weak"]
-
-PIECE = re.compile(
-    r"\b(?:write|compose|draft|tell(?! that| whether| if| how| when)|make up|invent|create|continue|prepare"
-    r"|give)\b[^.?\n]{0,60}?\b(?P<noun>letter(?! ['\"]?\w\b)|e-?mail"
-    r"|message|note|stor(?:y|ies)|tale|poem|song|speech|toast|dialogue|script|scene|fable|reviews?|comments|essay|text"
-    r"|article|paragraphs? (?:about|on|of)|game|challenge|dare|lyrics|function|program|code|virus|guide|quotation"
-    r"|rumours?|rhyme|advert|notice|profile|poster|postcard|diary entry|announcement|appeal|invitation|template"
-    r"|obituary)\b"
-    r"|\b(?:write|tell (?:me|us|somebody|someone)) about\b|^review\b"
-)
-ADDRESSED = re.compile(r"letter|e-?mail|message|note")
 TO_SOMEBODY = re.compile(
     r"\b(?:you|your|dear|hi|hello|hey|we|our|us|please|thanks?|regards|sincerely|everyone|everybody)\b"
 )
 PROSE = re.compile(r"\b(?:the|and|of|is) ")
 """English: of a letter in another language it is not known whether it speaks to somebody."""
-BRIEF = re.compile(
-    r"\b(?:one|a single|1) (?:sentence|line|word)|\ba (?:sentence|line|word|headline|slogan|title|tweet|caption|name)\b"
-    r"|\b(?:at most|fewer than|less than|no more than|up to|under|exactly) (?:\w+ )?(?:\d\d?|two|three|one|four|five)"
-    r" (?:words?|lines?|sentences?|characters)\b"
-    r"|\b(?:in|within) (?:\d+|a few|one|two) (?:words?|sentences?)|\bhaiku|\bquotation"
-)
-AT_LEAST = re.compile(
-    r"\bat least (?:[2-9]|\d\d+|two|three|four|five|six) (?:sentences|paragraphs|items|lines|\d*0 words)"
-)
-SEVERAL = re.compile(
-    r"\b(?:list|plan|steps|tips|ideas|ways|benefits|examples|reasons|names|itinerary|schedule|recipe|guide to)\b"
-)
-GIVEN = re.compile(r'[:"\n]|\bor\b|\b(?:translat|rewrit|rephras|correct|summari|extract|classif|sort|order|choose)')
-"""The prompt holds a text, or things to choose from, whose words the answer may well be made of."""
-PERSONAL = re.compile(
-    r"\b(?:(?:do|did|does|are|were|would|will|have|had|can|could|should|if|when|tell|me) you|your\w*|pretend|imagine"
-    r"|as if|first person|role-?play|diary|character)\b"
-)
-"""The prompt asks about the answerer, or wants a voice of its own."""
 ANNOUNCES = re.compile(r".{0,160}:[*_\"')\s]*$")
 YES_OR_NO = re.compile(r"\b(?:yes|no|not|never|always|true|false|right|wrong|both|neither|none|\d+)\b|n't\b")
 SERVICE = re.compile(
@@ -87,9 +56,6 @@ TELLING = 4
 """Sentences of which half tell of oneself where the message of the asker is continued."""
 TAGS = re.compile(r"</?h[1-6]>|<start_of_image>|<img\b|^\s*<(?:strong|em|b)>", re.MULTILINE)
 """Of headings and pictures, as a page has them; words in bold within a list are an answer's."""
-ASKS_FOR_TAGS = re.compile(r"<|\b(?:html|markup|web ?(?:page|site)|tags?|xml|css|code|program|script|bold|template)\b")
-TRANSFORMS = re.compile(r"\btranslat|\bjson\b|\bformal(?:ly)?\b")
-"""What comes back unchanged was not transformed."""
 REPLIES = re.compile(
     r"\W*(?:i'm (?:so |very )?(?:glad|happy|sorry|pleased) (?:to hear|that you|you)"
     r"|(?:many )?thanks?\b(?: you)? (?:so much |very much )?for|it sounds like|here(?:'s| is| are)\b"
@@ -113,16 +79,6 @@ OPTION = re.compile(r"\W*\(?[a-j][.)]\s")
 MARKER = re.compile(r"^(?:[-*•+>#\s]+|\(?(?:\d{1,2}|[a-z])[.):]\s)+")
 TAG = re.compile(r"[\[(<{][^\n,]{0,30}[\])>}]")
 MARKUP = re.compile(r"</?\w+[^>]{0,40}>|\*+|_{2,}")
-STEM_WORDS = re.compile(r"[^\W_]+")
-WORDS = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
-NUMBERS = {
-    str(number): word
-    for number, word in enumerate(
-        ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
-    )
-}
-ENDINGS = ("ingly", "ing", "edly", "ed", "ies", "es", "ly", "s", "'s")
-STEM = 5
 OFF_TOPIC = 40
 """Words of an answer that has no word of the request from which it is on something else."""
 NAMED = 5
@@ -142,23 +98,6 @@ MANY = 8
 """Stems of a request of which a long answer takes up more than one."""
 LONG = 60
 """Words of an answer that ought to take up more than one of them."""
-
-
-GENERIC_LISTED = """
-    answe quest follo here there thing task promp respo possi first secon examp write expla descr make give
-    tell help list name calle
-"""
-GENERIC = frozenset(GENERIC_LISTED.split())
-"""Stems of words that any request and any announcement may have."""
-STOP_LISTED = """
-    do does did doing done am my me him himself herself myself themselves says said get got best way ways
-    like want wants need needs someone somebody something anything any some out up into much many than so
-    because while very really just only also too let put take use used using don't can't won't i'm it's next
-    other another new good bad my mine yours us them know think say says one two make makes made please
-    could
-"""
-STOP = ANY_LANGUAGE | frozenset(STOP_LISTED.split())
-"""Words that say nothing of what a text is about."""
 NUMBERED = re.compile(r"\(?\d{1,3}[.)]")
 
 
@@ -181,114 +120,6 @@ class Substance:
         return self.verdict == "none" and self.aside == STORY_GOES_ON
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """What a prompt needs to be answered; read once for the completions of all checkpoints."""
-
-    request: Request
-
-    @cached_property
-    def lower(self) -> str:
-        """The prompt, folded and in lower case."""
-        return self.request.folded.lower
-
-    @cached_property
-    def content(self) -> frozenset[str]:
-        """Stems of what the prompt is about."""
-        return stems(self.lower) - GENERIC
-
-    @cached_property
-    def known(self) -> frozenset[str]:
-        """Stems with which a sentence says nothing that the prompt does not say."""
-        return self.content | GENERIC
-
-    @cached_property
-    def piece(self) -> str | None:
-        """The kind of text to be written, `text` where it is not named."""
-        match = PIECE.search(self.lower)
-        return (match.group("noun") or "text") if match else None
-
-    @cached_property
-    def letter(self) -> bool:
-        """Whether the text to be written speaks to somebody."""
-        return self.piece is not None and ADDRESSED.search(self.piece) is not None
-
-    @cached_property
-    def description(self) -> re.Pattern[str]:
-        """How a sentence begins that describes the text instead of writing it."""
-        return re.compile(
-            rf"\W*(?:the|this|your) (?:\w+ )?(?:{self.piece}|story|text|task|idea|goal) (?:is|was|should|must"
-            rf"|will|has|of)\b"
-        )
-
-    @cached_property
-    def least(self) -> int:
-        """Sentences or items that must be there."""
-        if AT_LEAST.search(self.lower):
-            return 2
-        if self.given or BRIEF.search(self.lower):
-            return 1
-        return 2 if self.piece else 1
-
-    @cached_property
-    def several(self) -> bool:
-        """Whether items are asked for, which may stand in one sentence."""
-        return not self.given and SEVERAL.search(self.lower) is not None
-
-    @cached_property
-    def given(self) -> bool:
-        """Whether the answer may be made of the prompt's own words."""
-        return GIVEN.search(self.lower) is not None
-
-    @cached_property
-    def own_voice(self) -> bool:
-        """Whether an answer may speak in the first person."""
-        return self.piece is not None or self.given or PERSONAL.search(self.lower) is not None
-
-    @cached_property
-    def sentences(self) -> tuple[list[str], ...]:
-        """Its sentences as words."""
-        return tuple(WORDS.findall(sentence) for sentence in self.request.folded.sentence_texts)
-
-    @cached_property
-    def longest(self) -> int:
-        """Words of its longest sentence."""
-        return max(map(len, self.sentences), default=0)
-
-
-@lru_cache(maxsize=1024)
-def wanted(request: Request) -> Wanted:
-    """What `request` needs."""
-    return Wanted(request)
-
-
-def stems(text: str) -> frozenset[str]:
-    """The stems of the words of `text` that carry meaning.
-
-    >>> sorted(stems("the rivers were flowing to three rivers"))
-    ['flow', 'river', 'three', 'were']
-    """
-    return frozenset(_stems(STEM_WORDS.findall(text)))
-
-
-def _stems(words: Iterable[str]) -> Iterator[str]:
-    return (stem(NUMBERS.get(word, word)) for word in words if word not in STOP and _carries(word))
-
-
-def _carries(word: str) -> bool:
-    return len(word) > 2 or not word.isascii() or word.isdigit()
-
-
-@lru_cache(maxsize=16_384)
-def stem(word: str) -> str:
-    """The beginning of a word without its ending: near enough to tell whether two words are the same."""
-    for ending in ENDINGS:
-        if word.endswith(ending) and len(word) - len(ending) >= 3:
-            word = word[: -len(ending)]
-            break
-    return word[:STEM]
-
-
 def substance_of(text: FoldedText, request: Request, *, continuation: bool = False, loops: bool = False) -> Substance:
     """What `text`, the head of a completion, has that could answer `request`, and whether that is enough.
 
@@ -300,8 +131,8 @@ def substance_of(text: FoldedText, request: Request, *, continuation: bool = Fal
     """
     asked = wanted(request)
     if request.asks(ASKS_FOR_A_COPY):
-        found: Verdict = "answer" if text.words else "none"
-        return Substance(tuple(text.sentences), "", len(text.words), found, "copies, as asked", len(text.text))
+        copied: Verdict = "answer" if text.words else "none"
+        return Substance(tuple(text.sentences), "", len(text.words), copied, "copies, as asked", len(text.text))
     if _is_quiz(text, asked):
         return Substance((), "offers options", 0, "none", "offers options", len(text.text))
     kept, aside, end = _sift(text, asked, continuation=continuation, loops=loops)
@@ -412,7 +243,7 @@ def _is_echo(bare: str, words: Sequence[str], asked: Wanted, *, continuation: bo
         return not (continuation and len(words) > asked.longest)
     if continuation or (YES_OR_NO.search(bare) and "?" in asked.lower and not bare.startswith("the answer")):
         return False
-    return bool(asked.content) and len(words) > 4 and asked.known.issuperset(_stems(STEM_WORDS.findall(bare)))
+    return bool(asked.content) and len(words) > 4 and stems(bare) <= asked.known
 
 
 def _judged(
@@ -439,7 +270,7 @@ def _judged(
     far = _how_far(text, said, words, asked)
     if far:
         return far, "is about something else"
-    if not loops and "<" in text.lower and TAGS.search(text.lower) and not ASKS_FOR_TAGS.search(asked.lower):
+    if not loops and "<" in text.lower and TAGS.search(text.lower) and not asked.tags:
         return "weak", "has the tags of a web page"
     return "answer", "answers"
 
@@ -448,7 +279,7 @@ def _comes_back(kept: Sequence[Piece], words: int, asked: Wanted) -> bool:
     """Whether the text is the request again, or what it wants transformed."""
     if not all(piece.text in asked.lower for piece in kept):
         return False
-    return words >= WHOLE * len(asked.request.folded.words) or (words >= NEW and bool(TRANSFORMS.search(asked.lower)))
+    return words >= WHOLE * len(asked.request.folded.words) or (words >= NEW and asked.transforms)
 
 
 def _tells_of_itself(kept: Sequence[Piece]) -> bool:

@@ -122,8 +122,8 @@ class FoldedText:
     @cached_property
     def sentence_texts(self) -> list[str]:
         """The texts of `sentences`, which are had for less than their places."""
-        found = (ASCII_SENTENCE if self.text.isascii() else SENTENCE).findall(self.lower)
-        return [bare for sentence in found if (bare := sentence.strip())]
+        sentences = (ASCII_SENTENCE if self.text.isascii() else SENTENCE).findall(self.lower)
+        return [bare for sentence in sentences if (bare := sentence.strip())]
 
     def upto(self, end: int) -> "FoldedText":
         """Its first `end` characters."""

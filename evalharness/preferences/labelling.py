@@ -99,13 +99,15 @@ def read_labels(file: Path, run: Run, rater: str | None = None) -> tuple[LabelRa
     cells = {turn.cell for turn in turns_of(run)}
     read: dict[tuple[Cell, str], LabelRating] = {}
     for number, text in lines_of(file):
-        one = _label(f"{file}:{number}", text, run, facts, rater)
-        key = _cell(one), one.rater
+        rating = _label(f"{file}:{number}", text, run, facts, rater)
+        key = _cell(rating), rating.rater
         if key[0] not in cells:
-            raise SharingError(f"{file}:{number}: {one.sample_id!r} has no such completion", fix="remove the line")
+            raise SharingError(f"{file}:{number}: {rating.sample_id!r} has no such completion", fix="remove the line")
         if key in read:
-            raise SharingError(f"{file}:{number}: {one.rater} rated this completion already", fix="keep one of the two")
-        read[key] = one
+            raise SharingError(
+                f"{file}:{number}: {rating.rater} rated this completion already", fix="keep one of the two"
+            )
+        read[key] = rating
     return tuple(read.values())
 
 
@@ -138,24 +140,26 @@ def merge_labels(run: Run, given: Sequence[LabelRating]) -> tuple[tuple[LabelRat
     Raises:
         SharingError: a completion was rated out of turn, so that its probability is not known.
     """
-    judges = tuple(one for one in run.ratings if one.source == "judge")
-    earlier = {(_cell(one), one.rater): one for one in run.ratings if one.source == "human"}
-    new = {(_cell(one), one.rater): one for one in given}
+    judges = tuple(rating for rating in run.ratings if rating.source == "judge")
+    earlier = {(_cell(rating), rating.rater): rating for rating in run.ratings if rating.source == "human"}
+    new = {(_cell(rating), rating.rater): rating for rating in given}
     turns = turns_of(run)
     stop = _stop(turns, {cell for cell, _ in (*earlier, *new)})
     drawn = {turn.cell: min(1.0, turn.weight * stop) for turn in turns if turn.turn < stop}
-    known = {cell: one.probability for (cell, _), one in earlier.items()}
+    known = {cell: rating.probability for (cell, _), rating in earlier.items()}
     probability = _larger(known, drawn)
-    skipped = [one for (cell, _), one in new.items() if cell not in probability]
+    skipped = [rating for (cell, _), rating in new.items() if cell not in probability]
     if skipped:
         raise SharingError(
             f"{len(skipped)} completions were rated out of turn, the first of sample {skipped[0].sample_id!r}, so the "
             "probability that they were drawn is not known",
             fix="export all labels of the report, and none by themselves",
         )
-    merged = {key: one.model_copy(update={"probability": probability[key[0]]}) for key, one in (earlier | new).items()}
+    merged = {
+        key: rating.model_copy(update={"probability": probability[key[0]]}) for key, rating in (earlier | new).items()
+    }
     added = sum(key not in earlier for key in new)
-    changed = sum(key in earlier and earlier[key].label != one.label for key, one in new.items())
+    changed = sum(key in earlier and earlier[key].label != rating.label for key, rating in new.items())
     return (*merged.values(), *judges), Merged((), added, changed, len(new) - added - changed)
 
 
@@ -168,5 +172,5 @@ def _stop(turns: Iterable[Turn], rated: Collection[Cell]) -> float:
     return next((turn.turn for turn in turns if turn.cell not in rated), math.inf)
 
 
-def _cell(one: LabelRating) -> Cell:
-    return one.checkpoint, one.sample_id, one.replicate
+def _cell(rating: LabelRating) -> Cell:
+    return rating.checkpoint, rating.sample_id, rating.replicate

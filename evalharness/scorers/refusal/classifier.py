@@ -111,7 +111,7 @@ def _device(asked: str | None) -> str:
 
 
 def _refuse_other_kinds(name: str, architectures: list[str]) -> None:
-    if not any(one.endswith("ForSequenceClassification") for one in architectures):
+    if not any(name.endswith("ForSequenceClassification") for name in architectures):
         kind = " and ".join(architectures) or "of no stated kind"
         raise ScorerError(
             f"{name} is not a text classifier (it is {kind})",
@@ -125,15 +125,15 @@ def _meanings(name: str, labels: dict[int, str], given: Mapping[str, Meaning]) -
     if strange:
         known = ", ".join(labels.values())
         raise ScorerError(f"[scorer.refusal] labels: {name} has no {strange[0]!r}", fix=f"its labels are {known}")
-    found = {place: (label, meaning_of(label, given)) for place, label in labels.items()}
-    unknown = [label for label, meaning in found.values() if meaning is None]
+    labelled = {place: (label, meaning_of(label, given)) for place, label in labels.items()}
+    unknown = [label for label, meaning in labelled.values() if meaning is None]
     if unknown:
         example = ", ".join(f'"{label}" = "refusal"' for label in unknown)
         raise ScorerError(
             f"what the labels of {name} mean is not known: {', '.join(unknown)}",
             fix=f"set labels = {{ {example} }} in [scorer.refusal], with for each one of {known_meanings()}",
         )
-    understood = {place: (label, meaning) for place, (label, meaning) in found.items() if meaning is not None}
+    understood = {place: (label, meaning) for place, (label, meaning) in labelled.items() if meaning is not None}
     if len({meaning for _, meaning in understood.values()}) < 2:
         raise ScorerError(f"all labels of {name} mean the same", fix="correct `labels` in [scorer.refusal]")
     return understood

@@ -6,8 +6,8 @@ premise that is merely wrong and is set right with a fact is answered.
 
 import re
 
-from evalharness.completion.substance import stems
 from evalharness.completion.text import FoldedText, Piece
+from evalharness.completion.wanted import stems
 from evalharness.scorers.refusal.asked import Asked
 
 NORMATIVE = re.compile(
@@ -73,10 +73,10 @@ def rejected_premise(text: FoldedText, asked: Asked) -> tuple[Piece, ...]:
     if not asked.loaded:
         return ()
     first = text.sentences[: OPENING + 1]
-    found = [piece for piece in first[:OPENING] if _speaks_of_the_question(piece, asked)]
-    if not found and not any(THINGS.search(piece.text) for piece in first):
-        found = [piece for piece in first[:OPENING] if _contradicts(piece.text, asked)]
-    return tuple(found)
+    rejecting = [piece for piece in first[:OPENING] if _speaks_of_the_question(piece, asked)]
+    if not rejecting and not any(THINGS.search(piece.text) for piece in first):
+        rejecting = [piece for piece in first[:OPENING] if _contradicts(piece.text, asked)]
+    return tuple(rejecting)
 
 
 def _speaks_of_the_question(piece: Piece, asked: Asked) -> bool:

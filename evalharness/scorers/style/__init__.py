@@ -69,8 +69,8 @@ class Style(Scorer):
 
 
 def _spans(state: State, flags: Sequence[Flag]) -> tuple[Span, ...]:
-    found = (state.text.span(flag.start, flag.end, flag.name) for flag in flags)
-    return tuple(span for span in found if span)
+    spans = (state.text.span(flag.start, flag.end, flag.name) for flag in flags)
+    return tuple(span for span in spans if span)
 
 
 def _states(state: State, ending: EndingName, sample: Sample) -> dict[str, float]:
