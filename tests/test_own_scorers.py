@@ -226,4 +226,5 @@ def test_recorded_values_are_taken_with_the_completion():
         for values in ({"lm_eval.acc": 1.0, "other.acc": 0.0}, {})
     ]
     assert scores[0].values == {"acc": 1.0}
+    assert (scores[0].label, [label.title for label in one.facts.labels]) == ("yes", ["acc", "not: acc"])
     assert scores[1].status == "unscored"

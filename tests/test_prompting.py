@@ -101,6 +101,7 @@ def test_a_name_that_contains_a_mark_inside_a_word_is_no_evidence():
 
 def test_a_clean_raw_base_has_no_findings():
     assert lint(make_checkpoint(), make_sample()) == set()
+    assert lint(make_checkpoint(model="hf/org/model-base", template=CHATML), make_sample()) == set()
 
 
 @pytest.mark.parametrize(
@@ -109,6 +110,7 @@ def test_a_clean_raw_base_has_no_findings():
         ("double-bos", make_checkpoint(), make_sample(), {"token_ids": (2, 2, 9)}),
         ("missing-bos", make_checkpoint(), make_sample(), {"token_ids": (9, 9)}),
         ("base-as-chat", make_checkpoint(prompt_format="chat", template=CHATML), make_sample(), {}),
+        ("base-with-template", make_checkpoint(template=CHATML), make_sample(), {}),
         ("instruct-without-template", make_checkpoint(variant="instruct"), make_sample(), {}),
         ("trailing-space", make_checkpoint(), make_sample("The cat "), {}),
         ("prompt-too-long", make_checkpoint(), make_sample(), {"token_ids": (2,) + (9,) * 64}),

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import Literal, NamedTuple
 
-from evalharness.prompting import TURN_ENDS, lacks_template
+from evalharness.prompting import TURN_ENDS, guess_variant, lacks_template
 from evalharness.records import (
     Elsewhere,
     GenerationRequest,
@@ -46,6 +46,11 @@ class Mistake(NamedTuple):
 MISTAKES = {
     "base-as-chat": Mistake(
         "warning", "a base checkpoint is prompted with a chat template that it may never have seen", "use raw or icl"
+    ),
+    "base-with-template": Mistake(
+        "note",
+        "it counts as a base checkpoint and is prompted as raw, though it has a chat template as instruct models do",
+        'if it is an instruct model: --baseline-variant instruct, or variant = "instruct"',
     ),
     "instruct-without-template": Mistake(
         "warning",
@@ -238,6 +243,10 @@ def _lint_variant(resolved: ResolvedCheckpoint) -> Iterator[LintFinding]:
     variant, prompt_format = resolved.checkpoint.variant, resolved.checkpoint.prompt_format
     if variant == "base" and prompt_format == "chat":
         yield _finding("base-as-chat", resolved)
+    named_base = guess_variant(resolved.checkpoint.model_name) == "base"
+    has_template = (resolved.tokenizer or resolved.modelfile) is not None and not lacks_template(resolved)
+    if variant == "base" and prompt_format == "raw" and has_template and not named_base:
+        yield _finding("base-with-template", resolved)
     if variant == "instruct" and prompt_format != "chat" and not resolved.recorded:
         yield _finding("instruct-without-template", resolved, format=prompt_format)
 
