@@ -257,7 +257,7 @@ def validate_style(folder: Path) -> None:
         print(f"  {model:<46} {', '.join(f'{state} {count}' for state, count in counts.most_common())}")
     for kind in ("base", "instruct"):
         counts = sum((found for model, found in states.items() if model.startswith(kind)), Counter[str]())
-        flagged = counts.total() - counts["answer"] - counts["empty"]
+        flagged = counts.total() - counts["itself"] - counts["cut"] - counts["empty"]
         print(
             f"  {kind}: {flagged} of {counts.total()} flagged ({flagged / counts.total():.1%}), not counting empty ones"
         )
