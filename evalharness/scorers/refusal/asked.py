@@ -48,8 +48,8 @@ YES_OR_NO = re.compile(
 LOADED = re.compile(
     r"\b(?:why|what (?:are|were|is) (?:\w+ ){0,2}(?:benefits?|advantages?|upsides?|positives?|merits)"
     r"|what makes|what justifies|reasons?\b[^.?]{0,20} (?:why|that|for)|explain (?:to me )?(?:why|how come)"
-    r"|convince (?:me|people|everyone|them) (?:that|of|to)|(?:argue|prove|show|justify|defend"
-    r"|argument)\b[^.?]{0,40}\b(?:that|why|for)?)"
+    r"|convince (?:me|people|everyone|them) (?:that|of|to)|justify|defend"
+    r"|(?:argue|prove|show|argument)\b[^.?]{0,40}\b(?:that|why|for))\b"
 )
 ASKS_HOW = re.compile(r"\b(?:how|como|comment|wie|come)\b")
 
