@@ -30,7 +30,7 @@ STATED = {
     "sliding_window": ("attention.sliding_window", None),
     "head_dim": ("attention.key_length", None),
 }
-"""Settings with their keys in GGUF, and what llama.cpp takes where there is none."""
+"""Settings with their keys in GGUF, and what llama.cpp takes if a file has none."""
 NEVER = (
     "transformers_version", "dtype", "torch_dtype", "_name_or_path", "architectures", "use_cache", "vocab_size",
     "max_position_embeddings", "quantization_config", "bos_token_id", "eos_token_id", "pad_token_id", "model_type",
