@@ -55,10 +55,10 @@ def prose_of_python(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def prose_of_text(path: Path) -> Iterator[tuple[int, str]]:
-    """Paragraphs of Markdown without code; of the changelog only what is not released yet."""
+    """Paragraphs of Markdown without code; of the changelog only the newest version."""
     text = path.read_text()
     if path.name == "CHANGELOG.md":
-        text = text.split("## Unreleased", 1)[1].split("\n## ", 1)[0]
+        text = text.split("\n## ", 2)[1]
     if path.name == "CONTRIBUTING.md":
         text = re.sub(r"^\|.*\n", "", text, flags=re.MULTILINE)
     yield 0, CODE.sub(lambda code: "\n" * code[0].count("\n"), text)
