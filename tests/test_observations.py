@@ -152,8 +152,8 @@ PACKAGE = Path(evalharness.__file__).parent
 MAY_JOIN = {
     *("observations/making.py", "store/run.py", "store/lines.py", "store/token_files.py", "store/check.py"),
     *("pipeline/generating.py", "scorers/scorer.py", "pipeline/scoring.py", "preferences/judge/asking.py"),
-    *("gate/aa_test.py", "sharing/redaction/eraser.py", "preferences/judge/labels.py"),
-    *("pipeline/reading_tokens.py", "tokens/reading.py", "tokens/noise.py", "report/token_section.py"),
+    *("gate/aa_test.py", "sharing/redaction/eraser.py", "report/token_section.py"),
+    *("pipeline/reading_tokens.py", "tokens/reading.py", "tokens/noise.py", "tokens/exports/forms.py"),
 }
 """Where records are made, stored, changed, or put into the table; facts of tokens belong to completions."""
 

@@ -8,7 +8,7 @@ from evalharness.errors import ConfigError
 from evalharness.gate.kinds import KINDS, kind_of
 from evalharness.records import GateRule, Metric, Suite
 
-Found = TypeVar("Found")
+Named = TypeVar("Named")
 
 
 def check_rules(
@@ -56,7 +56,7 @@ def check_decidable(names: Sequence[str], metrics: Sequence[Metric]) -> None:
             raise ConfigError(f"decide: {name} has no bounds, so bets cannot settle it", fix=f"name one of {bounded}")
 
 
-def _named(name: str, known: Mapping[str, Found], where: str, what: str) -> Found:
+def _named(name: str, known: Mapping[str, Named], where: str, what: str) -> Named:
     if name in known:
         return known[name]
     close = difflib.get_close_matches(name, known, n=1)
