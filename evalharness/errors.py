@@ -82,7 +82,7 @@ class UnsafeCheckpoint(BackendError):
 
 
 class ScorerError(EvalHarnessError):
-    """There is the scorer does not exist or cannot be set up."""
+    """The scorer does not exist or cannot be set up."""
 
 
 class SharingError(EvalHarnessError):
