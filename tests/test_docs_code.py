@@ -278,7 +278,7 @@ def read_text(block, here, monkeypatch):
     if block.command:
         error = CliRunner().invoke(cli, shlex.split(block.command)[1:]).exception
         assert isinstance(error, EvalHarnessError), repr(error)
-        printed = f"Error: {error.problem}\n  Fix: {error.fix}\n"
+        printed = f"Error: {error.problem}\n  Fix: {error.fix}\n".replace(os.sep, "/")
         pattern = re.escape(block.code).replace("…", ".*")
         assert re.fullmatch(pattern, printed) is not None, printed
 
