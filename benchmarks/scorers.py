@@ -142,11 +142,9 @@ def report_speed(title: str, items: Sequence[Item]) -> None:
     average = sum(len(item.completion.text) for item in items) / len(items)
     scorers = [open_scorer(name) for name in TEXT_SCORERS]
 
-    answered = [(item.sample, item.completion) for item in items]
-
     def all_three() -> None:
-        for start in range(0, len(answered), AT_ONCE):
-            judge(scorers, answered[start : start + AT_ONCE])
+        for start in range(0, len(items), AT_ONCE):
+            judge(scorers, fresh(items[start : start + AT_ONCE]))
 
     unit = min(yardstick(), yardstick())
     total = seconds(all_three)
