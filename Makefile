@@ -36,7 +36,7 @@ check: $(VENV)/ready ## Lint and check types
 example: $(VENV)/ready ## Make the committed example, its report and the recordings of the demo again
 	rm -rf reports/example demo/recorded
 	$(BIN)/evalharness run demo/example.toml --out reports/example
-	$(BIN)/evalharness tokens reports/example --limit 160
+	$(BIN)/evalharness tokens reports/example --limit 160 --depth
 	$(BIN)/evalharness run demo/tuning.toml --out demo/recorded/tuning
 	$(BIN)/evalharness run demo/regression.toml --out demo/recorded/regression || test $$? = 3
 	cd demo/recorded && rm -f */scor* */comparison.json */gate.json */report.html */digests.json */.lock
