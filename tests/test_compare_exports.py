@@ -5,8 +5,8 @@ Planted (each with the cause that has to be named first):
     BOS             the tokenizer adds none, the template writes two, GGUF says that none is added
     end token       the end of a turn is lost, an ordinary token ends
     tokenizer       two ids swapped, a marker split into letters, a marker stored as plain text
-    merge           the adapter missing, merged twice, with another scale, in some layers only, with the rank pattern
-                    ignored, missing under four bits, missing where only the merged weights are known
+    merge           the adapter missing, another one, merged twice, with another scale, in some layers only, with the rank
+                    pattern ignored, missing under four bits, missing where only the merged weights are known
     quantization    eight bits made from four
     weights         attention rows in the other order, another checkpoint, numbers that are not finite
     context         half of it
@@ -74,9 +74,9 @@ class FineTune:
         self.adapter = folder / "adapter"
         self.adapt(self.adapter, **lora)
 
-    def adapt(self, path, **lora):
+    def adapt(self, path, seed=7, **lora):
         """Train an adapter, as it were."""
-        torch.manual_seed(7)
+        torch.manual_seed(seed)
         settings = {"r": 4, "lora_alpha": 8, "target_modules": "all-linear", "init_lora_weights": False} | lora
         adapted = get_peft_model(AutoModelForCausalLM.from_pretrained(self.folder / "base"), LoraConfig(**settings))
         for name, weight in adapted.named_parameters():
@@ -142,6 +142,12 @@ def partly(tuned, layer):
     model = tuned.merged()
     model.load_state_dict(left, strict=False)
     return model
+
+
+def of_another_training(tuned):
+    path = tuned.path()
+    tuned.adapt(path, seed=8)
+    return path
 
 
 def reversed_tensors(path):
@@ -212,6 +218,7 @@ PLANTED = {
     "the adapter missing under four bits": ("merge", lambda t: t.gguf("Q4_0", t.base)),
     "the adapter twice": ("merge", lambda t: t.save(scaled(t, 2))),
     "half of its scale": ("merge", lambda t: t.gguf("Q8_0", scaled(t, 0.5))),
+    "another adapter": ("merge", lambda t: t.save(t.merged(of_another_training(t)))),
     "a layer left out": ("merge", lambda t: t.save(partly(t, 1))),
     "eight bits made from four": ("quantization", lambda t: t.gguf("Q8_0", four_bits(t.merged()))),
     "attention rows in the other order": ("weights", lambda t: t.gguf(reorder=False)),
@@ -278,6 +285,7 @@ def test_planted_faults_are_named(tuned):
     assert "the adapter is not merged" in said["the adapter missing under four bits"]
     assert "the adapter is merged twice" in said["the adapter twice"]
     assert "has 0.50 times its scale" in said["half of its scale"]
+    assert "the adapter is another one" in said["another adapter"]
     assert "is not merged in 7 of 14 tensors, such as model.layers.1." in said["a layer left out"]
     assert "of attention heads are in the order of llama.cpp" in said["attention rows in the other order"]
     assert "rope_parameters differs" in said["another rope base"]
@@ -400,7 +408,7 @@ def test_the_command_says_what_parted_and_what_to_do(tuned):
     assert result.exit_code == 3, result.output
     assert f"hf/{clean} (float32) is the same model as hf/{tuned.adapter}: KL" in result.stdout
     assert f"hf/{bad} parts from hf/{tuned.adapter} at its merge: the adapter is not merged." in result.stdout
-    assert "  Fix: merge the adapter once" in result.stdout
+    assert "  Fix: merge this adapter once" in result.stdout
     result = CliRunner().invoke(cli, ["compare-exports", f"hf/{tuned.adapter}", f"hf/{clean}", "--json"])
     assert result.exit_code == 0 and json.loads(result.stdout)["causes"] == [None]
 

@@ -6,7 +6,7 @@ quantization (github.com/ggml-org/ggml, src/ggml-quants.c). Uniform errors of a 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -127,40 +127,50 @@ def _added(pairs: list[Tensor], base: LocalForm | None) -> dict[str, torch.Tenso
     return {name: tensor for name, tensor in added.items() if _rms(tensor) > 0}
 
 
+class Share(NamedTuple):
+    """How much of what the adapter adds to a tensor is in the difference: -1 if all of it is missing."""
+
+    value: float
+    error: float
+    """Its standard error."""
+    left: float
+    """Root mean square of the rest of the difference."""
+
+
 def _lost_adapter(added: Mapping[str, torch.Tensor], pairs: list[Tensor]) -> Finding | None:
-    """Whether the difference holds a part of what the adapter adds, as a share of it: -1 is all of it missing."""
+    """Whether the difference holds a part of what the adapter adds."""
     shares = {pair.name: _share(pair, added[pair.name]) for pair in pairs if pair.name in added}
-    wrong = {name: share for name, share in shares.items() if abs(share[0]) > max(SHARE, ERRORS * share[1])}
+    wrong = {name: share for name, share in shares.items() if abs(share.value) > max(SHARE, ERRORS * share.error)}
     if not wrong:
         return None
-    where = f" in {len(wrong)} of {len(added)} tensors, such as {min(wrong)}" if len(wrong) < len(added) else ""
+    allowed = {pair.name: pair.allowed for pair in pairs}
+    strange = sum(share.left > allowed[name] for name, share in wrong.items())
     how, kept = _how(wrong)
-    return parted(
-        "merge",
-        f"the adapter {how}{where}",
-        reference="all of what the adapter adds",
-        form=f"{kept} of it",
-        fix="merge the adapter once, with its own adapter_config.json, in float32 (PEFT: merge_and_unload)",
-    )
+    if 2 * strange > len(wrong):
+        how, kept = "is another one, such as an earlier version", f"{kept}, and something else"
+    where = f" in {len(wrong)} of {len(added)} tensors, such as {min(wrong)}" if len(wrong) < len(added) else ""
+    fix = "merge this adapter once, with its own adapter_config.json, in float32 (PEFT: merge_and_unload)"
+    return parted("merge", f"the adapter {how}{where}", reference="all of what it adds", form=kept, fix=fix)
 
 
-def _share(pair: Tensor, added: torch.Tensor) -> tuple[float, float]:
-    """The least-squares share of the adapter in the difference, and its standard error."""
+def _share(pair: Tensor, added: torch.Tensor) -> Share:
+    """By least squares."""
     weight = float(added.square().sum())
-    share = float((pair.apart * added).sum()) / weight
-    left = float((pair.apart - share * added).square().mean())
-    return share, (left / weight) ** 0.5
+    value = float((pair.apart * added).sum()) / weight
+    left = _rms(pair.apart - value * added)
+    return Share(value, left / weight**0.5, left)
 
 
-def _how(wrong: Mapping[str, tuple[float, float]]) -> tuple[str, str]:
+def _how(wrong: Mapping[str, Share]) -> tuple[str, str]:
     """What happened to the adapter, and how much of it is there."""
-    certain = sum(1 / max(error, 1e-3) ** 2 for _, error in wrong.values())
-    middle = sum(share / max(error, 1e-3) ** 2 for share, error in wrong.values()) / certain
-    if any(abs(share - middle) > max(SHARE, ERRORS * error) for share, error in wrong.values()):
-        low, high = (1 + limit(share for share, _ in wrong.values()) for limit in (min, max))
-        kept = f"{format_share(round(low, 2))} to {format_share(round(high, 2))}"
+    weights = [1 / max(share.error, 1e-3) ** 2 for share in wrong.values()]
+    values = [share.value for share in wrong.values()]
+    middle = sum(weight * value for weight, value in zip(weights, values, strict=True)) / sum(weights)
+    if any(abs(share.value - middle) > max(SHARE, ERRORS * share.error) for share in wrong.values()):
+        low, high = 1 + min(values), 1 + max(values)
+        kept = f"{format_share(round(low, 2))} to {format_share(round(high, 2))} of it"
         return f"has {low:.2f} to {high:.2f} times its scale", kept
-    kept = format_share(abs(round(1 + middle, 2)))
+    kept = f"{format_share(abs(round(1 + middle, 2)))} of it"
     if abs(middle + 1) < SHARE:
         return "is not merged", kept
     return ("is merged twice" if abs(middle - 1) < SHARE else f"has {1 + middle:.2f} times its scale"), kept
