@@ -5,8 +5,8 @@ Planted (each with the cause that has to be named first):
     BOS             the tokenizer adds none, the template writes two, GGUF says that none is added
     end token       the end of a turn is lost, an ordinary token ends
     tokenizer       two ids swapped, a marker split into letters, a marker stored as plain text
-    merge           the adapter missing, another one, merged twice, with another scale, in some layers only, with the rank
-                    pattern ignored, missing under four bits, missing where only the merged weights are known
+    merge           the adapter missing, another one, merged twice, with another scale, in some layers only, with the
+                    rank pattern ignored, missing under four bits, missing where only the merged weights are known
     quantization    eight bits made from four
     weights         attention rows in the other order, another checkpoint, numbers that are not finite
     context         half of it
