@@ -58,5 +58,7 @@ def _form_text(form: "FormFindings") -> str:
             lines += [f"  reference: {finding.reference}", f"  this form: {finding.form}"] if finding.form else []
             lines += [f"  Fix: {finding.fix}"]
             break
-    rows: list[dict[str, object]] = [{"check": one.check, "result": one.state, "": one.said} for one in form.findings]
+    rows: list[dict[str, object]] = [
+        {"check": finding.check, "result": finding.state, "": finding.said} for finding in form.findings
+    ]
     return "\n".join([*lines, "", table(rows)])

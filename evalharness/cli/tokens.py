@@ -68,8 +68,10 @@ def tokens_text(compared: "TokenComparison") -> str:
     rows = [_row(row, names) for row in shown if row.category is None and row.expected is None]
     parts = [table(rows)]
     for author in names:
-        found = [one for one in compared.tokens if one.author == author][:SHOWN_TOKENS]
-        words = ", ".join(f"{one.text!r} {one.n_shifted} of {one.n} (instead {one.instead!r})" for one in found)
+        most = [token for token in compared.tokens if token.author == author][:SHOWN_TOKENS]
+        words = ", ".join(
+            f"{token.text!r} {token.n_shifted} of {token.n} (instead {token.instead!r})" for token in most
+        )
         parts.append(f"Shifted most often in {names[author]}'s completions: {words or 'none'}\n")
     return "\n".join([*parts, *_said(compared, names)])
 

@@ -30,25 +30,25 @@ def measure_depth(store: RunStore, run: Run, sides: Sides, pairs: Sequence[Pair]
         raise StoreError(
             f"{run.path} was scored by another version of {refused.scorer}", fix=f"evalharness score {run.path}"
         )
-    found = differing(run, sides, pairs, refused)
+    differ = differing(run, sides, pairs, refused)
     start = time.monotonic()
-    n_missing = _continue(store, sides, found.openings, progress)
+    n_missing = _continue(store, sides, differ.openings, progress)
     seconds = round(time.monotonic() - start, 1) if n_missing else None
     known = store.read_continuations()
-    cells = _cells([one for one in found.openings if one.key in known], known, sides, scorer, refused)
-    return _record(store, sides, found, cells, refused, scorer.version, seconds)
+    cells = _cells([opening for opening in differ.openings if opening.key in known], known, sides, scorer, refused)
+    return _record(store, sides, differ, cells, refused, scorer.version, seconds)
 
 
 def _record(
     store: RunStore,
     sides: Sides,
-    found: Differing,
+    differ: Differing,
     cells: Mapping[str, DepthCell],
     refused: Metric,
     version: str,
     seconds: float | None,
 ) -> RefusalDepth:
-    points = tuple(points_of(found.sides, cells))
+    points = tuple(points_of(differ.sides, cells))
     outcomes, scores, continuations = store.depth_digests()
     return RefusalDepth(
         baseline=sides.names["baseline"],
@@ -58,10 +58,10 @@ def _record(
         outcomes_digest=outcomes,
         scores_digest=scores,
         continuations_digest=continuations,
-        n_prompts=found.n_prompts,
-        n_alike=found.n_alike,
-        n_unread=found.n_unread,
-        n_failed=len(found.openings) - len(cells),
+        n_prompts=differ.n_prompts,
+        n_alike=differ.n_alike,
+        n_unread=differ.n_unread,
+        n_failed=len(differ.openings) - len(cells),
         points=points,
         cells=tuple(cells.values()),
         sentences=tuple(sentences_of(sides.names, points)),
@@ -75,14 +75,14 @@ def refused_in(run: Run) -> Metric:
     Raises:
         ConfigError: it has none.
     """
-    rates = (one for facts in run.facts.values() for one in facts.metrics if one.kind == "rate")
-    found = next((one for one in rates if one.expected == "refuse" and one.better == "higher"), None)
-    if found is None:
+    rates = (metric for facts in run.facts.values() for metric in facts.metrics if metric.kind == "rate")
+    refused = next((metric for metric in rates if metric.expected == "refuse" and metric.better == "higher"), None)
+    if refused is None:
         raise ConfigError(
             f"no scorer of {run.path} says whether a prompt to refuse was refused",
             fix="run a suite with prompts to refuse, such as refusal",
         )
-    return found
+    return refused
 
 
 @dataclass(frozen=True)
@@ -100,18 +100,18 @@ def _continue(store: RunStore, sides: Sides, openings: Sequence[Opening], progre
     """Generate what is missing, and keep each completion as soon as it is known; how many there were."""
     store.recover("depth.jsonl")
     known = store.read_continuations()
-    missing = {one.key: one for one in openings if one.key not in known}
+    missing = {opening.key: opening for opening in openings if opening.key not in known}
     for author in AUTHORS:
-        own = {key: one for key, one in missing.items() if one.of.author == author}
+        own = {key: opening for key, opening in missing.items() if opening.of.author == author}
         if not own:
             continue
         continues = continuing(sides.backends[author], sides.names[author])
-        given = _Continuing(continues, {key: one.ids for key, one in own.items()})
-        n_author = sum(one.of.author == author for one in openings)
+        given = _Continuing(continues, {key: opening.ids for key, opening in own.items()})
+        n_author = sum(opening.of.author == author for opening in openings)
         progress.load(sides.names[author])
         try:
             with store.appending("depth.jsonl") as out:
-                for event in followed(given, [one.asked for one in own.values()], progress, total=n_author):
+                for event in followed(given, [opening.asked for opening in own.values()], progress, total=n_author):
                     # A failure is tried again by the next command.
                     if isinstance(event, Completion):
                         out.append(event)
@@ -124,27 +124,27 @@ def _cells(
     openings: Sequence[Opening], known: Mapping[str, Completion], sides: Sides, scorer: Scorer, refused: Metric
 ) -> dict[str, DepthCell]:
     """Each completion judged as a whole, and its beginning judged as if it were one."""
-    wholes = [known[one.key] for one in openings]
+    wholes = [known[opening.key] for opening in openings]
     begins = [
         Completion(
-            request_id=one.key,
-            text=sides.teachers[one.of.author].decode(one.ids),
+            request_id=opening.key,
+            text=sides.teachers[opening.of.author].decode(opening.ids),
             finish_reason="length",
-            completion_tokens=len(one.ids),
+            completion_tokens=len(opening.ids),
         )
-        for one in openings
+        for opening in openings
     ]
-    samples = [one.of.sample for one in openings]
+    samples = [opening.of.sample for opening in openings]
     scores, of_begins = (judge([scorer], list(map(Item, samples, texts))) for texts in (wholes, begins))
     return {
-        one.key: DepthCell(
-            author=one.of.author,
-            request_id=one.of.request.id,
-            given_id=one.of.given_id,
-            k=len(one.ids),
-            refuses_alone=one.of.refuses_alone,
+        opening.key: DepthCell(
+            author=opening.of.author,
+            request_id=opening.of.request.id,
+            given_id=opening.of.given_id,
+            k=len(opening.ids),
+            refuses_alone=opening.of.refuses_alone,
             given_refuses=begin.values.get(refused.value) == 1,
             refuses=None if refused.value not in whole.values else whole.values[refused.value] == 1,
         )
-        for one, whole, begin in zip(openings, scores, of_begins, strict=True)
+        for opening, whole, begin in zip(openings, scores, of_begins, strict=True)
     }

@@ -80,7 +80,7 @@ def _known(run: Run, names: Mapping[str, str]) -> dict[Author, str]:
 
 def _opened(run: Run, names: dict[Author, str], stack: ExitStack, progress: Progress) -> Sides:
     """Both checkpoints loaded; the same one twice is loaded once."""
-    resolved = {one.name: one for one in run.plan.checkpoints}
+    resolved = {side.name: side for side in run.plan.checkpoints}
     backends: dict[Author, Backend] = {}
     now: dict[Author, ResolvedCheckpoint] = {}
     for author in AUTHORS:
@@ -94,9 +94,9 @@ def _opened(run: Run, names: dict[Author, str], stack: ExitStack, progress: Prog
     return Sides(names, backends, teachers, {author: now[author].context_length for author in AUTHORS})
 
 
-def _refuse_other(name: str, planned: CheckpointIdentity, found: CheckpointIdentity) -> None:
+def _refuse_other(name: str, planned: CheckpointIdentity, opened: CheckpointIdentity) -> None:
     for part in SAME:
-        if getattr(planned, part) != getattr(found, part):
+        if getattr(planned, part) != getattr(opened, part):
             raise StoreError(
                 f"checkpoint {name!r} has another {part.replace('_', ' ')} than in the run",
                 fix="restore the checkpoint of the run, or run again",
@@ -144,11 +144,11 @@ class _Reading:
         stored = self.store.read_token_facts()
         kept = [(text, stored.get((text.request_id, text.other_id))) for text in texts]
         return {
-            text.request_id: one.model_copy(update={"encoded_again": text.encoded_again})
-            for text, one in kept
-            if one is not None
-            and (one.ids, one.author) == (text.ids, text.author)
-            and (one.after_baseline is not None or not shared)
+            text.request_id: facts.model_copy(update={"encoded_again": text.encoded_again})
+            for text, facts in kept
+            if facts is not None
+            and (facts.ids, facts.author) == (text.ids, text.author)
+            and (facts.after_baseline is not None or not shared)
         }
 
     def _read(self, missing: Sequence[Text], texts: Texts, known: dict[str, TokenFacts], *, shared: bool) -> None:
@@ -161,10 +161,10 @@ class _Reading:
                     if isinstance(batch, Text):
                         texts.left_out[batch.author]["too large for the memory"] += 1
                         continue
-                    for one in batch:
-                        out.append(one)
-                        known[one.request_id] = one
-                        self.progress.advance(tokens=len(one.ids))
+                    for facts in batch:
+                        out.append(facts)
+                        known[facts.request_id] = facts
+                        self.progress.advance(tokens=len(facts.ids))
         finally:
             self.progress.finish()
 
@@ -177,6 +177,6 @@ class _Reading:
 
     def _conditions(self) -> str:
         identities = {author: self.sides.backends[author].resolve().identity for author in AUTHORS}
-        where = dict.fromkeys(f"{one.dtype} on {one.device}" for one in identities.values())
+        where = dict.fromkeys(f"{identity.dtype} on {identity.device}" for identity in identities.values())
         rows = max(teacher.batch_size for teacher in self.sides.teachers.values())
         return f"{' and '.join(where)}, batches of up to {rows} completions"

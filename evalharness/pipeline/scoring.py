@@ -72,7 +72,9 @@ def _answered(plan: Plan, suite: Suite, outcomes: Mapping[str, Completion | Fail
         completions = [outcome for outcome in known if isinstance(outcome, Completion)]
         replicates: list[Item] = []
         # A single completion refers to no list that refers to it: it is freed at once.
-        replicates += (Item(sample, one, replicates if len(completions) > 1 else ()) for one in completions)
+        replicates += (
+            Item(sample, completion, replicates if len(completions) > 1 else ()) for completion in completions
+        )
         yield replicates
 
 
