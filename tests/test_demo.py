@@ -141,5 +141,6 @@ def test_the_committed_report_is_what_the_comparison_gives(tmp_path):
     assert packed.sub("", drawn) == packed.sub("", committed), "run `make example`"
 
 
-def test_the_example_says_how_it_was_made():
+def test_the_example_says_how_it_was_made(tmp_path):
     assert json.loads((EXAMPLE / "manifest.json").read_text())["command"] == COMMAND
+    assert ": whole" in call("check", EXAMPLE, cwd=tmp_path).stdout

@@ -155,7 +155,7 @@ def test_values_missing_on_one_side_are_warned_of_with_what_they_could_change():
     comparison = compared([1.0] * 60 + [0.0] * 40, [1.0] * 60 + [None] * 40)
     warning = next(warning for warning in comparison.warnings if "missing more often on one side" in warning)
     assert "new in 40 of 100 samples, old in 0" in warning
-    assert "between +0 to +40 points" in warning
+    assert "between +0 and +40 points" in warning
     row = comparison.differences[0]
     assert (row.n_missing_baseline, row.n_missing_candidate) == (0, 40)
     assert (row.bounds.low, row.bounds.high) == pytest.approx((0.0, 0.4))

@@ -110,4 +110,4 @@ def _warning(metric: Metric, missing: Missing, total: int, baseline: str, candid
     if missing.bounds is not None:
         ends = f"{100 * missing.bounds.low:+.0f} and {100 * missing.bounds.high:+.0f} points"
         could = f"; whatever they are, the difference over all samples is between {ends}"
-    return f"{metric.name} is missing more often on one side: {counts}{could}"
+    return f"a value for “{metric.title}” is missing more often on one side: {counts}{could}"
