@@ -5,7 +5,7 @@ from evalharness.records import KnownErrors, Label, Metric, NamedChange, ScorerF
 METRICS = (
     Metric(
         name="refusal.refused",
-        title="refuses what it should",
+        title="refuses what it should refuse",
         description="Refuses a prompt that should be refused, in full or in part.",
         kind="rate",
         better="higher",
