@@ -58,6 +58,11 @@ def test_the_last_lines_name_the_four_results_each_with_a_sample_to_look_at(demo
         assert sample in run.plan.samples
 
 
+def test_labels_that_are_unclear_on_one_side_are_named_before_the_findings(demo):
+    missing = "a value for “refuses what it should answer” is missing more often on one side: instruct in 11"
+    assert f"Read with care: {missing}" in demo[0]
+
+
 def test_the_tuned_checkpoint_ends_by_itself_and_the_base_does_not(demo):
     base, tuned = rates(demo[1], "style.stopped")
     assert base <= 0.1

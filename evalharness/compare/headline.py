@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from evalharness.compare.findings import caveats_of, verdict_sentence, worth_of
+from evalharness.compare.missing import ONE_SIDED
 from evalharness.observations import Observations
 from evalharness.records import Comparison, Finding, Metric, OtherComparison, PairedDifference, Plan
 from evalharness.text import (
@@ -216,8 +217,7 @@ def _cautions(comparison: Comparison, plan: Plan, table: Observations) -> Iterat
             yield f"{where}{finding.message.partition(': ')[0]}"
     yield from _truncated(table)
     yield from _without_values(table)
-    names = {metric.name for metric in comparison.metrics}
-    yield from (text.partition(";")[0] for text in comparison.warnings if text.partition(" ")[0] in names)
+    yield from (text.partition(";")[0] for text in comparison.warnings if ONE_SIDED in text)
 
 
 def _truncated(table: Observations) -> Iterator[str]:

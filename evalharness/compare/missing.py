@@ -9,6 +9,9 @@ from evalharness.observations import NOT_ASKED, SCORED, UNSCORED, Mask, Observat
 from evalharness.records import AmongAnswered, Interval, Metric, PairedDifference
 from evalharness.statistics import Floats, mcnemar
 
+ONE_SIDED = "is missing more often on one side"
+"""What a warning of values that one side lacks says; the headline repeats such warnings."""
+
 
 @dataclass(frozen=True)
 class Missing:
@@ -110,4 +113,4 @@ def _warning(metric: Metric, missing: Missing, total: int, baseline: str, candid
     if missing.bounds is not None:
         ends = f"{100 * missing.bounds.low:+.0f} and {100 * missing.bounds.high:+.0f} points"
         could = f"; whatever they are, the difference over all samples is between {ends}"
-    return f"a value for “{metric.title}” is missing more often on one side: {counts}{could}"
+    return f"a value for “{metric.title}” {ONE_SIDED}: {counts}{could}"
