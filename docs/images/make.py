@@ -28,12 +28,26 @@ def rating(page: Page) -> None:
     page.keyboard.press("a")
 
 
+def endings(page: Page) -> None:
+    """The colours of the endings as a reader with deuteranopia sees them."""
+    session = page.context.new_cdp_session(page)
+    session.send("Emulation.setEmulatedVisionDeficiency", {"type": "deuteranopia"})
+    page.evaluate("document.getElementById('states').scrollIntoView()")
+
+
+def printed(page: Page) -> None:
+    """The first printed page."""
+    page.emulate_media(media="print")
+
+
 PICTURES = {
     "report-light": (overview, DESKTOP, "light"),
     "report-dark": (overview, DESKTOP, "dark"),
     "report-phone": (overview, PHONE, "light"),
     "report-samples": (samples, DESKTOP, "light"),
     "report-rating": (rating, DESKTOP, "dark"),
+    "report-deuteranopia": (endings, DESKTOP, "light"),
+    "report-print": (printed, (794, 1123), "light"),
 }
 
 
