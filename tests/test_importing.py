@@ -195,7 +195,7 @@ def wide(here):
 @pytest.mark.parametrize("kind", ["wide", "long", "two", "chat", "parquet"])
 def test_a_table_is_read_in_any_shape(here, wide, kind):
     if kind == "wide":
-        run, _ = imported(wide, "--columns", "baseline=old,candidate=new,category=topic")
+        run, _ = imported(wide, "--columns", "prompt=question,baseline=OLD,candidate=new,category=topic")
     elif kind in ("long", "parquet"):
         rows = [
             {"model": name, "prompt": row[0], "output": row[n], "bleu": n}
@@ -214,7 +214,7 @@ def test_a_table_is_read_in_any_shape(here, wide, kind):
         for n, name in ((1, "old"), (2, "new")):
             write_jsonl(
                 here / f"{name}.jsonl",
-                [{"id": i, "instruction": row[0], "response": row[n]} for i, row in enumerate(ROWS)],
+                [{"ID": i, "instruction": row[0], "response": row[n]} for i, row in enumerate(ROWS)],
             )
         run, _ = imported("old.jsonl", "new.jsonl")
         assert "7" in run.plan.samples
@@ -263,9 +263,33 @@ def test_missing_answers_are_failures_and_empty_ones_are_answers(here):
     assert overall(run)["style.empty"].n_pairs == 2
 
 
+def test_several_answers_to_one_prompt_are_its_replicates(here):
+    """They had one request id: the last answer replaced the others without a word."""
+    write_jsonl(here / "a.jsonl", [{"prompt": name, "text": text} for name, text in ("Aa", "Ab", "Bc")])
+    write_jsonl(here / "b.jsonl", [{"prompt": name, "text": "d"} for name in "AB"])
+    run, _ = imported("a.jsonl", "b.jsonl")
+    texts = sorted(run.outcomes[one.id].text for one in run.plan.requests if one.checkpoint == "a")
+    assert texts == ["a", "b", "c"]
+    assert sorted(one.replicate for one in run.plan.requests if one.checkpoint == "a") == [0, 0, 1]
+
+
+def test_a_turn_that_only_calls_tools_is_empty(here):
+    turns = [("user", "Hi?"), ("assistant", None), ("user", "Well?"), ("assistant", "Yes.")]
+    row = {"messages": [{"role": role, "content": content} for role, content in turns]}
+    for name in ("a", "b"):
+        write_jsonl(here / f"{name}.jsonl", [row])
+    run, _ = imported("a.jsonl", "b.jsonl")
+    [sample] = run.plan.samples.values()
+    assert [turn.content for turn in sample.messages] == ["Hi?", "", "Well?"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "problem", "fix"),
     [
+        (("ids.jsonl", "ids.jsonl"), "id '1' is that of several prompts", "an id of its own"),
+        (("twice.jsonl", "twice.jsonl"), "two answers of one replicate", "number the answers"),
+        (("worded.jsonl", "worded.jsonl"), "line 1: replicate is 'first'", "number from 0"),
+        (("tool.jsonl", "tool.jsonl"), "line 1: a turn is not valid: role", "correct that row"),
         (("wide.csv",), "nothing in it says which answers are the baseline's", "baseline=COLUMN"),
         (("wide.csv", "none.csv"), "there is no file none.csv", "path"),
         (("wide.csv", "--columns", "baseline=odl,candidate=new"), "no column 'odl'", "'old'"),
@@ -285,6 +309,10 @@ def test_what_cannot_be_imported_is_refused_with_a_fix(here, wide, arguments, pr
     (here / "odd.json").write_text('{"version": 2, "status": "error", "eval": {}, "samples": [{"output": 3}]}')
     (here / "odd.jsonl").write_text('{"doc_hash": "a", "resps": [["x"]], "arguments": 3}\n')
     (here / "half.jsonl").write_text('{"prompt": "x", "text": "half \\ud800"}\n')
+    write_jsonl(here / "ids.jsonl", [{"id": 1, "prompt": prompt, "text": "x"} for prompt in "AB"])
+    write_jsonl(here / "twice.jsonl", [{"prompt": "A", "text": text, "replicate": 1} for text in "xy"])
+    write_jsonl(here / "worded.jsonl", [{"prompt": "A", "text": "x", "replicate": "first"}])
+    write_jsonl(here / "tool.jsonl", [{"messages": [{"role": "tool", "content": "sunny"}]}])
     result = call(*arguments)
     assert isinstance(result.exception, EvalHarnessError), result.output
     assert problem in result.exception.problem

@@ -243,5 +243,7 @@ def _warnings_of(name: str, table: Observations) -> Iterator[str]:
     if cut := counts.ends["length"]:
         share = format_share(cut / counts.completed)
         yield f"{name}: {cut} of {counts.completed} completions ({share}) were truncated at the token limit"
+    for scorer, crashed in table.crashed(name).items():
+        yield f"{name}: {scorer} failed on {crashed} of {counts.completed} completions; its scores say why"
     if unknown := counts.completed - counts.ends.total():
         yield f"{name}: the finish reason of {unknown} of {counts.completed} completions was not recorded"

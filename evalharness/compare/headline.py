@@ -236,6 +236,8 @@ def _without_values(table: Observations) -> Iterator[str]:
             yield f"{failed} and count in no metric"
         if counts.not_generated:
             yield f"{counts.not_generated:,} of {counts.asked:,} requests of {name} were not generated"
+        for scorer, crashed in table.crashed(name).items():
+            yield f"{scorer} failed on {crashed:,} of {counts.completed:,} completions of {name}"
         for scorer, labels in table.labels.items():
             unclear = int(labels.are("unclear")[table.place[name]].sum())
             if counts.completed and unclear / counts.completed > MUCH_UNCLEAR:

@@ -213,6 +213,11 @@ class Observations:
         codes: Codes = self.status[scorer][self.place[checkpoint]]
         return codes
 
+    def crashed(self, checkpoint: str) -> dict[str, int]:
+        """The number of completions of a checkpoint on which a scorer failed, by scorer that did."""
+        counts = {name: int((self.scored(checkpoint, name) == CRASHED).sum()) for name in self.status}
+        return {name: count for name, count in counts.items() if count}
+
     def completed(self, checkpoint: str) -> Mask:
         """Which requests of a checkpoint gave a completion, shape (n_replicates, n_samples)."""
         completed: Mask = self.state[self.place[checkpoint]] == COMPLETED

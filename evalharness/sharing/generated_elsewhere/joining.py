@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import zip_longest
 from typing import Any
@@ -167,7 +167,24 @@ def _grouped(side: Side) -> dict[Key, list[Answer]]:
     grouped: dict[Key, list[Answer]] = {}
     for answer in side.answers:
         grouped.setdefault((answer.task, answer.key), []).append(answer)
-    return grouped
+    return {key: _numbered(answers, side) for key, answers in grouped.items()}
+
+
+def _numbered(answers: list[Answer], side: Side) -> list[Answer]:
+    """Several answers to one prompt are its replicates, numbered by the file or in its order.
+
+    Raises:
+        SharingError: two prompts have one id, or two answers one number.
+    """
+    numbers = [answer.replicate for answer in answers]
+    if len(set(numbers)) == len(numbers):
+        return answers
+    name = f"{side.file}: id {answers[0].id!r}"
+    if any(_asked(answer) != _asked(answers[0]) for answer in answers):
+        raise SharingError(f"{name} is that of several prompts", fix="give each prompt an id of its own, or no ids")
+    if any(numbers):
+        raise SharingError(f"{name} has two answers of one replicate", fix="number the answers in `replicate`")
+    return [replace(answer, replicate=number) for number, answer in enumerate(answers)]
 
 
 def _asked(answer: Answer) -> object:

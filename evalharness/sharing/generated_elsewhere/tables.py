@@ -5,7 +5,7 @@ Two files with a column of completions, or one file with a column for each side 
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from evalharness.errors import SharingError, load_extra
 from evalharness.parsing import parse_json
-from evalharness.records import FinishReason, GenerationConfig, Message, digest
+from evalharness.records import FinishReason, GenerationConfig, Message, digest, explain
 from evalharness.sharing.generated_elsewhere.sides import Answer, Better, Side
 from evalharness.store import files as stored
 from evalharness.suites.importing.formats import PROMPT_NAMES
@@ -49,12 +49,12 @@ def read_sides(paths: Sequence[Path], columns: Columns) -> list[Side]:
     Raises:
         SharingError: a column is missing, or one file does not say which answers are whose.
     """
-    tables = [(path, _rows(path)) for path in paths]
-    for path, rows in tables:
-        _check_named(rows, columns, path)
+    tables = [(path, rows, _as_written(columns, rows)) for path in paths for rows in [_rows(path)]]
+    for path, rows, written in tables:
+        _check_named(rows, written, path)
     if len(tables) > 1:
-        return [_side(path, path.stem, rows, columns) for path, rows in tables]
-    path, rows = tables[0]
+        return [_side(path, path.stem, rows, written) for path, rows, written in tables]
+    path, rows, columns = tables[0]
     named = columns.named
     if "baseline" in named or "candidate" in named:
         both = [named.get(side, side) for side in ("baseline", "candidate")]
@@ -101,6 +101,15 @@ def _plain(value: Any) -> Any:
     return [_plain(one) for one in value] if isinstance(value, list) else value
 
 
+def _as_written(columns: Columns, rows: Sequence[Row]) -> Columns:
+    """The columns as a table writes them, in whatever case; those of `OTHERS` too, which need no name."""
+    there = {name.strip().casefold(): name for row in rows for name in row.data}
+    plain = {ours: there[ours] for ours in OTHERS if ours in there}
+    exact = {name for row in rows for name in row.data}
+    named = {ours: name if name in exact else there.get(name.casefold(), name) for ours, name in columns.named.items()}
+    return replace(columns, named={**plain, **named})
+
+
 def _check_named(rows: Sequence[Row], columns: Columns, path: Path) -> None:
     there = list(dict.fromkeys(name for row in rows for name in row.data))
     for ours in columns.named:
@@ -141,7 +150,7 @@ def _answers(path: Path, rows: Sequence[Row], columns: Columns) -> Iterator[Answ
             messages=turns,
             text=text or "",
             failure="" if text is not None else "the table has no completion",
-            replicate=int(_cell(row, columns, "replicate") or 0),
+            replicate=_replicate(row, columns, path),
             target=_cell(row, columns, "target"),
             category=_cell(row, columns, "category") or "",
             expected=expected if expected in ("comply", "refuse") else None,
@@ -149,6 +158,13 @@ def _answers(path: Path, rows: Sequence[Row], columns: Columns) -> Iterator[Answ
             values=_values(row, columns, path),
             config=columns.config,
         )
+
+
+def _replicate(row: Row, columns: Columns, path: Path) -> int:
+    given = _cell(row, columns, "replicate") or "0"
+    if not given.isdecimal():
+        raise SharingError(f"{path}: {row.place}: replicate is {given!r}, which is no number", fix="number from 0")
+    return int(given)
 
 
 def _cell(row: Row, columns: Columns, ours: str) -> str | None:
@@ -166,7 +182,8 @@ def _values(row: Row, columns: Columns, path: Path) -> dict[str, float]:
             values[name] = float({"true": 1, "false": 0}.get(str(value).lower(), value))
         except (TypeError, ValueError):
             raise SharingError(
-                f"{path}: {row.place}: {name} is {value!r}, which is no number", fix="correct that row"
+                f"{path}: {row.place}: {name} is {value!r}, which is no number",
+                fix="correct that row; an empty cell is a missing value",
             ) from None
     return values
 
@@ -185,8 +202,8 @@ def _conversation(row: Row, columns: Columns, path: Path) -> tuple[tuple[Message
             raise ValueError("the prompt is missing")
         return (Message(role="user", content=prompt),), _first(row, columns, "text", TEXTS)
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-        what = "a turn has no known role" if isinstance(error, ValidationError) else str(error)
-        fix = "name the columns: --columns prompt=COLUMN,text=COLUMN"
+        what = f"a turn is not valid: {explain(error)}" if isinstance(error, ValidationError) else str(error)
+        fix = "correct that row, or name the columns: --columns prompt=COLUMN,text=COLUMN"
         raise SharingError(f"{path}: {row.place}: {what}", fix=fix) from None
 
 
@@ -208,4 +225,5 @@ def _turns(given: Any) -> Iterator[Message]:
         content = turn["content"] if "content" in turn else turn["value"]
         if isinstance(content, list):
             content = "".join(part.get("text", "") for part in content)
-        yield Message.model_validate({"role": ROLES.get(role, role), "content": content})
+        # A turn that only calls tools has no content.
+        yield Message.model_validate({"role": ROLES.get(role, role), "content": "" if content is None else content})

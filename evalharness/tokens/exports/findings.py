@@ -104,7 +104,7 @@ def excerpts(one: str, other: str, around: int = 30) -> tuple[str, str]:
     r"""Where two texts part: both, from a little before that place.
 
     >>> excerpts("<s>user\nHi</s>", "<s>user:Hi</s>", 4)
-    ("...'user\\nHi<'...", "...'user:Hi</'...")
+    ("...'user\\nHi<'...", "...'user:Hi<'...")
     """
     at = next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
     return _excerpt(one, at, around), _excerpt(other, at, around)
