@@ -114,16 +114,17 @@ def verdict_of(comparison: Comparison, against: Comparison | OtherComparison) ->
 def _by_worth(
     comparison: Comparison, against: Comparison | OtherComparison
 ) -> dict[str, list[tuple[Metric, PairedDifference]]]:
-    """The overall differences of headline metrics and of named regressions, in the order of the findings."""
+    """The overall differences of headline metrics, and others that the findings show, in the order of the findings."""
     metrics = {metric.name: metric for metric in comparison.metrics}
-    told = [finding.metric for finding in against.findings]
+    order = [finding.metric for finding in against.findings]
     named = {finding.metric for finding in against.findings if finding.name}
     rows = [row for row in against.differences if row.category is None and row.n_pairs]
-    rows = [row for row in rows if not row.exploratory or row.metric in named]
-    rows.sort(key=lambda row: told.index(row.metric) if row.metric in told else len(told))
+    rows.sort(key=lambda row: order.index(row.metric) if row.metric in order else len(order))
     by_worth: dict[str, list[tuple[Metric, PairedDifference]]] = {worth: [] for worth in IN_ORDER}
     for row in rows:
-        by_worth[worth_of(row, metrics[row.metric])].append((metrics[row.metric], row))
+        worth = worth_of(row, metrics[row.metric])
+        if not row.exploratory or row.metric in named or (row.metric in order and worth != "open"):
+            by_worth[worth].append((metrics[row.metric], row))
     return by_worth
 
 
