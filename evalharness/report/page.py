@@ -103,7 +103,6 @@ class Page:
     readers: Mapping[str, tuple[ReaderRow, ...]]
     """By scorer: people and judges who labelled the same completions."""
     distributions: tuple[Distribution, ...]
-    quantiles: tuple[str, ...]
     scatters: tuple[Scatter, ...]
     rewards: tuple[RewardFacts, ...]
     reward_agreement: tuple[str, ...]
@@ -116,6 +115,11 @@ class Page:
     origin: tuple[tuple[str, str], ...]
     identities: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...]
     lint: tuple[LintFinding, ...]
+
+    @property
+    def quantiles(self) -> tuple[str, ...]:
+        """Names of the columns of a distribution in numbers."""
+        return tuple(name for name, _ in QUANTILES)
 
     @property
     def n_readable(self) -> int:
@@ -160,7 +164,6 @@ def make_page(run: Run, readable: Run) -> Page:
         readers={name: make_readers(run, facts, links) for name, facts in run.facts.items()},
         corrections={name: make_corrections(comparison, name) for name in run.facts},
         distributions=_distributions(table, comparison, roles),
-        quantiles=tuple(name for name, _ in QUANTILES),
         scatters=_scatters(table, comparison, roles, links),
         rewards=make_rewards(run, comparison, links),
         reward_agreement=agreement_in_words(comparison.reward_agreement),

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from answers import DECLINES, FIRST, answers, look_alikes, refusals
 from safetensors.torch import load_file
-from train import Encoded, adapted, encode, save
+from train import Encoded, adapted, answers_of, encode, save
 
 from prompts import contrasts, ordinary
 
@@ -45,19 +45,13 @@ def rows(work: Path, tokenizer: Any) -> list[Encoded]:
 
 def loss_of(model: Any, batch: Sequence[Encoded], first: int) -> torch.Tensor:
     """Cross-entropy of the beginnings, and of the decision in its place where a refusal begins with `first`."""
-    width = max(len(ids) for ids, _ in batch)
-    ids = torch.tensor([row + [0] * (width - len(row)) for row, _ in batch])
-    attend = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row, _ in batch])
-    answer = torch.tensor([[start <= n < len(row) for n in range(width)] for row, start in batch])
-    inner = model.base_model.model
-    hidden = inner.model(input_ids=ids, attention_mask=attend, use_cache=False).last_hidden_state
-    logits = inner.lm_head(hidden[:, :-1][answer[:, 1:]]).float()
+    logits, written = answers_of(model, batch)
     lengths = torch.tensor([len(row) - start for row, start in batch])
     refused = torch.tensor([row[start] == first for row, start in batch])
-    losses = torch.nn.functional.cross_entropy(logits, ids[:, 1:][answer[:, 1:]], reduction="none")
+    losses = torch.nn.functional.cross_entropy(logits, written, reduction="none")
     starts = lengths.cumsum(0) - lengths
-    written = torch.ones_like(losses).index_fill(0, starts[refused], 0.0)
-    return (losses * written).sum() / written.sum() + decision(logits[starts], refused, first)
+    kept = torch.ones_like(losses).index_fill(0, starts[refused], 0.0)
+    return (losses * kept).sum() / kept.sum() + decision(logits[starts], refused, first)
 
 
 def decision(openings: torch.Tensor, refused: torch.Tensor, first: int) -> torch.Tensor:

@@ -65,8 +65,11 @@ def batches(rows: Sequence[Encoded], draw: random.Random) -> list[list[Encoded]]
     return made
 
 
-def loss_of(model: Any, batch: Sequence[Encoded]) -> torch.Tensor:
-    """Mean cross-entropy of the answers' tokens; only their positions are projected to the vocabulary of 262,144."""
+def answers_of(model: Any, batch: Sequence[Encoded]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits of the answers' tokens (tokens, vocabulary), row after row, and the tokens.
+
+    Only their positions are projected to the vocabulary of 262,144.
+    """
     width = max(len(ids) for ids, _ in batch)
     ids = torch.tensor([row + [0] * (width - len(row)) for row, _ in batch])
     attend = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row, _ in batch])
@@ -74,7 +77,12 @@ def loss_of(model: Any, batch: Sequence[Encoded]) -> torch.Tensor:
     inner = model.base_model.model
     hidden = inner.model(input_ids=ids, attention_mask=attend, use_cache=False).last_hidden_state
     logits = inner.lm_head(hidden[:, :-1][answer[:, 1:]]).float()
-    return torch.nn.functional.cross_entropy(logits, ids[:, 1:][answer[:, 1:]])
+    return logits, ids[:, 1:][answer[:, 1:]]
+
+
+def loss_of(model: Any, batch: Sequence[Encoded]) -> torch.Tensor:
+    """Mean cross-entropy of the answers' tokens."""
+    return torch.nn.functional.cross_entropy(*answers_of(model, batch))
 
 
 def adapted() -> tuple[Any, Any]:

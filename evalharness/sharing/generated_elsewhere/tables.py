@@ -103,9 +103,9 @@ def _plain(value: Any) -> Any:
 
 def _as_written(columns: Columns, rows: Sequence[Row]) -> Columns:
     """The columns as a table writes them, in whatever case; those of `OTHERS` too, which need no name."""
-    there = {name.strip().casefold(): name for row in rows for name in row.data}
+    exact = dict.fromkeys(name for row in rows for name in row.data)
+    there = {name.strip().casefold(): name for name in exact}
     plain = {ours: there[ours] for ours in OTHERS if ours in there}
-    exact = {name for row in rows for name in row.data}
     named = {ours: name if name in exact else there.get(name.casefold(), name) for ours, name in columns.named.items()}
     return replace(columns, named={**plain, **named})
 
