@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from evalharness.compare.length_control import control_length
 from evalharness.compare.shares import share_interval
-from evalharness.gate.judging import FAIL_LEVEL, PASS_LEVEL, Decision
 from evalharness.gate.prospects import prospects_of
+from evalharness.gate.verdicts import FAIL_LEVEL, PASS_LEVEL, Decision
 from evalharness.records import GateRule, Message, Metric, Plan, Sample, Suite
 from evalharness.statistics import Betting, RateDifference, Share, means_of, resample
 from evalharness.statistics.agreement import cohens_kappa

@@ -28,7 +28,7 @@ ALLOWED = {
     "scorers/reward/__init__.py": "a reward model is too",
     "scorers/reward/settings.py": "a reward model is too",
     "sharing/redaction/aliases.py": "how models are named, which redaction must recognise",
-    "tokens/exports/forms.py": "which forms of a model are read here, and an example in a fix",
+    "tokens/exported_models/forms.py": "which forms of a model are read here, and an example in a fix",
     "weights/bundled.py": "the folder of the bundled adapters and recordings",
     "weights/files.py": "how a checkpoint in a folder is written, in a fix",
     "weights/loading.py": "the same",

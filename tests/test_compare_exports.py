@@ -40,7 +40,7 @@ from transformers import (
 
 from evalharness.cli import cli
 from evalharness.errors import ConfigError, UnknownModel
-from evalharness.tokens.exports.comparing import compare_exports
+from evalharness.tokens.exported_models.comparing import compare_exports
 
 TEMPLATE = (
     "{{ bos_token }}{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content | trim }}<|im_end|>\n{% endfor %}"

@@ -29,7 +29,7 @@ from evalharness.preferences.ratings import read_ratings
 from evalharness.records import ChatPrompt, Checkpoint, Message
 from evalharness.store import RunStore
 from evalharness.suites import load_suite
-from evalharness.suites.importing import ImportOptions, import_suite
+from evalharness.suites.import_prompts import ImportOptions, import_suite
 
 CORPUS = Path(__file__).parent / "fuzz_corpus"
 SECONDS = 10

@@ -7,7 +7,7 @@ from gating import UNSCORED, judged, make_run, rates, rule
 
 from evalharness.gate import check_gate
 from evalharness.gate.evidence import Evidence, MissingData
-from evalharness.gate.judging import judge
+from evalharness.gate.verdicts import judge
 from evalharness.records import Metric
 
 FEWER = RATE.model_copy(update={"better": "lower"})

@@ -153,7 +153,7 @@ MAY_JOIN = {
     *("observations/making.py", "store/run.py", "store/lines.py", "store/token_files.py", "store/check.py"),
     *("pipeline/generating.py", "scorers/scorer.py", "pipeline/scoring.py", "preferences/judge/asking.py"),
     *("gate/aa_test.py", "sharing/redaction/eraser.py", "report/token_section.py"),
-    *("pipeline/reading_tokens.py", "tokens/reading.py", "tokens/noise.py", "tokens/exports/forms.py"),
+    *("pipeline/reading_tokens.py", "tokens/reading.py", "tokens/noise.py", "tokens/exported_models/forms.py"),
 }
 """Where records are made, stored, changed, or put into the table; facts of tokens belong to completions."""
 

@@ -13,7 +13,7 @@ from evalharness.parsing import DEEPEST, Unparsable, parse_json, parse_toml
 from evalharness.pipeline.progress import Rate
 from evalharness.records import Checkpoint
 from evalharness.suites import load_suite
-from evalharness.suites.importing import ImportOptions, import_suite
+from evalharness.suites.import_prompts import ImportOptions, import_suite
 
 DIGITS = "9" * 5_000
 HEAD = 'name = "a"\nversion = "1"\nlicense = "x"\nsource = "x"\nscorers = ["style"]\n'

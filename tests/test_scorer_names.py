@@ -33,8 +33,8 @@ PLAIN_WORDS = {
         "report/static/detail.js",
     },
     # Suites that are called like a scorer.
-    "refusal": {"cli/machine.py"},
-    "style": {"cli/machine.py"},
+    "refusal": {"cli/setting_up.py"},
+    "style": {"cli/setting_up.py"},
     # A kind of sample, next to a text to be continued.
     "instruction": {
         "preferences/judge/asking.py",

@@ -11,8 +11,8 @@ from evalharness.cli import cli
 from evalharness.cli.suites import FORMAT_NAMES
 from evalharness.errors import ConfigError, EvalHarnessError, SuiteError
 from evalharness.suites import load_suite
-from evalharness.suites.importing import ImportOptions, import_suite
-from evalharness.suites.importing.formats import FORMATS
+from evalharness.suites.import_prompts import ImportOptions, import_suite
+from evalharness.suites.import_prompts.formats import FORMATS
 
 
 @pytest.fixture(autouse=True)

@@ -22,7 +22,7 @@ from evalharness.pipeline import notebook
 from evalharness.pipeline.reading_tokens import read_tokens
 from evalharness.store import RunStore
 from evalharness.store.check import check_run
-from evalharness.tokens.distributions import Reader, read
+from evalharness.tokens.divergences import Reader, read
 from evalharness.tokens.reading import read_texts
 from evalharness.tokens.texts import Text
 from evalharness.tokens.words import find

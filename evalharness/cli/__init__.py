@@ -31,9 +31,9 @@ COMMANDS = {
     "rate": "evalharness.cli.sharing:rate",
     "export": "evalharness.cli.sharing:export",
     "suite": "evalharness.cli.suites:suite",
-    "list": "evalharness.cli.machine:list_",
-    "init": "evalharness.cli.machine:init",
-    "doctor": "evalharness.cli.machine:doctor",
+    "list": "evalharness.cli.setting_up:list_",
+    "init": "evalharness.cli.setting_up:init",
+    "doctor": "evalharness.cli.setting_up:doctor",
 }
 
 

@@ -8,7 +8,7 @@ from evalharness.cli.options import JSON
 from evalharness.cli.terminal import say
 
 if TYPE_CHECKING:
-    from evalharness.tokens.exports.findings import ExportComparison, FormFindings
+    from evalharness.tokens.exported_models.findings import ExportComparison, FormFindings
 
 PARTED = 3
 
@@ -34,7 +34,7 @@ def compare_exports(forms: tuple[str, ...], base: str | None, device: str | None
     from evalharness.errors import MissingExtra
 
     try:
-        from evalharness.tokens.exports.comparing import compare_exports as compared
+        from evalharness.tokens.exported_models.comparing import compare_exports as compared
     except ModuleNotFoundError as error:
         raise MissingExtra(
             f"comparing exports needs {error.name}, which is not installed", fix="pip install 'evalharness[hf]'"

@@ -13,7 +13,7 @@ from evalharness.config import RunConfig, build_config, read_config
 from evalharness.errors import ConfigError
 from evalharness.pipeline.planning import with_default_scorers
 from evalharness.records import Checkpoint
-from evalharness.suites.importing import prompts_of
+from evalharness.suites.import_prompts import prompts_of
 
 GENERATION = ("max_tokens", "temperature", "context_length")
 

@@ -42,7 +42,7 @@ def import_(files: tuple[Path, ...], out: Path | None, open_report: bool, **give
     """
     from evalharness.cli.display import finished
     from evalharness.cli.gating import CiFiles, report_gate
-    from evalharness.sharing.generated_elsewhere import import_run
+    from evalharness.sharing.import_runs import import_run
 
     done = import_run(files, _choices(**given), out=out)
     for note in done.notes:
@@ -63,8 +63,8 @@ def _choices(
 ) -> Any:
     from evalharness.errors import ConfigError
     from evalharness.records import GenerationConfig
-    from evalharness.sharing.generated_elsewhere import ImportChoices
-    from evalharness.sharing.generated_elsewhere.tables import Columns
+    from evalharness.sharing.import_runs import ImportChoices
+    from evalharness.sharing.import_runs.tables import Columns
 
     if (max_tokens is None) != (temperature is None):
         raise ConfigError(

@@ -24,7 +24,7 @@ def suite() -> None:
 @REPLACE_SUITE
 def new(folder: Path, force: bool) -> None:
     """Write a small suite into FOLDER, to be changed: a sample of each kind."""
-    from evalharness.suites.importing import new_suite
+    from evalharness.suites.import_prompts import new_suite
 
     made = new_suite(folder, force=force)
     say(f"Wrote {folder}: {len(made.samples)} samples to replace by your own, in {folder / 'samples.jsonl'}.")
@@ -62,12 +62,12 @@ def import_(
     If any row is invalid, nothing is written.
     """
     from evalharness.store.outputs import refuse_run_file
-    from evalharness.suites.importing import Imported, ImportOptions, import_suite
+    from evalharness.suites.import_prompts import Imported, ImportOptions, import_suite
 
     refuse_run_file(out or Path(name or ""), "--out")
     options = ImportOptions(out, name, format_name, read_columns(columns), license_name, source, force)
     imported: Imported = import_suite(file, options)
-    from evalharness.suites.importing.formats import FORMATS
+    from evalharness.suites.import_prompts.formats import FORMATS
 
     title = FORMATS[imported.format].title
     if imported.guessed:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from evalharness.constraints import form, keywords
-from evalharness.constraints.kind import Kind, given_parameters
+from evalharness.constraints.constraint import Kind, given_parameters
 from evalharness.records import Constraint
 
 KINDS: dict[str, Kind] = {**keywords.KINDS, **form.KINDS}

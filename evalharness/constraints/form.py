@@ -3,8 +3,8 @@
 import json
 import re
 
+from evalharness.constraints.constraint import Kind, Parameters, count, phrase, position, relation
 from evalharness.constraints.keywords import relates
-from evalharness.constraints.kind import Kind, Parameters, count, phrase, position, relation
 from evalharness.constraints.sentences import count_sentences
 
 YES_NO_MAYBE = ("My answer is yes.", "My answer is no.", "My answer is maybe.")

@@ -2,7 +2,7 @@
 
 import re
 
-from evalharness.constraints.kind import Kind, Parameters, count, language, letter, phrase, phrases, relation
+from evalharness.constraints.constraint import Kind, Parameters, count, language, letter, phrase, phrases, relation
 from evalharness.constraints.language import detect_language
 from evalharness.constraints.sentences import count_capital_words
 

@@ -22,7 +22,7 @@ from evalharness.errors import ConfigError, StoreError
 from evalharness.observations import Observations, observe
 from evalharness.records import AATest, Checkpoint, Completion, DeterminismClass
 from evalharness.statistics import Z95, Floats
-from evalharness.statistics.distributions import t_quantile
+from evalharness.statistics.quantiles import t_quantile
 from evalharness.statistics.rates import standard_error
 from evalharness.store import Run
 

@@ -14,8 +14,8 @@ import numpy as np
 from evalharness.compare.groups import Groups, grouped
 from evalharness.errors import ConfigError
 from evalharness.gate.evidence import gather
-from evalharness.gate.judging import PASS_LEVEL, Decision
 from evalharness.gate.kinds import Sides, kind_of
+from evalharness.gate.verdicts import PASS_LEVEL, Decision
 from evalharness.records import (
     Chances,
     GateRule,

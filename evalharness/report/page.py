@@ -8,15 +8,15 @@ from evalharness.errors import StoreError
 from evalharness.observations import Observations
 from evalharness.records import Comparison, LintFinding, Metric, OtherComparison
 from evalharness.report.charts.categories import CategoryTable, make_category_table
-from evalharness.report.charts.distributions import (
+from evalharness.report.charts.flips import Expected, make_expected
+from evalharness.report.charts.forest import Forest, make_forest
+from evalharness.report.charts.histograms import (
     QUANTILES,
     Distribution,
     Scatter,
     make_distribution,
     make_scatter,
 )
-from evalharness.report.charts.flips import Expected, make_expected
-from evalharness.report.charts.forest import Forest, make_forest
 from evalharness.report.charts.labels import States, make_states
 from evalharness.report.charts.trend import Trend, make_trend
 from evalharness.report.columns import Columns, make_columns

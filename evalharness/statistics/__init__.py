@@ -3,7 +3,6 @@
 Every function raises ValueError if it has no result, and none returns NaN.
 """
 
-from evalharness.statistics.distributions import Z95, Floats, beta_quantile, t_quantile, t_tail
 from evalharness.statistics.estimates import (
     Constant,
     Difference,
@@ -17,6 +16,7 @@ from evalharness.statistics.estimates import (
 )
 from evalharness.statistics.means import resample
 from evalharness.statistics.multiplicity import smallest_p
+from evalharness.statistics.quantiles import Z95, Floats, beta_quantile, t_quantile, t_tail
 from evalharness.statistics.rates import cohens_g, effective_size, mcnemar, tango, wilson
 from evalharness.statistics.sequential import Betting, betting
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from evalharness.statistics.distributions import Floats
+from evalharness.statistics.quantiles import Floats
 
 CHUNK_NUMBERS = 2**21
 """Numbers of a resampling held at one time (16 MiB); no result depends on it."""

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from evalharness.statistics.distributions import Z95, Floats, t_quantile
+from evalharness.statistics.quantiles import Z95, Floats, t_quantile
 
 
 def wilson(successes: float, total: float, *, z: float = Z95) -> tuple[float, float]:

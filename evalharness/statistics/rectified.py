@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from evalharness.statistics.distributions import Floats, t_quantile
+from evalharness.statistics.quantiles import Floats, t_quantile
 
 ROUNDING = 1e-24
 """A spread of predictions that is no larger is that of equal numbers."""

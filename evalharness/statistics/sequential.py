@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from evalharness.statistics.distributions import Floats
+from evalharness.statistics.quantiles import Floats
 
 MOST_AT_STAKE = 0.5
 """Share of the capital that the worst possible value may cost."""

@@ -59,7 +59,7 @@ def load_suite(name_or_folder: str | Path) -> Suite:
         ConfigError: it is a file of which no column holds prompts.
     """
     if os.path.isfile(name_or_folder) and name_or_folder not in {path.name for path in list_suites()}:
-        from evalharness.suites.importing import prompts_of
+        from evalharness.suites.import_prompts import prompts_of
 
         return prompts_of(Path(name_or_folder))[0]
     folder = _find(name_or_folder)

@@ -7,7 +7,7 @@ import torch
 
 from evalharness.backends import Teacher
 from evalharness.records.tokens import Author, Divergence, SharedReading, TokenFacts, TokenReading
-from evalharness.tokens.distributions import Numbers, Pairs, Reader, read
+from evalharness.tokens.divergences import Numbers, Pairs, Reader, read
 from evalharness.tokens.texts import Text
 
 MOST_LOGITS = 2**26

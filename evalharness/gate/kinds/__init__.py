@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from evalharness.gate.kinds.kind import Case, Kind, Sides
 from evalharness.gate.kinds.level import AT_LEAST, AT_MOST
 from evalharness.gate.kinds.no_regression import NO_REGRESSION
+from evalharness.gate.kinds.rule_kind import Case, Kind, Sides
 from evalharness.records import GateRule
 
 __all__ = ["KINDS", "Case", "Kind", "Sides", "kind_of"]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from evalharness.gate.kinds.kind import RESAMPLES, Case, Direction, Sides, mean_of
+from evalharness.gate.kinds.rule_kind import RESAMPLES, Case, Direction, Sides, mean_of
 from evalharness.records import GateRule, Interval, Metric
 from evalharness.statistics import Estimate, Floats, share
 from evalharness.text import format_interval, format_number, format_share, format_share_interval

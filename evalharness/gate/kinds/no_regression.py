@@ -1,6 +1,6 @@
 """`no_regression`: the candidate is not worse than the baseline by more than the bound, pair by pair."""
 
-from evalharness.gate.kinds.kind import RESAMPLES, Case, Direction, Sides, mean_of
+from evalharness.gate.kinds.rule_kind import RESAMPLES, Case, Direction, Sides, mean_of
 from evalharness.records import GateRule, Interval, Metric
 from evalharness.statistics import Estimate, Floats, rate_difference
 from evalharness.text import format_interval, format_number, format_points, format_points_interval

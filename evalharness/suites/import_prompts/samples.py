@@ -11,8 +11,8 @@ from typing import Any
 from evalharness.errors import SuiteError
 from evalharness.records import Sample
 from evalharness.suites import sample_from
-from evalharness.suites.importing.formats import Fields, Format, text_of
-from evalharness.suites.importing.rows import Problem, Row
+from evalharness.suites.import_prompts.formats import Fields, Format, text_of
+from evalharness.suites.import_prompts.rows import Problem, Row
 
 LONGEST_ID = 36
 """Characters of an id made from a prompt."""

@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 
 from evalharness.errors import ConfigError
-from evalharness.tokens.exports.findings import ExportComparison, FormFindings, with_sentence
-from evalharness.tokens.exports.forms import Form, LocalForm, base_form, open_form
-from evalharness.tokens.exports.prompts import check_bos, check_ends, check_template
-from evalharness.tokens.exports.reading import (
+from evalharness.tokens.exported_models.findings import ExportComparison, FormFindings, with_sentence
+from evalharness.tokens.exported_models.forms import Form, LocalForm, base_form, open_form
+from evalharness.tokens.exported_models.prompts import check_bos, check_ends, check_template
+from evalharness.tokens.exported_models.reading import (
     Texts,
     check_computation,
     check_configuration,
@@ -15,9 +15,9 @@ from evalharness.tokens.exports.reading import (
     read_both,
     texts_of,
 )
-from evalharness.tokens.exports.vocabulary import check_tokenizer
-from evalharness.tokens.exports.weights import check_weights
-from evalharness.tokens.exports.writing import check_served
+from evalharness.tokens.exported_models.vocabulary import check_tokenizer
+from evalharness.tokens.exported_models.weights import check_weights
+from evalharness.tokens.exported_models.writing import check_served
 
 
 def compare_exports(

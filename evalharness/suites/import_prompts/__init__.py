@@ -14,7 +14,7 @@ from pathlib import Path
 from evalharness.errors import ConfigError
 from evalharness.records import Suite
 from evalharness.suites import list_suites
-from evalharness.suites.importing.formats import (
+from evalharness.suites.import_prompts.formats import (
     FORMATS,
     PLAIN_FIELDS,
     PROMPT_NAMES,
@@ -22,9 +22,9 @@ from evalharness.suites.importing.formats import (
     guess_format,
     prompt_column,
 )
-from evalharness.suites.importing.rows import Row, Table, read_table, refuse
-from evalharness.suites.importing.samples import Converted, convert, slug
-from evalharness.suites.importing.writing import SuiteText, in_memory, write_suite
+from evalharness.suites.import_prompts.rows import Row, Table, read_table, refuse
+from evalharness.suites.import_prompts.samples import Converted, convert, slug
+from evalharness.suites.import_prompts.writing import SuiteText, in_memory, write_suite
 
 
 @dataclass(frozen=True)

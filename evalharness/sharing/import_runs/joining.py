@@ -34,8 +34,8 @@ from evalharness.records import (
     digest,
     explain,
 )
-from evalharness.sharing.generated_elsewhere.sides import Answer, Side
-from evalharness.suites.importing.writing import scorers_for
+from evalharness.sharing.import_runs.sides import Answer, Side
+from evalharness.suites.import_prompts.writing import scorers_for
 
 BACKEND = "elsewhere"
 UNKNOWN = GenerationConfig()

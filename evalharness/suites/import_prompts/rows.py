@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 from evalharness.errors import SuiteError
 from evalharness.parsing import Unparsable, parse_json
-from evalharness.suites.importing.formats import guess_format
+from evalharness.suites.import_prompts.formats import guess_format
 
 DELIMITERS = ",;\t"
 SHOWN_PROBLEMS = 10

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import torch
 
 from evalharness.text import format_number, format_share
-from evalharness.tokens.exports.findings import Finding, not_checked, parted, same
-from evalharness.tokens.exports.forms import LocalForm
+from evalharness.tokens.exported_models.findings import Finding, not_checked, parted, same
+from evalharness.tokens.exported_models.forms import LocalForm
 
 BLOCKS = {
     "Q8_0": (32, 127, 1), "Q5_0": (32, 16, 1), "Q5_1": (32, 31, 0), "Q4_0": (32, 8, 1), "Q4_1": (32, 15, 0),

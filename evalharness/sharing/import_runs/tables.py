@@ -14,11 +14,11 @@ from pydantic import ValidationError
 from evalharness.errors import SharingError, load_extra
 from evalharness.parsing import parse_json
 from evalharness.records import FinishReason, GenerationConfig, Message, digest, explain
-from evalharness.sharing.generated_elsewhere.sides import Answer, Better, Side
+from evalharness.sharing.import_runs.sides import Answer, Better, Side
 from evalharness.store import files as stored
-from evalharness.suites.importing.formats import PROMPT_NAMES
-from evalharness.suites.importing.rows import Row, read_table
-from evalharness.suites.importing.samples import slug
+from evalharness.suites.import_prompts.formats import PROMPT_NAMES
+from evalharness.suites.import_prompts.rows import Row, read_table
+from evalharness.suites.import_prompts.samples import slug
 
 PROMPTS = (*(name for name in PROMPT_NAMES if name != "text"), "input")
 """A column `text` holds completions here."""

@@ -14,7 +14,7 @@ from evalharness.errors import SuiteError
 from evalharness.parsing import parse_toml
 from evalharness.records import Sample, Suite
 from evalharness.suites import HEAD, SAMPLES, load_suite, suite_from
-from evalharness.suites.importing.formats import Format
+from evalharness.suites.import_prompts.formats import Format
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,9 @@
 import json
 from collections.abc import Sequence
 
-from evalharness.tokens.exports.findings import Finding, parted, same
-from evalharness.tokens.exports.forms import LocalForm
-from evalharness.tokens.exports.prompts import CHATS, special_tokens
+from evalharness.tokens.exported_models.findings import Finding, parted, same
+from evalharness.tokens.exported_models.forms import LocalForm
+from evalharness.tokens.exported_models.prompts import CHATS, special_tokens
 from evalharness.weights.gguf_facts import PLAIN_TEXT
 
 PROBES = (

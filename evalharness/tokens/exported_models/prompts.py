@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 from evalharness.prompting import TURN_ENDS
 from evalharness.records import Message
-from evalharness.tokens.exports.findings import Finding, excerpts, parted, same
-from evalharness.tokens.exports.forms import LocalForm
+from evalharness.tokens.exported_models.findings import Finding, excerpts, parted, same
+from evalharness.tokens.exported_models.forms import LocalForm
 
 SYSTEM = Message(role="system", content="Answer in one sentence.")
 ASKED = Message(role="user", content="What is the capital of France?")

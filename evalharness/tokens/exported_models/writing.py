@@ -7,11 +7,11 @@ import torch
 
 from evalharness.records import ChatPrompt, Completion, RawPrompt
 from evalharness.text import format_share
-from evalharness.tokens.distributions import Reader, read
-from evalharness.tokens.exports.findings import Finding, excerpts, not_checked, parted, same
-from evalharness.tokens.exports.forms import TOKENS, LocalForm, ServedForm, answers
-from evalharness.tokens.exports.prompts import without_bos
-from evalharness.tokens.exports.reading import prompts_of
+from evalharness.tokens.divergences import Reader, read
+from evalharness.tokens.exported_models.findings import Finding, excerpts, not_checked, parted, same
+from evalharness.tokens.exported_models.forms import TOKENS, LocalForm, ServedForm, answers
+from evalharness.tokens.exported_models.prompts import without_bos
+from evalharness.tokens.exported_models.reading import prompts_of
 
 FEW = 0.25
 """Share of the server's tokens that the reference has to rank first: of a model of 135M weights two bits kept 35 %."""

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from evalharness.errors import MissingExtra, SharingError
 from evalharness.parsing import parse_json, read_regular
 from evalharness.records import FinishReason, GenerationConfig, Message
-from evalharness.sharing.generated_elsewhere.sides import Answer, Side
+from evalharness.sharing.import_runs.sides import Answer, Side
 from evalharness.store import files as stored
 
 ENDS: Mapping[str, FinishReason] = {"stop": "stop", "max_tokens": "length", "model_length": "length"}

@@ -12,11 +12,11 @@ from evalharness.backends.hf_teacher import HfTeacher
 from evalharness.errors import BackendError
 from evalharness.records import ChatPrompt, RawPrompt
 from evalharness.text import format_number
-from evalharness.tokens.distributions import Reader, read
-from evalharness.tokens.exports.findings import Finding, Reading, parted, reading_text, same
-from evalharness.tokens.exports.forms import FLOATS, LocalForm, answers
-from evalharness.tokens.exports.prompts import CHATS
-from evalharness.tokens.exports.vocabulary import PROBES
+from evalharness.tokens.divergences import Reader, read
+from evalharness.tokens.exported_models.findings import Finding, Reading, parted, reading_text, same
+from evalharness.tokens.exported_models.forms import FLOATS, LocalForm, answers
+from evalharness.tokens.exported_models.prompts import CHATS
+from evalharness.tokens.exported_models.vocabulary import PROBES
 from evalharness.weights.gguf_facts import GgufFacts
 from evalharness.weights.sizes import leaves
 

@@ -14,9 +14,9 @@ from typing import Any
 from evalharness.errors import SharingError
 from evalharness.parsing import Unparsable, parse_json, read_regular
 from evalharness.records import GenerationConfig, Message
-from evalharness.sharing.generated_elsewhere.sides import Answer, Better, Side
+from evalharness.sharing.import_runs.sides import Answer, Better, Side
 from evalharness.store import files as stored
-from evalharness.suites.importing.rows import Row, read_table
+from evalharness.suites.import_prompts.rows import Row, read_table
 
 NAME = re.compile(r"samples_(?P<task>.+?)_(?P<time>\d{4}-\d\d-\d\dT.+)\.jsonl")
 PROGRAM = "lm-evaluation-harness"

@@ -14,11 +14,11 @@ from evalharness import pipeline
 from evalharness.config import CompareSettings, RunConfig, read_compared, read_gate_or_none, read_scorers
 from evalharness.errors import SharingError
 from evalharness.records import Variant
-from evalharness.sharing.generated_elsewhere.inspect_logs import is_log, read_log
-from evalharness.sharing.generated_elsewhere.joining import Joined, names_of
-from evalharness.sharing.generated_elsewhere.lm_eval import is_samples, read_samples
-from evalharness.sharing.generated_elsewhere.sides import Side
-from evalharness.sharing.generated_elsewhere.tables import Columns, read_sides
+from evalharness.sharing.import_runs.inspect_logs import is_log, read_log
+from evalharness.sharing.import_runs.joining import Joined, names_of
+from evalharness.sharing.import_runs.lm_eval import is_samples, read_samples
+from evalharness.sharing.import_runs.sides import Side
+from evalharness.sharing.import_runs.tables import Columns, read_sides
 from evalharness.store import Run
 
 READERS = ((is_samples, read_samples), (is_log, read_log))
