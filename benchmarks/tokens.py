@@ -13,7 +13,7 @@ import time
 import torch
 from conditions import conditions
 
-from evalharness.backends import Backend
+from evalharness.backends.backend import Backend
 from evalharness.backends.demo import DemoBackend
 from evalharness.records import Checkpoint, Completion
 from evalharness.store import RunStore

@@ -8,7 +8,7 @@ import torch
 from tiny_checkpoint import CONTEXT, make_tokenizer, save_checkpoint
 from transformers import Gemma3ForCausalLM, Gemma3TextConfig, RepetitionPenaltyLogitsProcessor
 
-from evalharness.backends import Underway
+from evalharness.backends.backend import Underway
 from evalharness.backends.hf import HfBackend
 from evalharness.records import (
     Checkpoint,

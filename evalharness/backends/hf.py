@@ -11,7 +11,8 @@ import torch
 import transformers
 from pydantic import Field
 
-from evalharness.backends import Underway, read_options
+from evalharness.backends import read_options
+from evalharness.backends.backend import Underway
 from evalharness.backends.hf_decoding import Decoder
 from evalharness.backends.hf_rows import Queue, Row
 from evalharness.backends.hf_teacher import HfTeacher

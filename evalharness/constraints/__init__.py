@@ -10,11 +10,9 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from evalharness.constraints import form, keywords
-from evalharness.constraints.constraint import Kind, given_parameters
+from evalharness.constraints.constraint import given_parameters
+from evalharness.constraints.kinds import KINDS
 from evalharness.records import Constraint
-
-KINDS: dict[str, Kind] = {**keywords.KINDS, **form.KINDS}
 
 
 @dataclass(frozen=True)

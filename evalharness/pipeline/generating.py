@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from typing import Protocol
 
-from evalharness.backends import Backend, Underway, backend_class
+from evalharness.backends import backend_class
+from evalharness.backends.backend import Backend, Underway
 from evalharness.errors import BackendError, EvalHarnessError, StoreError
 from evalharness.prompting import build_prompt
 from evalharness.records import (

@@ -5,7 +5,8 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
-from evalharness.backends import Backend, open_backend
+from evalharness.backends import open_backend
+from evalharness.backends.backend import Backend
 from evalharness.errors import StoreError
 from evalharness.pipeline.comparing import load_compared, recompare_locked
 from evalharness.pipeline.generating import Progress, followed

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from evalharness.backends import Backend, backend_class, open_backend, refuse_without_teacher
+from evalharness.backends import backend_class, open_backend
+from evalharness.backends.backend import Backend, refuse_without_teacher
 from evalharness.config import RunConfig
 from evalharness.errors import ScorerError, SuiteError
 from evalharness.gate import check_decidable, check_rules, read_noise

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from evalharness.backends import Continues, continuing
+from evalharness.backends.backend import Continues, continuing
 from evalharness.errors import ConfigError, StoreError
 from evalharness.pipeline.generating import Event, Progress, followed
 from evalharness.pipeline.scoring import judge, opened

@@ -6,7 +6,8 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from evalharness.backends import Backend, open_backend, open_teacher
+from evalharness.backends import open_backend
+from evalharness.backends.backend import Backend, open_teacher
 from evalharness.errors import ConfigError, StoreError
 from evalharness.pipeline.comparing import load_compared
 from evalharness.pipeline.generating import Progress

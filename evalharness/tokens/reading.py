@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from evalharness.backends import Teacher
+from evalharness.backends.backend import Teacher
 from evalharness.records.tokens import Author, Divergence, SharedReading, TokenFacts, TokenReading
 from evalharness.tokens.divergences import Numbers, Pairs, Reader, read
 from evalharness.tokens.texts import Text

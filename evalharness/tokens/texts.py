@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from evalharness.backends import Backend, Teacher
+from evalharness.backends.backend import Backend, Teacher
 from evalharness.completion.state import state_of
 from evalharness.errors import StoreError
 from evalharness.records import Completion, GenerationRequest

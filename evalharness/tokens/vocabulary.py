@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from evalharness.backends import Teacher
+from evalharness.backends.backend import Teacher
 from evalharness.errors import ConfigError
 from evalharness.records.tokens import Author
 

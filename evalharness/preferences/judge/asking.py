@@ -7,7 +7,8 @@ from typing import Literal
 
 from pydantic import Field, JsonValue
 
-from evalharness.backends import Backend, backend_class
+from evalharness.backends import backend_class
+from evalharness.backends.backend import Backend
 from evalharness.errors import ConfigError
 from evalharness.preferences import Pair, pairs_of
 from evalharness.preferences.judge.prompt import (

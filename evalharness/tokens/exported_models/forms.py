@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from pydantic import JsonValue
 
-from evalharness.backends import Backend, open_backend
+from evalharness.backends import open_backend
+from evalharness.backends.backend import Backend
 from evalharness.backends.hf import HfBackend
 from evalharness.backends.hf_teacher import HfTeacher
 from evalharness.errors import BackendError, UnknownModel

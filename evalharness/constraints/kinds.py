@@ -1,12 +1,23 @@
-"""Lengths and forms: `length_constraints:`, `detectable_format:`, `combination:`, `startend:`, `punctuation:`."""
+"""All kinds of instructions, by their IFEval ids: a function each, and its line in `KINDS`."""
 
 import json
 import re
 
-from evalharness.constraints.constraint import Kind, Parameters, count, phrase, position, relation
-from evalharness.constraints.keywords import relates
-from evalharness.constraints.sentences import count_sentences
+from evalharness.constraints.constraint import (
+    Kind,
+    Parameters,
+    count,
+    language,
+    letter,
+    phrase,
+    phrases,
+    position,
+    relation,
+)
+from evalharness.constraints.language import detect_language
+from evalharness.constraints.sentences import count_capital_words, count_sentences
 
+POSTSCRIPTS = {"P.P.S": r"p\.\s?p\.\s?s", "P.S.": r"p\.\s?s\."}
 YES_NO_MAYBE = ("My answer is yes.", "My answer is no.", "My answer is maybe.")
 STAR_LINE = "******"
 BETWEEN_WORDS = str.maketrans({sign: " " for sign in map(chr, range(128)) if not (sign.isalnum() or sign == "_")})
@@ -19,13 +30,70 @@ FENCES = ("```json", "```Json", "```JSON", "```")
 PUNCTUATION = re.compile(r"[.,?!'\"]")
 
 
+def _relates(number: int, relation: str, threshold: int) -> bool:
+    """Whether a number is as the relation wants it."""
+    return number >= threshold if relation == "at least" else number < threshold
+
+
+def _existence(text: str, p: Parameters) -> bool:
+    lowered = text.lower()
+    return all(word.lower() in lowered for word in p["keywords"])
+
+
+def _forbidden(text: str, p: Parameters) -> bool:
+    words = "|".join(re.escape(word.lower()) for word in p["forbidden_words"])
+    return re.search(rf"\b(?:{words})\b", text.lower()) is None
+
+
+def _frequency(text: str, p: Parameters) -> bool:
+    return _relates(text.lower().count(p["keyword"].strip().lower()), p["relation"], p["frequency"])
+
+
+def _letters(text: str, p: Parameters) -> bool:
+    return _relates(text.lower().count(p["letter"].strip().lower()), p["let_relation"], p["let_frequency"])
+
+
+def _placeholders(text: str, p: Parameters) -> bool:
+    return sum(map(_placeholders_in, text.split("\n"))) >= int(p["num_placeholders"])
+
+
+def _placeholders_in(line: str) -> int:
+    """Bracket pairs of a line; by hand, because `\\[.*?\\]` takes quadratic time on brackets that never close."""
+    placeholders, start = 0, line.find("[")
+    while start >= 0 and (end := line.find("]", start)) >= 0:
+        placeholders, start = placeholders + 1, line.find("[", end)
+    return placeholders
+
+
+def _postscript(text: str, p: Parameters) -> bool:
+    marker = p["postscript_marker"].strip()
+    pattern = POSTSCRIPTS.get(marker, re.escape(marker.lower()))
+    return re.search(pattern, text.lower()) is not None
+
+
+def _language(text: str, p: Parameters) -> bool:
+    return detect_language(text) in (p["language"], None)
+
+
+def _english_capital(text: str, p: Parameters) -> bool:
+    return text.isupper() and detect_language(text) in ("en", None)
+
+
+def _english_lowercase(text: str, p: Parameters) -> bool:
+    return text.islower() and detect_language(text) in ("en", None)
+
+
+def _capital_words(text: str, p: Parameters) -> bool:
+    return _relates(count_capital_words(text), p["capital_relation"], p["capital_frequency"])
+
+
 def _words(text: str, p: Parameters) -> bool:
     words = text.translate(BETWEEN_WORDS).split() if text.isascii() else WORD.findall(text)
-    return relates(len(words), p["relation"], p["num_words"])
+    return _relates(len(words), p["relation"], p["num_words"])
 
 
 def _sentences(text: str, p: Parameters) -> bool:
-    return relates(count_sentences(text), p["relation"], p["num_sentences"])
+    return _relates(count_sentences(text), p["relation"], p["num_sentences"])
 
 
 def _paragraphs(text: str, p: Parameters) -> bool:
@@ -106,6 +174,18 @@ def _no_comma(text: str, p: Parameters) -> bool:
 
 
 KINDS = {
+    "keywords:existence": Kind(_existence, {"keywords": phrases}),
+    "keywords:forbidden_words": Kind(_forbidden, {"forbidden_words": phrases}),
+    "keywords:frequency": Kind(_frequency, {"relation": relation, "keyword": phrase, "frequency": count}),
+    "keywords:letter_frequency": Kind(_letters, {"let_relation": relation, "letter": letter, "let_frequency": count}),
+    "language:response_language": Kind(_language, {"language": language}),
+    "detectable_content:number_placeholders": Kind(_placeholders, {"num_placeholders": count}),
+    "detectable_content:postscript": Kind(_postscript, {"postscript_marker": phrase}),
+    "change_case:capital_word_frequency": Kind(
+        _capital_words, {"capital_relation": relation, "capital_frequency": count}
+    ),
+    "change_case:english_capital": Kind(_english_capital),
+    "change_case:english_lowercase": Kind(_english_lowercase),
     "length_constraints:number_words": Kind(_words, {"relation": relation, "num_words": count}),
     "length_constraints:number_sentences": Kind(_sentences, {"relation": relation, "num_sentences": count}),
     "length_constraints:number_paragraphs": Kind(_paragraphs, {"num_paragraphs": count}),
