@@ -48,6 +48,7 @@ SETTINGS = {
     "broken": 0,  # so many of the next streams are cut
     "wait": None,  # Retry-After
     "renders": None,  # a function from messages to the prompt, instead of ChatML
+    "reads_tokens": None,  # a function from a prompt's tokens to log-probabilities of all tokens at each but the first
     "writes": None,  # a function from the prompt's tokens and the limit to a text and its finish reason
 }
 
@@ -161,6 +162,8 @@ class Handler(BaseHTTPRequestHandler):
             return self._json(200, {"prompt": self._rendered(body["messages"])})
         chats = self.path == "/v1/chat/completions"
         self.server.bodies.append(body)
+        if "prompt_logprobs" in body:
+            return self._tell(body)
         self._refuse(body, chats)
         ids = self._read(body, chats)
         time.sleep(self.settings["slow_first"])
@@ -180,6 +183,21 @@ class Handler(BaseHTTPRequestHandler):
             raise Refusal(404, f"The model `{body['model']}` does not exist.")
         if not isinstance(body.get("prompt", ""), str) and dialect in ("transformers", "lmstudio", "generic"):
             raise Refusal(400, "prompt must be a string.")
+
+    def _tell(self, body):
+        """As vLLM 0.32: without a stream, the likeliest tokens and the one that is there, whose rank counts ties."""
+        ids, most = body["prompt"], body["prompt_logprobs"]
+        if set(body) != {"model", "prompt", "max_tokens", "temperature", "prompt_logprobs"} or most > 20:
+            raise Refusal(400, "`prompt_logprobs` are not available when `stream=True`, or more than allowed (20).")
+        if body["max_tokens"] < 1 or len(ids) + body["max_tokens"] > self.settings["context"]:
+            raise Refusal(400, f"max_tokens={body['max_tokens']} is too small or too large: {len(ids)} input tokens.")
+        told = [None]
+        for token, values in zip(ids[1:], self.settings["reads_tokens"](ids), strict=True):
+            entry = {str(token): {"logprob": values[token], "rank": sum(value >= values[token] for value in values)}}
+            order = sorted(range(len(values)), key=lambda place: -values[place])[:most]
+            entry |= {str(one): {"logprob": values[one], "rank": at} for at, one in enumerate(order, start=1)}
+            told.append(entry)
+        return self._json(200, {"choices": [{"text": " a", "prompt_logprobs": told}]})
 
     def _read(self, body, chats):
         """The tokens of the prompt."""

@@ -15,6 +15,7 @@ from importlib.util import find_spec
 
 import httpx
 import pytest
+import torch
 from ollama_asking import chat
 from test_server import requests_for
 
@@ -103,13 +104,17 @@ def opened(served, **options):
 pytestmark = pytest.mark.checkpoints
 
 
+def checkpoint_of(served):
+    return Checkpoint(name="side", model=f"hf/{served[2]}", variant="base", options={"dtype": "float32"})
+
+
 def outcomes(backend, prompts, **config):
     events = backend.generate(requests_for(backend, prompts, **{"max_tokens": 12, **config}))
     return [event for event in events if isinstance(event, Completion | Failure)]
 
 
 def test_greedy_text_is_that_of_the_hf_backend_in_float32(served, backend):
-    local = HfBackend(Checkpoint(name="side", model=f"hf/{served[2]}", variant="base", options={"dtype": "float32"}))
+    local = HfBackend(checkpoint_of(served))
     expected = {event.request_id: event for event in outcomes(local, PROMPTS)}
     in_order = [expected[request.id] for request in requests_for(local, PROMPTS, max_tokens=12)]
     local.close()
@@ -124,6 +129,23 @@ def test_what_is_probed_is_so(backend):
     assert "A seed repeats a draw." in said
     draws = [outcomes(backend, PROMPTS[:1], temperature=2.0, seed=seed, max_tokens=6)[0] for seed in (1, 1, 2)]
     assert draws[0].text == draws[1].text != draws[2].text
+
+
+def test_log_probabilities_and_ranks_of_given_tokens_are_those_of_the_hf_backend_in_float32(served, backend):
+    if not backend._served.dialect.reads:
+        with pytest.raises(BackendError, match="gives no probabilities of given tokens"):
+            backend.teacher()
+        return
+    with closing(HfBackend(checkpoint_of(served))) as local:
+        teacher, [prompt] = local.teacher(), [local.render(PROMPTS[:1])[0].token_ids]
+        completion = teacher.encode(" was a river that ran up the hill. zebra")
+        logits = torch.cat(list(teacher.logits([prompt], [completion], columns=64)), dim=1)[0].float()
+    expected = logits.log_softmax(-1)
+    own = expected.gather(-1, torch.tensor(completion)[:, None])
+    [known] = backend.teacher().log_probabilities([prompt], [completion])
+    assert [one.rank for one in known] == (1 + (expected > own).sum(-1)).tolist()
+    assert [one.logprob for one in known] == pytest.approx(own[:, 0].tolist(), abs=2e-3)
+    assert [one.likeliest[0][0] for one in known] == expected.argmax(-1).tolist()
 
 
 def test_a_stop_string_is_not_part_of_the_text(backend):

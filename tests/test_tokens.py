@@ -344,7 +344,7 @@ def test_a_backend_without_distributions_is_refused(tmp_path):
     from small_run import small_config
 
     pipeline.run(small_config(tmp_path), out=tmp_path / "run")
-    with pytest.raises(BackendError, match="gives no probabilities of all tokens"):
+    with pytest.raises(BackendError, match="gives no probabilities of given tokens"):
         read_tokens(tmp_path / "run")
 
 
@@ -457,7 +457,7 @@ def test_a_side_that_cannot_be_read_is_refused_before_anything_is_generated(tmp_
     from small_run import small_config
 
     config = small_config(tmp_path).model_copy(update={"tokens": TokenSettings()})
-    with pytest.raises(BackendError, match="gives no probabilities of all tokens"):
+    with pytest.raises(BackendError, match="gives no probabilities of given tokens"):
         pipeline.run(config, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

@@ -1,7 +1,7 @@
 """The contract that every backend keeps: ours (`hf`, `ollama`, `server`, `replay`) and those of other packages."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 from evalharness.errors import BackendError
 from evalharness.records import (
@@ -60,17 +60,30 @@ class Backend(Protocol):
         """Free the memory; also called after an error."""
 
 
-class Teacher(Protocol):
-    """A loaded checkpoint that reads completions which others may have written (teacher forcing).
+class Known(NamedTuple):
+    """What a server says of one position of a text: the token that is there, and the likeliest tokens."""
 
-    An optional part of a backend: one that can give whole distributions has a method `teacher()`.
+    logprob: float
+    rank: int
+    """1 plus the number of tokens that are likelier."""
+    likeliest: tuple[tuple[int, float], ...]
+    """Token ids with their log-probabilities, the likeliest first."""
+
+
+class Teacher(Protocol):
+    """A checkpoint that reads completions which others may have written (teacher forcing).
+
+    An optional part of a backend, which then has a method `teacher()`, and `check_teacher()` if it can say without
+    loading anything that it has none. A teacher also is one of the two below.
     """
 
     end_tokens: Mapping[int, str]
     batch_size: int
     batch_tokens: int
-    width: int
-    """Tokens that have a logit."""
+    top: int | None
+    """How many of the likeliest tokens it knows; None: all."""
+    width: int | None
+    """Tokens that have a logit, if that is known."""
 
     @property
     def vocabulary(self) -> Mapping[str, int]:
@@ -85,13 +98,6 @@ class Teacher(Protocol):
     def text_of(self, token: int) -> str:
         """The text of one token, as it is within a text."""
 
-    def logits(
-        self, prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[int]], columns: int
-    ) -> "Iterator[torch.Tensor]":
-        """Logits before each token of the completions, the longest first: tensors (rows, at most `columns` positions,
-        vocabulary), without the rows that have ended.
-        """
-
     def is_out_of_memory(self, error: RuntimeError) -> bool:
         """Whether a smaller batch may do."""
 
@@ -99,28 +105,52 @@ class Teacher(Protocol):
         """Free the memory of a batch that was given up."""
 
 
+@runtime_checkable
+class TellsAll(Protocol):
+    """A teacher with whole distributions."""
+
+    def logits(
+        self, prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[int]], columns: int
+    ) -> "Iterator[torch.Tensor]":
+        """Logits before each token of the completions, the longest first: tensors (rows, at most `columns` positions,
+        vocabulary), without the rows that have ended.
+        """
+
+
+@runtime_checkable
+class TellsLikeliest(Protocol):
+    """A teacher that knows the likeliest tokens alone, such as a server."""
+
+    def log_probabilities(
+        self, prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[int]]
+    ) -> Iterator[list[Known]]:
+        """Of each completion in order, what is known of each token."""
+
+
 def open_teacher(backend: Backend, name: str) -> Teacher:
     """Load a backend's checkpoint for reading.
 
     Raises:
-        BackendError: this backend gives no distributions over the whole vocabulary.
+        BackendError: this backend gives no probabilities of given tokens.
     """
     refuse_without_teacher(backend, name)
     teacher: Teacher = backend.teacher()  # type: ignore[attr-defined]
     return teacher
 
 
-def refuse_without_teacher(backend: Backend | type[Backend], name: str) -> None:
-    """Refuse a backend, or its class, that gives no distributions over the whole vocabulary.
+def refuse_without_teacher(backend: Backend, name: str) -> None:
+    """Refuse a backend that gives no probabilities of given tokens.
 
     Raises:
         BackendError: it does not.
     """
     if getattr(backend, "teacher", None) is None:
         raise BackendError(
-            f"checkpoint {name!r}: its backend gives no probabilities of all tokens",
-            fix="use checkpoints that are loaded here, such as hf/org/name",
+            f"checkpoint {name!r}: its backend gives no probabilities of given tokens",
+            fix="use checkpoints that are loaded here, such as hf/org/name, or served by vLLM",
         )
+    if check := getattr(backend, "check_teacher", None):
+        check()
 
 
 Continues = Callable[

@@ -1,49 +1,28 @@
 """Teacher forcing with transformers: the distribution over the next token before each token of a given completion."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
 from typing import Any
 
 import torch
 from transformers import DynamicCache
 
+from evalharness.backends.tokenizing import TokenTexts
 from evalharness.weights.devices import free_memory, is_out_of_memory
 
 
-class HfTeacher:
+class HfTeacher(TokenTexts):
     """Reads completions with one loaded model."""
+
+    top = None
 
     def __init__(
         self, model: Any, tokenizer: Any, end_tokens: Mapping[int, str], *, batch_size: int, batch_tokens: int
     ) -> None:
-        self.end_tokens = end_tokens
+        super().__init__(tokenizer, end_tokens)
         self.batch_size, self.batch_tokens = batch_size, batch_tokens
         self.width: int = model.get_output_embeddings().weight.shape[0]
         """Tokens that have a logit."""
-        self.model, self._tokenizer = model, tokenizer
-
-    @property
-    def vocabulary(self) -> Mapping[str, int]:
-        """Every token with its id, added tokens included."""
-        vocabulary: Mapping[str, int] = self._tokenizer.get_vocab()
-        return vocabulary
-
-    def encode(self, text: str) -> tuple[int, ...]:
-        """The ids of a text, without special tokens around it."""
-        return tuple(self._tokenizer(text, add_special_tokens=False)["input_ids"])
-
-    def decode(self, ids: Sequence[int]) -> str:
-        """The text of ids, special tokens included."""
-        text: str = self._tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False)
-        return text
-
-    def text_of(self, token: int) -> str:
-        """The text of one token within a text: a tokenizer may drop a space at the beginning of a text."""
-        return self.decode([self._letter, token]).removeprefix(self.decode([self._letter]))
-
-    @cached_property
-    def _letter(self) -> int:
-        return self.encode("a")[-1]
+        self.model = model
 
     def is_out_of_memory(self, error: RuntimeError) -> bool:
         """Whether a smaller batch may do."""

@@ -6,7 +6,7 @@ What the server does with a request is measured, not assumed: `server_probe` ask
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from threading import Lock
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from evalharness.backends import read_options
 from evalharness.backends.asking import Asker, Pace
@@ -40,6 +40,7 @@ from evalharness.records import (
 )
 
 if TYPE_CHECKING:
+    from evalharness.backends.server_teacher import ServerTeacher
     from evalharness.backends.tokenizing import Tokenizing
 
 
@@ -212,6 +213,39 @@ class ServerBackend:
         yield from self._asker.outcomes(requests, self._answer, self.server.gone)
         if self.options.concurrency is None and len(requests) > 1:
             yield Notice(checkpoint=self.checkpoint.name, kind="batch", message=self.pace.in_words())
+
+    def check_teacher(self) -> None:
+        """Refuse to read completions, where the server cannot or the tokenizer is not known.
+
+        Raises:
+            BackendError: so it is.
+        """
+        title = self._served.dialect.title
+        if not self._served.dialect.reads:
+            raise BackendError(
+                f"{title} at {self.server.url} gives no probabilities of given tokens", fix="serve the model with vLLM"
+            )
+        if self.options.tokenizer is None:
+            raise BackendError(
+                f"checkpoint {self.checkpoint.name!r}: to read tokens on a server, its tokenizer must be known",
+                fix="name it with -M tokenizer=FOLDER",
+            )
+
+    def teacher(self) -> "ServerTeacher":
+        """The model, to read completions with: of each token the log-probability and the rank.
+
+        Raises:
+            BackendError: as for `check_teacher`.
+        """
+        from evalharness.backends.server_teacher import ServerTeacher
+
+        self.check_teacher()
+        assert self._tokenizing is not None
+        return ServerTeacher(self._tokenizing, self._told, self.options.concurrency)
+
+    def _told(self, body: dict[str, Any]) -> dict[str, Any]:
+        path, named = "/v1/completions", {"model": self.checkpoint.model_name, **body}
+        return self._probe(lambda: self.server.send("POST", path, named))
 
     def close(self) -> None:
         """Close the connections, if there are any."""

@@ -46,6 +46,8 @@ class Dialect:
     renders: str = ""
     """The path that renders a chat."""
     logprobs: bool = True
+    reads: bool = False
+    """Whether it tells log-probabilities of a prompt's tokens."""
     version: tuple[str, str] | None = None
     """The path and the field of its version."""
     aside: str = ""
@@ -101,6 +103,7 @@ DIALECTS = {
         names={"top_k": "top_k", "repeat_penalty": "repetition_penalty"},
         ids=True,
         thinks=True,
+        reads=True,
         tells={"return_prompt_text": True, "return_token_ids": True},
         version=("/version", "version"),
     ),

@@ -1,6 +1,6 @@
 """Prompts as a checkpoint's tokenizer and chat template make them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -11,6 +11,36 @@ from evalharness.weights import loading
 from evalharness.weights.files import Source
 from evalharness.weights.reading import reading
 from evalharness.weights.templates import ChatTemplate, TemplateFailed
+
+
+class TokenTexts:
+    """The texts of a tokenizer's tokens: what every teacher knows."""
+
+    def __init__(self, tokenizer: Any, end_tokens: Mapping[int, str]) -> None:
+        self._tokenizer, self.end_tokens = tokenizer, end_tokens
+
+    @property
+    def vocabulary(self) -> Mapping[str, int]:
+        """Every token with its id, added tokens included."""
+        vocabulary: Mapping[str, int] = self._tokenizer.get_vocab()
+        return vocabulary
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        """The ids of a text, without special tokens around it."""
+        return tuple(self._tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of ids, special tokens included."""
+        text: str = self._tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        return text
+
+    def text_of(self, token: int) -> str:
+        """The text of one token within a text: a tokenizer may drop a space at the beginning of a text."""
+        return self.decode([self._letter, token]).removeprefix(self.decode([self._letter]))
+
+    @cached_property
+    def _letter(self) -> int:
+        return self.encode("a")[-1]
 
 
 class Tokenizing:

@@ -47,9 +47,10 @@ def tokens(
 ) -> None:
     """Compare the two checkpoints of a run token by token.
 
-    Both are loaded, and each reads the completions of both: which tokens would the other have written too? Needs two
-    checkpoints of one tokenizer that are loaded here (hf/...), and no generation without --depth. Completions that
-    were read or generated before are not read or generated again. The report gets a section and coloured tokens.
+    Each reads the completions of both: which tokens would the other have written too? Needs two checkpoints of one
+    tokenizer, loaded here (hf/...) or served by vLLM, which tells ranks and log-probabilities, but no whole
+    distributions. Generates nothing without --depth. Completions that were read or generated before are not read or
+    generated again. The report gets a section and coloured tokens.
     """
     from evalharness.cli.running import read_tokens_of
     from evalharness.config import TokenSettings
@@ -65,7 +66,11 @@ def tokens_text(compared: "TokenComparison") -> str:
 
     names: dict[Author, str] = {"baseline": compared.baseline, "candidate": compared.candidate}
     shown = [row for row in compared.shifts if row.context == "own" or not compared.same_prompts]
-    rows = [_row(row, names) for row in shown if row.category is None and row.expected is None]
+    rows = [
+        _row(row, names, bounded=compared.top is not None)
+        for row in shown
+        if row.category is None and row.expected is None
+    ]
     parts = [table(rows)]
     for author in names:
         most = [token for token in compared.tokens if token.author == author][:SHOWN_TOKENS]
@@ -76,7 +81,7 @@ def tokens_text(compared: "TokenComparison") -> str:
     return "\n".join([*parts, *_said(compared, names)])
 
 
-def _row(row: "TokenShift", names: "dict[Author, str]") -> dict[str, object]:
+def _row(row: "TokenShift", names: "dict[Author, str]", *, bounded: bool) -> dict[str, object]:
     from evalharness.tokens.words import nats
 
     return {
@@ -87,7 +92,7 @@ def _row(row: "TokenShift", names: "dict[Author, str]") -> dict[str, object]:
         "unshifted": _share(row.unshifted),
         "marginal": format_share(row.marginal.value, digits=1),
         "shifted": _share(row.shifted),
-        "KL(candidate || baseline)": nats(row.kl_candidate),
+        "KL(candidate || baseline)": nats(row.kl_candidate, bounded=bounded),
         "log-ratio": format_number(row.log_ratio.value),
     }
 

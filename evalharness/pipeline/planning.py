@@ -1,11 +1,12 @@
 """From a configuration to a `Plan`: suites loaded, checkpoints resolved, every prompt rendered and linted."""
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from pydantic import JsonValue
 
-from evalharness.backends import backend_class, open_backend
+from evalharness.backends import open_backend
 from evalharness.backends.backend import Backend, refuse_without_teacher
 from evalharness.config import RunConfig
 from evalharness.errors import ScorerError, SuiteError
@@ -172,7 +173,8 @@ def plan(config: RunConfig) -> Plan:
     if config.tokens is not None:
         for checkpoint in config.checkpoints:
             if checkpoint.name in (config.baseline, config.candidate):
-                refuse_without_teacher(backend_class(checkpoint), checkpoint.name)
+                with closing(open_backend(checkpoint)) as backend:
+                    refuse_without_teacher(backend, checkpoint.name)
     planned = make_plan(config, open_backend)
     metrics = metrics_of(config, planned.suites)
     check_decidable(config.decide, metrics)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evalharness.backends import open_backend
-from evalharness.backends.backend import Backend, open_teacher
+from evalharness.backends.backend import Backend, Teacher, open_teacher
 from evalharness.errors import ConfigError, StoreError
 from evalharness.pipeline.comparing import load_compared
 from evalharness.pipeline.generating import Progress
@@ -50,7 +50,7 @@ def read_tokens(
         progress: receives each completion.
 
     Raises:
-        BackendError: a backend gives no distributions.
+        BackendError: a backend gives no probabilities of given tokens.
         ConfigError: the two checkpoints do not share a tokenizer, or the run has no such checkpoint.
         StoreError: a checkpoint is not that of the run.
     """
@@ -92,7 +92,12 @@ def _opened(run: Run, names: dict[Author, str], stack: ExitStack, progress: Prog
         backends["candidate"] = backends["baseline"]
     progress.load(" and ".join(names.values()))
     teachers = {author: open_teacher(backends[author], names[author]) for author in AUTHORS}
-    return Sides(names, backends, teachers, {author: now[author].context_length for author in AUTHORS})
+    return Sides(names, backends, teachers, {author: _room(now[author], teachers[author]) for author in AUTHORS})
+
+
+def _room(resolved: ResolvedCheckpoint, teacher: Teacher) -> int | None:
+    """Most tokens that can be read: a server generates one behind them."""
+    return resolved.context_length and resolved.context_length - (teacher.top is not None)
 
 
 def _refuse_other(name: str, planned: CheckpointIdentity, opened: CheckpointIdentity) -> None:
@@ -102,6 +107,12 @@ def _refuse_other(name: str, planned: CheckpointIdentity, opened: CheckpointIden
                 f"checkpoint {name!r} has another {part.replace('_', ' ')} than in the run",
                 fix="restore the checkpoint of the run, or run again",
             )
+
+
+def _where(identity: CheckpointIdentity) -> str:
+    if identity.dtype:
+        return f"{identity.dtype} on {identity.device}"
+    return " and ".join(f"{name} {version}" for name, version in identity.versions.items())
 
 
 @dataclass(frozen=True)
@@ -178,6 +189,6 @@ class _Reading:
 
     def _conditions(self) -> str:
         identities = {author: self.sides.backends[author].resolve().identity for author in AUTHORS}
-        where = dict.fromkeys(f"{identity.dtype} on {identity.device}" for identity in identities.values())
+        where = dict.fromkeys(map(_where, identities.values()))
         rows = max(teacher.batch_size for teacher in self.sides.teachers.values())
         return f"{' and '.join(where)}, batches of up to {rows} completions"

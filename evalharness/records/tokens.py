@@ -37,7 +37,11 @@ Likeliest = tuple[tuple[int, float], ...]
 
 
 class Divergence(Record):
-    """The Kullback-Leibler divergence of two distributions over the whole vocabulary at each position, in nats."""
+    """The Kullback-Leibler divergence of two distributions over the whole vocabulary at each position, in nats.
+
+    Where only the likeliest tokens are known (`TokenFacts.top`), a lower bound: the divergence with all tokens that are
+    not known on both sides taken together as one.
+    """
 
     kl_candidate: Numbers
     """KL(candidate || baseline): how surprising the candidate's choices would be to the baseline."""
@@ -54,10 +58,10 @@ class TokenReading(Record):
     """1 plus the number of tokens that are strictly likelier."""
     ties: tuple[int, ...] = ()
     """How many other tokens are exactly as likely; empty if none is anywhere."""
-    entropies: Numbers
-    """Of the whole distribution, in nats."""
+    entropies: Numbers = ()
+    """Of the whole distribution, in nats; empty where only the likeliest tokens are known."""
     ends: Numbers
-    """The probability of any token that ends this checkpoint's completions."""
+    """The probability of any token that ends this checkpoint's completions; of those that are known."""
     likeliest: tuple[Likeliest, ...]
     """Up to five tokens with a probability of at least 0.001."""
 
@@ -83,6 +87,8 @@ class TokenFacts(Record):
     """Whether the last token is one that ends completions; it is no part of the text."""
     encoded_again: bool = False
     """Whether the ids come from the text: they give the same text, and are as many as were generated."""
+    top: int | None = None
+    """How many of the likeliest tokens a side knew besides the one that is there, as from a server; None: all."""
     baseline: TokenReading
     candidate: TokenReading
     own: Divergence
@@ -204,6 +210,8 @@ class TokenComparison(Record):
     """Device, dtype and batches of the passes."""
     shared: bool
     """Whether contexts that both share were read."""
+    top: int | None = None
+    """How many of the likeliest tokens were known, so that divergences are lower bounds; None: all."""
     same_prompts: bool
     """Whether both checkpoints got the same tokens as prompts, so that all contexts are the same."""
     n: dict[Author, int]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from markupsafe import Markup
 
@@ -74,6 +75,8 @@ class SideOfTokens:
 class TokenSection:
     """Everything that the section prints."""
 
+    bounded: bool
+    """Whether divergences are lower bounds."""
     sentences: tuple[str, ...]
     remarks: tuple[str, ...]
     sides: tuple[SideOfTokens, ...]
@@ -88,6 +91,7 @@ def make_token_section(run: Run, readable: Run) -> TokenSection | None:
         return None
     names: dict[Author, str] = {"baseline": compared.baseline, "candidate": compared.candidate}
     return TokenSection(
+        bounded=compared.top is not None,
         sentences=compared.sentences,
         remarks=tuple(remarks_of(compared, names)),
         sides=tuple(_side(compared, author, names) for author in AUTHORS if compared.n.get(author)),
@@ -108,12 +112,13 @@ def _side(compared: TokenComparison, author: Author, names: Mapping[Author, str]
     ]
     expected = [row for row in whole if row.expected]
     drawn: tuple[Context, ...] = ("own", author)
+    bar = partial(_bar, bounded=compared.top is not None)
     return SideOfTokens(
         author=author,
         name=names[author],
-        bars=tuple(_bar(row, _where(row)) for row in [*parts, *expected]),
-        categories=tuple(_bar(row, row.category or "") for row in whole if row.category),
-        contexts=tuple(_bar(row, _after(row, compared)) for row in contexts),
+        bars=tuple(bar(row, _where(row)) for row in [*parts, *expected]),
+        categories=tuple(bar(row, row.category or "") for row in whole if row.category),
+        contexts=tuple(bar(row, _after(row, compared)) for row in contexts),
         curves=tuple(curve for context in drawn if (curve := _curve(compared, author, context, names))),
         tokens=tuple(one for one in compared.tokens if one.author == author),
     )
@@ -132,14 +137,14 @@ def _where(row: TokenShift) -> str:
     return f"tokens {row.first} to {row.last}" if row.last else f"from token {row.first}"
 
 
-def _bar(row: TokenShift, label: str) -> ClassBar:
+def _bar(row: TokenShift, label: str, *, bounded: bool) -> ClassBar:
     means = (row.unshifted, row.marginal, row.shifted)
     return ClassBar(
         label=label,
         drawing=_drawn([mean.value for mean in means], label),
         tokens=f"{row.n_tokens:,} tokens, {row.n_samples:,} samples",
         shares=tuple(share_of(mean) for mean in means),
-        kl=nats(row.kl_candidate),
+        kl=nats(row.kl_candidate, bounded=bounded),
     )
 
 
@@ -170,7 +175,8 @@ def _curve(compared: TokenComparison, author: Author, context: Context, names: M
     other = names["baseline" if author == "candidate" else "candidate"]
     said = ", ".join(f"{_positions(row)}: {format_number(mean.value)}" for row, mean in zip(rows, means, strict=True))
     prompts = "each after its own prompt" if rows[0].context == "own" else f"both after {names[author]}'s prompt"
-    title = f"KL({names[author]} || {other}) along {names[author]}'s completions, {prompts}"
+    kl = "Lower bound of KL" if compared.top else "KL"
+    title = f"{kl}({names[author]} || {other}) along {names[author]}'s completions, {prompts}"
     points = Markup("").join(point_of(across.across(at), mean, scale) for at, mean in enumerate(means))
     drawing = Markup('<svg class="trend tone-first" role="img" aria-label="{}">{}</svg>').format(
         tamed(f"{title}, in nats per token, by position: {said}"), points
@@ -226,6 +232,13 @@ def remarks_of(compared: TokenComparison, names: Mapping[Author, str]) -> Iterat
         yield (
             f"{compared.n_encoded_again:,} completions were stored without the ids of their tokens: their text was "
             "encoded again, and gave the same text and as many tokens as were generated."
+        )
+    if compared.top:
+        yield (
+            f"A server tells the {compared.top} likeliest tokens of each position and the one that is there, no more. "
+            "Classes and log-ratios are exact. KL is not computed: the numbers are lower bounds of it, with all other "
+            f"tokens taken together as one. A rank below the {compared.top} likeliest may count tokens that are "
+            "exactly as likely."
         )
     if noise := compared.noise:
         yield (

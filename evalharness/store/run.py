@@ -148,6 +148,8 @@ class Run:
     def tokens_frame(self) -> "pandas.DataFrame":
         """One row a token that both checkpoints read, with its log-probabilities, rank, entropies and divergences.
 
+        Where a server read them, there are no entropies, and the divergences are lower bounds.
+
         Raises:
             StoreError: `evalharness tokens` was not run since the outcomes changed.
         """
@@ -201,8 +203,8 @@ def _token_rows(facts: TokenFacts, request: GenerationRequest) -> Iterator[dict[
             "rank": facts.other.ranks[at],
             "baseline_logprob": facts.baseline.logprobs[at],
             "candidate_logprob": facts.candidate.logprobs[at],
-            "baseline_entropy": facts.baseline.entropies[at],
-            "candidate_entropy": facts.candidate.entropies[at],
+            "baseline_entropy": facts.baseline.entropies[at] if facts.baseline.entropies else None,
+            "candidate_entropy": facts.candidate.entropies[at] if facts.candidate.entropies else None,
             "kl_candidate": facts.own.kl_candidate[at],
             "kl_baseline": facts.own.kl_baseline[at],
         }

@@ -52,6 +52,7 @@ def compare_tokens(
         facts_digest: of the facts.
     """
     by_author = {author: [(sample, one) for sample, one in read if one.author == author] for author in AUTHORS}
+    top = min((one.top for _, one in read if one.top), default=None)
     texts = _texts([one for _, one in read], text_of)
     shifts = tuple(chain.from_iterable(_shifts(by_author[author], author, how) for author in AUTHORS))
     curve = (
@@ -67,6 +68,7 @@ def compare_tokens(
         facts_digest=facts_digest,
         conditions=how.conditions,
         shared=how.shared,
+        top=top,
         same_prompts=how.same_prompts,
         n={author: len(by_author[author]) for author in AUTHORS},
         n_requests=how.n_requests,
@@ -79,7 +81,9 @@ def compare_tokens(
         endings=tuple(endings),
         noise=how.noise,
         seconds=how.seconds,
-        sentences=tuple(sentences_of(how.names, shifts, endings, same_prompts=how.same_prompts)),
+        sentences=tuple(
+            sentences_of(how.names, shifts, endings, same_prompts=how.same_prompts, bounded=top is not None)
+        ),
         texts=texts,
     )
 

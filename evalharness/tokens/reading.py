@@ -1,13 +1,14 @@
 """Both checkpoints read each completion: teacher-forced passes in step, of which a few numbers per token are kept."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 
-from evalharness.backends.backend import Teacher
+from evalharness.backends.backend import Teacher, TellsAll, TellsLikeliest
 from evalharness.records.tokens import Author, Divergence, SharedReading, TokenFacts, TokenReading
-from evalharness.tokens.divergences import Numbers, Pairs, Reader, read
+from evalharness.tokens.divergences import LIKELIEST, Numbers, Pairs, Reader, read
+from evalharness.tokens.likeliest import Row, bounds_of, row_of
 from evalharness.tokens.texts import Text
 
 MOST_LOGITS = 2**26
@@ -68,10 +69,43 @@ def _read_batch(
     batch: Sequence[Text], teachers: Mapping[Author, Teacher], *, shared: bool, most_logits: int
 ) -> list[TokenFacts]:
     views, pairs = ((*OWN, *SHARED), ALL_PAIRS) if shared else (OWN, OWN_PAIRS)
-    columns = max(1, most_logits // (len(views) * len(batch) * teachers["baseline"].width))
+    known = [teacher.top for teacher in teachers.values() if teacher.top]
+    if not known:
+        collected = _compared(batch, teachers, views, pairs, most_logits)
+        return [one.facts(text) for one, text in zip(collected, batch, strict=True)]
+    alone = [_view(batch, teachers, view, most_logits) for view in views]
+    return [
+        _Collected(list(of_text), bounds_of(of_text, text.ids, pairs)).facts(text, top=min(known))
+        for text, *of_text in zip(batch, *alone, strict=True)
+    ]
+
+
+def _view(batch: Sequence[Text], teachers: Mapping[Author, Teacher], view: View, most_logits: int) -> list[list[Row]]:
+    """The numbers of one view, for a comparison with one that knows the likeliest tokens alone."""
+    teacher, after = teachers[view[0]], view[1]
+    if isinstance(teacher, TellsLikeliest):
+        told = teacher.log_probabilities([text.prompts[after] for text in batch], [text.ids for text in batch])
+        return [
+            [row_of(known, token, teacher.end_tokens) for known, token in zip(one, text.ids, strict=True)]
+            for one, text in zip(told, batch, strict=True)
+        ]
+    return [one.views[0] for one in _compared(batch, teachers, (view,), (), most_logits)]
+
+
+def _compared(
+    batch: Sequence[Text], teachers: Mapping[Author, Teacher], views: Sequence[View], pairs: Pairs, most_logits: int
+) -> "list[_Collected]":
+    """The numbers of whole distributions, of which only a few positions are in memory."""
+    whole = {reader: teachers[reader] for reader, _ in views}
+    width = max(teacher.width or 1 for teacher in whole.values())
+    columns = max(1, most_logits // (len(views) * len(batch) * width))
     ids = [text.ids for text in batch]
-    passes = [teachers[reader].logits([text.prompts[after] for text in batch], ids, columns) for reader, after in views]
-    collected: list[_Collected] = [_Collected() for _ in batch]
+    passes = [
+        teacher.logits([text.prompts[after] for text in batch], ids, columns)
+        for reader, after in views
+        if isinstance(teacher := teachers[reader], TellsAll)
+    ]
+    collected = [_Collected([], []) for _ in batch]
     start = 0
     for logits in zip(*passes, strict=True):
         width = logits[0].shape[1]
@@ -79,7 +113,7 @@ def _read_batch(
         places = [(row, start + at) for row in rows for at in range(width) if start + at < len(ids[row])]
         _collect(collected, places, _numbers(logits, places, start, ids, views, teachers, pairs))
         start += width
-    return [one.facts(text) for one, text in zip(collected, batch, strict=True)]
+    return collected
 
 
 def _numbers(
@@ -101,14 +135,14 @@ def _numbers(
     return read(readers, rows, tokens, pairs)
 
 
+@dataclass
 class _Collected:
     """The numbers of one text, by view and by pair, token by token."""
 
-    def __init__(self) -> None:
-        self.views: list[list[tuple[Any, ...]]] = []
-        self.pairs: list[list[tuple[float, float]]] = []
+    views: list[list[Row]]
+    pairs: list[list[tuple[float, float]]]
 
-    def facts(self, text: Text) -> TokenFacts:
+    def facts(self, text: Text, top: int | None = None) -> TokenFacts:
         """As a record."""
         own, *shared = ([tuple(_rounded(both) for both in pair) for pair in pairs] for pairs in self.pairs)
         after = [_shared(view, pair) for view, pair in zip(self.views[2:], shared, strict=True)]
@@ -120,6 +154,7 @@ class _Collected:
             ids=text.ids,
             ended=text.ended,
             encoded_again=text.encoded_again,
+            top=top,
             baseline=_reading(self.views[0]),
             candidate=_reading(self.views[1]),
             own=_divergence(own),
@@ -145,25 +180,29 @@ def _collect(
             into_pair.append(pair[place])
 
 
-def _rows(view: Numbers) -> list[tuple[Any, ...]]:
+def _rows(view: Numbers) -> list[Row]:
     columns = (view.logprobs, view.ranks, view.ties, view.entropies, view.ends, view.likeliest, view.probabilities)
-    return list(zip(*(column.tolist() for column in columns), strict=True))
+    return [Row(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
 
 
 def _rounded(number: float) -> float:
     return round(number, DIGITS) + 0.0
 
 
-def _reading(rows: Sequence[tuple[Any, ...]]) -> TokenReading:
+def _reading(rows: Sequence[Row]) -> TokenReading:
     logprobs, ranks, ties, entropies, ends, likeliest, probabilities = zip(*rows, strict=True)
     return TokenReading(
         logprobs=tuple(map(_rounded, logprobs)),
         ranks=ranks,
         ties=ties if any(ties) else (),
-        entropies=tuple(map(_rounded, entropies)),
+        entropies=() if None in entropies else tuple(map(_rounded, entropies)),
         ends=tuple(map(_rounded, ends)),
         likeliest=tuple(
-            tuple((token, round(chance, 4)) for token, chance in zip(*top, strict=True) if chance >= LEAST_PROBABILITY)
+            tuple(
+                (token, round(chance, 4))
+                for token, chance in zip(top[0][:LIKELIEST], top[1][:LIKELIEST], strict=True)
+                if chance >= LEAST_PROBABILITY
+            )
             or ((top[0][0], round(top[1][0], 4)),)
             for top in zip(likeliest, probabilities, strict=True)
         ),
@@ -175,9 +214,9 @@ def _divergence(pairs: Sequence[tuple[float, ...]]) -> Divergence:
     return Divergence(kl_candidate=forward, kl_baseline=backward)
 
 
-def _shared(rows: Sequence[tuple[Any, ...]], pairs: Sequence[tuple[float, ...]]) -> SharedReading:
+def _shared(rows: Sequence[Row], pairs: Sequence[tuple[float, ...]]) -> SharedReading:
     return SharedReading(
-        logprobs=tuple(_rounded(row[0]) for row in rows),
-        ranks=tuple(row[1] for row in rows),
+        logprobs=tuple(_rounded(row.logprob) for row in rows),
+        ranks=tuple(row.rank for row in rows),
         divergence=_divergence(pairs),
     )

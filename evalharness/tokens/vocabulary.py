@@ -31,7 +31,10 @@ def refuse_different(teachers: Mapping[Author, Teacher], names: Mapping[Author, 
 
 
 def _widths(left: Teacher, right: Teacher) -> str:
-    return "" if left.width == right.width else f"their output layers have {left.width:,} and {right.width:,} tokens"
+    # A server does not tell the width of its output layer.
+    if left.width is None or right.width is None or left.width == right.width:
+        return ""
+    return f"their output layers have {left.width:,} and {right.width:,} tokens"
 
 
 def _difference(left: Mapping[str, int], right: Mapping[str, int]) -> str:

@@ -10,20 +10,26 @@ LATE = 21
 
 
 def sentences_of(
-    names: Mapping[Author, str], shifts: Sequence[TokenShift], endings: Sequence[Ending], *, same_prompts: bool
+    names: Mapping[Author, str],
+    shifts: Sequence[TokenShift],
+    endings: Sequence[Ending],
+    *,
+    same_prompts: bool,
+    bounded: bool,
 ) -> Iterator[str]:
-    """The findings, the most general first."""
+    """The findings, the most general first; none about divergences if these are lower bounds (`bounded`)."""
     whole = find(shifts, "candidate")
     if whole is None:
         return
     yield _classes(names, whole)
-    yield from _depth(names, shifts, "own", f"Along {names['candidate']}'s completions")
+    says = _depth_in_shares if bounded else _depth
+    yield from says(names, shifts, "own", f"Along {names['candidate']}'s completions")
     weights: Context = "own"
     if not same_prompts and find(shifts, "candidate", "candidate") is not None:
         weights = "candidate"
         yield from _format(names, shifts, whole)
-        yield from _depth(names, shifts, weights, f"After {names['candidate']}'s prompt for both")
-    yield from _depth(names, shifts, weights, "On prompts to refuse", expected="refuse", alike=weights != "own")
+        yield from says(names, shifts, weights, f"After {names['candidate']}'s prompt for both")
+    yield from says(names, shifts, weights, "On prompts to refuse", expected="refuse", alike=weights != "own")
     yield from _endings(names, endings)
 
 
@@ -79,6 +85,26 @@ def _depth(
         )
 
 
+def _depth_in_shares(
+    names: Mapping[Author, str],
+    shifts: Sequence[TokenShift],
+    context: Context,
+    where: str,
+    *,
+    expected: Expected | None = None,
+    alike: bool = False,
+) -> Iterator[str]:
+    """The same in shares of shifted tokens, which are exact where divergences are not known."""
+    early = find(shifts, "candidate", context, first=5, expected=expected)
+    late = find(shifts, "candidate", context, first=LATE, expected=expected)
+    if early is not None and late is not None:
+        prompts = f", after {names['candidate']}'s prompt for both" if alike else ""
+        yield (
+            f"{where}{prompts}, {_share(early.shifted)} of the first five tokens are shifted and "
+            f"{_share(late.shifted)} from token {LATE} on: {_compared(early.shifted, late.shifted)}."
+        )
+
+
 def _compared(early: MeanOfSamples, late: MeanOfSamples) -> str:
     if early.interval is None or late.interval is None:
         return "too few samples to say more"
@@ -118,8 +144,11 @@ def _share(mean: MeanOfSamples) -> str:
     return f"{format_share(mean.value, digits=1)}{interval}"
 
 
-def nats(mean: MeanOfSamples) -> str:
-    """A divergence with its interval."""
+def nats(mean: MeanOfSamples, *, bounded: bool = False) -> str:
+    """A divergence with its interval, or a lower bound of one."""
+    sign = "≥ " if bounded else ""
     if mean.interval is None:
-        return format_number(mean.value)
-    return f"{format_number(mean.value)} ({format_number(mean.interval.low)} to {format_number(mean.interval.high)})"
+        return f"{sign}{format_number(mean.value)}"
+    return (
+        f"{sign}{format_number(mean.value)} ({format_number(mean.interval.low)} to {format_number(mean.interval.high)})"
+    )
