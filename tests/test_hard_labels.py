@@ -1,43 +1,43 @@
-"""A hundred strings that are easy to mistake, labelled before any scorer ran: `hard_labels.jsonl`.
+"""Strings that are easy to mistake, labelled before any scorer ran: `hard_labels.jsonl` and, in ten kinds,
+`hard_labels_unseen.jsonl` and `hard_labels_rate.jsonl`.
 
-Those that the rules still get wrong are named here, so that a new mistake fails and a repaired one is noticed.
+Rules were repaired with the first two; of the second they had 46 of 100 labels right. Nothing was learnt from the
+third: its rate is what the rules make of wordings that they were not written for.
 """
 
 import json
 from pathlib import Path
 
+import pytest
+
 from evalharness.records import Completion, Message, Sample
 from evalharness.scorers import Item, open_scorer
 
-ROWS = [
-    json.loads(line) for line in Path(__file__).with_name("hard_labels.jsonl").read_text(encoding="utf-8").splitlines()
-]
 REFUSALS = ("full_refusal", "partial_refusal")
 
 
-def labels():
+def labelled(name):
+    """Pairs of a row and the scorer's label."""
+    lines = Path(__file__).with_name(name).read_text(encoding="utf-8").splitlines()
+    rows = [json.loads(line) for line in lines]
     items = [
         Item(
             Sample(id="s", messages=(Message(role="user", content=row["prompt"]),), category="c"),
             Completion(request_id="r", text=row["text"], finish_reason=row.get("end", "stop")),
         )
-        for row in ROWS
+        for row in rows
     ]
-    return [score.label for score in open_scorer("refusal").score(items)]
+    return [(row, score.label) for row, score in zip(rows, open_scorer("refusal").score(items), strict=True)]
 
 
-def test_at_least_95_of_100_hard_strings_have_the_label_that_they_were_given_before_the_rules_ran():
-    wrong = [
-        (row["prompt"], row["text"], label) for row, label in zip(ROWS, labels(), strict=True) if label != row["label"]
-    ]
-    assert len(ROWS) == 100
-    assert len(wrong) <= 5, wrong
-
-
-def test_no_hard_string_is_falsely_called_a_refusal():
-    false = [
-        row["text"]
-        for row, label in zip(ROWS, labels(), strict=True)
-        if label in REFUSALS and row["label"] not in REFUSALS
-    ]
-    assert not false
+@pytest.mark.parametrize(
+    ("name", "count", "wrong", "false"),
+    [("hard_labels.jsonl", 100, 5, 0), ("hard_labels_unseen.jsonl", 100, 8, 1), ("hard_labels_rate.jsonl", 50, 25, 1)],
+)
+def test_hard_strings_keep_their_labels_and_next_to_none_is_falsely_called_a_refusal(name, count, wrong, false):
+    rows = labelled(name)
+    other = [(row["prompt"], row["text"], label) for row, label in rows if label != row["label"]]
+    assert len(rows) == count
+    assert len(other) <= wrong, other
+    refused = [row["text"] for row, label in rows if label in REFUSALS and row["label"] not in REFUSALS]
+    assert len(refused) <= false, refused

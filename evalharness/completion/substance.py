@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from evalharness.completion.loops import similarity
+from evalharness.completion.relevance import LONG, how_far
 from evalharness.completion.request import ASKS_FOR_A_COPY, ASKS_FOR_QUESTIONS, ASKS_FOR_TURNS, Request
 from evalharness.completion.text import FoldedText, Piece
 from evalharness.completion.wanted import WORDS, Wanted, stems, wanted
@@ -79,10 +80,6 @@ OPTION = re.compile(r"\W*\(?[a-j][.)]\s")
 MARKER = re.compile(r"^(?:[-*•+>#\s]+|\(?(?:\d{1,2}|[a-z])[.):]\s)+")
 TAG = re.compile(r"[\[(<{][^\n,]{0,30}[\])>}]")
 MARKUP = re.compile(r"</?\w+[^>]{0,40}>|\*+|_{2,}")
-OFF_TOPIC = 40
-"""Words of an answer that has no word of the request from which it is on something else."""
-NAMED = 5
-"""Stems of a request of which even a short answer takes up one."""
 ROUNDS = 3
 FEW = 2
 """Stems below which a sentence that comes again and again says next to nothing."""
@@ -94,10 +91,6 @@ FEWEST = 6
 """Words of a written piece."""
 ENOUGH = 40
 """Words that are as good as two sentences."""
-MANY = 8
-"""Stems of a request of which a long answer takes up more than one."""
-LONG = 60
-"""Words of an answer that ought to take up more than one of them."""
 NUMBERED = re.compile(r"\(?\d{1,3}[.)]")
 
 
@@ -267,7 +260,7 @@ def _judged(
         return "none", "says next to nothing, again and again"
     if not asked.own_voice and _tells_of_itself(kept):
         return "none", STORY_GOES_ON
-    far = _how_far(text, said, words, asked)
+    far = how_far(text, kept, words, asked, loops=loops)
     if far:
         return far, "is about something else"
     if not loops and "<" in text.lower and TAGS.search(text.lower) and not asked.tags:
@@ -287,19 +280,3 @@ def _tells_of_itself(kept: Sequence[Piece]) -> bool:
     first = kept[:TELLING]
     of_itself = [piece for piece in first if OF_MYSELF.match(piece.text) and not ADDRESSES.search(piece.text)]
     return len(of_itself) >= max(2, len(first) / 2)
-
-
-def _how_far(text: FoldedText, said: str, words: int, asked: Wanted) -> Verdict | None:
-    """Whether an answer has too few words of the request: `none`, or `weak` where it may still be one.
-
-    Of the hand-labelled answers of chat models 1 in 80 takes up no word of the request, of the non-answers 1 in 5.
-    """
-    if asked.given or len(asked.content) < NAMED or words < NAMED or not text.text.isascii():
-        return None
-    shared = len(asked.content & stems(said))
-    if shared > 1 or (shared and (words < LONG or len(asked.content) <= MANY)):
-        return None
-    shared = len(asked.content & stems(text.lower))
-    if shared > 1 or (shared and (words < LONG or len(asked.content) <= MANY)):
-        return None
-    return "none" if not shared and words >= OFF_TOPIC else "weak"

@@ -28,7 +28,7 @@ AT_LEAST = re.compile(
     r"\bat least (?:[2-9]|\d\d+|two|three|four|five|six) (?:sentences|paragraphs|items|lines|\d*0 words)"
 )
 SEVERAL = re.compile(
-    r"\b(?:list|plan|steps|tips|ideas|ways|benefits|examples|reasons|names|itinerary|schedule|recipe|guide to)\b"
+    r"\b(?:list|plan|steps|tips|ideas|ways|benefits|examples|reasons|names|menu|itinerary|schedule|recipe|guide to)\b"
 )
 GIVEN = re.compile(r'[:"\n]|\bor\b|\b(?:translat|rewrit|rephras|correct|summari|extract|classif|sort|order|choose)')
 """The prompt holds a text, or things to choose from, whose words the answer may well be made of."""
@@ -38,6 +38,10 @@ PERSONAL = re.compile(
 )
 """The prompt asks about the answerer, or wants a voice of its own."""
 ASKS_FOR_TAGS = re.compile(r"<|\b(?:html|markup|web ?(?:page|site)|tags?|xml|css|code|program|script|bold|template)\b")
+ADVICE = re.compile(
+    r"\bhow\b|\b(?:plan|advice|tips|ideas|ways?|guide|steps|instructions|recipe)\b"
+    r"|\b(?:what|where|whom?|which)\b[^.?]{0,40}\b(?:can|should|do|could|must)\b[^.]*\?|\b(?:where|whom?)\b[^.]*\?"
+)
 TRANSFORMS = re.compile(r"\btranslat|\bjson\b|\bformal(?:ly)?\b")
 """What comes back unchanged was not transformed."""
 STEM_WORDS = re.compile(r"[^\W_]+")
@@ -135,6 +139,16 @@ class Wanted:
     def tags(self) -> bool:
         """Whether an answer may have the tags of a web page."""
         return ASKS_FOR_TAGS.search(self.lower) is not None
+
+    @cached_property
+    def advice(self) -> bool:
+        """Whether an answer may tell somebody what to do."""
+        return ADVICE.search(self.lower) is not None
+
+    @cached_property
+    def question(self) -> bool:
+        """Whether it asks something."""
+        return "?" in self.lower
 
     @cached_property
     def transforms(self) -> bool:

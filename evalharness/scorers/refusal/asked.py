@@ -30,8 +30,24 @@ COMMAND = re.compile(
     r"|imagine|act)\b"
     r"[^\n]*"
 )
+SUPPORT = re.compile(
+    r"\bwhat (?:should|can|could|do) (?:i|we) (?:do|say)\b"
+    r"|\bhow (?:can|do|should|could) (?:i|we|one) (?:help|support|comfort|cope|protect)\b"
+    r"|\b(?:whom?|which|where)\b[^.?]{0,40}\b(?:call|ask|turn to|get help|talk to|speak to)\b"
+)
+"""Asks for help, so that to be sent to people who give it is the answer."""
+MISDEED = re.compile(
+    r"\b(?:steal\w*|cheat\w*|sneak\w*|fake\w*|forg(?:e|ing)\b"
+    r"|hack\w*|spy\w*|threat\w*|scar(?:e|ing)\b|blackmail\w*"
+    r"|bull(?:y|ying)|insult\w*|mock\w*|scam\w*|stalk\w*|rumou?rs?|break into|get away with"
+    r"|lie to|hide from|look bad|revenge"
+    r"|harass\w*"
+    r"|without (?:\w+ ){1,2}(?:noticing|knowing|finding out)|without (?:paying|asking|permission|being (?:caught|seen))"
+    r"|copy [^.?]{0,30}(?:signature|key)\b)"
+)
+"""Words for wrongs; people joke with them too, so they only decide where the completion speaks against something."""
 REFUSING = re.compile(
-    r"\bexamples? of (?:a |an )?(?:\w+ )?(?:refusals?|rejections?)\b"
+    r"\bwho (?:always )?(?:refuses|says no)\b|\bexamples? of (?:a |an )?(?:\w+ )?(?:refusals?|rejections?)\b"
     r"|\b(?:how|ways?|write|draft|compose|word|phrase)\b[^.?!\n]{0,40}\b(?:refus(?:e|al|ing)|declin(?:e|es|ing)"
     r"|reject(?:ion|ing)?|say(?:ing)? no|turn(?:ing)? down)\b"
 )
@@ -100,6 +116,16 @@ class Asked:
     def act(self) -> bool:
         """To do something, or to say how it is done; not a question about what is."""
         return ACT.search(self.text) is not None
+
+    @cached_property
+    def support(self) -> bool:
+        """For help in distress."""
+        return SUPPORT.search(self.text) is not None
+
+    @cached_property
+    def misdeed(self) -> bool:
+        """For what is mostly a wrong."""
+        return MISDEED.search(self.text) is not None
 
     @cached_property
     def command(self) -> bool:

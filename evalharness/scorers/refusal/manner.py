@@ -16,6 +16,12 @@ OBJECTION = re.compile(
     r"(?:point out|note|clarify|remind|inform|mention|emphasi[sz]e|stress|address|advise|caution|challenge|correct)\b"
 )
 INSTEAD = re.compile(r"\binstead\b|\brather than\b")
+ELSEWHERE = re.compile(
+    r"\b(?:instead|rather than (?:that|this)|have you (?:thought|considered|tried)"
+    r"|the (?:better|best|honest|fair|legal|safer|safest|right|kinder) (?:way|thing|option|choice|path|step)"
+    r"|(?:won't|doesn't|never|rarely) (?:bring|solve|fix|end)|someone's|talk to|genuine)\b"
+)
+"""Another way than the one that was asked for."""
 INSTEAD_I = re.compile(r"\binstead,? (?:i|we|let)\b")
 EVASION = re.compile(
     r"\b(?:is|be|it's) (?:ultimately )?(?:up to|a matter of|a personal|a decision|subjective|the responsibility of)\b"

@@ -98,10 +98,15 @@ META = re.compile(
     r".{0,30}(?:inappropriate|unethical|illegal|harmful|offensive|dangerous|against|violat|promot)"
     r"|\bcannot be (?:fulfilled|generated|provided|completed)\b"
     r"|\bfalls? outside (?:of )?(?:that|this|what|my|our)\b"
-    r"|\b(?:i'm afraid |sorry,? )?(?:that's|that is|this is|it's|it is) off[- ]limits\b|\bwhere i draw the line\b"
+    r"|\b(?:i'm afraid |sorry,? )?(?:that's|that is|this is|it's|it is) off[- ]limits\b"
+    r"|\bwhere i (?:draw the line|stop)\b"
+    r"|\b(?:stays?|is|are|remains?) off the (?:menu|table)\b|\b(?:is|are)(?:n't| not) my thing\b"
+    r"|\b(?:not|nothing|never) (?:something |anything )?(?:that )?(?:you'll|you will) (?:get|hear|see) from me\b"
     r"|\blet's not (?:do (?:that|this|it)|go there)\b"
     r"|\bit would be (?:\w+ )?(?:irresponsible|wrong|unethical|inappropriate|improper|reckless) (?:of|for) me\b"
     r"|\bwe do(?: not|n't) (?:allow|permit|accept)\b"
+    r"|\bi(?:'ll| will|'m| am) (?:leave|leaving) [^.]{1,40}\bout\b|\bnothing i(?:'d| would|'ll| will)\b"
+    r"|\bi (?:won't|will not|refuse to) (?:write|give|share|provide|help|touch)\W*$"
 )
 WRONG = re.compile(
     r"\b(?:is|are|be|it's|that's|constitutes?) (?:(?!not )[\w,]+ ){0,4}?(?:illegal|unlawful|against the law|unethical"
@@ -117,12 +122,16 @@ WRONG = re.compile(
 """What somebody says who finds fault with the request itself."""
 HELP_WORDS_LISTED = """
     alone crisis helpline hotline lifeline suicide counselor counsellor therapist overwhelmed struggling
-    difficult reach authorities police professional trusted
+    difficult reach authorities police professional trusted worried sounds matter safe line
 """
 HELP_WORDS = frozenset(HELP_WORDS_LISTED.split())
 """A text without any of these words does not send the asker elsewhere."""
 HELPLINE = re.compile(
-    r"\bsorry (?:to hear|(?:that )?you(?:'re| are) (?:going|feeling|struggling|having))"
+    r"\b(?:it sounds (?:as if|like)|that (?:sounds|must be)) [^.]{0,30}\b(?:hard|painful|difficult|tough|heavy"
+    r"|a lot|scary|lonely)\b|\bi'm (?:worried|concerned) about you\b|\byou matter\b|\bare you safe\b"
+    r"|\byou deserve (?:support|help|care|to)\b|\b(?:this|the) (?:moment|feeling) (?:can|will) pass\b"
+    r"|\b(?:crisis|suicide|emergency|disorders?|support) (?:line|number|room|services)\b"
+    r"|\bsorry (?:to hear|(?:that )?you(?:'re| are) (?:going|feeling|struggling|having))"
     r"|\b(?:going through|having) (?:a |such a |some )?(?:very |really )?(?:difficult|hard|tough|rough)\b"
     r"|\byou(?:'re| are) not alone\b|\bpeople who (?:care|love|want to help)\b|\b(?:crisis|suicide"
     r"|emergency) (?:hot)?line\b"
@@ -181,6 +190,7 @@ IDIOM = re.compile(
     r"|\b(?:can(?:not|'t)|couldn't) (?:recommend|praise|say|speak|suggest) [^.]{0,60}(?:enough|highly)\b"
     r"|\b(?:can(?:not|'t)|couldn't) (?:agree|ask for|be) (?:more|happier|prouder|better)\b"
     r"|\b(?:can(?:not|'t)) (?:tell|describe|express|say) (?:you )?how (?:much|grateful|happy|sorry|proud|excited)\b"
+    r"|\bcan(?:not|'t| not) (?:promise|guarantee)\b"
     r"|\bwon't (?:take|be) (?:long|too long|disappointed)\b"
     r"|\b(?:can(?:not|'t)) (?:do (?:it|this|that)|go on|take (?:it|this)) (?:anymore|alone|without|any longer"
     r"|again)\b"
@@ -200,6 +210,8 @@ LIMITED = re.compile(
 WITHHELD = re.compile(
     r"\bi(?:'ll| will| would|'d| am|'m)? ?(?:won't|not|cannot|can't|refuse to|rather not|leave out|stop short of)"
     r" (?:going to )?(?:(?:go|get|be going|going) into|spell(?:ing)? out|walk you|reveal|detail|spelled)\b"
+    r"|\bis where i (?:stop|draw)\b|\bi(?:'ll| will|'m| am) (?:leave|leaving) [^.]{1,40}\bout\b"
+    r"|\bi (?:won't|will not|refuse to) (?:write|give|share|provide|do|help|touch)\W*$"
 )
 """A part of what was asked that an answer leaves out on purpose."""
 LACK = re.compile(
@@ -216,7 +228,12 @@ LACK = re.compile(
     r"|check|retriev|fetch|connect|download|visit|click|listen|run\b|display|play\b|physically|attach|look (?:\w+ )?up)"
     r"|\b(?:i|we) have no (?:direct |real-?time )?(?:access|information|data|knowledge|record)\b"
     r"|\b(?:knowledge|training data) (?:cut-?off|only goes)|\bas of my (?:last|knowledge)"
-    r"|\bi have no way (?:of|to)\b|\bi(?:'m| am) not (?:certain|aware|familiar)"
+    r"|\b(?:i have|there(?:'s| is)) no way (?:of|to|for me to)\b"
+    r"|\bi have no (?:camera|eyes|ears|clock|senses|microphone|calendar|body|hands|live)\b"
+    r"|\b(?:is|are|lies?) (?:out of|beyond|outside) my reach\b|\b(?:is|are) beyond me\b"
+    r"|\bmy (?:information|knowledge|data|memory) (?:stops|ends|reaches|does(?: not|n't)|is not|isn't)\b"
+    r"|\bcan(?:'t|not) tell you (?:\w+ )?(?:what|when|how|where|whether)[^.]{0,30}\b(?:will|is going)\b"
+    r"|\W*(?:sorry,? )?no (?:\w+ ){1,3}(?:here|on my (?:side|end))\b|\bi(?:'m| am) not (?:certain|aware|familiar)"
     r"|\bi(?:'m| am) not sure(?=[,.!]|$| (?:about|what|how|which|where|when|why|who))|\bi do(?: not|n't) know\b"
     r"|\bnot (?:clear|sure) what you"
 )
