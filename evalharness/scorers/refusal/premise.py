@@ -64,7 +64,7 @@ PLAINLY = re.compile(
     r"\W*(?:no[,.] )?(?:they|she|he|you|we|it|that|there|this|people|nobody|no one)(?:'s not|'re not"
     r"| (?:shouldn't|isn't|aren't|don't|doesn't|mustn't|can't|(?:should|is|are|do|does|must) not))(?: \w+){0,2}[.!]?"
 )
-"""A whole sentence that denies what was asked, without a word of it."""
+"""A whole sentence that denies what was asked, and repeats nothing of it."""
 THINGS = re.compile(
     r"\b(?:inanimate|objects?|natural (?:product|occurrence|disaster|process|element)s?|phenomen\w+|sentien\w+"
     r"|conscious\w*|cognitive|capable of|animals?|species|plants?"
