@@ -10,7 +10,7 @@ from pydantic import Field, JsonValue, PrivateAttr, ValidationError, field_valid
 from evalharness.errors import ConfigError
 from evalharness.parsing import Unparsable, parse_toml
 from evalharness.records import Checkpoint, GateRule, GenerationConfig, Metric, Record, explain
-from evalharness.text import one_line
+from evalharness.text import nearest, one_line
 
 NO_MODEL = "none"
 Table = TypeVar("Table", bound=Record)
@@ -36,8 +36,8 @@ class CompareSettings(Record):
             ConfigError: a margin of a metric that there is not.
         """
         if unknown := set(self.margins) - {metric.name for metric in metrics}:
-            close = difflib.get_close_matches(min(unknown), [metric.name for metric in metrics], n=1)
-            fix = f"write {close[0]!r}" if close else "see `evalharness list scorers`"
+            close = nearest(min(unknown), (metric.name for metric in metrics))
+            fix = f"write {close!r}" if close else "see `evalharness list scorers`"
             raise ConfigError(f"[compare.margins]: there is no metric {min(unknown)!r}", fix=fix)
         return [metric.model_copy(update={"margin": self._margin(metric)}) for metric in metrics]
 
@@ -143,7 +143,7 @@ class RunConfig(Record):
         if self.baseline == self.candidate:
             raise ValueError(f"baseline and candidate are both {self.baseline!r}")
         if self.until_decided and not (self.gate or self.preset or self.decide):
-            raise ValueError('until_decided needs gate rules, or decide = ["METRIC"]')
+            raise ValueError('until_decided needs gate rules or a metric: decide = ["METRIC"], or --decide METRIC')
         if self.decide and not self.until_decided:
             raise ValueError("decide needs until_decided = true")
         if self.shard is not None and self.until_decided:
@@ -221,13 +221,17 @@ def read_compared(path: Path) -> CompareSettings:
     )
 
 
+COMMAND_LINE = "command line"
+"""The source of an experiment that no file describes."""
+
+
 def build_config(data: dict[str, Any], overrides: dict[str, Any], *, source: str) -> RunConfig:
     """Validate the content of a configuration file; overrides win.
 
     Args:
         overrides: `suite`, `baseline`, `candidate`, `seed`, `replicates`, `limit`, `check_determinism`, and
             `generation` and `compare` as dicts of their fields; None values are left out.
-        source: the file or `command line`, for messages.
+        source: the file or `COMMAND_LINE`, for messages.
     """
     _refuse_unknown_keys(data, TOP_LEVEL, where=source)
     for name, header in TABLES.items():
@@ -247,9 +251,10 @@ def build_config(data: dict[str, Any], overrides: dict[str, Any], *, source: str
             **fields,
         )
     except ValidationError as error:
-        raise ConfigError(
-            f"{source}: {explain(error)}", fix="correct that line; `evalharness init` shows a valid file"
-        ) from None
+        fix = (
+            "change that flag" if source == COMMAND_LINE else "correct that line; `evalharness init` shows a valid file"
+        )
+        raise ConfigError(f"{source}: {explain(error)}", fix=fix) from None
     except TypeError:
         raise ConfigError(f"{source}: suite must be a name or a list of names", fix='write suite = "core"') from None
 

@@ -2,8 +2,10 @@
 text visible.
 """
 
+import difflib
 import math
 import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -116,6 +118,24 @@ def format_points_interval(interval: "Interval | None", *, digits: int = 0) -> s
     return f"{low.removesuffix(' points')} to {high}"
 
 
+def counted(count: int, what: str) -> str:
+    """A count with its noun.
+
+    >>> counted(1, "pair"), counted(1234, "pair")
+    ('1 pair', '1,234 pairs')
+    """
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def in_groups(what: str, n: int, n_groups: int) -> str:
+    """Counted samples or pairs, with what they are worth where prompts are related, such as a request and a look-alike.
+
+    >>> in_groups("3 pairs", 3, 3), in_groups("396 pairs", 396, 324)
+    ('3 pairs', '396 pairs (related prompts count together: 324 groups)')
+    """
+    return f"{what} (related prompts count together: {n_groups:,} groups)" if n_groups < n else what
+
+
 def format_p(p_value: float | None) -> str:
     """A p-value; never rounded to 0.
 
@@ -138,6 +158,18 @@ def format_bytes(count: float) -> str:
     if count >= 1000 * 2**20:
         return f"{count / 2**30:.1f} GiB"
     return f"{count / 2**20:.0f} MiB" if count >= 2**20 else f"{count:.0f} B"
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that was probably meant: the only one with this last part, or one spelt nearly like it.
+
+    >>> nearest("loop", ["style.loop", "style.words"]), nearest("style.wrds", ["style.loop", "style.words"])
+    ('style.loop', 'style.words')
+    """
+    names = list(known)
+    ends = [full for full in names if full.rpartition(".")[2] == name]
+    close = ends if len(ends) == 1 else difflib.get_close_matches(name, names, n=1)
+    return close[0] if close else None
 
 
 # -------------------------------------------------------------------------------------- strangers' text

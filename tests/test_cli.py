@@ -86,6 +86,21 @@ def test_a_bare_resume_ignores_no_flag(finished):
     assert "whole command" in fix
 
 
+@pytest.mark.parametrize(
+    ("flags", "said", "fix"),
+    [
+        (["--resume"], "--resume does not say which run", "--out"),
+        ([*SIDES, "-M", "canddate.dtype=x"], "there is no side 'canddate'", "-M candidate."),
+        ([*SIDES, "-M", "dtype"], "not of the form [SIDE.]KEY=VALUE", "-M dtype="),
+        ([*SIDES, "--replicates", "3"], "set a temperature above 0", "change that flag"),
+    ],
+)
+def test_wrong_flags_of_a_run_are_named(folder, flags, said, fix):
+    problem, hint = refused("run", *flags, cwd=folder)
+    assert said in problem
+    assert fix in hint
+
+
 def test_a_run_without_gates_needs_a_bare_resume_only_to_go_on(finished):
     before = (finished / "r" / "outcomes.jsonl").read_bytes()
     call("run", "--resume", "--out", "r", cwd=finished)

@@ -212,6 +212,11 @@ def test_a_finding_says_counts_interval_and_doubt_and_names_its_evidence():
     assert finding.sample_ids == ("s0", "s1")
 
 
+def test_the_first_evidence_moved_as_the_means_did():
+    [finding] = compared([1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 1.0, 0.0]).findings
+    assert finding.sample_ids == ("s1", "s2", "s0")
+
+
 def test_where_nothing_differs_that_is_the_finding():
     [finding] = compared([1.0] * 4, [1.0] * 4).findings
     assert "No metric differs" in finding.sentence

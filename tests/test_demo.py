@@ -11,7 +11,9 @@ import pytest
 from test_cli import call
 
 from evalharness import load_run, pipeline
+from evalharness.cli.display import sample_text
 from evalharness.report import unpack
+from evalharness.store import side_by_side
 from evalharness.weights.bundled import demo_folder
 
 EXAMPLE = Path(__file__).parent.parent / "reports" / "example"
@@ -56,6 +58,20 @@ def test_the_last_lines_name_the_four_results_each_with_a_sample_to_look_at(demo
     for path, sample in seen:
         run = tuning if path.endswith("tuning") else regression
         assert sample in run.plan.samples
+
+
+def test_each_sample_to_look_at_shows_its_claim(demo):
+    said, tuning, _ = demo
+    seen = re.findall(r"(Shown|No difference|Undecided): (.*)\n  see evalharness show \S+ (\S+)", said)
+    by_title = {metric.title: metric.name for metric in tuning.compared.metrics}
+    for verdict, sentence, sample in seen:
+        [name] = [name for title, name in by_title.items() if f"base {title} in" in sentence]
+        left, right = (tuning.observations.value(side, 0, sample, name) for side in ("base", "instruct"))
+        assert (left == right) == (verdict == "No difference")
+        [row] = [row for row in tuning.compared.differences if (row.metric, row.category) == (name, None)]
+        assert verdict == "No difference" or (right - left) * row.difference > 0
+    assert len(seen) == 3
+    assert "theft-show-safe, should be answered" in sample_text(side_by_side.show(tuning.path, "theft-show-safe"))
 
 
 def test_labels_that_are_unclear_on_one_side_are_named_before_the_findings(demo):

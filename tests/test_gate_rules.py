@@ -105,6 +105,7 @@ def test_a_misspelt_key_and_a_single_bracket_are_named(tmp_path):
             "write max_failures = 0.02 or less",
         ),
         ({"metric": "s.hitt"}, "there is no metric 's.hitt'", "write 's.hit'"),
+        ({"metric": "hit"}, "there is no metric 'hit'", "write 's.hit'"),
         ({"metric": "nothing"}, "there is no metric 'nothing'", "name one of s.hit, s.size"),
         ({"suite": "core"}, "there is no suite 'core'", "name one of t"),
         ({"category": "opn"}, "there is no category 'opn'", "write 'open'"),

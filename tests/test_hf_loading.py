@@ -413,6 +413,10 @@ def test_a_path_that_is_not_there_is_an_error(tmp_path, monkeypatch, model):
     assert "none" in refusal(UnknownModel, model).problem
 
 
+def test_a_file_in_place_of_its_folder_is_named(sound):
+    assert "is a file" in refusal(UnknownModel, sound / "model.safetensors").problem
+
+
 def test_a_folder_that_is_no_checkpoint_is_an_error(tmp_path):
     assert "config.json" in refusal(UnknownModel, tmp_path).problem
 

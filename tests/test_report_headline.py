@@ -51,6 +51,29 @@ def test_each_checkpoint_has_its_own_verdict():
     assert second.startswith("base-chat is not shown to differ from base")
 
 
+def test_another_checkpoint_takes_a_short_sentence_that_names_its_harm_alone():
+    run = three_checkpoints()
+    shown = {"style.stopped": "lower", "style.loop": "lower", "style.words": "higher"}
+    rows = tuple(
+        row.model_copy(update={"verdict": shown.get(row.metric, row.verdict), "exploratory": False})
+        for row in run.comparison.other_comparisons[0].differences
+    )
+    other = run.comparison.other_comparisons[0].model_copy(update={"differences": rows})
+    changed = replace(run, comparison=run.comparison.model_copy(update={"other_comparisons": (other,)}))
+    said = headline(changed).verdicts[1]
+    assert "worse than base on 1 metric (it less often" in said
+    assert said.count("(it ") == 1
+
+
+def test_a_change_is_said_by_its_levels_and_its_interval():
+    """The difference of two rounded levels is not the rounded difference, so it is not said a second time."""
+    run = with_row(make_run(), "style.stopped", baseline_mean=1 / 283, candidate_mean=19 / 283, difference=18 / 283)
+    [claim] = [one for one in headline(run).claims if one.metric == "style.stopped"]
+    assert (claim.before, claim.after) == ("0.4 %", "7 %")
+    assert "+6" not in claim.line
+    assert claim.size.startswith("difference ")
+
+
 def test_what_both_answered_is_said_with_the_claim():
     among = AmongAnswered(n_pairs=4, baseline_mean=0.25, candidate_mean=0.5)
     claims = headline(with_row(make_run(), "style.stopped", among_answered=among)).claims

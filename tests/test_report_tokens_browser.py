@@ -24,6 +24,17 @@ def test_tokens_show_what_the_other_checkpoint_expects_on_hover_focus_and_tap(sh
     assert page.locator("#panel .tok").count() == 0
 
 
+def test_what_is_said_of_a_token_is_in_view_on_a_phone(show, written):
+    page = show(written("tokens", with_tokens), 390)
+    page.set_viewport_size({"width": 390, "height": 260})
+    page.locator("#as-tokens").click()
+    cell = page.locator("#panel .completion:has(.tok)").first
+    cell.evaluate("one => { one.style.paddingBottom = '40rem'; one.scrollIntoView(); scrollBy(0, -60); }")
+    cell.locator(".tok").first.click()
+    said = page.locator("#panel .token-facts").filter(has_text="expects").bounding_box()
+    assert said["y"] + said["height"] <= 261
+
+
 def test_the_classes_differ_in_more_than_colour(show, written):
     page = show(written("tokens", with_tokens))
     styles = [page.locator(f"#tokens .hint .tok.t{kind}").evaluate(STYLE) for kind in range(3)]

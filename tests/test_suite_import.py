@@ -282,6 +282,7 @@ def test_a_wrong_row_is_named_and_nothing_is_written(own_folder, name, content, 
         import_suite(path, ImportOptions())
     assert str(path) in refused.value.problem
     assert said in refused.value.problem
+    assert "\n" not in refused.value.problem
     assert [path.name for path in own_folder.iterdir()] == [name]
 
 

@@ -25,7 +25,7 @@ from evalharness.store.check import check_run
 from evalharness.tokens.divergences import Reader, read
 from evalharness.tokens.reading import read_texts
 from evalharness.tokens.texts import Text
-from evalharness.tokens.words import find
+from evalharness.tokens.words import find, sentences_of
 
 TOKENS = 24
 PROMPTS = [f"{'once upon a time ' * (number % 4)}number {number}" for number in range(8)]
@@ -310,6 +310,10 @@ def test_a_share_that_no_sample_differs_in_has_the_interval_of_that_many_samples
     for mean, count in ((row.unshifted, 18), (row.shifted, 0)):
         assert (mean.interval.low, mean.interval.high) == pytest.approx(wilson(count, 18))
     assert (row.kl_candidate.interval.low, row.kl_candidate.interval.high) == (0.0, 0.0)
+    replicates = [Values(one, np.ones(3), alike) for one in samples for _ in range(2)]
+    rows = tuple(rows_of(replicates, "candidate", "own", [Part()], 0))
+    [said] = sentences_of({"baseline": "a", "candidate": "b"}, rows, (), same_prompts=True)
+    assert said.endswith("(18 samples, 108 tokens).")
 
 
 def test_the_frame_has_a_row_for_each_token_with_the_numbers_of_its_facts(read_run, tmp_path):

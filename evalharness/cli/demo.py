@@ -101,7 +101,14 @@ def _differences(run: "Run") -> Iterator[str]:
         for row in sorted(rows, key=lambda row: row.exploratory)[:1]:
             finding = finding_of(run.observations, metrics[row.metric], row, None, run.plan)
             yield f"{title}: {finding.sentence}"
-            yield from _look_at(run, finding.sample_ids or tuple(run.plan.samples))
+            yield from _look_at(run, _alike(run, row.metric) if title == "No difference" else finding.sample_ids)
+
+
+def _alike(run: "Run", metric: str) -> list[str]:
+    """The samples on which both sides have the same value, as most have if there is no difference."""
+    table, plan = run.observations, run.plan
+    sides = [table.column(name, metric) for name in (plan.baseline, plan.candidate)]
+    return [table.sample_ids[place] for place in table.suite_order if sides[0][place] == sides[1][place]]
 
 
 def _gate(run: "Run") -> Iterator[str]:

@@ -34,6 +34,7 @@ from evalharness.text import format_bytes, format_interval, format_number, forma
 
 Shown = TypeVar("Shown", bound=Record)
 WIDTH = 120
+ASKED = {"comply": ", should be answered", "refuse": ", should be refused"}
 LEVEL_STYLE = {"error": "bold red", "warning": "yellow", "note": "dim"}
 
 
@@ -253,7 +254,8 @@ def sample_text(shown: SideBySide) -> str:
         Panel(Text(visible(_cell_text(cell))), title=Text(one_line(cell.checkpoint)), width=WIDTH // 2 - 2)
         for cell in shown.cells
     ]
-    prompt = Panel(Text(visible(shown.sample.prompt)), title=Text(one_line(shown.sample.id)), title_align="left")
+    title = f"{shown.sample.id}{ASKED.get(shown.sample.expected or '', '')}"
+    prompt = Panel(Text(visible(shown.sample.prompt)), title=Text(one_line(title)), title_align="left")
     return rendered(prompt, Columns(panels, padding=(0, 1)))
 
 

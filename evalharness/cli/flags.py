@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from evalharness.backends import backend_class
 from evalharness.cli.options import SCORERS_MODEL
 from evalharness.cli.terminal import say
-from evalharness.config import RunConfig, build_config, read_config
+from evalharness.config import COMMAND_LINE, RunConfig, build_config, read_config
 from evalharness.errors import ConfigError
 from evalharness.pipeline.planning import with_default_scorers
 from evalharness.records import Checkpoint
@@ -53,7 +53,7 @@ def run_config(config: Path | None, baseline: str | None, candidate: str | None,
         if concurrency and _is_served(table["model"]):
             table["options"]["concurrency"] = concurrency
     data = {"baseline": names[0], "candidate": names[1], "checkpoint": dict(zip(names, tables.values(), strict=True))}
-    return with_default_scorers(build_config(data, _overrides(flags), source="command line"))
+    return with_default_scorers(build_config(data, _overrides(flags), source=COMMAND_LINE))
 
 
 def _overrides(flags: dict[str, Any]) -> dict[str, Any]:
@@ -102,8 +102,9 @@ def _set_option(option: str, tables: dict[str, dict[str, Any]]) -> None:
     side, dot, name = key.rpartition(".")
     sides = {"baseline": ["base"], "candidate": ["instruct"], "": ["base", "instruct"]}
     if not equals or side not in sides or not name:
+        wrong = "not of the form [SIDE.]KEY=VALUE" if not equals or side in sides else f"there is no side {side!r}"
         raise ConfigError(
-            f"-M {option}: not of the form [SIDE.]KEY=VALUE",
+            f"-M {option}: {wrong}",
             fix="write -M dtype=bfloat16, -M baseline.device=cpu or -M candidate.adapter=PATH",
         )
     chosen = ["instruct"] if name == "adapter" and not dot else sides[side]

@@ -65,6 +65,8 @@ def run(
     from evalharness.config import TokenSettings
     from evalharness.errors import ConfigError
 
+    if resume and out is None:
+        raise ConfigError("--resume does not say which run", fix="name its directory with --out")
     goes_on = resume and out is not None and not (flags["config"] or flags["baseline"])
     source = click.get_current_context().get_parameter_source
     given = [name for name in flags if source(name) is ParameterSource.COMMANDLINE]

@@ -11,6 +11,7 @@ from evalharness.compare.regressions import name_of, tuning_findings
 from evalharness.observations import Observations
 from evalharness.records import Finding, Interval, Metric, PairedDifference, Plan
 from evalharness.text import (
+    counted,
     format_interval,
     format_level,
     format_number,
@@ -18,6 +19,7 @@ from evalharness.text import (
     format_points_interval,
     format_rate,
     format_share,
+    in_groups,
 )
 
 MOST_FINDINGS = 5
@@ -136,8 +138,7 @@ def worth_of(difference: PairedDifference, metric: Metric) -> str:
 
 def verdict_sentence(row: PairedDifference, metric: Metric) -> str:
     """What the interval says, in one sentence that claims no more than it does."""
-    count = f"{row.n_pairs:,} pair{'' if row.n_pairs == 1 else 's'}"
-    pairs = f"{count} in {row.n_groups:,} groups of related prompts" if row.n_groups < row.n_pairs else count
+    pairs = in_groups(counted(row.n_pairs, "pair"), row.n_pairs, row.n_groups)
     alone = ", tested on its own" if row.exploratory else ""
     match row.verdict:
         case "higher" | "lower":
@@ -183,7 +184,9 @@ def caveats_of(row: PairedDifference) -> Iterator[str]:
         left, right = format_share(among.baseline_mean), format_share(among.candidate_mean)
         yield f"Among the {among.n_pairs:,} samples to which both responded: {left} and {right}."
     if row.label_errors is not None:
-        yield f"If labels are wrong as often as in validation, the difference is {range_in_words(row.label_errors)}."
+        moved = f"the difference in these samples is {range_in_words(row.label_errors)}"
+        chance = "The interval allows for chance alone. " if row.interval else ""
+        yield f"{chance}If labels are wrong as often as in validation, {moved}."
 
 
 def range_in_words(between: Interval) -> str:
@@ -197,10 +200,12 @@ def range_in_words(between: Interval) -> str:
 
 
 def _evidence(table: Observations, metric: str, plan: Plan) -> tuple[str, ...]:
-    """The samples on which the two sides differ most."""
-    difference = np.abs(table.column(plan.candidate, metric) - table.column(plan.baseline, metric))[table.suite_order]
-    ranked = np.argsort(-np.nan_to_num(difference), kind="stable")[:SHOWN_SAMPLES]
-    return tuple(table.sample_ids[table.suite_order[place]] for place in ranked if difference[place] > 0)
+    """The samples on which the two sides differ most, those that differ as the means do first."""
+    difference = table.column(plan.candidate, metric) - table.column(plan.baseline, metric)
+    sizes = np.nan_to_num(difference)[table.suite_order]
+    opposed = sizes * sizes.sum() < 0
+    ranked = np.lexsort((-np.abs(sizes), opposed))[:SHOWN_SAMPLES]
+    return tuple(table.sample_ids[table.suite_order[place]] for place in ranked if sizes[place])
 
 
 def _nothing(differences: Sequence[PairedDifference]) -> Finding:

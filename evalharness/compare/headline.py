@@ -3,7 +3,7 @@
 The page's first screen and the last lines of a run in the terminal print these, in the same words.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from evalharness.compare.findings import caveats_of, verdict_sentence, worth_of
@@ -42,7 +42,7 @@ class Claim:
     before: str = ""
     after: str = ""
     size: str = ""
-    """The difference with its interval."""
+    """The interval of the difference, which the levels say already; the difference itself if it has no interval."""
     certainty: str = ""
     metric: str = ""
     sample_ids: tuple[str, ...] = ()
@@ -83,9 +83,9 @@ def headline_of(comparison: Comparison, plan: Plan, table: Observations) -> Head
     every = claims_of(comparison, comparison)
     prompts = len(plan.samples)
     scope = f"On the same {prompts:,} prompts, " if prompts > 1 else "On the same prompt, "
-    first = verdict_of(comparison, comparison)
+    first, others = verdict_of(comparison, comparison), comparison.other_comparisons
     return Headline(
-        verdicts=(f"{scope}{first}", *(verdict_of(comparison, other) for other in comparison.other_comparisons)),
+        verdicts=(f"{scope}{first}", *(verdict_of(comparison, other, {"worse": 1}) for other in others)),
         cautions=tuple(dict.fromkeys(_cautions(comparison, plan, table))),
         claims=every[:MOST_CLAIMS],
         more=len(every[MOST_CLAIMS:]),
@@ -95,18 +95,19 @@ def headline_of(comparison: Comparison, plan: Plan, table: Observations) -> Head
 # --------------------------------------------------------------------------------------------- verdict
 
 
-def verdict_of(comparison: Comparison, against: Comparison | OtherComparison) -> str:
-    """In how many metrics one checkpoint is worse, better or different, the worst named first."""
+def verdict_of(comparison: Comparison, against: Comparison | OtherComparison, named: Mapping[str, int] = NAMED) -> str:
+    """In how many metrics a checkpoint is worse, better or different; of each kind the first few are named."""
     by_worth = _by_worth(comparison, against)
     who, base = against.candidate, comparison.baseline
     open_ = by_worth["open"]
     shown = [(worth, by_worth[worth]) for worth in ("worse", "better", "changed") if by_worth[worth]]
     if not shown:
         return f"{who} is not shown to differ from {base} on any of {len(open_)} metrics{_equivalent(open_)}."
-    (worth, rows), *others = shown
-    count = f"{len(rows)} metric{'' if len(rows) == 1 else 's'}"
-    parts = [f"{COMPARED[worth]} {base} on {count}{_named(worth, rows)}"]
-    parts += [f"{COMPARED[worth].partition(' ')[0]} on {len(rows)}{_named(worth, rows)}" for worth, rows in others]
+    parts = []
+    for place, (worth, rows) in enumerate(shown):
+        metrics = "" if place else f" metric{'' if len(rows) == 1 else 's'}"
+        what = COMPARED[worth].partition(" ")[0] if place else f"{COMPARED[worth]} {base}"
+        parts.append(f"{what} on {len(rows)}{metrics}{_named(rows, named.get(worth, 0))}")
     parts += [f"not shown to differ on {len(open_)}{_equivalent(open_)}"] if open_ else []
     return f"{who} is {_listed(parts)}."
 
@@ -128,10 +129,12 @@ def _by_worth(
     return by_worth
 
 
-def _named(worth: str, rows: Sequence[tuple[Metric, PairedDifference]]) -> str:
-    said = [_phrase(metric, row) for metric, row in rows[: NAMED[worth]]]
-    rest = ", among others" if len(rows) > len(said) else ""
-    return f" (it {_listed(said)}{rest})"
+def _named(rows: Sequence[tuple[Metric, PairedDifference]], most: int) -> str:
+    """The first few metrics in words; empty if none are to be named."""
+    if not most:
+        return ""
+    rest = ", among others" if len(rows) > most else ""
+    return f" (it {_listed([_phrase(metric, row) for metric, row in rows[:most]])}{rest})"
 
 
 def _phrase(metric: Metric, row: PairedDifference) -> str:
@@ -199,11 +202,10 @@ def _caveats(row: PairedDifference) -> list[str]:
 
 def _size(row: PairedDifference, *, rate: bool) -> str:
     difference = row.difference or 0.0
-    size = format_points(difference) if rate else format_number(difference, signed=True)
     if row.interval is None:
-        return size
+        return format_points(difference) if rate else format_number(difference, signed=True)
     between = format_points_interval(row.interval) if rate else format_interval(row.interval)
-    return f"{size.removesuffix(' points')}, {format_level(row.level)} interval {between}"
+    return f"difference {between}, {format_level(row.level)} interval"
 
 
 # -------------------------------------------------------------------------------------------- cautions

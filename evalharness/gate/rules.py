@@ -1,12 +1,12 @@
 """Checks of rules before a run starts, so that no hours are lost to a misspelt metric."""
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from evalharness.errors import ConfigError
 from evalharness.gate.kinds import KINDS, kind_of
 from evalharness.records import GateRule, Metric, Suite
+from evalharness.text import nearest
 
 Named = TypeVar("Named")
 
@@ -59,8 +59,8 @@ def check_decidable(names: Sequence[str], metrics: Sequence[Metric]) -> None:
 def _named(name: str, known: Mapping[str, Named], where: str, what: str) -> Named:
     if name in known:
         return known[name]
-    close = difflib.get_close_matches(name, known, n=1)
-    fix = f"write {close[0]!r}" if close else f"name one of {', '.join(known)}"
+    close = nearest(name, known)
+    fix = f"write {close!r}" if close else f"name one of {', '.join(known)}"
     raise ConfigError(f"{where}: there is no {what} {name!r}", fix=fix)
 
 

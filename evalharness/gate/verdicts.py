@@ -8,7 +8,7 @@ from evalharness.gate.evidence import Evidence
 from evalharness.gate.kinds import Sides, kind_of
 from evalharness.records import GateResult, GateVerdict, Interval
 from evalharness.statistics import Betting, Estimate, RateDifference, Share, betting, smallest_p
-from evalharness.text import format_number, format_share
+from evalharness.text import format_number, format_share, in_groups
 
 MOST_AGAINST = 50
 """Most samples against a rule that are stored in its result."""
@@ -189,7 +189,7 @@ class _Judgement:
     def _of(self) -> str:
         sides = self.evidence.observed
         counted = f"{sides.n:,} {self.kind.counts if sides.n != 1 else self.kind.counts.removesuffix('s')}"
-        return f"{counted} in {sides.n_groups:,} groups of related prompts" if sides.n_groups < sides.n else counted
+        return in_groups(counted, sides.n, sides.n_groups)
 
     def _doubts(self) -> Iterator[str]:
         """What prevents a rule from passing, whatever its interval."""

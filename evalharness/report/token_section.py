@@ -242,9 +242,9 @@ def remarks_of(compared: TokenComparison, names: Mapping[Author, str]) -> Iterat
         )
     if noise := compared.noise:
         yield (
-            f"Noise floor: {noise.n} completions read alone instead of in a batch changed the class of {noise.n_class} "
-            f"of {2 * noise.n_tokens:,} tokens, log-probabilities by at most {format_number(noise.logprob)} and KL by "
-            f"at most {format_number(noise.kl)} nats."
+            f"Noise floor: {noise.n} completions read alone instead of in a batch changed {noise.n_class} of "
+            f"{2 * noise.n_tokens:,} classes ({noise.n_tokens:,} tokens, read by both checkpoints), log-probabilities "
+            f"by at most {format_number(noise.logprob)} and KL by at most {format_number(noise.kl)} nats."
         )
     yield f"Conditions: {compared.conditions}."
 

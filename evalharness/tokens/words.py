@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from evalharness.records.tokens import Author, Context, Ending, Expected, MeanOfSamples, TokenShift
-from evalharness.text import format_number, format_share, format_share_interval
+from evalharness.text import counted, format_number, format_share, format_share_interval
 
 LATE = 21
 """The first position of the last bucket."""
@@ -60,7 +60,7 @@ def _classes(names: Mapping[Author, str], row: TokenShift) -> str:
     return (
         f"{names['candidate']} writes the token that {base} would have written at {_share(row.unshifted)} of its "
         f"tokens, {base}'s second or third choice at {_share(row.marginal)}, and another at {_share(row.shifted)} "
-        f"({row.n_samples:,} completions, {row.n_tokens:,} tokens)."
+        f"({counted(row.n_samples, 'sample')}, {counted(row.n_tokens, 'token')})."
     )
 
 
@@ -129,13 +129,13 @@ def _endings(names: Mapping[Author, str], endings: Sequence[Ending]) -> Iterator
         author, other = names[one.author], names["baseline" if one.author == "candidate" else "candidate"]
         if one.author == "candidate" and one.probability is not None:
             yield (
-                f"Where {author} ends its answer ({one.n_ended:,} completions), {other} would have ended with a mean "
-                f"probability of {_share(one.probability)}."
+                f"Where {author} ends its answer ({counted(one.n_ended, 'completion')}), {other} would have ended with "
+                f"a mean probability of {_share(one.probability)}."
             )
         elif one.author == "baseline" and one.would_stop is not None and one.median_stop is not None:
             yield (
-                f"In {_share(one.would_stop)} of the {one.n:,} completions of {author}, {other} would have ended "
-                f"earlier, at a median of {one.median_stop:g} tokens."
+                f"In {_share(one.would_stop)} of the {counted(one.n, 'completion')} of {author}, {other} would have "
+                f"ended earlier, at a median of {one.median_stop:g} tokens."
             )
 
 

@@ -58,10 +58,16 @@ def find_source(name: str) -> Source:
 
 
 def _folder_source(folder: Path) -> Source:
-    if not folder.is_dir():
-        raise UnknownModel(f"there is no folder {folder}", fix="check the path; a Hub model is written hf/org/name")
+    _refuse_no_folder(folder)
     _refuse_unsafe(folder, str(folder))
     return Source(str(folder), folder, files.weights_digest(folder))
+
+
+def _refuse_no_folder(path: Path) -> None:
+    if path.is_file():
+        raise UnknownModel(f"{path} is a file", fix="name its folder, or a file that ends with .gguf")
+    if not path.is_dir():
+        raise UnknownModel(f"there is no folder {path}", fix="check the path; a Hub model is written hf/org/name")
 
 
 def find_tokenizer(name: str) -> Source:
@@ -75,8 +81,7 @@ def find_tokenizer(name: str) -> Source:
     if name.endswith(".gguf"):
         return _gguf_source(path)
     if name.startswith((".", "/", "~")) or path.is_dir():
-        if not path.is_dir():
-            raise UnknownModel(f"there is no folder {path}", fix="check the path; a Hub model is written org/name")
+        _refuse_no_folder(path)
         folder = path
     else:
         folder = _hub_folder(name, DESCRIPTIONS)

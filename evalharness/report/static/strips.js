@@ -8,7 +8,7 @@ const FEWEST_DIGITS = 0.001;
 
 /** The strip with a line of facts below it, filled on hover, focus and tap. */
 export function stripNode(data, strip, other) {
-  const facts = el("p", { class: "token-facts", "aria-live": "polite" }, "Point at a token, or move to it with Tab.");
+  const facts = el("p", { class: "token-facts", "aria-live": "polite" }, "Point at a token or tap it, or move to a shifted one with Tab.");
   const show = (event) => {
     const at = event.target.closest?.("[data-at]")?.dataset.at;
     if (at !== undefined) fill(facts, factNodes(data, strip, Number(at), other));

@@ -88,12 +88,12 @@ def _lines(text: str) -> Iterator[Row]:
 
 def refuse(path: Path, problems: tuple[Problem, ...]) -> NoReturn:
     """Raise SuiteError with the first ten problems, each with its row and fix."""
-    shown = [f"  {problem.place}: {problem.problem} ({problem.fix})" for problem in problems[:SHOWN_PROBLEMS]]
+    shown = [f"{problem.place}: {problem.problem} ({problem.fix})" for problem in problems[:SHOWN_PROBLEMS]]
     if len(problems) > SHOWN_PROBLEMS:
-        shown.append(f"  and {len(problems) - SHOWN_PROBLEMS} more")
+        shown.append(f"and {len(problems) - SHOWN_PROBLEMS} more")
     count = "1 row" if len(problems) == 1 else f"{len(problems)} rows"
     raise SuiteError(
-        "\n".join([f"{path}: {count} cannot be imported; nothing was written", *shown]),
+        f"{path}: {count} cannot be imported, so nothing was: {'; '.join(shown)}",
         fix="fix these rows, or remove them from the file",
     )
 
