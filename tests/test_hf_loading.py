@@ -413,6 +413,14 @@ def test_a_path_that_is_not_there_is_an_error(tmp_path, monkeypatch, model):
     assert "none" in refusal(UnknownModel, model).problem
 
 
+def test_a_folder_that_was_saved_without_its_tokenizer_is_named(tmp_path):
+    folder = save_checkpoint(tmp_path / "merged")
+    (folder / "tokenizer.json").unlink()
+    error = refusal(BackendError, folder)
+    assert "has no tokenizer, only weights" in error.problem
+    assert "tokenizer.save_pretrained" in error.fix
+
+
 def test_a_file_in_place_of_its_folder_is_named(sound):
     assert "is a file" in refusal(UnknownModel, sound / "model.safetensors").problem
 

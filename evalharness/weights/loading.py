@@ -38,6 +38,8 @@ from evalharness.weights.sizes import leaves, parameters_of, refuse_more
 log = logging.getLogger(__name__)
 DESCRIPTIONS = ("*.json", "*.jinja", "*.model", "*.txt")
 """The files of a Hub model that are not weights."""
+VOCABULARIES = ("tokenizer.*", "vocab.*", "*.model", "*.tiktoken", "tekken.json")
+"""The files that hold the tokens of a tokenizer; a few kinds need none."""
 UNPACK_LIMIT = 2**30
 """Parameters up to which a GGUF file is unpacked once into the cache; a larger one is read anew each time."""
 
@@ -271,9 +273,17 @@ def _refuse_custom_code(folder: Path) -> None:
 def load_tokenizer(source: Source, *, trust_remote_code: bool) -> Any:
     """The tokenizer, padded on the left."""
     with reading(f"the tokenizer of {source.name}"):
-        return AutoTokenizer.from_pretrained(
-            source.folder, gguf_file=source.gguf_file, trust_remote_code=trust_remote_code, padding_side="left"
-        )
+        try:
+            return AutoTokenizer.from_pretrained(
+                source.folder, gguf_file=source.gguf_file, trust_remote_code=trust_remote_code, padding_side="left"
+            )
+        except Exception:
+            if source.gguf_file or any(place for name in VOCABULARIES for place in source.folder.glob(name)):
+                raise
+            raise BackendError(
+                f"{source.name} has no tokenizer, only weights",
+                fix="save it in that folder too, with tokenizer.save_pretrained(FOLDER)",
+            ) from None
 
 
 def load_classifier(source: Source, *, device: str, dtype: str, trust_remote_code: bool) -> Any:
