@@ -277,7 +277,7 @@ def load_tokenizer(source: Source, *, trust_remote_code: bool) -> Any:
             return AutoTokenizer.from_pretrained(
                 source.folder, gguf_file=source.gguf_file, trust_remote_code=trust_remote_code, padding_side="left"
             )
-        except Exception:
+        except (OSError, ValueError):
             if source.gguf_file or any(place for name in VOCABULARIES for place in source.folder.glob(name)):
                 raise
             raise BackendError(
