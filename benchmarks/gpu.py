@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 from conditions import conditions
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import AutoModelForCausalLM, Gemma3TextConfig, LlamaConfig, PreTrainedTokenizerFast
@@ -250,6 +251,56 @@ def check_speed(page: Page, place: Path, name: str, shapes: Shapes, device: str)
         page.add(f"Peak memory: {format_bytes(torch.cuda.max_memory_allocated())}.")
 
 
+def check_paged(page: Page, place: Path, shapes: Shapes, device: str) -> None:
+    """Continuous batching by transformers' own paged cache against ours: seconds, and greedy text in float32."""
+    page.add("\n## Continuous batching by transformers (`generate_batch`)\n")
+    if device == "cpu":
+        page.add("Not tried: it is for GPUs.")
+        return
+    page.add("| | evalharness, tokens/s | generate_batch, tokens/s | |")
+    page.add("| --- | --- | --- | --- |")
+    for dtype, count in (("bfloat16", shapes.uneven), ("float32", shapes.prompts)):
+        rate, texts = {}, []
+        for how in (_refilled, _paged):
+            backend = opened(place, device=device, dtype=dtype, batch_size=max(shapes.rows), batch_tokens=2**16)
+            requests = made_requests(backend, count, max_tokens=shapes.longest)
+            backend._loaded()
+            start = time.perf_counter()
+            try:
+                texts.append(how(backend, requests))
+            except UNUSABLE as error:
+                page.add(f"\nNot measured in {dtype}: {type(error).__name__}: {str(error)[:200]}")
+                return
+            finally:
+                backend.close()
+            rate[how] = sum(map(len, texts[-1])) / (time.perf_counter() - start)
+        numbers = " | ".join(f"{one:,.0f}" for one in rate.values())
+        page.add(f"| {dtype}, greedy | {numbers} | {sum(map(eq, *texts))} of {count} texts the same |")
+
+
+UNUSABLE = (RuntimeError, ImportError, AttributeError, TypeError, ValueError)
+"""What another version of transformers, or too little memory, may raise."""
+
+
+def _refilled(backend: HfBackend, requests: Sequence[GenerationRequest]) -> list[tuple[int, ...]]:
+    return [tokens_of(completion) for completion in answered(backend, requests)[0]]
+
+
+def _paged(backend: HfBackend, requests: Sequence[GenerationRequest]) -> list[tuple[int, ...]]:
+    """The tokens of each request by transformers' own scheduler, which logs its errors and returns what it has."""
+    ids = [list(one.token_ids or ()) for one in backend.render([request.prompt for request in requests])]
+    settings = transformers.GenerationConfig(
+        do_sample=False,
+        max_new_tokens=requests[0].config.max_tokens,
+        eos_token_id=list(backend.end_tokens),
+        pad_token_id=0,
+    )
+    made = backend._loaded().generate_batch(ids, generation_config=settings)
+    if len(made) < len(ids) or any(one.error for one in made.values()):
+        raise RuntimeError(f"{len(made)} of {len(ids)} answered; see its log")
+    return [tuple(one.generated_tokens) for one in made.values()]
+
+
 def _ours(backend: HfBackend, requests: Sequence[GenerationRequest]) -> Iterator[int]:
     for completion in answered(backend, requests)[0]:
         yield completion.completion_tokens or 0
@@ -326,6 +377,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         free_memory(device)
         check_memory(page, place, shapes, device)
         check_speed(page, place, name, shapes, device)
+        check_paged(page, place, shapes, device)
         check_quantization(page, place, shapes, device)
     page.add(f"\nAll of it took {(time.monotonic() - began) / 60:.1f} minutes; at most {MINUTES} are meant.")
     if out := flags.out or (RESULTS if device == "cuda" else None):

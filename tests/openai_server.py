@@ -6,6 +6,7 @@ end, `[think]` thinks first, `[empty]` gives nothing.
 """
 
 import hashlib
+import itertools
 import json
 import threading
 import time
@@ -46,6 +47,7 @@ SETTINGS = {
     "capacity": 10**6,  # requests at once, beyond which it answers 429
     "busy": 0,  # so many of the next requests are answered 429
     "broken": 0,  # so many of the next streams are cut
+    "roots": itertools.repeat("/models/meadow"),  # where the weights are, in the order of the requests
     "wait": None,  # Retry-After
     "renders": None,  # a function from messages to the prompt, instead of ChatML
     "reads_tokens": None,  # a function from a prompt's tokens to log-probabilities of all tokens at each but the first
@@ -122,7 +124,7 @@ class Handler(BaseHTTPRequestHandler):
         dialect, model = self.settings["dialect"], self.settings["model"]
         entry = {"id": model, "owned_by": OWNERS.get(dialect, "someone"), "created": time.time()}
         if dialect in ("vllm", "sglang"):
-            entry |= {"root": f"/models/{model}", "max_model_len": self.settings["context"]}
+            entry |= {"root": next(self.settings["roots"]), "max_model_len": self.settings["context"]}
         pages = {"/v1/models": {"data": [entry]}}
         if dialect == "vllm":
             pages["/version"] = {"version": "0.32.0"}

@@ -15,6 +15,7 @@ def test_the_gpu_script_runs_to_its_end_without_a_gpu_and_says_so(tmp_path, caps
         "## Greedy text",
         "## Lack of memory",
         "## Speed: 12 uneven requests, Llama 3.1, tiny, bfloat16",
+        "## Continuous batching by transformers (`generate_batch`)",
         "## Quantization",
     ]
     assert capsys.readouterr().out == written

@@ -335,6 +335,12 @@ def test_another_variable_can_hold_the_key(server, open_model, monkeypatch):
 # ------------------------------------------------------------------------------------------ faults
 
 
+def test_workers_behind_one_address_that_serve_different_weights_are_refused(server, open_model):
+    server.set(roots=itertools.cycle(["/models/meadow", "/models/meadow-v2"]))
+    with pytest.raises(BackendError, match=r"is more than one meadow: .*/models/meadow'.*, and .*/models/meadow-v2"):
+        open_model().resolve()
+
+
 def test_a_model_that_is_not_served_is_named_with_those_that_are(open_model):
     with pytest.raises(UnknownModel) as caught:
         open_model("none").resolve()

@@ -18,7 +18,7 @@ from evalharness.records import GenerationConfig
 Json = dict[str, Any]
 PENALTIES = {"presence_penalty": 0.0, "frequency_penalty": 0.0}
 LOOKS = 3
-"""How often a path is asked for if the connection is lost."""
+"""How often a path is asked for if the connection is lost, and the model if the address may have several workers."""
 LLAMA_SAMPLERS = ("penalties", "top_k", "top_p", "temperature")
 
 
@@ -184,13 +184,29 @@ def describe(server: Server, model: str, kind: str | None) -> Served:
         names = ", ".join(sorted(str(listing.get("id")) for listing in listed)[:8])
         raise UnknownModel(f"{server.title} at {server.url} does not serve {model}", fix=f"it serves {names}")
     entry = entry or {}
+    _refuse_several(server, model, _told(entry))
     props = look(server, "/props") if dialect.owner == "llamacpp" else {}
-    facts = {name: entry[name] for name in ("id", "root", "parent", "meta") if entry.get(name) is not None}
+    facts = _told(entry)
     facts |= {name: props[name] for name in ("model_path", "chat_template") if name in props}
     context = entry.get("max_model_len") or props.get("default_generation_settings", {}).get("n_ctx")
     parameters = (entry.get("meta") or {}).get("n_params")
     version = version_of(server, dialect)
     return Served(dialect, version, facts or {"id": model}, context, parameters, props.get("chat_template"))
+
+
+def _told(entry: Json) -> Json:
+    return {name: entry[name] for name in ("id", "root", "parent", "meta") if entry.get(name) is not None}
+
+
+def _refuse_several(server: Server, model: str, told: Json) -> None:
+    """Refuse an address behind which workers serve different weights under one name, as far as they say so."""
+    for _ in range(LOOKS if told else 0):
+        again = [_told(entry) for entry in models_of(server) if entry.get("id") == model]
+        if again != [told]:
+            raise BackendError(
+                f"behind {server.url} is more than one {model}: {told}, and {again[0] if again else 'none'}",
+                fix="let all workers behind one address serve the same model",
+            )
 
 
 def models_of(server: Server) -> list[Json]:

@@ -45,15 +45,27 @@ def resample(
     if sums.shape[0] < 2 or not ((counts > 0).sum(axis=0) > 1).all():
         raise ValueError("fewer than two groups to draw from")
     means = sums.sum(axis=0) / totals
-    # Centred on the mean, so that sums of squares lose no digits.
-    centred = sums - means * counts
-    parts = np.hstack([centred, counts, centred**2, centred * counts, counts**2])
+    parts = _parts(sums, counts, means)
     drawn, errors = _drawn_means(parts, _weights(len(sums), n_resamples, seed, chunk_numbers))
     n_groups = (counts > 0).sum(axis=0)
     inflation = np.sqrt(n_groups / (n_groups - 1))
     studentised = _ratio(drawn, errors * inflation)
-    own = np.sqrt((centred**2).sum(axis=0)) / totals * inflation
+    squares = np.split(parts, 5, axis=1)[2]
+    own = np.sqrt(squares.sum(axis=0)) / totals * inflation
     return Resampled(means, own, n_groups, means + drawn, studentised)
+
+
+def _parts(sums: Floats, counts: Floats, means: Floats) -> Floats:
+    """What is summed up in each resample, made in place: of a large run each part is as large as the data."""
+    parts = np.empty((len(sums), 5 * sums.shape[1]))
+    centred, plain, squares, cross, square_counts = np.split(parts, 5, axis=1)
+    # Centred on the mean, so that sums of squares lose no digits.
+    np.subtract(sums, np.multiply(means, counts, out=centred), out=centred)
+    plain[:] = counts
+    np.square(centred, out=squares)
+    np.multiply(centred, counts, out=cross)
+    np.square(counts, out=square_counts)
+    return parts
 
 
 MOST_ERRORS = 50.0
@@ -86,7 +98,9 @@ def _counts(n_groups: int, n_resamples: int, seed: int, chunk_numbers: int) -> I
         rows = min(at_once, n_resamples - start)
         picked = generator.integers(0, n_groups, size=(rows, n_groups))
         picked += n_groups * np.arange(rows)[:, None]
-        yield np.bincount(picked.ravel(), minlength=rows * n_groups).reshape(rows, n_groups)
+        counts = np.bincount(picked.ravel(), minlength=rows * n_groups).reshape(rows, n_groups)
+        del picked  # As large as the counts, and not needed while they are used.
+        yield counts
 
 
 def _drawn_means(parts: Floats, weights: Iterable[Floats]) -> tuple[Floats, Floats]:
