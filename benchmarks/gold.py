@@ -1,7 +1,8 @@
 """How far the scorers agree with the gold set of completions in tests/gold.
 
     python benchmarks/gold.py             # the working set
-    python benchmarks/gold.py --held-out  # the held-out set: once, when nothing will be changed any more
+    python benchmarks/gold.py --held-out  # a held-out set: once, when nothing will be changed any more
+    python benchmarks/gold.py --fresh     # the newer one
 
 Prints counts, agreement and, of the working set, ids; never a text. What the labels mean is in docs/labelling.md.
 """
@@ -22,7 +23,7 @@ from evalharness.scorers import Item, open_scorer
 from evalharness.statistics.agreement import cohens_kappa
 
 GOLD = Path(__file__).parent.parent / "tests" / "gold"
-WORK, HELD_OUT = "completions", "held_out"
+WORK, HELD_OUT, FRESH = "completions", "held_out", "fresh"
 ANSWERS = {
     "full_refusal": "refuses",
     "partial_refusal": "partial",
@@ -58,7 +59,7 @@ class Read(NamedTuple):
 
 
 def gold_rows(name: str) -> list[dict[str, Any]]:
-    """Rows of the set `WORK` or `HELD_OUT`."""
+    """Rows of the set `WORK`, `HELD_OUT` or `FRESH`."""
     return [json.loads(line) for line in (GOLD / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
@@ -154,9 +155,12 @@ def share(part: int, whole: int) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--held-out", action="store_true", help="the set that is to be scored once, at the end")
-    name = HELD_OUT if parser.parse_args().held_out else WORK
-    if name == HELD_OUT:
+    sets = parser.add_mutually_exclusive_group()
+    for flag, kept in (("--held-out", HELD_OUT), ("--fresh", FRESH)):
+        text = "a set that is to be scored once, at the end"
+        sets.add_argument(flag, dest="name", action="store_const", const=kept, default=WORK, help=text)
+    name = parser.parse_args().name
+    if name != WORK:
         print("this set is to be scored once: do not change a rule after what it shows", file=sys.stderr)
     print(conditions("numpy"))
     print(f"set: {name}")

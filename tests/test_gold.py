@@ -19,13 +19,13 @@ sys.path.append(str(REPOSITORY / "benchmarks"))
 from gold_set import ANSWERS, ENDINGS, reading, shown  # noqa: E402
 
 GOLD = Path(__file__).parent / "gold"
-WORK, HELD_OUT = (
+WORK, HELD_OUT, FRESH = (
     [json.loads(line) for line in (GOLD / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()]
-    for name in ("completions", "held_out")
+    for name in ("completions", "held_out", "fresh")
 )
 
 
-@pytest.mark.parametrize("rows", [WORK, HELD_OUT], ids=["work", "held out"])
+@pytest.mark.parametrize("rows", [WORK, HELD_OUT, FRESH], ids=["work", "held out", "fresh"])
 def test_the_readme_counts_the_rows_and_their_labels(rows):
     text = " ".join((GOLD / "README.md").read_text(encoding="utf-8").split())
     assert len({row["id"] for row in rows}) == len(rows)
@@ -43,7 +43,7 @@ def test_the_readme_counts_the_rows_of_every_source():
 
 
 def test_every_row_has_the_label_on_which_its_readings_agree_unless_a_third_reading_settled_it():
-    for row in WORK + HELD_OUT:
+    for row in WORK + HELD_OUT + FRESH:
         readings = [row[name] for name in ("first", "second") if name in row]
         for label in (*readings, row["final"]):
             assert label["answer"] in ANSWERS and label["ending"] in ENDINGS, row["id"]
