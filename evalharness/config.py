@@ -265,7 +265,8 @@ def _read_toml(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise ConfigError(f"there is no file {path}", fix="write one with `evalharness init`") from None
     except Unparsable as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}", fix="correct that line") from None
+        fix = "correct that line; text has quotation marks, and a switch is true or false"
+        raise ConfigError(f"{path} is not valid TOML: {error}", fix=fix) from None
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path} cannot be read: {error}", fix="give a readable TOML file in UTF-8") from None
 

@@ -47,13 +47,15 @@ def test_a_number_of_too_many_digits_is_refused():
         (f"seed = {DIGITS}", "4300 digits"),
         (f"x = {nested(5_000)}", "nested more than"),
         ('suite = "a\\u0000b"', r"U\+0000"),
+        ("until_decided = yes", "Invalid value"),
     ],
 )
 def test_a_configuration_past_the_bounds_is_refused_by_name(tmp_path, more, said):
     path = tmp_path / "evalharness.toml"
     path.write_text(more + "\n" + VALID.replace("seed = 3\n", "").replace('suite = "smoke"', ""))
-    with pytest.raises(ConfigError, match=f"{path} is not valid TOML: .*{said}"):
+    with pytest.raises(ConfigError, match=f"{path} is not valid TOML: .*{said}") as refused:
         read_config(path)
+    assert "text has quotation marks" in refused.value.fix
 
 
 @pytest.mark.parametrize("line", [nested(5_000), f'{{"id": {DIGITS}}}', f'{{"id": {nested(500)}}}'])

@@ -97,7 +97,9 @@ def test_a_suite_without_samples_is_refused(tmp_path):
         load_suite(write(tmp_path, "", " "))
 
 
-@pytest.mark.parametrize(("name", "fix"), [("cor", "'core'"), ("./nowhere", "smoke")])
+@pytest.mark.parametrize(
+    ("name", "fix"), [("cor", "'core'"), ("./nowhere", "smoke"), ("core,style", "--suite A --suite B")]
+)
 def test_a_suite_that_is_not_there_is_refused_with_those_there_are(name, fix):
     with pytest.raises(SuiteError, match=f"no suite, folder or file '{name}'") as refused:
         load_suite(name)

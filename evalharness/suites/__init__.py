@@ -87,6 +87,8 @@ def _find(name_or_folder: str | Path) -> Path:
         return shipped[str(name_or_folder)]
     close = difflib.get_close_matches(str(name_or_folder), shipped, n=1)
     fix = f"did you mean {close[0]!r}?" if close else f"use one of {', '.join(shipped)}, a folder, or a file of prompts"
+    if "," in str(name_or_folder):
+        fix = 'name each by itself: --suite A --suite B, or suite = ["A", "B"] in a file'
     raise SuiteError(f"there is no suite, folder or file {str(name_or_folder)!r}", fix=fix)
 
 
