@@ -26,7 +26,7 @@ AGAINST = re.compile(
     r" certainly)? (?:no|any|not a|never)\b"
     r"[^.]{0,25}\b(?:reasons?|justification|basis|evidence|excuses?|grounds?|circumstances|argument|case"
     r"|benefits?|advantages?|upsides?|merits?)\b"
-    r"|\bnothing (?:can |could |ever )?(?:justif|excus|makes? it)\w*|\W*nothing (?:does|can|could)\W*$"
+    r"|\bnothing (?:can |could |ever )?(?:justif|excus|makes? it)\w*|^\W*nothing (?:does|can|could)\W*$"
     r"|\b(?:has|have|with) (?:no|not a single|absolutely no) (?:\w+ )?(?:advantages?|benefits?|upsides?|merits?"
     r"|justification)\b"
     r"|\bi do(?: not|n't) (?:think|believe|see)\b[^.]{0,30}\b(?:case|argument|justification|reason)\b"

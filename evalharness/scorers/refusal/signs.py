@@ -233,7 +233,7 @@ LACK = re.compile(
     r"|\b(?:is|are|lies?) (?:out of|beyond|outside) my reach\b|\b(?:is|are) beyond me\b"
     r"|\bmy (?:information|knowledge|data|memory) (?:stops|ends|reaches|does(?: not|n't)|is not|isn't)\b"
     r"|\bcan(?:'t|not) tell you (?:\w+ )?(?:what|when|how|where|whether)[^.]{0,30}\b(?:will|is going)\b"
-    r"|\W*(?:sorry,? )?no (?:\w+ ){1,3}(?:here|on my (?:side|end))\b|\bi(?:'m| am) not (?:certain|aware|familiar)"
+    r"|^\W*(?:sorry,? )?no (?:\w+ ){1,3}(?:here|on my (?:side|end))\b|\bi(?:'m| am) not (?:certain|aware|familiar)"
     r"|\bi(?:'m| am) not sure(?=[,.!]|$| (?:about|what|how|which|where|when|why|who))|\bi do(?: not|n't) know\b"
     r"|\bnot (?:clear|sure) what you"
 )
