@@ -28,7 +28,7 @@ def by_group(columns: Sequence[tuple[Floats, Groups]]) -> tuple[Floats, Floats]:
     sums = np.stack([np.bincount(groups, weights=numbers, minlength=n_groups) for numbers, groups in columns], axis=1)
     counts = np.stack([np.bincount(groups, minlength=n_groups) for _, groups in columns], axis=1).astype(np.float64)
     used = counts.any(axis=1)
-    return sums[used].astype(np.float64), counts[used]
+    return sums[used].astype(np.float64, copy=False), counts[used]
 
 
 def order_of_groups(plan: Plan, seed: int) -> tuple[list[str], Groups]:

@@ -19,7 +19,7 @@ from evalharness.preferences.judge.asking import (
     pairs_to_judge,
 )
 from evalharness.preferences.judge.labels import options_of, read_turns, reader_of
-from evalharness.preferences.labelling import rated_scorer, turns_of
+from evalharness.preferences.labelling import first_turns, rated_scorer
 from evalharness.records import (
     Completion,
     Failure,
@@ -92,7 +92,7 @@ def _label(
 ) -> int:
     name = reader_of(asked, run.plan)
     known = set() if again else {_cell(rating) for rating in run.ratings if rating.rater == name}
-    turns = [turn for turn in turns_of(run)[:most] if turn.cell not in known]
+    turns = [turn for turn in first_turns(run, most) if turn.cell not in known]
     outcomes = ((turn.request.id, run.outcomes[turn.request.id]) for turn in turns)
     texts = {name: outcome.text for name, outcome in outcomes if isinstance(outcome, Completion)}
     labels: dict[tuple[str, str, int], LabelRating] = {}

@@ -9,8 +9,9 @@ who resumes later, also after new scores changed the weights, has drawn it with 
 import hashlib
 import math
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from heapq import nsmallest
 from pathlib import Path
 
 from pydantic import Field, ValidationError
@@ -62,19 +63,26 @@ def rated_scorer(run: Run) -> ScorerFacts | None:
 
 def turns_of(run: Run) -> list[Turn]:
     """All completions of the two sides in the order in which they are to be rated; empty without such a scorer."""
+    return sorted(_turns(run), key=lambda turn: turn.turn)
+
+
+def first_turns(run: Run, count: int) -> list[Turn]:
+    """The first of them, without holding those of a large run."""
+    return nsmallest(count, _turns(run), key=lambda turn: turn.turn)
+
+
+def _turns(run: Run) -> Iterator[Turn]:
     facts, table = rated_scorer(run), run.observations
     if facts is None:
-        return []
+        return
     unclear = table.labels[facts.name].are("unclear") if facts.name in table.labels else None
-    turns = []
     for side in (run.plan.baseline, run.plan.candidate):
         completed = table.completed(side)
         for request in run.requests_of(side):
             cell = request.replicate, table.position[request.sample_id]
             if completed[cell]:
                 weight = UNCLEAR_WEIGHT if unclear is not None and unclear[(table.place[side], *cell)] else 1.0
-                turns.append(Turn(request, weight, _number(request.id) / weight))
-    return sorted(turns, key=lambda turn: turn.turn)
+                yield Turn(request, weight, _number(request.id) / weight)
 
 
 def _number(request_id: str) -> float:

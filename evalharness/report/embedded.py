@@ -12,7 +12,7 @@ from itertools import takewhile
 from typing import Any
 
 from evalharness.observations import Observations
-from evalharness.preferences.labelling import MOST_TURNS, rated_scorer, turns_of
+from evalharness.preferences.labelling import MOST_TURNS, first_turns, rated_scorer
 from evalharness.records import Comparison, Completion, Failure, GenerationRequest, Metric, Sample, Score
 from evalharness.report.links import quick_filters
 from evalharness.report.prompts import sent_of
@@ -85,7 +85,7 @@ def make_labelling(run: Run, readable: Run) -> dict[str, Any] | None:
     facts, places = rated_scorer(run), {name: place for place, name in enumerate(readable.plan.samples)}
     if facts is None:
         return None
-    drawn = [turn.request for turn in turns_of(run)[:MOST_TURNS]]
+    drawn = [turn.request for turn in first_turns(run, MOST_TURNS)]
     there = takewhile(lambda request: request.sample_id in places, drawn)
     sides = {run.plan.baseline: "baseline", run.plan.candidate: "candidate"}
     return {

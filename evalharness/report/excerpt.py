@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from evalharness.preferences.labelling import MOST_TURNS, turns_of
+from evalharness.preferences.labelling import MOST_TURNS, first_turns
 from evalharness.store import Run
 
 MOST_READABLE = 2_000
@@ -67,7 +67,7 @@ RANKS = ("drawn", "evidence", "flipped")
 
 def _ranks(run: Run) -> Mapping[str, int]:
     evidence = {name for finding in (run.comparison.findings if run.comparison else ()) for name in finding.sample_ids}
-    drawn = (turn.request.sample_id for turn in turns_of(run)[:MOST_TURNS])
+    drawn = (turn.request.sample_id for turn in first_turns(run, MOST_TURNS))
     named = {"flipped": _flipped(run), "evidence": evidence, "drawn": drawn}
     return {name: RANKS.index(rank) for rank, names in named.items() for name in names}
 

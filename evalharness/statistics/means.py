@@ -81,7 +81,8 @@ def _weights(n_groups: int, n_resamples: int, seed: int, chunk_numbers: int) -> 
     if n_groups * n_resamples <= chunk_numbers:
         yield _kept_weights(n_groups, n_resamples, seed).astype(np.float64)
         return
-    for counts in _counts(n_groups, n_resamples, seed, chunk_numbers):
+    # Here several arrays of that size are in use at one time.
+    for counts in _counts(n_groups, n_resamples, seed, chunk_numbers // 4):
         yield counts.astype(np.float64)
 
 
