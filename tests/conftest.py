@@ -36,6 +36,7 @@ def pytest_addoption(parser):
     group.addoption("--ollama-instruct", default="smollm2", help="an instruct model that it has pulled")
     group = parser.getgroup("a real OpenAI-compatible server")
     group.addoption("--server", metavar="ADDRESS", help="ask the server there too; its key is in OPENAI_API_KEY")
+    group.addoption("--llama-server", metavar="PATH", help="start this program, built from llama.cpp, and ask it too")
     group.addoption("--server-model", default="smol", help="the bundled SmolLM2, by its name there")
     group.addoption("--server-tokenizer", metavar="FOLDER", help="its weights and tokenizer")
     parser.getgroup("the wheel").addoption("--run-install", action="store_true", help="install it from an index")

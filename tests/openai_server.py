@@ -3,6 +3,8 @@
 It refuses what the real ones refuse or silently ignore, and any request that leaves a sampling option to its defaults.
 Its completions are words chosen by a hash of the prompt's tokens. In a prompt, `[loop]` repeats one word without an
 end, `[think]` thinks first, `[empty]` gives nothing.
+
+As llama-server it answers in the form of `tests/llama_server_recordings.jsonl`, which a real one wrote.
 """
 
 import hashlib
@@ -12,22 +14,26 @@ import threading
 import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 WORDS = [" river", " stone", " light", " and", " the", " sea", " was", " over", " far", " away"]
 COMMON = {"model", "max_tokens", "temperature", "top_p", "seed", "stop", "stream", "stream_options"}
 PENALTIES = {"presence_penalty", "frequency_penalty"}
 LLAMA = {"typical_p", "top_n_sigma", "xtc_probability", "dynatemp_range", "dry_multiplier", "mirostat", "samplers"}
+LLAMA |= {"repeat_last_n", "cache_prompt", "logit_bias", "verbose"}
 GPU = {"min_p", "min_tokens", "top_k", "repetition_penalty", "ignore_eos", "skip_special_tokens"}
 NEEDED = {
     "vllm": COMMON | PENALTIES | GPU | {"return_prompt_text", "return_token_ids"},
     "sglang": COMMON | PENALTIES | GPU,
-    "llama-server": COMMON | PENALTIES | LLAMA | {"min_p", "top_k", "repeat_penalty", "ignore_eos", "cache_prompt"},
+    "llama-server": COMMON | PENALTIES | LLAMA | {"min_p", "top_k", "repeat_penalty", "ignore_eos"},
     "transformers": {"model", "max_tokens", "seed", "stop", "stream", "stream_options", "generation_config"},
     "lmstudio": COMMON | PENALTIES | {"top_k", "repeat_penalty"},
     "generic": COMMON | PENALTIES,
 }
 """The fields of every request but its prompt; of these only `stop` may be left out."""
 OWNERS = {"vllm": "vllm", "sglang": "sglang", "llama-server": "llamacpp", "lmstudio": "organization_owner"}
+LINES = (Path(__file__).parent / "llama_server_recordings.jsonl").read_text(encoding="utf-8").splitlines()
+LLAMA_SERVER = {recording["name"]: recording for recording in map(json.loads, LINES)}
 SETTINGS = {
     "dialect": "vllm",
     "model": "meadow",
@@ -48,11 +54,19 @@ SETTINGS = {
     "busy": 0,  # so many of the next requests are answered 429
     "broken": 0,  # so many of the next streams are cut
     "roots": itertools.repeat("/models/meadow"),  # where the weights are, in the order of the requests
+    "closes": 0,  # so many of the next requests get no answer, but a closed connection
+    "loading": 0,  # so many of the next requests are answered with the 503 of a llama-server that loads its model
+    "shared": 0,  # so many of the next streams of a llama-server end because its slots have filled their context
+    "loras": [],
     "wait": None,  # Retry-After
     "renders": None,  # a function from messages to the prompt, instead of ChatML
     "reads_tokens": None,  # a function from a prompt's tokens to log-probabilities of all tokens at each but the first
     "writes": None,  # a function from the prompt's tokens and the limit to a text and its finish reason
 }
+
+
+LLAMA_TOKENS = json.loads(LLAMA_SERVER["models"]["text"])["data"][0]["meta"]["n_vocab"]
+LLAMA_TOO_LONG = "request ({} tokens) exceeds the available context size ({} tokens), try increasing it"
 
 
 class OpenAiServer(ThreadingHTTPServer):
@@ -111,7 +125,12 @@ class Handler(BaseHTTPRequestHandler):
         self._safely(lambda: self._complete(body))
 
     def _safely(self, answer):
+        if self.server.one_of("closes"):
+            self.close_connection = True
+            return
         try:
+            if self.server.one_of("loading"):
+                raise Refusal(503, "Loading model")
             if self.settings["key"] and self.headers["Authorization"] != f"Bearer {self.settings['key']}":
                 raise Refusal(401, f"Incorrect API key provided: {self.headers['Authorization']}")
             answer()
@@ -131,9 +150,12 @@ class Handler(BaseHTTPRequestHandler):
         if dialect == "sglang":
             pages["/get_server_info"] = {"version": "0.5.23", "api_key": "never stored"}
         if dialect == "llama-server":
+            [entry] = json.loads(LLAMA_SERVER["models"]["text"])["data"]
+            meta = entry["meta"] | {"n_ctx": self.settings["context"]}
+            pages["/v1/models"] = {"data": [entry | {"id": model, "aliases": [model, "another name"], "meta": meta}]}
             settings = {"n_ctx": self.settings["context"]}
-            pages["/props"] = {"build_info": "b9000-abc", "model_path": "m.gguf", "chat_template": "{{ messages }}"}
-            pages["/props"]["default_generation_settings"] = settings
+            pages["/props"] = json.loads(LLAMA_SERVER["props"]["text"]) | {"default_generation_settings": settings}
+            pages["/lora-adapters"] = self.settings["loras"]
         if dialect == "transformers":
             pages = {"/openapi.json": {"paths": {"/load_model": {}, "/v1/completions": {}}}}
             if self.path == "/v1/models":
@@ -160,8 +182,6 @@ class Handler(BaseHTTPRequestHandler):
                 server.in_flight -= 1
 
     def _answer(self, body):
-        if self.path == "/apply-template" and self.settings["dialect"] == "llama-server":
-            return self._json(200, {"prompt": self._rendered(body["messages"])})
         chats = self.path == "/v1/chat/completions"
         self.server.bodies.append(body)
         if "prompt_logprobs" in body:
@@ -181,7 +201,7 @@ class Handler(BaseHTTPRequestHandler):
             raise Refusal(422 if dialect == "transformers" else 400, f"Unexpected fields in the request: {unknown}")
         if left := needed - {"stop"} - set(body):
             raise Refusal(400, f"test server: {left} would be left to the server's defaults")
-        if body["model"] != self.settings["model"]:
+        if body["model"] != self.settings["model"] and dialect != "llama-server":
             raise Refusal(404, f"The model `{body['model']}` does not exist.")
         if not isinstance(body.get("prompt", ""), str) and dialect in ("transformers", "lmstudio", "generic"):
             raise Refusal(400, "prompt must be a string.")
@@ -208,11 +228,15 @@ class Handler(BaseHTTPRequestHandler):
         tokenizer = self.settings["tokenizer"]
         if isinstance(text, list):
             ids = list(text)
+            if self.settings["dialect"] == "llama-server" and max(ids) >= LLAMA_TOKENS:
+                raise Refusal(400, "Prompt contains invalid tokens")
         elif tokenizer is None:
             ids = text.split()
         else:
             ids = tokenizer(text, add_special_tokens=not chats)["input_ids"]
         ids = [0] * self.settings["extra_bos"] * (not isinstance(text, list)) + ids
+        if len(ids) >= self.settings["context"] and self.settings["dialect"] == "llama-server":
+            raise Refusal(400, LLAMA_TOO_LONG.format(len(ids), self.settings["context"]))
         if len(ids) >= self.settings["context"]:
             raise Refusal(
                 400,
@@ -231,6 +255,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         text = json.dumps(body.get("messages") or body.get("prompt"))
         pieces, end, stop = self._words(body, ids, text)
+        llama, verbose = self.settings["dialect"] == "llama-server", {}
         if "[think]" in text and body.get("chat_template_kwargs", {}).get("enable_thinking"):
             self._event({"choices": [{"delta": {"reasoning_content": "Let me think."}}]})
         for number, piece in enumerate(pieces):
@@ -238,10 +263,18 @@ class Handler(BaseHTTPRequestHandler):
             if broken and number == len(pieces) // 2:
                 self.close_connection = True
                 return None
-            self._event({"choices": [self._choice(piece, chats, body)]})
+            told = {"__verbose": {"tokens": [number]}} if llama and not chats else {}
+            self._event({"choices": [self._choice(piece, chats, body)], **told})
+        if llama and self.server.one_of("shared"):
+            self._event(json.loads(LLAMA_SERVER["shared_context"]["text"].splitlines()[-1].removeprefix("data: ")))
+            return self._chunk(b"")
         if end is None:
             return self._chunk(b"")
-        self._event({"choices": [self._choice("", chats, {}) | {"finish_reason": end, "stop_reason": stop}]})
+        told = {"stop_reason": stop}
+        if llama:
+            shown = self._rendered(body["messages"]) if chats else text
+            told, verbose = {}, {"__verbose": {"tokens": [], "prompt": shown, "stopping_word": stop or ""}}
+        self._event({"choices": [self._choice("", chats, {}) | {"finish_reason": end} | told], **verbose})
         if self.settings["counts"]:
             self._event({"choices": [], "usage": {"prompt_tokens": len(ids), "completion_tokens": len(pieces)}})
         self._chunk(b"data: [DONE]\n\n")
@@ -272,7 +305,9 @@ class Handler(BaseHTTPRequestHandler):
         said = {"delta": {"content": piece}} if chats else {"text": piece}
         if body.get("logprobs") in (None, False) or not self.settings["gives_logprobs"]:
             return {"index": 0, **said}
-        if chats:
+        if self.settings["dialect"] == "llama-server" and not body.get("top_logprobs", body["logprobs"]):
+            return {"index": 0, **said}
+        if chats or self.settings["dialect"] == "llama-server":
             one = {"token": piece, "logprob": -0.5, "top_logprobs": [{"token": piece, "logprob": -0.5}]}
             return {"index": 0, **said, "logprobs": {"content": [one]}}
         tops = [{piece: -0.5}]

@@ -10,9 +10,10 @@ import threading
 import time
 from importlib.util import find_spec
 
+import httpx
 import pytest
 from ollama_asking import chat
-from openai_server import NEEDED, openai_server, rendered
+from openai_server import LLAMA_SERVER, NEEDED, openai_server, rendered
 from test_cli import EVALHARNESS, call
 from tiny_checkpoint import make_tokenizer
 
@@ -20,6 +21,7 @@ from evalharness import load_run
 from evalharness.backends.asking import Pace, in_flight
 from evalharness.backends.server import ServerBackend
 from evalharness.backends.server_dialects import DIALECTS
+from evalharness.backends.server_survey import ServerSurvey
 from evalharness.backends.server_wire import address
 from evalharness.errors import BackendError, ConfigError, UnknownModel
 from evalharness.records import (
@@ -235,9 +237,10 @@ def test_log_probabilities_are_kept_and_refused_where_there_are_none(server, ope
 # ---------------------------------------------------------------------------------- long prompts, ends
 
 
+@pytest.mark.parametrize("dialect", ["vllm", "llama-server"])
 @pytest.mark.parametrize("known", [True, False], ids=["tokenizer", "no tokenizer"])
-def test_a_prompt_that_does_not_fit_is_a_failure(server, open_model, tokenizer, known):
-    server.set(context=128, tokenizer=make_tokenizer(bos=True))
+def test_a_prompt_that_does_not_fit_is_a_failure(server, open_model, tokenizer, known, dialect):
+    server.set(context=128, tokenizer=make_tokenizer(bos=True), dialect=dialect)
     options = {"tokenizer": str(tokenizer)} if known else {}
     long, fits = outcomes(open_model(**options), [RawPrompt(text="word " * 30), RawPrompt(text="word")])
     assert long.kind == "prompt_too_long"
@@ -265,8 +268,8 @@ def test_a_server_that_cuts_a_prompt_silently_is_found_out(server, open_model, t
 def test_a_stop_string_is_not_part_of_the_text_even_where_the_server_leaves_it_in(server, open_model):
     [whole] = outcomes(open_model(), [RawPrompt(text="Once upon")])
     stop = whole.text.split()[2]
-    for keeps in (False, True):
-        server.set(keeps_stop=keeps)
+    for keeps, dialect in ((False, "vllm"), (True, "vllm"), (False, "llama-server")):
+        server.set(keeps_stop=keeps, dialect=dialect)
         [completion] = outcomes(open_model(), [RawPrompt(text="Once upon", stop=(stop,))])
         assert (completion.finish_reason, completion.stopped_by) == ("stop", stop)
         assert completion.text == whole.text[: whole.text.index(stop)]
@@ -283,6 +286,111 @@ def test_thoughts_are_kept_apart_and_switched_off_by_default(open_model):
     assert silent.thinking is None
     assert thought.thinking == "Let me think."
     assert "think" not in thought.text
+
+
+# ------------------------------------------------------------------------------------ llama-server
+
+
+def paths(data, at=""):
+    """The fields of an object, with those within."""
+    if isinstance(data, list):
+        return {path for inner in data for path in paths(inner, at)}
+    if not isinstance(data, dict):
+        return set()
+    return {f"{at}{name}" for name in data} | {path for name in data for path in paths(data[name], f"{at}{name}.")}
+
+
+def objects(text):
+    lines = (line.removeprefix("data: ") for line in text.splitlines())
+    return [json.loads(line) for line in lines if line.startswith(("{", "[")) and line != "[DONE]"]
+
+
+ASKED = [name for name, recording in LLAMA_SERVER.items() if recording["method"] == "POST"]
+FAULTS = {"loading": {"loading": 1}, "wrong_key": {"key": "another"}, "shared_context": {"shared": 1}}
+
+
+@pytest.mark.parametrize("name", LLAMA_SERVER)
+def test_the_tests_server_answers_as_a_real_llama_server_did(server, name):
+    recorded = LLAMA_SERVER[name]
+    server.set(dialect="llama-server", model="smol", **FAULTS.get(name, {}))
+    body = recorded["body"]
+    if name.startswith("too_long"):
+        server.set(context=4)
+    if name == "shared_context":
+        body = LLAMA_SERVER["raw"]["body"]
+    answer = httpx.request(recorded["method"], server.url + recorded["path"], json=body)
+    assert answer.status_code == recorded["status"]
+    known = {path for one in ASKED for path in paths(objects(LLAMA_SERVER[one]["text"]))}
+    assert paths(objects(answer.text)) <= (known if name in ASKED else paths(objects(recorded["text"])))
+
+
+@pytest.mark.parametrize("name", ["raw", "raw_logprobs", "raw_stop", "raw_drawn", "chat", "chat_logprobs", "chat_end"])
+def test_what_is_sent_is_what_a_real_llama_server_was_seen_to_honour(server, open_model, name):
+    recorded = LLAMA_SERVER[name]["body"]
+    server.set(dialect="llama-server", context=2048)
+    chats = "messages" in recorded
+    stop = tuple(recorded.get("stop", ()))
+    prompt = chat("Hello") if chats else RawPrompt(text="Hello", stop=stop)
+    options = {} if "logprobs" not in recorded else {"logprobs": 1}
+    config = {
+        name: recorded[name] for name in ("temperature", "top_p", "top_k", "repeat_penalty", "max_tokens", "seed")
+    }
+    outcomes(open_model(variant="instruct" if chats else "base", **options), [prompt], **config)
+    [body] = sent(server, [prompt])
+    told = [one["__verbose"] for one in objects(LLAMA_SERVER[name]["text"]) if "generation_settings" in str(one)]
+    honoured = told[-1]["generation_settings"]
+    unseen = {"model", "prompt", "messages", "stream_options", "verbose", "cache_prompt", "chat_template_kwargs"}
+    unseen |= {"logprobs", "top_logprobs"}
+    assert body.keys() == recorded.keys()
+    for field in body.keys() - unseen:
+        assert honoured[field] == pytest.approx(body[field]), field
+    assert honoured["n_probs"] == recorded.get("top_logprobs", recorded.get("logprobs", 0))
+
+
+def test_a_llama_server_that_loads_its_model_is_waited_for_and_not_taken_for_another(server, open_model, monkeypatch):
+    server.set(dialect="llama-server", loading=3)
+    assert "llama-server" in open_model().resolve().identity.versions
+    server.set(loading=1)
+    monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+    [check] = ServerSurvey().checks()
+    assert "Loading model" in check.found
+
+
+def test_a_repeat_penalty_looks_at_the_whole_text(server, open_model):
+    """By default a llama-server looks at the last 64 tokens, other engines at all."""
+    server.set(dialect="llama-server", context=512)
+    outcomes(open_model(), [RawPrompt(text="a")], repeat_penalty=1.1)
+    assert sent(server, [0])[0]["repeat_last_n"] == 512
+
+
+def test_slots_that_have_filled_their_common_context_are_asked_again_and_fewer_at_once(server, open_model):
+    server.set(dialect="llama-server")
+    backend = open_model()
+    requests = requests_for(backend, [RawPrompt(text="a b c")])
+    backend.pace.limit = 8
+    server.set(shared=2)
+    [completion] = [event for event in backend.generate(requests) if not isinstance(event, Notice)]
+    assert isinstance(completion, Completion), completion.message
+    assert completion.attempts == 3
+    assert backend.pace.limit < 8
+
+
+def test_log_probabilities_without_alternatives_are_given_by_a_llama_server_too(server, open_model):
+    server.set(dialect="llama-server")
+    [completion] = outcomes(open_model(logprobs=0), [RawPrompt(text="Once")])
+    assert completion.logprobs
+
+
+def test_a_llama_server_s_model_is_known_by_its_other_names_and_told_from_one_with_an_adapter(server, open_model):
+    server.set(dialect="llama-server")
+    plain = open_model().resolve().identity.weights_digest
+    server.set(context=256)
+    assert open_model().resolve().identity.weights_digest == plain
+    assert open_model("another name").resolve()
+    server.set(loras=[{"id": 0, "path": "adapter.gguf", "scale": 1.0}])
+    tuned = open_model().resolve().identity.weights_digest
+    server.set(loras=[{"id": 0, "path": "adapter.gguf", "scale": 2.0}])
+    assert len({plain, tuned, open_model().resolve().identity.weights_digest}) == 3
 
 
 # -------------------------------------------------------------------------------------------- key
@@ -380,6 +488,16 @@ def test_the_wait_that_the_server_asks_for_is_kept(server, open_model, caplog):
     assert completion.attempts == 2
     assert time.monotonic() - start >= 1
     assert "too many requests; attempt 2 of 10 in 1." in caplog.text
+
+
+@pytest.mark.parametrize("dialect", ["vllm", "llama-server"])
+def test_a_connection_that_is_closed_before_the_answer_is_opened_again_at_once(server, open_model, dialect):
+    server.set(dialect=dialect)
+    backend = open_model(backoff=60)
+    requests = requests_for(backend, [RawPrompt(text="a")])
+    server.set(closes=2)
+    [completion] = [event for event in backend.generate(requests) if isinstance(event, Completion)]
+    assert completion.attempts == 1
 
 
 def test_a_broken_stream_is_asked_for_again(server, open_model):

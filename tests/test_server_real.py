@@ -1,5 +1,6 @@
-"""The server backend against real servers: `transformers serve` in each run, any other one by its address.
+"""The server backend against real servers: `transformers serve` in each run, others by a flag.
 
+pytest tests/test_server_real.py --llama-server llama.cpp/build/bin/llama-server
 pytest tests/test_server_real.py --server http://127.0.0.1:8000 --server-model NAME --server-tokenizer FOLDER
 """
 
@@ -10,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import closing
+from contextlib import closing, contextmanager
 from importlib.util import find_spec
 
 import httpx
@@ -28,7 +29,10 @@ from evalharness.weights.bundled import LOCATE
 
 os.environ["KEY_OF_THE_GIVEN_SERVER"] = os.environ.get("OPENAI_API_KEY", "")
 """The tests clean the environment of the usual name."""
+KEY = os.environ["KEY_OF_LLAMA_SERVER"] = "sk-of-the-llama-server"
 PROMPTS = [RawPrompt(text="Once upon a time, there"), RawPrompt(text="1, 2, 3, 4, 5,"), chat("Name three fruits.")]
+NEAR_TIE = 0.3
+"""Nats. llama.cpp multiplies quantized weights with activations of eight bits, transformers with those of 32."""
 EXTRAS = ("fastapi", "uvicorn", "openai")
 
 
@@ -47,11 +51,29 @@ def transformers_serve(smollm2):
     """The address of `transformers serve`."""
     if missing := [name for name in EXTRAS if find_spec(name) is None]:
         pytest.skip(f"no {', '.join(missing)}: pip install 'transformers[serving]'")
+    command = [sys.executable, "-m", "transformers.cli.transformers", "serve", str(smollm2), "--device", "cpu"]
+    with started(*command) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def llama_server(request):
+    """The address of a llama-server with the bundled SmolLM2, which needs a key."""
+    program = request.config.getoption("--llama-server")
+    if program is None:
+        pytest.skip("no llama-server: it is started with --llama-server PATH")
+    command = [program, "-m", str(LOCATE["smollm2"]()), "--alias", "smol", "-c", "2048", "-np", "1", "-t", "1"]
+    with started(*command, "--api-key", KEY) as url:
+        yield url
+
+
+@contextmanager
+def started(*command):
+    """A server on a free port, stopped at the end."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "transformers.cli.transformers", "serve", str(smollm2)]
-    command += ["--device", "cpu", "--host", "127.0.0.1", "--port", str(port)]
+    command = [*command, "--host", "127.0.0.1", "--port", str(port)]
     env = {**os.environ, "HF_HUB_OFFLINE": "1"}
     with subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
@@ -71,7 +93,7 @@ def wait_for(url, process):
     raise AssertionError("the server does not answer")
 
 
-@pytest.fixture(scope="session", params=["transformers serve", "given"])
+@pytest.fixture(scope="session", params=["transformers serve", "llama-server", "given"])
 def served(request):
     """The options of a checkpoint on a server, its name there, and the folder of its weights."""
     option = request.config.getoption
@@ -79,6 +101,9 @@ def served(request):
         folder = request.getfixturevalue("smollm2")
         options = {"url": request.getfixturevalue("transformers_serve"), "tokenizer": str(folder)}
         return options, str(folder), folder
+    if request.param == "llama-server":
+        url, file = request.getfixturevalue("llama_server"), str(LOCATE["smollm2"]())
+        return {"url": url, "tokenizer": file, "key_env": "KEY_OF_LLAMA_SERVER"}, "smol", file
     if option("--server") is None:
         pytest.skip("another server is asked with --server ADDRESS")
     options = {"url": option("--server"), "tokenizer": option("--server-tokenizer")}
@@ -117,10 +142,25 @@ def test_greedy_text_is_that_of_the_hf_backend_in_float32(served, backend):
     local = HfBackend(checkpoint_of(served))
     expected = {event.request_id: event for event in outcomes(local, PROMPTS)}
     in_order = [expected[request.id] for request in requests_for(local, PROMPTS, max_tokens=12)]
-    local.close()
     ours = outcomes(backend, PROMPTS)
-    facts = [(one.text, one.finish_reason, one.prompt_tokens) for one in ours]
-    assert facts == [(one.text, one.finish_reason, one.prompt_tokens) for one in in_order]
+    assert [one.prompt_tokens for one in ours] == [one.prompt_tokens for one in in_order]
+    quantized = "llama-server" in backend.resolve().identity.versions
+    for prompt, *pair in zip(PROMPTS, ours, in_order, strict=True):
+        same = pair[0].text == pair[1].text and pair[0].finish_reason == pair[1].finish_reason
+        nats, shown = (0.0, "") if same else parting(local, prompt, *pair)
+        assert same or (quantized and nats < NEAR_TIE), shown
+    local.close()
+
+
+def parting(local, prompt, ours, theirs):
+    """How much likelier the local token is than the server's where the texts part, in nats, and both."""
+    teacher, [rendered] = local.teacher(), local.render([prompt])
+    ids = [teacher.encode(one.text) for one in (ours, theirs)]
+    at = next(at for at, (one, other) in enumerate(zip(*ids, strict=False)) if one != other)
+    logits = torch.cat(list(teacher.logits([rendered.token_ids], [ids[1][: at + 1]], columns=16)), dim=1)
+    chosen = logits[0, at].log_softmax(-1)[[ids[0][at], ids[1][at]]].tolist()
+    words = [teacher.text_of(token[at]) for token in ids]
+    return chosen[1] - chosen[0], f"token {at} of {prompt}: {words} with {chosen}"
 
 
 def test_what_is_probed_is_so(backend):
@@ -159,6 +199,15 @@ def test_a_stop_string_is_not_part_of_the_text(backend):
 def test_a_model_that_it_does_not_serve_is_an_error(served, backend):
     with pytest.raises(BackendError), closing(opened(served, name="no-such-model")) as other:
         other.resolve()
+
+
+def test_a_text_that_repeats_is_penalized_over_its_whole_length(served, backend):
+    """The word to repeat is more than 64 tokens back."""
+    prompt = RawPrompt(text="zebra, " + "1, 2, 3, 4, 5, 6, 7, 8, 9, " * 4 + "zebra,")
+    local = HfBackend(Checkpoint(name="side", model=f"hf/{served[2]}", variant="base", options={"dtype": "float32"}))
+    [[theirs], [ours]] = (outcomes(one, [prompt], repeat_penalty=1.5, max_tokens=6) for one in (local, backend))
+    local.close()
+    assert ours.text == theirs.text
 
 
 def test_a_prompt_that_does_not_fit_is_a_failure(backend):

@@ -83,7 +83,7 @@ class ServerBackend:
 
     @cached_property
     def _served(self) -> Served:
-        return describe(self.server, self.checkpoint.model_name, self.options.dialect)
+        return self._probe(lambda: describe(self.server, self.checkpoint.model_name, self.options.dialect))
 
     @cached_property
     def _tokenizing(self) -> "Tokenizing | None":

@@ -11,14 +11,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from evalharness.backends.server_wire import Server
-from evalharness.backends.wire import Lost, Refused, Transient, Unreachable
+from evalharness.backends.wire import Busy, Lost, Refused, Transient, Unreachable
 from evalharness.errors import BackendError, UnknownModel
 from evalharness.records import GenerationConfig
 
 Json = dict[str, Any]
 PENALTIES = {"presence_penalty": 0.0, "frequency_penalty": 0.0}
+MODELS = "/v1/models"
 LOOKS = 3
-"""How often a path is asked for if the connection is lost, and the model if the address may have several workers."""
+"""How often the model is asked for: the address may have several workers."""
 LLAMA_SAMPLERS = ("penalties", "top_k", "top_p", "temperature")
 
 
@@ -43,11 +44,13 @@ class Dialect:
     """Whether the settings go into a JSON text, `generation_config`."""
     tells: Mapping[str, Any] = field(default_factory=dict)
     """With these fields it says which prompt it has read."""
-    renders: str = ""
-    """The path that renders a chat."""
+    window: str = ""
+    """Its name of the number of last tokens that `repeat_penalty` looks at, where that is not all of them."""
     logprobs: bool = True
     reads: bool = False
     """Whether it tells log-probabilities of a prompt's tokens."""
+    least_logprobs: int = 0
+    """The fewest alternatives with which it gives a log-probability."""
     version: tuple[str, str] | None = None
     """The path and the field of its version."""
     aside: str = ""
@@ -57,8 +60,8 @@ class Dialect:
         """Its name with its version, if that is known."""
         return self.title if version == "unknown" else f"{self.title} {version}"
 
-    def options(self, config: GenerationConfig, seed: int, stops: list[str]) -> Json:
-        """The sampling options of a request."""
+    def options(self, config: GenerationConfig, seed: int, stops: list[str], context: int | None) -> Json:
+        """The sampling options of a request, in a context of so many tokens."""
         if self.wrapped:
             return self._wrapped(config, seed, stops)
         drawn = {"top_k": config.top_k or self.every_token, "repeat_penalty": config.repeat_penalty}
@@ -67,6 +70,7 @@ class Dialect:
             "temperature": config.temperature,
             "top_p": config.top_p,
             **{name: drawn[ours] for ours, name in self.names.items()},
+            **({self.window: context} if self.window and context else {}),
             **self.sent,
             "seed": seed,
             **({"stop": stops} if stops else {}),
@@ -123,11 +127,15 @@ DIALECTS = {
             "samplers": LLAMA_SAMPLERS,
             "cache_prompt": False,
             "ignore_eos": False,
+            "logit_bias": [],
         },
         names={"top_k": "top_k", "repeat_penalty": "repeat_penalty"},
+        window="repeat_last_n",
         ids=True,
         thinks=True,
-        renders="/apply-template",
+        # Nothing else says which stop string ended a text, or whether one did.
+        tells={"verbose": True},
+        least_logprobs=1,
         version=("/props", "build_info"),
     ),
     "sglang": Dialect(
@@ -174,12 +182,13 @@ def describe(server: Server, model: str, kind: str | None) -> Served:
         kind: a key of `DIALECTS` to be taken as given.
 
     Raises:
+        Busy: the server loads its model.
         UnknownModel: the server lists its models, and this one is not among them.
         BackendError: the server does not answer, refuses the key, or is an Ollama server.
     """
     listed = models_of(server)
     dialect = DIALECTS[kind] if kind else recognized(server, listed)
-    entry = next((listing for listing in listed if listing.get("id") == model), None)
+    entry = next((listing for listing in listed if model in _names(listing)), None)
     if listed and entry is None:
         names = ", ".join(sorted(str(listing.get("id")) for listing in listed)[:8])
         raise UnknownModel(f"{server.title} at {server.url} does not serve {model}", fix=f"it serves {names}")
@@ -187,11 +196,16 @@ def describe(server: Server, model: str, kind: str | None) -> Served:
     _refuse_several(server, model, _told(entry))
     props = look(server, "/props") if dialect.owner == "llamacpp" else {}
     facts = _told(entry)
-    facts |= {name: props[name] for name in ("model_path", "chat_template") if name in props}
+    if props:
+        facts |= _facts_of_llama(server, entry, props)
     context = entry.get("max_model_len") or props.get("default_generation_settings", {}).get("n_ctx")
     parameters = (entry.get("meta") or {}).get("n_params")
     version = version_of(server, dialect)
     return Served(dialect, version, facts or {"id": model}, context, parameters, props.get("chat_template"))
+
+
+def _names(entry: Json) -> list[str]:
+    return [entry.get("id", ""), *(entry.get("aliases") or ())]
 
 
 def _told(entry: Json) -> Json:
@@ -201,7 +215,7 @@ def _told(entry: Json) -> Json:
 def _refuse_several(server: Server, model: str, told: Json) -> None:
     """Refuse an address behind which workers serve different weights under one name, as far as they say so."""
     for _ in range(LOOKS if told else 0):
-        again = [_told(entry) for entry in models_of(server) if entry.get("id") == model]
+        again = [_told(entry) for entry in models_of(server) if model in _names(entry)]
         if again != [told]:
             raise BackendError(
                 f"behind {server.url} is more than one {model}: {told}, and {again[0] if again else 'none'}",
@@ -209,9 +223,23 @@ def _refuse_several(server: Server, model: str, told: Json) -> None:
             )
 
 
+def _facts_of_llama(server: Server, entry: Json, props: Json) -> Json:
+    """What identifies a llama-server's model: not the context that it was started with, but its adapters."""
+    meta = {name: value for name, value in (entry.get("meta") or {}).items() if name != "n_ctx"}
+    adapters = look(server, "/lora-adapters").get("data") or ()
+    loras = [{name: adapter.get(name) for name in ("path", "scale")} for adapter in adapters]
+    told: Json = {name: props[name] for name in ("model_path", "chat_template") if name in props}
+    return {"meta": meta, **told, **({"lora": loras} if loras else {})}
+
+
 def models_of(server: Server) -> list[Json]:
-    """The models that a server lists; none where it cannot say."""
-    return [entry for entry in look(server, "/v1/models").get("data") or () if isinstance(entry, dict)]
+    """The models that a server lists; none where it cannot say.
+
+    Raises:
+        Busy: it loads its model, and would be taken for another kind of server.
+        BackendError: it does not answer or refuses the key.
+    """
+    return [entry for entry in look(server, MODELS).get("data") or () if isinstance(entry, dict)]
 
 
 def recognized(server: Server, listed: list[Json]) -> Dialect:
@@ -246,16 +274,16 @@ def look(server: Server, path: str) -> Json:
     """What is at a path; nothing where the server has no such path.
 
     Raises:
+        Busy: the server cannot list its models yet.
         BackendError: the server does not answer or refuses the key.
     """
-    for _ in range(LOOKS):
-        try:
-            return server.send("GET", path)
-        except Lost as error:
-            # After an error, uvicorn closes a connection without a word, and the next request meets that.
-            lost = error
-        except Unreachable as error:
-            raise server.failed(error) from None
-        except (Refused, Transient):
-            return {}
-    raise server.failed(lost)
+    try:
+        return server.send("GET", path)
+    except Busy:
+        if path == MODELS:
+            raise
+        return {}
+    except (Unreachable, Lost) as error:
+        raise server.failed(error) from None
+    except (Refused, Transient):
+        return {}

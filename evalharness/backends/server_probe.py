@@ -102,13 +102,7 @@ def told_prompt(server: Server, bodies: Bodies, prompt: ChatPrompt) -> str | Non
     Raises:
         BackendError: the server does not answer, or rejects the request.
     """
-    if not bodies.dialect.renders:
-        return _ask(server, bodies, prompt, tokens=1).prompt_text if bodies.dialect.tells else None
-    turns = [message.model_dump() for message in prompt.messages]
-    text: str | None = server.ask("POST", bodies.dialect.renders, {"messages": turns, **bodies.thinking()}).get(
-        "prompt"
-    )
-    return text
+    return _ask(server, bodies, prompt, tokens=1).prompt_text if bodies.dialect.tells else None
 
 
 def draw(server: Server, bodies: Bodies, *, chats: bool) -> Drawing:

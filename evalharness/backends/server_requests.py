@@ -79,7 +79,8 @@ class Bodies:
         """
         stops = [*config.stop, *(prompt.stop if isinstance(prompt, RawPrompt) else ())]
         seed = (config.seed + replicate) % SEEDS
-        body = {"model": self.model, **self.dialect.options(config, seed, stops), **self.dialect.tells}
+        context = self.context or config.context_length
+        body = {"model": self.model, **self.dialect.options(config, seed, stops, context), **self.dialect.tells}
         match prompt:
             case RawPrompt(text=text):
                 return body | {"prompt": text if ids is None else list(ids)} | self._raw_logprobs()
@@ -101,10 +102,15 @@ class Bodies:
         return config.model_copy(update={"max_tokens": min(config.max_tokens, context - count)})
 
     def _raw_logprobs(self) -> dict[str, Any]:
-        return {} if self.settings.logprobs is None else {"logprobs": self.settings.logprobs}
+        return {} if self._alternatives is None else {"logprobs": self._alternatives}
 
     def _chat_logprobs(self) -> dict[str, Any]:
-        return {} if self.settings.logprobs is None else {"logprobs": True, "top_logprobs": self.settings.logprobs}
+        return {} if self._alternatives is None else {"logprobs": True, "top_logprobs": self._alternatives}
+
+    @property
+    def _alternatives(self) -> int | None:
+        number = self.settings.logprobs
+        return None if number is None else max(number, self.dialect.least_logprobs)
 
     def thinking(self) -> dict[str, Any]:
         """What switches thinking on or off."""

@@ -1,7 +1,8 @@
 """What the OpenAI-compatible server at OPENAI_BASE_URL serves."""
 
 import os
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,7 @@ class ServerSurvey:
         from evalharness.backends.server_dialects import models_of
 
         try:
-            with closing(_server()) as server:
+            with _server() as server:
                 return [_listed(entry) for entry in models_of(server) if entry.get("id")]
         except BackendError as error:
             report(error)
@@ -42,7 +43,7 @@ class ServerSurvey:
         from evalharness.backends.server_dialects import models_of, recognized, version_of
 
         try:
-            with closing(_server()) as server:
+            with _server() as server:
                 listed = models_of(server)
                 dialect = recognized(server, listed)
                 shown = f"{dialect.named(version_of(server, dialect))} at {server.url}"
@@ -56,11 +57,17 @@ def _is_set() -> bool:
     return bool(os.environ.get("OPENAI_BASE_URL"))
 
 
-def _server() -> "Server":
+@contextmanager
+def _server() -> "Iterator[Server]":
     from evalharness.backends.server_requests import ServerOptions
     from evalharness.backends.server_wire import Server
+    from evalharness.backends.wire import Busy
 
-    return Server(None, key_variable=ServerOptions().key_env, timeout=5.0)
+    with closing(Server(None, key_variable=ServerOptions().key_env, timeout=5.0)) as server:
+        try:
+            yield server
+        except Busy as error:
+            raise server.failed(error) from None
 
 
 def _listed(entry: "Json") -> LocalModel:

@@ -24,6 +24,8 @@ URL_VARIABLE = "OPENAI_BASE_URL"
 TOO_LONG = re.compile(
     r"context[ _](length|size|window)|longer than the (model|maximum)|input is too long", re.IGNORECASE
 )
+SHARED = re.compile("Context size has been exceeded")
+"""The slots of a llama-server share one context by default, and those in use together have filled it."""
 SPENT = re.compile("insufficient_quota|exceeded your current quota")
 ENDS: dict[str, FinishReason] = {
     "stop": "stop",
@@ -74,6 +76,8 @@ class Server(Connection):
             return BackendError(
                 f"the server at {self.url} {said}: {message}", fix=f"set {self.key_variable} to a key of this server"
             )
+        if SHARED.search(message):
+            return Busy(message, error.wait)
         if error.status in (400, 413, 422, 500) and TOO_LONG.search(message):
             return PromptTooLong(message)
         if error.status in (429, 503, 529) and not SPENT.search(error.text):
@@ -103,6 +107,8 @@ def _add(reply: ServerReply, part: dict[str, Any]) -> None:
     if error := part.get("error"):
         code = error.get("code") if isinstance(error, dict) else None
         raise ServerError(json.dumps(part), code if isinstance(code, int) else 500)
+    if told := part.get("__verbose"):
+        _add_verbose(reply, told)
     if usage := part.get("usage"):
         reply.prompt_tokens, reply.completion_tokens = usage.get("prompt_tokens"), usage.get("completion_tokens")
     for choice in part.get("choices") or ():
@@ -110,6 +116,13 @@ def _add(reply: ServerReply, part: dict[str, Any]) -> None:
         ids = choice.get("prompt_token_ids") or part.get("prompt_token_ids")
         reply.prompt_ids = tuple(ids) if ids else reply.prompt_ids
     reply.prompt_text = part.get("prompt_text") or reply.prompt_text
+
+
+def _add_verbose(reply: ServerReply, told: dict[str, Any]) -> None:
+    """What only llama-server says; of chats at the end alone, and then without the tokens."""
+    reply.prompt_text = told.get("prompt")
+    reply.token_ids += told.get("tokens") or ()
+    reply.stopped_by = told.get("stopping_word") or None
 
 
 def _add_choice(reply: ServerReply, choice: dict[str, Any]) -> None:
@@ -121,7 +134,7 @@ def _add_choice(reply: ServerReply, choice: dict[str, Any]) -> None:
     reply.token_ids += choice.get("token_ids") or ()
     if end := choice.get("finish_reason"):
         reply.ended, reply.finish_reason = True, _finish(end)
-        stop = choice.get("stop_reason") or choice.get("matched_stop")
+        stop = choice.get("stop_reason") or choice.get("matched_stop") or reply.stopped_by
         reply.stopped_by = stop if isinstance(stop, str) and reply.finish_reason == "stop" else None
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -17,6 +17,8 @@ from evalharness.records import FinishReason, TokenLogprob
 CONNECT_SECONDS = 5.0
 LONGEST_WAIT = 600.0
 """Seconds for which a server may ask."""
+TRIES = 3
+"""How often a request is sent whose connection the server closes before it answers."""
 LOOPBACK = ("localhost", "127.0.0.1", "::1", "0.0.0.0")
 REPEATED_TOKENS = 25
 """An Ollama server aborts after about thirty identical tokens in a row; a stream that ends this way without its last
@@ -168,7 +170,8 @@ class Connection:
         """One request with one answer, for a caller that may retry; raises as `lines` does."""
         limit: dict[str, Any] = {} if timeout is None else {"timeout": timeout}
         with self.faults(body or {}):
-            answer = self._client.request(method, path, json=body, **limit)
+            answer = self._sent(self._client.build_request(method, path, json=body, **limit))
+            answer.read()
             if answer.is_error:
                 raise self._error(answer)
             return self._object(answer)
@@ -176,7 +179,7 @@ class Connection:
     def lines(self, path: str, body: dict[str, Any], *, timeout: float | None = None) -> Iterator[bytes]:
         """The lines of a streamed answer, without empty ones; read them within `faults`."""
         limit: dict[str, Any] = {} if timeout is None else {"timeout": timeout}
-        with self._client.stream("POST", path, json=body, **limit) as answer:
+        with closing(self._sent(self._client.build_request("POST", path, json=body, **limit))) as answer:
             if answer.is_error:
                 answer.read()
                 raise self._error(answer)
@@ -186,6 +189,16 @@ class Connection:
                 yield from filter(None, lines)
             if rest:
                 yield rest
+
+    def _sent(self, request: httpx.Request) -> httpx.Response:
+        """The beginning of an answer, asked for again on another connection where a kept one was closed.
+
+        uvicorn closes one after an error, and llama-server b11434 after about one streamed answer in eight.
+        """
+        for _ in range(TRIES - 1):
+            with suppress(httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
+                return self._client.send(request, stream=True)
+        return self._client.send(request, stream=True)
 
     def failed(self, error: Exception) -> BackendError:
         """An error that ends the run, with its fix."""
@@ -225,7 +238,7 @@ class Connection:
         return text.replace(self._key, "[key]") if self._key else text
 
     def _object(self, answer: httpx.Response) -> dict[str, Any]:
-        """A reply's JSON object.
+        """A reply's JSON object; a bare list as its `data`.
 
         Raises:
             ServerError: the address belongs to another kind of server.
@@ -233,6 +246,8 @@ class Connection:
         data = None
         with suppress(json.JSONDecodeError):
             data = answer.json()
+        if isinstance(data, list):
+            data = {"data": data}
         if not isinstance(data, dict):
             raise ServerError("no JSON object", 404)
         return data
