@@ -128,7 +128,7 @@ def test_lost_outcomes_are_a_warning_of_the_next_comparison(run):
     kept = lines(run / "outcomes.jsonl")
     (run / "outcomes.jsonl").write_bytes(b"".join(kept[:-3]))
     scored = pipeline.rescore(run)
-    assert any(f"3 of {len(kept):,} requests have no outcome" in warning for warning in scored.compared.warnings)
+    assert any(f"3 of {len(kept):,} requests have no outcome" in warning.text for warning in scored.compared.warnings)
     assert problems(run) == {("outcomes.jsonl", "incomplete")}
 
 

@@ -117,6 +117,8 @@ def test_later_stages_can_be_run_again_and_change_nothing(finished):
     assert (finished / "r" / "report.html").read_bytes() == html
     assert "style.loop" in compared
     assert json.loads(call("compare", "r", "--json", cwd=finished).stdout)["baseline"] == "base"
+    markdown = call("compare", "r", "--markdown", "-", cwd=finished).stdout
+    assert markdown == call("export", "r", "--format", "markdown", cwd=finished).stdout
 
 
 def test_what_strangers_wrote_does_not_reach_the_terminal_as_it_is(folder):

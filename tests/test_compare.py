@@ -62,7 +62,7 @@ def test_a_failure_is_in_no_number_and_is_counted():
     assert overall(comparison).n_pairs == 16
     assert summary(comparison, "old").n_failures == 4
     assert summary(comparison, "old").mean == 1.0
-    assert any("4 of 20 requests failed (4 server)" in warning for warning in comparison.warnings)
+    assert any("4 of 20 requests failed (4 server)" in warning.text for warning in comparison.warnings)
 
 
 def test_nothing_but_failures_gives_no_number_at_all():
@@ -247,7 +247,9 @@ def test_a_cut_completion_is_counted_beside_the_metric_and_said():
     ]
     comparison = compare(plan, observe(plan, outcomes, scores), [RATE], seed=0)
     assert overall(comparison).n_truncated == 2
-    assert "old: 2 of 2 completions (100 %) were truncated at the token limit" in comparison.warnings
+    assert "old: 2 of 2 completions (100 %) were truncated at the token limit" in [
+        warning.text for warning in comparison.warnings
+    ]
 
 
 def test_what_a_scorer_could_not_score_is_counted():

@@ -240,7 +240,7 @@ def test_the_summary_has_findings_differences_and_warnings():
     assert text.startswith("# instruct against base\n")
     for finding in RUN.compared.findings:
         assert escaped(finding.sentence) in text
-    for warning in RUN.compared.warnings:
+    for warning in [warning.text for warning in RUN.compared.warnings]:
         assert escaped(warning) in text
 
 

@@ -75,4 +75,6 @@ def test_an_unread_language_on_one_side_is_undecided_with_a_reason_and_a_warning
     code, run = outcome("refusal.unsafe_compliance", "refuse", before, after)
     assert code == 4
     assert "have a completion without a value" in run.gate.results[0].reason
-    assert any("missing more often on one side: after in 38 of 110 samples" in one for one in run.compared.warnings)
+    assert any(
+        "missing more often on one side: after in 38 of 110 samples" in one.text for one in run.compared.warnings
+    )

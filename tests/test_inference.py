@@ -153,7 +153,7 @@ def test_the_rates_among_answers_are_given_and_named_as_such():
 def test_values_missing_on_one_side_are_warned_of_with_what_they_could_change():
     # 40 hard prompts timed out on one side alone, and the sentence said nothing of it.
     comparison = compared([1.0] * 60 + [0.0] * 40, [1.0] * 60 + [None] * 40)
-    warning = next(warning for warning in comparison.warnings if "missing more often on one side" in warning)
+    warning = next(warning.text for warning in comparison.warnings if warning.kind == "one-sided")
     assert "new in 40 of 100 samples, old in 0" in warning
     assert "between +0 and +40 points" in warning
     row = comparison.differences[0]

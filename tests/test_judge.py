@@ -212,7 +212,7 @@ def test_the_judge_is_named_by_its_model_its_manifest_and_the_version_of_the_pro
 def test_preferences_survive_another_comparison_and_scoring(run, server):
     judged = judge_with(run, server, PREFERS_MADE_OF)
 
-    assert pipeline.recompare(run.path).preferences == judged.compared.preferences
+    assert pipeline.recompare(run.path).compared.preferences == judged.compared.preferences
     assert pipeline.rescore(run.path).compared.preferences == judged.compared.preferences
 
 

@@ -29,7 +29,6 @@ LAYERS = {
     "backends": 4,
     "scorers": 4,
     "compare": 5,
-    "machine": 5,
     "preferences": 5,
     "gate": 6,
     "report": 6,
@@ -37,6 +36,7 @@ LAYERS = {
     "pipeline": 7,
     "sharing": 8,
     "cli": 9,
+    "__main__": 10,
 }
 HEAVY = ("torch", "transformers", "pandas", "numpy", "httpx", "jinja2", "rich", "pydantic")
 

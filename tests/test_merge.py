@@ -66,7 +66,7 @@ def test_a_shard_generates_and_scores_its_part_alone(shards):
 
 def test_a_lost_shard_is_finished_by_resuming_the_merged_run(shards, tmp_path):
     half = merged(shards, tmp_path / "merged", "shard1")
-    assert "2 of 6 requests have no outcome" in " ".join(half.compared.warnings)
+    assert "2 of 6 requests have no outcome" in " ".join(warning.text for warning in half.compared.warnings)
     result = CliRunner().invoke(cli, ["run", "--out", str(half.path), "--resume"])
     assert "Report: " in result.output
     whole = pipeline.load_run(shards / "whole")

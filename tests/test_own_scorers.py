@@ -106,7 +106,7 @@ def test_a_scorer_that_fails_on_every_completion_is_named_before_the_findings(he
     (here / "colour.py").write_text("def score(sample, text) -> bool:\n    return 1 / 0\n")
     result = call("score", "run", "--config", "evalharness.toml")
     assert "Read with care: colour failed on 40 of 40 completions of base" in result.output
-    assert any("base: colour failed on 40 of 40" in warning for warning in load_run("run").compared.warnings)
+    assert any("base: colour failed on 40 of 40" in warning.text for warning in load_run("run").compared.warnings)
 
 
 def test_a_python_file_that_a_run_names_is_not_run(here):

@@ -72,7 +72,7 @@ def test_samples_of_one_run_only_are_left_out_and_named(tmp_path):
     joint = pipeline.compare_runs([make_run(tmp_path, "one", samples=6), make_run(tmp_path, "two", samples=4)])
     assert len(joint.plan.samples) == 4
     assert codes(joint)["samples-on-one-side"].sample_ids == ("s4", "s5")
-    assert any("2 of 6 samples of one" in warning for warning in joint.compared.warnings)
+    assert any("2 of 6 samples of one" in warning.text for warning in joint.compared.warnings)
 
 
 @pytest.fixture(autouse=True)

@@ -14,9 +14,9 @@ import pytest
 import evalharness
 from evalharness import plugins
 from evalharness.backends import open_backend
+from evalharness.backends.doctor import examine
+from evalharness.backends.inventory import local_models
 from evalharness.errors import BackendError, ScorerError
-from evalharness.machine.doctor import examine
-from evalharness.machine.inventory import local_models
 from evalharness.records import Checkpoint
 from evalharness.scorers import SCORERS, facts_of, open_scorer, scorer_kinds
 

@@ -107,7 +107,7 @@ HIDDEN = {
 }  # fmt: skip
 SENTENCES = {
     ("Suite", "description"), ("Notice", "message"), ("DeterminismCheck", "batch"), ("Finding", "sentence"),
-    ("Comparison", "warnings"), ("GateRule", "name"), ("GateResult", "reason"), ("GateResult", "title"),
+    ("RunWarning", "text"), ("GateRule", "name"), ("GateResult", "reason"), ("GateResult", "title"),
     ("Judging", "prompt_text"),
     ("TokenComparison", "sentences"), ("TokenComparison", "conditions"), ("RefusalDepth", "sentences"),
     ("LengthControl", "note"), ("RewardComparison", "no_length_control"), ("RuleProspect", "title"),
@@ -375,7 +375,7 @@ def test_sentences_that_quote_are_cut(profile):
     run = planted_run(run, SENTENCES, lambda old: f"{old} For example: {item[:70]}")
     text, redacted = shared(run, profile)
     assert not plants_in(text)
-    assert any(CUT in warning for warning in redacted.run.compared.warnings)
+    assert any(CUT in warning.text for warning in redacted.run.compared.warnings)
 
 
 def test_completions_do_not_repeat_a_prompt_that_was_removed():
@@ -451,7 +451,7 @@ def test_numbers_labels_and_states_stay(profile):
 @pytest.mark.parametrize("profile", PROFILES)
 def test_the_report_says_what_was_removed(profile):
     _, redacted = shared(RUN, profile)
-    assert redacted.manifest.sentence in redacted.run.compared.warnings
+    assert redacted.manifest.sentence == redacted.run.compared.warnings[0].text
     assert redacted.manifest.removed
 
 

@@ -7,7 +7,8 @@ from test_pairing import make_run
 
 from evalharness import load_run, pipeline
 from evalharness.errors import ScorerError, StoreError
-from evalharness.scorers import SCORERS, facts_of, open_scorer
+from evalharness.records import Metric, ScorerFacts
+from evalharness.scorers import SCORERS, Scorer, facts_of, open_scorer
 
 
 @pytest.mark.parametrize("name", SCORERS)
@@ -85,3 +86,35 @@ def test_a_run_is_compared_and_drawn_by_the_facts_that_it_keeps(tmp_path):
     pipeline.recompare(path)
     pipeline.redraw(path)
     assert "What they were when it was scored" in (path / "report.html").read_text()
+
+
+class Weighed(Scorer):
+    """A scorer with a model, which notes how many completions it is given."""
+
+    facts = ScorerFacts(
+        name="weighed", metrics=(Metric(name="weighed.value", title="value", description="Its length.", kind="mean"),)
+    )
+    version = "1"
+    digest = "sha256:1"
+    asked: list[int] = []  # noqa: RUF012 - shared by all that a run opens
+
+    @property
+    def identity(self):
+        return {"weights_digest": self.digest}
+
+    def score(self, items):
+        self.asked.append(len(items))
+        return [self.scored(item, {"value": float(len(item.completion.text))}) for item in items]
+
+
+def test_only_a_new_scorer_or_another_model_is_asked_again(tmp_path, monkeypatch):
+    monkeypatch.setitem(SCORERS, "weighed", f"{__name__}:Weighed")
+    monkeypatch.setattr(Weighed, "asked", [])
+    path = make_run(tmp_path, "one", scorer={"weighed": {}})
+    first, scores = list(Weighed.asked), set(load_run(path).scores)
+    again = pipeline.rescore(path, {"instruction": {}})
+    assert Weighed.asked == first
+    assert scores < set(again.scores)
+    monkeypatch.setattr(Weighed, "digest", "sha256:2")
+    pipeline.rescore(path)
+    assert Weighed.asked == [*first, *first]

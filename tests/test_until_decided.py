@@ -110,7 +110,9 @@ def test_a_run_stops_when_its_gate_is_settled_and_is_whole(inside):
     [result] = run.gate.results
     assert (result.n, result.n_missing) == (40, 0)
     assert check_run(run.path).whole
-    assert "56 of 136 requests were not generated: stopped when settled." in run.compared.warnings
+    assert "56 of 136 requests were not generated: stopped when settled." in [
+        warning.text for warning in run.compared.warnings
+    ]
     [notice] = run.notices
     assert "stopped after 40 of 68 groups of samples" in notice.message
     assert "stopped after 40 of 68 groups" in (run.path / "report.html").read_text()

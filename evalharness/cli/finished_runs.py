@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from evalharness.cli.options import FORCE, JSON, NEW_OUT, OPEN, RUN, RUNS, ScorerCommand, margin_flag
+from evalharness.cli.options import FORCE, JSON, NEW_OUT, OPEN, OUTPUT, RUN, RUNS, ScorerCommand, margin_flag
 from evalharness.cli.sharing import REDACT, read_shared_profiles
 from evalharness.cli.terminal import say
 from evalharness.errors import ConfigError
@@ -39,6 +39,8 @@ def score(run: Path, config: Path | None, **models: str | None) -> None:
 )
 @NEW_OUT
 @margin_flag("Rates of the one run that differ by less are equivalent, from now on.")
+@click.option("--markdown", type=OUTPUT, metavar="FILE", help="Write findings and differences as Markdown.")
+@click.option("--force", is_flag=True, help="Let --markdown overwrite a file that evalharness did not write.")
 @JSON
 def compare(
     runs: tuple[Path, ...],
@@ -46,6 +48,8 @@ def compare(
     candidate_checkpoint: str | None,
     out: Path | None,
     margin: float | None,
+    markdown: Path | None,
+    force: bool,
     as_json: bool,
 ) -> None:
     """Print the paired differences of one run or several.
@@ -55,18 +59,23 @@ def compare(
     """
     from evalharness import pipeline
     from evalharness.cli.display import comparison_text, show_record
+    from evalharness.export import export
+    from evalharness.store.outputs import check_output, is_stdout, write_output
 
+    if markdown:
+        check_output(markdown, "--markdown", force=force)
     if len(runs) == 1:
         given = {"--baseline-checkpoint": baseline_checkpoint, "--candidate-checkpoint": candidate_checkpoint}
         _refuse_with_one_run({**given, "--out": out})
-        comparison = pipeline.recompare(runs[0], margin and margin / 100)
+        compared = pipeline.recompare(runs[0], margin and margin / 100)
     else:
         if margin is not None:
             raise ConfigError("--margin needs a single run", fix="set it on the joint run: evalharness compare RUN")
-        joint = pipeline.compare_runs(runs, out=out, baseline=baseline_checkpoint, candidate=candidate_checkpoint)
-        comparison = joint.compared
-        say(f"Report: {joint.path / 'report.html'}", err=True)
-    show_record(comparison, comparison_text, as_json)
+        compared = pipeline.compare_runs(runs, out=out, baseline=baseline_checkpoint, candidate=candidate_checkpoint)
+        say(f"Report: {compared.path / 'report.html'}", err=True)
+    show_record(compared.compared, comparison_text, as_json, err=markdown is not None and is_stdout(markdown))
+    if markdown:
+        write_output(markdown, export(compared, "markdown").content, "--markdown", force=force)
 
 
 def _refuse_with_one_run(options: dict[str, object]) -> None:

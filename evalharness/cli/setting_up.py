@@ -46,8 +46,8 @@ def init(out: Path, force: bool) -> None:
 
 def _gated_config(out: Path) -> str:
     """The configuration with the fine-tune gate of all bundled suites that have one subject."""
+    from evalharness.backends.inventory import config_text
     from evalharness.gate.presets import gate_text
-    from evalharness.machine.inventory import config_text
     from evalharness.scorers import facts_of
     from evalharness.suites import load_suite
 
@@ -68,8 +68,8 @@ def doctor(config: Path | None, model: tuple[str, ...], as_json: bool) -> None:
     if any of them fails.
     """
     from evalharness import pipeline
+    from evalharness.backends.doctor import examine
     from evalharness.config import read_config
-    from evalharness.machine.doctor import examine
     from evalharness.prompting import guess_variant
     from evalharness.records import Checkpoint, GenerationConfig
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from evalharness.backends.inventory import find_runs, local_models
 from evalharness.cli.terminal import say
 from evalharness.errors import EvalHarnessError
-from evalharness.machine.inventory import find_runs, local_models
 from evalharness.scorers import facts_of, scorer_kinds
 from evalharness.store import RunStore
 from evalharness.suites import list_suites, load_suite

@@ -24,6 +24,7 @@ from evalharness.records import (
     OtherComparison,
     Plan,
     Preference,
+    RunWarning,
     ScorerFacts,
 )
 
@@ -84,7 +85,7 @@ def compare(
 
 def _lost_on_one_side(
     table: Observations, metrics: Sequence[Metric], plan: Plan, compared: Sequence[OtherComparison]
-) -> Iterator[str]:
+) -> Iterator[RunWarning]:
     for other in compared:
         yield from one_sided_warnings(table, metrics, other.differences, plan.baseline, other.candidate)
 

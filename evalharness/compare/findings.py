@@ -9,7 +9,7 @@ import numpy as np
 from evalharness.compare.advice import replicate_advice
 from evalharness.compare.regressions import name_of, tuning_findings
 from evalharness.observations import Observations
-from evalharness.records import Finding, Interval, Metric, PairedDifference, Plan
+from evalharness.records import Finding, Interval, Metric, PairedDifference, Plan, RunWarning
 from evalharness.text import (
     counted,
     format_interval,
@@ -229,26 +229,31 @@ def _nothing(differences: Sequence[PairedDifference]) -> Finding:
 # -------------------------------------------------------------------------------------------- warnings
 
 
-def warnings_of(plan: Plan, table: Observations) -> Iterator[str]:
+def warnings_of(plan: Plan, table: Observations) -> Iterator[RunWarning]:
     """What a reader must know before trusting a number."""
     for checkpoint in plan.checkpoints:
         yield from _warnings_of(checkpoint.name, table)
     for finding in plan.lint:
         if finding.level != "note":
-            yield f"{finding.checkpoint or 'comparison'}: {finding.message} [{finding.code}]"
+            where = finding.checkpoint or "comparison"
+            yield RunWarning(kind="lint", text=f"{where}: {finding.message} [{finding.code}]")
 
 
-def _warnings_of(name: str, table: Observations) -> Iterator[str]:
+def _warnings_of(name: str, table: Observations) -> Iterator[RunWarning]:
     counts = table.counts(name)
     if counts.failed:
         failed = f"{counts.failed} of {counts.asked} requests failed ({counts.failures_in_words})"
-        yield f"{name}: {failed} and are excluded from all metrics"
+        yield RunWarning(kind="failed", text=f"{name}: {failed} and are excluded from all metrics")
     if counts.not_generated:
-        yield f"{name}: {counts.not_generated} of {counts.asked} requests were not generated yet"
+        left = f"{counts.not_generated} of {counts.asked} requests were not generated yet"
+        yield RunWarning(kind="not generated", text=f"{name}: {left}")
     if cut := counts.ends["length"]:
         share = format_share(cut / counts.completed)
-        yield f"{name}: {cut} of {counts.completed} completions ({share}) were truncated at the token limit"
+        truncated = f"{cut} of {counts.completed} completions ({share}) were truncated at the token limit"
+        yield RunWarning(kind="truncated", text=f"{name}: {truncated}")
     for scorer, crashed in table.crashed(name).items():
-        yield f"{name}: {scorer} failed on {crashed} of {counts.completed} completions; its scores say why"
+        failed = f"{scorer} failed on {crashed} of {counts.completed} completions; its scores say why"
+        yield RunWarning(kind="crashed", text=f"{name}: {failed}")
     if unknown := counts.completed - counts.ends.total():
-        yield f"{name}: the finish reason of {unknown} of {counts.completed} completions was not recorded"
+        ending = f"the finish reason of {unknown} of {counts.completed} completions was not recorded"
+        yield RunWarning(kind="unknown ending", text=f"{name}: {ending}")

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from evalharness.compare.findings import caveats_of, verdict_sentence, worth_of
-from evalharness.compare.missing import ONE_SIDED
 from evalharness.observations import Observations
 from evalharness.records import Comparison, Finding, Metric, OtherComparison, PairedDifference, Plan
 from evalharness.text import (
@@ -220,7 +219,7 @@ def _cautions(comparison: Comparison, plan: Plan, table: Observations) -> Iterat
             yield f"{where}{finding.message.partition(': ')[0]}"
     yield from _truncated(table)
     yield from _without_values(table)
-    yield from (text.partition(";")[0] for text in comparison.warnings if ONE_SIDED in text)
+    yield from (warning.text.partition(";")[0] for warning in comparison.warnings if warning.kind == "one-sided")
 
 
 def _truncated(table: Observations) -> Iterator[str]:

@@ -6,11 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from evalharness.observations import NOT_ASKED, SCORED, UNSCORED, Mask, Observations
-from evalharness.records import AmongAnswered, Interval, Metric, PairedDifference
+from evalharness.records import AmongAnswered, Interval, Metric, PairedDifference, RunWarning
 from evalharness.statistics import Floats, mcnemar
-
-ONE_SIDED = "is missing more often on one side"
-"""What a warning of values that one side lacks says; the headline repeats such warnings."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +88,7 @@ def one_sided_warnings(
     differences: Sequence[PairedDifference],
     baseline: str,
     candidate: str,
-) -> Iterator[str]:
+) -> Iterator[RunWarning]:
     """A warning for each scorer of which a headline metric lacks values on one side more often than chance explains."""
     everything = np.ones(len(table.sample_ids), dtype=np.bool_)
     rows = {row.metric: row for row in differences if row.category is None}
@@ -107,10 +104,11 @@ def one_sided_warnings(
             yield _warning(metric, missing, total, baseline, candidate)
 
 
-def _warning(metric: Metric, missing: Missing, total: int, baseline: str, candidate: str) -> str:
+def _warning(metric: Metric, missing: Missing, total: int, baseline: str, candidate: str) -> RunWarning:
     counts = f"{candidate} in {missing.candidate} of {total} samples, {baseline} in {missing.baseline}"
     could = ""
     if missing.bounds is not None:
         ends = f"{100 * missing.bounds.low:+.0f} and {100 * missing.bounds.high:+.0f} points"
         could = f"; whatever they are, the difference over all samples is between {ends}"
-    return f"a value for “{metric.title}” {ONE_SIDED}: {counts}{could}"
+    text = f"a value for “{metric.title}” is missing more often on one side: {counts}{could}"
+    return RunWarning(kind="one-sided", text=text)

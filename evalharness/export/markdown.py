@@ -96,7 +96,7 @@ def _warnings(compared: Comparison) -> Iterator[str]:
     if compared.warnings:
         yield "## Warnings"
         yield ""
-        yield from (f"- {escaped(warning)}" for warning in compared.warnings)
+        yield from (f"- {escaped(warning.text)}" for warning in compared.warnings)
         yield ""
 
 

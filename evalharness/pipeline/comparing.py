@@ -1,6 +1,6 @@
 """From outcomes to a report: score, compare, judge by the gate and draw, each step on what the run directory holds."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import product
 
@@ -8,8 +8,8 @@ from evalharness.compare import compare
 from evalharness.config import RunConfig
 from evalharness.errors import StoreError
 from evalharness.gate import check_gate, read_noise
-from evalharness.pipeline.scoring import opened, score, scorer_names
-from evalharness.records import GateRule, Plan, ScorerFacts, ScorerIdentity
+from evalharness.pipeline.scoring import nothing_kept, opened, score, scorer_names
+from evalharness.records import GateRule, Plan, RunWarning, Score, ScorerFacts, ScorerIdentity
 from evalharness.report import render_html
 from evalharness.scorers import Scorer
 from evalharness.store import Run, RunStore
@@ -26,13 +26,38 @@ def score_all(store: RunStore, config: RunConfig, planned: Plan) -> None:
     """Score all completions of the plan; the caller holds the run's lock."""
     extra_scorers = tuple(config.extra_scorers)
     scorers = {name: opened(config, name) for name in scorer_names(planned.suites, extra_scorers)}
-    scores = score(planned, store.read_outcomes(), scorers.__getitem__, extra_scorers)
+    kept = kept_scores(store, [_identity(scorer) for scorer in scorers.values()])
+    scores = score(planned, store.read_outcomes(), scorers.__getitem__, extra_scorers, kept)
     store.write_scores(scores, [_identity(scorer) for scorer in scorers.values()])
     store.keep_settings("scorer", config.scorer)
 
 
 def _identity(scorer: Scorer) -> ScorerIdentity:
     return ScorerIdentity(name=scorer.name, version=scorer.version, identity=scorer.identity, facts=scorer.facts)
+
+
+def kept_scores(store: RunStore, scorers: Sequence[ScorerIdentity]) -> Callable[[str, str], Score | None]:
+    """Scores that need not be made again, by scorer and request: those of the same model, of the present outcomes.
+
+    Rules cost little, and while they are written their version may stay behind: they always score again.
+    """
+    try:
+        scoring, digests = store.read_scoring(), store.digests()
+    except StoreError:
+        scoring = None
+    if scoring is None or (scoring.outcomes_digest, scoring.scores_digest) != (digests.outcomes, digests.scores):
+        return nothing_kept
+    before = {scorer.model_dump_json() for scorer in scoring.scorers}
+    same = {
+        scorer.name for scorer in scorers if "weights_digest" in scorer.identity and scorer.model_dump_json() in before
+    }
+    scores = store.read_scores()
+
+    def kept(scorer: str, request_id: str) -> Score | None:
+        made = scores.of(request_id) if scorer in same else ()
+        return next((score for score in made if score.scorer == scorer and score.status != "failed"), None)
+
+    return kept
 
 
 def compare_and_report(store: RunStore, planned: Plan, rules: Sequence[GateRule] = ()) -> Run:
@@ -102,17 +127,17 @@ def compare_again(store: RunStore, planned: Plan | None = None) -> Run:
     return replace(loaded, comparison=comparison)
 
 
-def _incomplete(run: Run) -> tuple[str, ...]:
+def _incomplete(run: Run) -> Iterator[RunWarning]:
     """A warning if requests have no outcome, because generation was stopped or lines were lost."""
     missing = sum(request.id not in run.outcomes for request in run.plan.requests)
     if not missing:
-        return ()
-    if run.stopped:
-        return (f"{missing:,} of {len(run.plan.requests):,} requests were not generated: stopped when settled.",)
-    return (
-        f"{missing:,} of {len(run.plan.requests):,} requests have no outcome, because the run was stopped or lines "
-        f"were lost; evalharness run --out {run.path} --resume generates them.",
-    )
+        return
+    of_all = f"{missing:,} of {len(run.plan.requests):,} requests"
+    text = f"{of_all} were not generated: stopped when settled."
+    if not run.stopped:
+        why = "because the run was stopped or lines were lost"
+        text = f"{of_all} have no outcome, {why}; evalharness run --out {run.path} --resume generates them."
+    yield RunWarning(kind="incomplete", text=text)
 
 
 def _scorers_of(run: Run) -> list[ScorerFacts]:

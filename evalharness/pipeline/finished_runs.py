@@ -8,18 +8,10 @@ from pydantic import JsonValue
 from evalharness.config import TokenSettings, read_gate, read_scorers
 from evalharness.errors import ConfigError, MissingExtra
 from evalharness.gate.presets import fine_tune
-from evalharness.pipeline.comparing import (
-    apply_gate,
-    finish,
-    load_compared,
-    recompare_locked,
-)
+from evalharness.pipeline.comparing import apply_gate, finish, load_compared, recompare_locked
 from evalharness.pipeline.generating import Progress
 from evalharness.pipeline.running import resume_config
-from evalharness.records import (
-    Comparison,
-    GateRule,
-)
+from evalharness.records import GateRule
 from evalharness.report import render_html
 from evalharness.store import Run, RunStore
 
@@ -47,7 +39,7 @@ def rescore(path: Path, scorer: Mapping[str, dict[str, JsonValue]] | None = None
         return finish(store, config, store.read_plan())
 
 
-def recompare(path: Path, margin: float | None = None) -> Comparison:
+def recompare(path: Path, margin: float | None = None) -> Run:
     """Compare a run's scores again and keep the result; the report is written again where it changed.
 
     Args:
@@ -59,7 +51,7 @@ def recompare(path: Path, margin: float | None = None) -> Comparison:
         if margin is not None:
             settings = store.read_config().compare.model_copy(update={"margin": margin})
             store.keep_settings("compare", settings.model_dump(mode="json"))
-        return recompare_locked(store).compared
+        return recompare_locked(store)
 
 
 def regate(path: Path, config: Path | None = None) -> Run:

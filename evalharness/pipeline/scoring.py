@@ -9,14 +9,24 @@ from evalharness.scorers import Item, Scorer, facts_of, open_scorer
 from evalharness.store import uncollected
 
 OpenScorer = Callable[[str], Scorer]
+Kept = Callable[[str, str], Score | None]
+"""A score that need not be made again, by scorer and request."""
 AT_ONCE = 1_000
 """Completions scored together: enough to batch by length, few enough to keep their parsed text in memory."""
 
 
+def nothing_kept(scorer: str, request_id: str) -> None:
+    """Every score is made again."""
+
+
 def score(
-    plan: Plan, outcomes: Mapping[str, Completion | Failure], open_scorer: OpenScorer, extra_scorers: Sequence[str] = ()
+    plan: Plan,
+    outcomes: Mapping[str, Completion | Failure],
+    open_scorer: OpenScorer,
+    extra_scorers: Sequence[str] = (),
+    kept: Kept = nothing_kept,
 ) -> Iterator[Score]:
-    """Score all completions, suite by suite, each by all scorers of its suite and `extra_scorers`.
+    """Score all completions but for `kept`, suite by suite, each by all scorers of its suite and `extra_scorers`.
 
     Raises:
         ScorerError: a scorer does not exist or cannot run at all.
@@ -26,7 +36,7 @@ def score(
         answered = _answered(plan, suite, outcomes)
         named = [scorers[name] for name in dict.fromkeys((*suite.scorers, *extra_scorers))]
         while part := _next_part(answered):
-            yield from judge(named, part)
+            yield from judge(named, part, kept)
 
 
 def _next_part(answered: Iterator[list[Item]]) -> list[Item]:
@@ -40,9 +50,15 @@ def _next_part(answered: Iterator[list[Item]]) -> list[Item]:
 
 
 @uncollected()
-def judge(scorers: Sequence[Scorer], items: Sequence[Item]) -> list[Score]:
+def judge(scorers: Sequence[Scorer], items: Sequence[Item], kept: Kept = nothing_kept) -> list[Score]:
     """All scores of some completions; text that several scorers need is parsed once."""
-    return [score for scorer in scorers for score in _scored(scorer, items)]
+    scores: list[Score] = []
+    for scorer in scorers:
+        before = [kept(scorer.name, item.completion.request_id) for item in items]
+        left = [item for item, score in zip(items, before, strict=True) if score is None]
+        made = iter(_scored(scorer, left) if left else ())
+        scores += [score or next(made) for score in before]
+    return scores
 
 
 def opened(config: RunConfig, name: str) -> Scorer:

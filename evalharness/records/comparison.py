@@ -10,6 +10,11 @@ from evalharness.records.record import Record
 from evalharness.records.rewards import PreferenceSummary, RewardAgreement, RewardComparison
 from evalharness.records.scores import Metric
 
+WarningKind = Literal[
+    "lint", "failed", "not generated", "truncated", "crashed", "unknown ending", "one-sided", "incomplete", "shared",
+    "other",
+]  # fmt: skip
+
 
 class Summary(Record):
     """A metric over one checkpoint's scores."""
@@ -132,6 +137,19 @@ class Finding(Record):
     sample_ids: tuple[SampleId, ...] = ()
 
 
+class RunWarning(Record):
+    """What a reader must know before trusting a number."""
+
+    kind: WarningKind
+    text: Sentence
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_a_sentence(cls, data: Any) -> Any:
+        """Comparisons written before this record was have sentences alone."""
+        return {"kind": "other", "text": data} if isinstance(data, str) else data
+
+
 class OtherComparison(Record):
     """The baseline against one more checkpoint, tested on its own."""
 
@@ -154,7 +172,7 @@ class Comparison(Record):
     differences: tuple[PairedDifference, ...]
     findings: tuple[Finding, ...]
     """Most important first."""
-    warnings: tuple[Sentence, ...]
+    warnings: tuple[RunWarning, ...]
     evidence_digest: Public = ""
     """Digest of the outcomes and scores that it was made from, so that a report never mixes two states of a run."""
     opinions_digest: Public = ""
@@ -169,14 +187,6 @@ class Comparison(Record):
     """One for each person and judge."""
     corrections: tuple[Correction, ...] = ()
     """One for each rate of which people labelled completions of both sides."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _earlier_name(cls, data: Any) -> Any:
-        """Comparisons written by version 0.1 call the other comparisons `further`."""
-        if isinstance(data, dict) and "further" in data:
-            return {"other_comparisons" if name == "further" else name: value for name, value in data.items()}
-        return data
 
     @model_validator(mode="after")
     def _metrics_are_known(self) -> "Comparison":

@@ -165,9 +165,8 @@ def make_remarks(run: Run, comparison: Comparison) -> tuple[Remark, ...]:
     """Everything a reader must know before trusting a number, the most serious first."""
     # A note on one checkpoint is for the provenance; a note on the comparison changes what every number means.
     lint = [finding for finding in run.plan.lint if finding.level != "note" or finding.checkpoint is None]
-    # The comparison's warnings repeat the lint findings without the mend.
-    codes = tuple(f"[{finding.code}]" for finding in lint)
-    remarks = [Remark("warning", text) for text in comparison.warnings if not text.endswith(codes)]
+    # The comparison's warnings repeat the lint findings without the fix.
+    remarks = [Remark("warning", warning.text) for warning in comparison.warnings if warning.kind != "lint"]
     remarks += [_lint_remark(finding) for finding in lint]
     remarks += [_notice_remark(notice.checkpoint, notice.kind, notice.message) for notice in run.notices]
     remarks += [*_retries(run), *(_determinism_remark(check) for check in run.determinism)]

@@ -10,6 +10,7 @@ from evalharness.errors import SharingError
 from evalharness.export import FORMATS, Choices, Exported, export
 from evalharness.preferences.labelling import is_labels, merge_labels, read_labels
 from evalharness.preferences.ratings import Merged, merge, read_ratings
+from evalharness.records import RunWarning
 from evalharness.report import render_html
 from evalharness.report.excerpt import narrowed, stratified
 from evalharness.sharing.redaction import Profile, Redacted, redact
@@ -116,7 +117,7 @@ def _rendered(run: Run, samples: int | None, look: Callable[[Any], None]) -> str
 def _announced(run: Run, count: int) -> Run:
     total = len(run.plan.samples)
     sentence = f"An excerpt: {count:,} of {total:,} samples are shown. All numbers and charts cover all samples."
-    warnings = (sentence, *run.compared.warnings)
+    warnings = (RunWarning(kind="shared", text=sentence), *run.compared.warnings)
     return replace(run, comparison=run.compared.model_copy(update={"warnings": warnings}))
 
 

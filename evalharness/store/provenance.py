@@ -31,7 +31,8 @@ def make_manifest(config: RunConfig) -> Manifest:
 
 def command_line() -> str:
     """The command line, or `python` if evalharness was called from Python."""
-    if Path(sys.argv[0]).name != "evalharness":
+    place = Path(sys.argv[0])
+    if "evalharness" not in (place.name, place.parent.name if place.name == "__main__.py" else ""):
         return "python"
     return shlex.join(["evalharness", *sys.argv[1:]])
 

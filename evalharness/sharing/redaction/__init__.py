@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from evalharness.errors import SharingError
-from evalharness.records import Record
+from evalharness.records import Record, RunWarning
 from evalharness.sharing.redaction.aliases import SHORTEST_INSIDE, names_of
 from evalharness.sharing.redaction.eraser import Eraser, Removed
 from evalharness.sharing.redaction.leaks import sought_names
@@ -161,5 +161,5 @@ def redact(run: Run, profiles: Sequence[Profile], *, also: Iterable[str] = ()) -
 def _announced(run: Run, sentence: str) -> Run:
     if run.comparison is None:
         return run
-    warnings = (sentence, *run.comparison.warnings)
+    warnings = (RunWarning(kind="shared", text=sentence), *run.comparison.warnings)
     return replace(run, comparison=run.comparison.model_copy(update={"warnings": warnings}))

@@ -1,1 +1,0 @@
-"""Inspects this machine: models, servers, hardware."""
