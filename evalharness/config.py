@@ -1,6 +1,5 @@
 """`evalharness.toml` and command-line overrides, as one validated `RunConfig`."""
 
-import difflib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -10,7 +9,7 @@ from pydantic import Field, JsonValue, PrivateAttr, ValidationError, field_valid
 from evalharness.errors import ConfigError
 from evalharness.parsing import Unparsable, parse_toml
 from evalharness.records import Checkpoint, GateRule, GenerationConfig, Metric, Record, explain
-from evalharness.text import nearest, one_line
+from evalharness.text import near, one_line
 
 NO_MODEL = "none"
 Table = TypeVar("Table", bound=Record)
@@ -36,9 +35,10 @@ class CompareSettings(Record):
             ConfigError: a margin of a metric that there is not.
         """
         if unknown := set(self.margins) - {metric.name for metric in metrics}:
-            close = nearest(min(unknown), (metric.name for metric in metrics))
-            fix = f"write {close!r}" if close else "see `evalharness list scorers`"
-            raise ConfigError(f"[compare.margins]: there is no metric {min(unknown)!r}", fix=fix)
+            raise ConfigError(
+                f"[compare.margins]: there is no metric {min(unknown)!r}",
+                fix=near(min(unknown), [metric.name for metric in metrics], "see `evalharness list scorers`"),
+            )
         return [metric.model_copy(update={"margin": self._margin(metric)}) for metric in metrics]
 
     def _margin(self, metric: Metric) -> float | None:
@@ -339,6 +339,6 @@ def _refuse_unknown_keys(table: dict[str, Any], known: list[str] | tuple[str, ..
     for key in table:
         if key in known:
             continue
-        close = difflib.get_close_matches(key, known, n=1)
-        fix = f"write {close[0]!r}" if close else f"the keys are {', '.join(known)}"
-        raise ConfigError(f"{where} has an unknown key {key!r}", fix=fix)
+        raise ConfigError(
+            f"{where} has an unknown key {key!r}", fix=near(key, known, f"the keys are {', '.join(known)}")
+        )

@@ -214,3 +214,13 @@ def one_line(text: str) -> str:
     'a[U+001B][31m b'
     """
     return " ".join(visible(text).split())
+
+
+def near(given: str, known: Iterable[str], otherwise: str) -> str:
+    """The fix of a misspelt name: the nearest known name, else what to do instead.
+
+    >>> near("colour", ["color", "size"], "see the list"), near("x", ["color"], "see the list")
+    ("write 'color'", 'see the list')
+    """
+    close = nearest(given, known)
+    return f"write {close!r}" if close else otherwise

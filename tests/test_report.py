@@ -74,7 +74,7 @@ def page(text):
 
 
 def test_a_run_that_was_not_compared_is_refused_with_the_command_to_type(run):
-    with pytest.raises(StoreError, match="not been compared") as caught:
+    with pytest.raises(StoreError, match="no comparison yet") as caught:
         render_html(replace(run, comparison=None))
     assert caught.value.fix == "evalharness compare reports/example"
 

@@ -290,7 +290,7 @@ def test_a_run_that_cannot_begin_leaves_no_directory(folder):  # noqa: F811
 INTERRUPTED = """
 import os, signal
 from evalharness.cli import main
-from evalharness.store.appending import Appender
+from evalharness.store.generation import Appender
 
 def append(self, event, kept=Appender.append, left=[3]):
     kept(self, event)

@@ -7,7 +7,7 @@ from importlib import import_module
 
 import click
 
-from evalharness.cli.suggesting import Suggesting
+from evalharness.cli.options import Suggesting
 from evalharness.cli.terminal import say, set_up_logging, show_error
 from evalharness.errors import EvalHarnessError
 

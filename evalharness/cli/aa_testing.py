@@ -5,13 +5,13 @@ from typing import Any
 
 import click
 
-from evalharness.cli.options import GENERATION_FLAGS, JSON, SIDE_FLAGS, ScorerCommand, with_flags
+from evalharness.cli.options import GENERATION_FLAGS, JSON, PATH, SIDE_FLAGS, ScorerCommand, with_flags
 from evalharness.cli.terminal import say
 
 
 @click.command(cls=ScorerCommand)
 @with_flags(SIDE_FLAGS, GENERATION_FLAGS)
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Run directory to write.")
+@click.option("--out", required=True, type=PATH, help="Run directory to write.")
 @click.option("--resume", is_flag=True, help="Resume the interrupted A/A test in --out.")
 @JSON
 def aa_test(out: Path, resume: bool, as_json: bool, **flags: Any) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from evalharness.cli.options import PATH
 from evalharness.cli.terminal import say
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ AGAIN = 2
 
 
 @click.command()
-@click.option("--out", type=click.Path(path_type=Path), help="Folder for both runs.  [default: a new one in reports/]")
+@click.option("--out", type=PATH, help="Folder for both runs.  [default: a new one in reports/]")
 @click.option("--live", is_flag=True, help="Generate all completions on this machine, which takes minutes.")
 @click.option("--tokens", is_flag=True, help="Compare base and tuned version token by token too, which takes minutes.")
 @click.option("--open", "open_report", is_flag=True, help="Open the first report in the browser.")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from evalharness.cli.options import FORCE, JSON, NEW_OUT, OPEN, OUTPUT, RUN, RUNS, ScorerCommand, margin_flag
+from evalharness.cli.options import FORCE, JSON, NEW_OUT, OPEN, OUTPUT, PATH, RUN, RUNS, ScorerCommand, margin_flag
 from evalharness.cli.sharing import REDACT, read_shared_profiles
 from evalharness.cli.terminal import say
 from evalharness.errors import ConfigError
@@ -15,7 +15,7 @@ from evalharness.errors import ConfigError
 @RUN
 @click.option(
     "--config",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="TOML",
     help="Use the [scorer.NAME] tables of this file from now on, your own scorers too.",
 )
@@ -89,7 +89,7 @@ def _refuse_with_one_run(options: dict[str, object]) -> None:
 @OPEN
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Write the report to this file, to share it; the run's own report.html stays unchanged.",
 )
 @FORCE

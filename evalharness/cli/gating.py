@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from evalharness.cli.options import CI_FLAGS, JSON, RUN, with_flags
+from evalharness.cli.options import CI_FLAGS, JSON, PATH, RUN, with_flags
 from evalharness.cli.terminal import on_github, say_command
 from evalharness.errors import StoreError
 
@@ -57,7 +57,7 @@ class CiFiles:
 
 @click.command()
 @RUN
-@click.option("--config", type=click.Path(path_type=Path), help="TOML file with the rules.  [default: the run's own]")
+@click.option("--config", type=PATH, help="TOML file with the rules.  [default: the run's own]")
 @with_flags(CI_FLAGS)
 @JSON
 def gate(run: Path, config: Path | None, as_json: bool, **ci_files: Any) -> None:

@@ -5,13 +5,13 @@ from typing import Any
 
 import click
 
-from evalharness.cli.options import OPEN, OUT, VARIANTS
+from evalharness.cli.options import OPEN, OUT, PATH, VARIANTS
 from evalharness.cli.suites import read_columns
 from evalharness.cli.terminal import say
 
 
 @click.command("import")
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, required=True, type=PATH)
 @OUT
 @click.option("--names", metavar="A,B", help="Names of the sides.  [default: their models']")
 @click.option(
@@ -28,7 +28,7 @@ from evalharness.cli.terminal import say
 @click.option("--candidate-variant", type=VARIANTS, help="Training stage.  [default: from the model's name]")
 @click.option(
     "--config",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="TOML",
     help="Use the [scorer.NAME], [[gate]] and [compare] tables of this file.",
 )

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from evalharness.cli.options import JSON, RUN
+from evalharness.cli.options import JSON, RUN, Interrupted
 from evalharness.cli.terminal import say
 
 if TYPE_CHECKING:
@@ -14,12 +14,6 @@ if TYPE_CHECKING:
     from evalharness.preferences.judge.asking import JudgeSettings
     from evalharness.records import PreferenceSummary
     from evalharness.store import Run
-
-
-class Interrupted(click.ClickException):
-    """Ctrl-C while the judge is running."""
-
-    exit_code = 130
 
 
 @click.command()

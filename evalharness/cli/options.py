@@ -1,5 +1,6 @@
 """Arguments and options that several commands have."""
 
+import difflib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -70,6 +71,30 @@ SIDE_FLAGS = (
         help="Concurrent requests to a server.  [default: 1 to Ollama; as many as raise the throughput to others]",
     ),
 )
+
+
+class Interrupted(click.ClickException):
+    """Ctrl-C; says what is kept."""
+
+    exit_code = 130
+
+
+class Suggesting(click.Group):
+    """A group whose error for an unknown command says which one was probably meant."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does; `rnu` is answered with `run`."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            close = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1, cutoff=0.5)
+            if not close:
+                raise
+            raise click.UsageError(f"No such command {args[0]!r}. Did you mean {close[0]!r}?", ctx) from error
+
+
 SCORERS_MODEL = "_model"
 """What the names of those flags end in."""
 

@@ -14,8 +14,10 @@ from evalharness.cli.options import (
     NEW_OUT,
     OPEN,
     OUT_FLAGS,
+    PATH,
     RUNS,
     SIDE_FLAGS,
+    Interrupted,
     ScorerCommand,
     margin_flag,
     with_flags,
@@ -111,17 +113,6 @@ def read_tokens_of(
         click.launch(str(path / "report.html"))
 
 
-class Interrupted(click.ClickException):
-    """Ctrl-C during a run."""
-
-    exit_code = 130
-
-    def __init__(self, out: Path) -> None:
-        begun = (out / "manifest.json").exists()
-        goes_on = f"completions so far are saved; resume: evalharness run --out {out} --resume"
-        super().__init__(f"interrupted; {goes_on if begun else 'nothing was generated yet'}")
-
-
 def _run(config: "RunConfig", out: Path | None, *, resume: bool, open_report: bool) -> "Run":
     from evalharness import pipeline
     from evalharness.cli.display import finished, shard_finished
@@ -131,7 +122,9 @@ def _run(config: "RunConfig", out: Path | None, *, resume: bool, open_report: bo
     try:
         done = pipeline.run(config, out=out, resume=resume, progress=make_progress())
     except KeyboardInterrupt:
-        raise Interrupted(out) from None
+        begun = (out / "manifest.json").exists()
+        goes_on = f"completions so far are saved; resume: evalharness run --out {out} --resume"
+        raise Interrupted(f"interrupted; {goes_on if begun else 'nothing was generated yet'}") from None
     if config.shard is not None:
         shard_finished(done, config.shard)
     else:
@@ -173,9 +166,7 @@ def merge(
     show_default=True,
     help="Pairs of a rate on which the two sides disagree.",
 )
-@click.option(
-    "--earlier", type=click.Path(path_type=Path), metavar="RUN", help="Take what is assumed from this run instead."
-)
+@click.option("--earlier", type=PATH, metavar="RUN", help="Take what is assumed from this run instead.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole plan as JSON.")
 def plan(
     show: int, margin: float | None, disagreeing: float, earlier: Path | None, as_json: bool, **flags: Any

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from evalharness.cli.options import JSON
+from evalharness.cli.options import JSON, PATH
 from evalharness.cli.terminal import say, say_block, say_json
 
 GATED = ("refusal", "instructions", "style")
@@ -27,9 +27,7 @@ def list_(what: str, as_json: bool) -> None:
 
 
 @click.command()
-@click.option(
-    "--out", default="evalharness.toml", show_default=True, type=click.Path(path_type=Path), help="File to write."
-)
+@click.option("--out", default="evalharness.toml", show_default=True, type=PATH, help="File to write.")
 @click.option("--force", is_flag=True, help="Overwrite an existing file.")
 def init(out: Path, force: bool) -> None:
     """Write a commented evalharness.toml.
@@ -58,7 +56,7 @@ def _gated_config(out: Path) -> str:
 
 
 @click.command()
-@click.argument("config", required=False, type=click.Path(path_type=Path))
+@click.argument("config", required=False, type=PATH)
 @click.option("--model", multiple=True, metavar="MODEL", help="Ask this model for one token; repeatable.")
 @JSON
 def doctor(config: Path | None, model: tuple[str, ...], as_json: bool) -> None:

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from evalharness.cli.options import FORCE, RUN
-from evalharness.cli.suggesting import Suggesting
+from evalharness.cli.options import FORCE, PATH, RUN, Suggesting
 from evalharness.cli.terminal import on_github, say, say_block
 from evalharness.errors import SharingError
 from evalharness.text import COMMAND
@@ -134,7 +133,7 @@ def rate() -> None:
 
 @rate.command("import")
 @RUN
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=PATH)
 @click.option("--rater", metavar="NAME", help="The rater's name, instead of the one in the file.")
 def import_(run: Path, file: Path, rater: str | None) -> None:
     """Import ratings that were exported from a report's rating mode.

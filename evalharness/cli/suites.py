@@ -5,8 +5,7 @@ from pathlib import Path
 
 import click
 
-from evalharness.cli.options import REPLACE_SUITE
-from evalharness.cli.suggesting import Suggesting
+from evalharness.cli.options import PATH, REPLACE_SUITE, Suggesting
 from evalharness.cli.terminal import say
 from evalharness.errors import ConfigError
 
@@ -20,7 +19,7 @@ def suite() -> None:
 
 
 @suite.command("new")
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=PATH)
 @REPLACE_SUITE
 def new(folder: Path, force: bool) -> None:
     """Write a small suite into FOLDER, to be changed: a sample of each kind."""
@@ -32,8 +31,8 @@ def new(folder: Path, force: bool) -> None:
 
 
 @suite.command("import")
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), help="Folder to write.  [default: ./NAME]")
+@click.argument("file", type=PATH)
+@click.option("--out", type=PATH, help="Folder to write.  [default: ./NAME]")
 @click.option("--name", help="Name of the suite.  [default: the format's name, or the file's for a plain table]")
 @click.option(
     "--format",

@@ -46,14 +46,8 @@ def compare(
     """Summarise each checkpoint, and compare the candidate and any other checkpoint with the baseline.
 
     Args:
-        plan: names the two sides.
-        table: the observations of the plan's requests.
         metrics: what the scores' values mean, with their margins; each candidate's headline intervals hold together.
-        seed: of the bootstrap.
         scorers: facts of the scorers; without them no rewards are compared.
-        preferences: of people and judges.
-        judgings: of the judges, for the pairs on which they failed.
-        ratings: labels that people gave to completions.
         may_stop: whether samples were generated in random order, to stop when settled; intervals then allow for that.
 
     Raises:

@@ -115,11 +115,6 @@ def differences_of(
     The intervals of the headline rows hold together (Bonferroni), and every verdict is read off its interval.
 
     Args:
-        table: of the run.
-        metrics: to be compared.
-        baseline: a checkpoint.
-        candidate: another.
-        seed: of the bootstrap.
         rank: which place each group has in the order of generation, if that was to stop when something is settled.
         n_tests: how many intervals hold together, if not as many as there are headline rows.
     """

@@ -93,11 +93,8 @@ def finding_of(
     """A difference in words, with the samples on which the two sides differ most.
 
     Args:
-        table: the observations that it was computed from.
-        metric: what differs.
         difference: over all categories.
         name: of the regression that it is, if it is one.
-        plan: names the two sides.
     """
     says = _says_rate if metric.kind == "rate" else _says_mean
     title = f"{name[:1].upper()}{name[1:]}: " if name else ""

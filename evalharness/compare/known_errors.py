@@ -64,7 +64,6 @@ def true_shares(errors: KnownErrors, shares: Floats) -> Floats:
     """The shares of what completions did, given the shares of their labels (the matrix method of Buonaccorsi 2010).
 
     Args:
-        errors: how the labels err.
         shares: of each class of labels, shape (n_classes,), with the sum 1.
     """
     counts = np.array(errors.counts, dtype=np.float64)

@@ -15,13 +15,7 @@ FIRST_SHOWN = ("baseline", "candidate")
 def preferences_of(
     plan: Plan, preferences: Sequence[Preference], judgings: Sequence[Judging] = ()
 ) -> list[PreferenceSummary]:
-    """One summary per person and judge, in the order of first appearance.
-
-    Args:
-        plan: names the two sides and the samples' groups.
-        preferences: of any people and judges.
-        judgings: of the judges, with the pairs on which they failed.
-    """
+    """One summary per person and judge, in the order of first appearance."""
     sides = plan.baseline, plan.candidate
     samples = plan.samples
     by_rater: dict[tuple[str, str], list[Preference]] = {}

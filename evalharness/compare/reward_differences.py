@@ -104,14 +104,7 @@ def rewards_of(
     """Compare the baseline with one candidate by each reward model that gave both sides a reward.
 
     Args:
-        table: what was measured.
-        baseline: a checkpoint.
-        candidate: another.
         scorers: which of them give rewards, which labels are states, and which say that there is no answer.
-        seed: of the bootstrap.
-
-    Raises:
-        StoreError: one scorer's rewards come from two reward models.
     """
     compared = []
     telling = next((scorer for scorer in scorers if scorer.chart == "states"), None)
@@ -128,11 +121,7 @@ def rewards_of(
 def reward_agreement(
     table: Observations, baseline: str, candidate: str, scorers: Sequence[ScorerFacts], *, seed: int
 ) -> list[RewardAgreement]:
-    """How often each two reward models prefer the same side of the pairs that both judged.
-
-    Raises:
-        StoreError: one scorer's rewards come from two reward models.
-    """
+    """How often each two reward models prefer the same side of the pairs that both judged."""
     verdicts: dict[str, dict[str, str]] = {}
     groups = dict(zip(table.sample_ids, table.groups.tolist(), strict=True))
     metrics = rewards_among(scorers, table)

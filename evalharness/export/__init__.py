@@ -56,8 +56,8 @@ class Format:
 TABLE = frozenset({"table"})
 FORMATS = {
     "csv": Format("evalharness.export.csv:to_csv", "csv", TABLE),
-    "parquet": Format("evalharness.export.parquet:to_parquet", "parquet", TABLE, is_text=False),
-    "jsonl": Format("evalharness.export.jsonl:to_jsonl", "jsonl", TABLE),
+    "parquet": Format("evalharness.export.frames:to_parquet", "parquet", TABLE, is_text=False),
+    "jsonl": Format("evalharness.export.frames:to_jsonl", "jsonl", TABLE),
     "markdown": Format("evalharness.export.markdown:to_markdown", "md"),
     "model-card": Format("evalharness.export.model_card:to_model_card", "md"),
     "every-eval-ever": Format(

@@ -10,11 +10,7 @@ LOOKS = {"pass": ("passed", "brightgreen"), "fail": ("failed", "red"), "undecide
 
 
 def to_badge(run: Run, choices: Choices) -> Exported:
-    """One JSON object.
-
-    Raises:
-        SharingError: the run has no gate.
-    """
+    """One JSON object."""
     del choices
     if run.gate is None:
         raise SharingError("the run has no gate", fix="evalharness gate RUN --config evalharness.toml, then export it")

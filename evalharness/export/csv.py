@@ -59,11 +59,7 @@ def original(cell: str) -> str:
 
 
 def to_csv(run: Run, choices: Choices) -> Exported:
-    """One table with a header; text is quoted, numbers are not, and missing values are empty.
-
-    Raises:
-        SharingError: the table has no rows.
-    """
+    """One table with a header; text is quoted, numbers are not, and missing values are empty."""
     rows = rows_of(run, choices.table)
     text = io.StringIO(newline="")
     writer = csv.writer(text, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\r\n")

@@ -21,12 +21,7 @@ NOTE = "before you submit it, fill in source_organization_name, evaluator_relati
 
 
 def to_every_eval_ever(run: Run, choices: Choices) -> Exported:
-    """The means of a checkpoint's metrics with their intervals; of the candidate, if no other is chosen.
-
-    Raises:
-        SharingError: there is no such checkpoint.
-        StoreError: the run was not compared yet.
-    """
+    """The means of a checkpoint's metrics with their intervals; of the candidate, if no other is chosen."""
     checkpoint = _chosen(run, choices.checkpoint or run.compared.candidate)
     metrics = {metric.name: metric for metric in run.compared.metrics}
     mine = [row for row in run.compared.summaries if row.checkpoint == checkpoint.name and row.category is None]

@@ -3,10 +3,13 @@
 Missing values are None, and every row has every column.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from evalharness.errors import SharingError, load_extra
+from evalharness.export import Choices, Exported
 from evalharness.observations import Observations
 from evalharness.records import Completion, Failure, GenerationRequest, PairedDifference
 from evalharness.store import Run
@@ -55,11 +58,7 @@ def score_rows(run: Run) -> list[Row]:
 
 
 def difference_rows(run: Run) -> list[Row]:
-    """One row per paired difference, for all candidates; `category` is None for all categories together.
-
-    Raises:
-        StoreError: the run was not compared yet.
-    """
+    """One row per paired difference, for all candidates; `category` is None for all categories together."""
     compared = run.compared
     sets = [(compared.candidate, compared.differences)]
     sets += [(other.candidate, other.differences) for other in compared.other_comparisons]
@@ -95,11 +94,7 @@ def completions_frame(run: Run) -> "pandas.DataFrame":
 
 
 def differences_frame(run: Run) -> "pandas.DataFrame":
-    """`difference_rows` as a frame.
-
-    Raises:
-        StoreError: the run was not compared yet.
-    """
+    """`difference_rows` as a frame."""
     return _frame(difference_rows(run))
 
 
@@ -166,3 +161,32 @@ def _difference(baseline: str, candidate: str, difference: PairedDifference) -> 
     interval = difference.interval
     ends: Row = {"interval_low": None, "interval_high": None}
     return facts | (ends if interval is None else {"interval_low": interval.low, "interval_high": interval.high})
+
+
+def to_jsonl(run: Run, choices: Choices) -> Exported:
+    """One table; missing values are null."""
+    return Exported(json_lines(rows_of(run, choices.table)))
+
+
+def json_lines(rows: Iterable[Mapping[str, object]]) -> bytes:
+    """Rows as UTF-8 JSON Lines; a lone surrogate, which has no UTF-8, stays as its JSON escape."""
+    text = "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
+    return text.encode("utf-8", "backslashreplace")
+
+
+def to_parquet(run: Run, choices: Choices) -> Exported:
+    """One table as a Parquet file."""
+    pandas = load_extra("pandas", "Parquet", "parquet")
+    load_extra("pyarrow", "Parquet", "parquet")
+    rows = [_encodable(row) for row in rows_of(run, choices.table)]
+    content = io.BytesIO()
+    pandas.DataFrame(rows).to_parquet(content, engine="pyarrow", index=False)
+    return Exported(content.getvalue())
+
+
+def _encodable(row: Row) -> Row:
+    """A lone surrogate has no UTF-8, which is all that Parquet holds."""
+    return {
+        name: value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+        for name, value in row.items()
+    }

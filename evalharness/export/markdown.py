@@ -21,11 +21,7 @@ ACTIVE = re.compile(r"[^\w ,;%+=()/.-]|_|(?<!\d)\.(?=\S)")
 
 
 def to_markdown(run: Run, choices: Choices) -> Exported:
-    """The summary of a compared run.
-
-    Raises:
-        StoreError: the run was not compared yet.
-    """
+    """The summary of a compared run."""
     del choices
     compared = run.compared
     parts = [*_head(run, compared), *_findings(compared), *differences(compared), *_warnings(compared)]

@@ -16,11 +16,7 @@ NOTE = "copy what is between the lines of --- into the metadata of your README.m
 
 
 def to_model_card(run: Run, choices: Choices) -> Exported:
-    """The candidate's headline metrics as metadata, and their differences from the baseline as a section.
-
-    Raises:
-        StoreError: the run was not compared yet.
-    """
+    """The candidate's headline metrics as metadata, and their differences from the baseline as a section."""
     del choices
     parts = ["---", *_metadata(run), "---", "", *_section(run)]
     return Exported(("\n".join(parts) + "\n").encode("utf-8", "replace"), NOTE)

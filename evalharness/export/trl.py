@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from evalharness.errors import SharingError
 from evalharness.export import Choices, Exported
-from evalharness.export.jsonl import json_lines
+from evalharness.export.frames import json_lines
 from evalharness.export.votes import Vote, votes_of
 from evalharness.records import Message
 from evalharness.store import Run

@@ -23,8 +23,6 @@ def check_gate(rules: Sequence[GateRule], run: Run, *, noise: Noise | None = Non
     """Judge every candidate of a compared run by rules.
 
     Args:
-        rules: one or more.
-        run: scored and compared.
         noise: how far a metric moves between two runs of the same checkpoint beyond sampling error, in its unit.
         source: the file that the rules are from, for messages.
 
@@ -62,11 +60,6 @@ def judged(
 
     Args:
         rules: that `check_rules` has passed.
-        metrics: of all scorers.
-        plan: names the sides.
-        table: of the plan's requests.
-        noise: as for `check_gate`.
-        seed: of resamples.
         rank: the order of the groups, if generation stops when the rules are settled.
     """
     known = {metric.name: metric for metric in metrics}

@@ -105,10 +105,6 @@ def gather(rule: GateRule, metric: Metric, table: Observations, baseline: str, c
 
     Args:
         rule: one that `check_rules` has passed.
-        metric: the rule's.
-        table: of the run.
-        baseline: a checkpoint.
-        candidate: the checkpoint that is judged.
     """
     names = (baseline, candidate)
     here = table.in_category(rule.category)

@@ -76,8 +76,6 @@ def prospects_of(
 
     Args:
         rules: of the gate; each is taken to judge one candidate.
-        metrics: of all scorers of the plan.
-        plan: with its samples.
         disagreeing: share of the pairs of a rate that disagree, without an earlier run.
         earlier: a scored run of the same suites.
         of_metrics: say also how many pairs the margin of each metric needs.

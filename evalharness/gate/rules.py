@@ -6,7 +6,7 @@ from typing import TypeVar
 from evalharness.errors import ConfigError
 from evalharness.gate.kinds import KINDS, kind_of
 from evalharness.records import GateRule, Metric, Suite
-from evalharness.text import nearest
+from evalharness.text import near
 
 Named = TypeVar("Named")
 
@@ -22,9 +22,6 @@ def check_rules(
     """Reject rules that no run of these suites could meet or break. Needs no completions.
 
     Args:
-        rules: to be checked.
-        metrics: of all scorers of the run.
-        suites: of the run.
         extra_scorers: scorers that judge all suites.
         source: the file that the rules are from, for messages.
 
@@ -59,9 +56,7 @@ def check_decidable(names: Sequence[str], metrics: Sequence[Metric]) -> None:
 def _named(name: str, known: Mapping[str, Named], where: str, what: str) -> Named:
     if name in known:
         return known[name]
-    close = nearest(name, known)
-    fix = f"write {close!r}" if close else f"name one of {', '.join(known)}"
-    raise ConfigError(f"{where}: there is no {what} {name!r}", fix=fix)
+    raise ConfigError(f"{where}: there is no {what} {name!r}", fix=near(name, known, f"name one of {', '.join(known)}"))
 
 
 def _check_place(rule: GateRule, suites: Sequence[Suite], where: str) -> None:

@@ -74,12 +74,8 @@ def judge(
     """Pass if the evidence shows that the bound is kept, fail if it shows that it is broken, else undecided.
 
     Args:
-        evidence: what was measured.
-        title: what reports call the rule.
-        candidate: the checkpoint.
         n_rules: verdicts of the whole gate, which share the level of a failure.
         noise: how far the metric moves between two runs of the same checkpoint beyond sampling error.
-        seed: of resamples.
         rank: which place each group has in the order of generation, if that was to stop when the gate is settled.
         unlike: why the sides are not known to be generated alike; empty if they are.
     """

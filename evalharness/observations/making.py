@@ -27,8 +27,6 @@ def observe(
     """Put outcomes and scores of a plan's requests into one table.
 
     Args:
-        plan: names the checkpoints, the samples and the requests.
-        outcomes: by request id.
         scores: of any scorers, each read once and not kept.
         stopped: generation ended when the gate was settled, so that requests without an outcome count as not made.
     """

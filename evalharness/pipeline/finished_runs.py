@@ -25,7 +25,6 @@ def rescore(path: Path, scorer: Mapping[str, dict[str, JsonValue]] | None = None
     """Score a run's completions again, then compare and report.
 
     Args:
-        path: the run directory.
         scorer: settings of scorers that are changed from now on, by name.
         source: a TOML file whose `[scorer.NAME]` tables count from now on; only with it, scorers that are Python files
             are run.
@@ -43,7 +42,6 @@ def recompare(path: Path, margin: float | None = None) -> Run:
     """Compare a run's scores again and keep the result; the report is written again where it changed.
 
     Args:
-        path: the run directory.
         margin: within which rates are equivalent, from now on.
     """
     store = RunStore(path)
@@ -58,7 +56,6 @@ def regate(path: Path, config: Path | None = None) -> Run:
     """Judge a finished run by gate rules and keep the verdict.
 
     Args:
-        path: the run directory.
         config: a TOML file with `[[gate]]` rules; those that the run was started with by default.
 
     Raises:
@@ -85,12 +82,7 @@ def _rules_of(path: Path, run: Run) -> tuple[GateRule, ...]:
 
 
 def redraw(path: Path, *, all_samples: bool = False) -> Run:
-    """Write a run's report again.
-
-    Args:
-        path: the run directory.
-        all_samples: put all samples into the file, however many there are.
-    """
+    """Write a run's report again."""
     store = RunStore(path)
     with store.lock():
         loaded = load_compared(store)
@@ -106,19 +98,7 @@ def read_tokens(
     candidate: str | None = None,
     progress: Progress | None = None,
 ) -> Run:
-    """Compare the checkpoints of a finished run token by token; see `reading_tokens.read_tokens`.
-
-    Args:
-        path: the run directory.
-        settings: how much is read, and whether it may generate.
-        baseline: a checkpoint of the run; its baseline by default.
-        candidate: a checkpoint of the run; its candidate by default.
-        progress: receives each completion.
-
-    Raises:
-        MissingExtra: torch is not installed.
-        EvalHarnessError: the two cannot be compared.
-    """
+    """Compare the checkpoints of a finished run token by token; see `reading_tokens.read_tokens`."""
     try:
         from evalharness.pipeline.reading_tokens import read_tokens as read
     except ModuleNotFoundError as error:

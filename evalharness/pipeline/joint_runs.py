@@ -24,7 +24,6 @@ def compare_runs(
 
     Args:
         paths: the baseline's run, then the candidates'.
-        out: the new directory; under `reports/` by default.
         baseline: the checkpoint of the first run; its candidate by default.
         candidate: the checkpoint of the other runs; their candidates by default.
 

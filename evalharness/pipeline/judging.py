@@ -37,10 +37,7 @@ def judge(path: Path, settings: JudgeSettings, *, again: bool = False, progress:
     """Ask a model which side of each pair is better, record its verdicts, then compare and report again.
 
     Args:
-        path: a finished run.
-        settings: which model, and how it is asked.
         again: ask again about pairs that already have a verdict.
-        progress: receives each answer.
 
     Raises:
         StoreError: the run was not compared since its outcomes or scores changed.
@@ -61,11 +58,8 @@ def label(
     """Ask a model what single completions did, keep its labels, then compare and report again.
 
     Args:
-        path: a finished run.
-        settings: which model, and how it is asked.
         most: completions, the first in the order in which people rate.
         again: ask again about completions that this model has labelled.
-        progress: receives each answer.
 
     Returns:
         The run, the model's name as a reader, and on how many completions it gave no readable answer.

@@ -190,13 +190,9 @@ def foresee(
     """The plan that would run, with what it can decide.
 
     Args:
-        config: what to run.
         disagreeing: share of the pairs of a rate that disagree, without an earlier run.
         earlier: a scored run of the same suites, for what its data say.
         of_metrics: say also what each metric can show, and how many pairs its margin needs.
-
-    Raises:
-        EvalHarnessError: as for `plan`, or the earlier run is of other suites.
     """
     config = settled(config)
     planned = plan(config)

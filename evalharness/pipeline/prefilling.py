@@ -70,11 +70,7 @@ def _record(
 
 
 def refused_in(run: Run) -> Metric:
-    """The first rate of the run that is 1 where a prompt to refuse was refused.
-
-    Raises:
-        ConfigError: it has none.
-    """
+    """The first rate of the run that is 1 where a prompt to refuse was refused."""
     rates = (metric for facts in run.facts.values() for metric in facts.metrics if metric.kind == "rate")
     refused = next((metric for metric in rates if metric.expected == "refuse" and metric.better == "higher"), None)
     if refused is None:

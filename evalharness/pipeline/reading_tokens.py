@@ -41,13 +41,9 @@ def read_tokens(
     Completions that were read before are not read again.
 
     Args:
-        path: the run directory.
         limit: most samples, drawn at random by the seed of the run; all by default.
         shared: read the completions after shared prompts too, which tells the format from the weights.
-        baseline: a checkpoint of the run; its baseline by default.
-        candidate: a checkpoint of the run; its candidate by default.
         depth: generate too, and keep how deep refusals go.
-        progress: receives each completion.
 
     Raises:
         BackendError: a backend gives no probabilities of given tokens.

@@ -36,10 +36,8 @@ def run(config: RunConfig, *, out: Path | None = None, resume: bool = False, pro
     """Run an experiment into a run directory and return it.
 
     Args:
-        config: what to run.
         out: the run directory; a new one under `reports/` by default.
         resume: continue the run in `out`; only missing completions are generated.
-        progress: receives each outcome.
 
     Raises:
         EvalHarnessError: an error that the user can fix; files already written stay.
@@ -65,7 +63,6 @@ def merge(paths: Sequence[Path], *, out: Path | None = None) -> Run:
 
     Args:
         paths: the shards. A missing one leaves requests without an outcome, which resuming the merged run generates.
-        out: the new directory; under `reports/` by default.
 
     Raises:
         StoreError: they are not shards of one run, or `out` already holds a run.
@@ -84,19 +81,7 @@ def merge(paths: Sequence[Path], *, out: Path | None = None) -> Run:
 
 
 def run_aa_test(config: RunConfig, *, out: Path, resume: bool = False, progress: Progress | None = None) -> AATest:
-    """Run the baseline of `config` against itself into the run directory `out`, and record the differences.
-
-    Args:
-        config: names the baseline, its generation and the suites.
-        out: the run directory.
-        resume: continue an interrupted A/A test in `out`.
-        progress: receives each outcome.
-
-    Raises:
-        ConfigError: the baseline is a replayed file, which always repeats.
-        StoreError: nothing was completed twice.
-        EvalHarnessError: as for a run.
-    """
+    """Run the baseline of `config` against itself into the run directory `out`, and record the differences."""
     measured = measure(run(against_itself(config), out=out, resume=resume, progress=progress), config)
     RunStore(out).write_aa_test(measured)
     return measured
@@ -106,12 +91,6 @@ def adopt(
     planned: Plan, outcomes: Sequence[Completion | Failure], config: RunConfig, *, out: Path | None = None
 ) -> Run:
     """Make a run of outcomes that exist already: write them, then score, compare, judge and report.
-
-    Args:
-        planned: names the samples and the requests that the outcomes are of.
-        outcomes: one for each request.
-        config: scorers, gate and margins.
-        out: the run directory; a new one under `reports/` by default.
 
     Raises:
         EvalHarnessError: a rule or a scorer does not exist, or there is a run already; nothing is written.

@@ -26,11 +26,7 @@ def score(
     extra_scorers: Sequence[str] = (),
     kept: Kept = nothing_kept,
 ) -> Iterator[Score]:
-    """Score all completions but for `kept`, suite by suite, each by all scorers of its suite and `extra_scorers`.
-
-    Raises:
-        ScorerError: a scorer does not exist or cannot run at all.
-    """
+    """Score all completions but for `kept`, suite by suite, each by all scorers of its suite and `extra_scorers`."""
     scorers = {name: open_scorer(name) for name in scorer_names(plan.suites, extra_scorers)}
     for suite in plan.suites:
         answered = _answered(plan, suite, outcomes)

@@ -38,11 +38,7 @@ def try_models(checkpoints: Sequence[Checkpoint], generation: GenerationConfig) 
 
 
 def reproduce(path: Path, count: int) -> Iterator[DeterminismCheck]:
-    """Generate `count` samples of each checkpoint of a run again, on this machine; nothing is written.
-
-    Raises:
-        EvalHarnessError: a checkpoint cannot be loaded here.
-    """
+    """Generate `count` samples of each checkpoint of a run again, on this machine; nothing is written."""
     store = RunStore(path)
     planned, outcomes = store.read_plan(), store.read_outcomes()
     for resolved in planned.checkpoints:

@@ -65,9 +65,6 @@ CommandLine = Annotated[str, Private("command")]
 def text_kinds(record: type[BaseModel]) -> Mapping[str, Kind | None]:
     """The fields of a record class that can hold free text, each with its kind; None without a kind.
 
-    Raises:
-        TypeError: a field has two kinds.
-
     >>> from evalharness.records import Message
     >>> text_kinds(Message)
     {'content': 'prompt'}

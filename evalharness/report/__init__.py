@@ -16,7 +16,7 @@ from evalharness.report.assets import read_assets
 from evalharness.report.embedded import OPENING, make_data, make_labelling, pack, unpack
 from evalharness.report.excerpt import readable_part
 from evalharness.report.hidden_characters import tamed
-from evalharness.report.page import comparison_of, make_page
+from evalharness.report.page import make_page
 from evalharness.report.provenance import roles_of
 from evalharness.report.token_strips import visible_token
 from evalharness.report.typeset import typeset
@@ -32,11 +32,8 @@ def render_html(run: Run, *, readable: Run | None = None, look: Callable[[Any], 
         run: what every number and chart is of.
         readable: the same run with only the samples to show; at most `MOST_READABLE` by default.
         look: receives the data of the samples before compression, and may raise.
-
-    Raises:
-        StoreError: the run has not been compared yet.
     """
-    comparison, readable = comparison_of(run), readable or readable_part(run)
+    comparison, readable = run.compared, readable or readable_part(run)
     unpacked = make_data(readable, run.observations, comparison, roles_of(run, comparison))
     unpacked["labelling"] = make_labelling(run, readable)
     if look:

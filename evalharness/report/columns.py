@@ -1,51 +1,20 @@
 """All checkpoints side by side: each headline metric with its interval."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import groupby
 
 from evalharness.records import Checkpoint, Comparison, Metric, Summary
 from evalharness.report.links import samples_where
 from evalharness.report.provenance import model_in_words
 from evalharness.report.typeset import typeset
+from evalharness.report.view import View
 from evalharness.store import Run
 from evalharness.text import format_interval, format_number, format_share, format_share_interval
 
-
-@dataclass(frozen=True)
-class Column:
-    """One checkpoint's heading."""
-
-    checkpoint: str
-    role: str
-    format: str
+NOTHING = View(level="–", interval="", n="", opens="")
 
 
-@dataclass(frozen=True)
-class ColumnCell:
-    """A metric of one checkpoint."""
-
-    level: str
-    interval: str
-    n: str
-    opens: str = ""
-    """The filter that lists the samples in which it differs from the baseline."""
-
-
-@dataclass(frozen=True)
-class Columns:
-    """Checkpoints across, grouped by their weights, headline metrics down."""
-
-    groups: tuple[tuple[str, int], ...]
-    """Models and their number of columns: the same weights may be prompted in several formats."""
-    columns: tuple[Column, ...]
-    rows: tuple[tuple[str, tuple[ColumnCell, ...]], ...]
-
-
-NOTHING = ColumnCell("–", "", "")
-
-
-def make_columns(run: Run, comparison: Comparison, roles: Mapping[str, str]) -> Columns | None:
+def make_columns(run: Run, comparison: Comparison, roles: Mapping[str, str]) -> View | None:
     """The table; None if there are no checkpoints other than baseline and candidate."""
     if len(roles) < 3:
         return None
@@ -58,9 +27,9 @@ def make_columns(run: Run, comparison: Comparison, roles: Mapping[str, str]) -> 
     columns = {
         (summary.metric, summary.checkpoint): summary for summary in comparison.summaries if summary.category is None
     }
-    return Columns(
+    return View(
         groups=tuple(_group(list(same), resolved) for _, same in groupby(names, key=weights.__getitem__)),
-        columns=tuple(Column(name, roles[name], resolved[name].prompt_format) for name in names),
+        columns=tuple(View(checkpoint=name, role=roles[name], format=resolved[name].prompt_format) for name in names),
         rows=tuple(
             (metric.title, tuple(_cell(columns.get((metric.name, name)), metric, roles[name]) for name in names))
             for metric in comparison.metrics
@@ -73,15 +42,17 @@ def _group(names: list[str], resolved: Mapping[str, Checkpoint]) -> tuple[str, i
     return model_in_words(resolved[names[0]]), len(names)
 
 
-def _cell(summary: Summary | None, metric: Metric, role: str) -> ColumnCell:
+def _cell(summary: Summary | None, metric: Metric, role: str) -> View:
     if summary is None or summary.mean is None:
         return NOTHING
     rate = metric.kind == "rate"
     level = format_share(summary.mean) if rate else format_number(summary.mean)
     between = format_share_interval(summary.interval) if rate else format_interval(summary.interval)
-    return ColumnCell(
-        typeset(level),
-        typeset(between) if summary.interval else "",
-        typeset(f"{summary.n:,} samples" if summary.n > 1 else "1 sample"),
-        "" if role == "baseline" else samples_where(metric=metric.name, verdict="differ", right=summary.checkpoint),
+    return View(
+        level=typeset(level),
+        interval=typeset(between) if summary.interval else "",
+        n=typeset(f"{summary.n:,} samples" if summary.n > 1 else "1 sample"),
+        opens=""
+        if role == "baseline"
+        else samples_where(metric=metric.name, verdict="differ", right=summary.checkpoint),
     )

@@ -1,12 +1,12 @@
 """Rates as people's labels correct them, next to the scorer's own, and how far the readers agree."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import combinations
 
 from evalharness.preferences.labelling import Cell
 from evalharness.records import Comparison, Correction, Metric, RatedSide, ScorerFacts
 from evalharness.report.typeset import typeset
+from evalharness.report.view import View
 from evalharness.statistics.agreement import cohens_kappa
 from evalharness.statistics.rectified import FEWEST_RATED
 from evalharness.store import Run
@@ -18,42 +18,21 @@ Readings = dict[Cell, str]
 """One reader's labels."""
 
 
-@dataclass(frozen=True)
-class CorrectionRow:
-    """One rate."""
-
-    title: str
-    baseline: tuple[str, str, str]
-    """By the scorer, corrected, and its interval."""
-    candidate: tuple[str, str, str]
-    difference: tuple[str, str, str]
-    rated: str
-    more: str
-    """What more ratings would do."""
-
-
-@dataclass(frozen=True)
-class Corrections:
-    """All corrected rates."""
-
-    scorer: str
-    raters: str
-    rows: tuple[CorrectionRow, ...]
-
-
-def make_corrections(comparison: Comparison, scorer: str) -> Corrections | None:
+def make_corrections(comparison: Comparison, scorer: str) -> View | None:
     """Those of one scorer; None if people gave it too few labels."""
     metrics = {metric.name: metric for metric in comparison.metrics}
     found = [one for one in comparison.corrections if metrics[one.metric].scorer == scorer]
     if not found:
         return None
-    return Corrections(scorer, ", ".join(found[0].raters), tuple(_row(one, metrics[one.metric]) for one in found))
+    return View(
+        scorer=scorer, raters=", ".join(found[0].raters), rows=tuple(_row(one, metrics[one.metric]) for one in found)
+    )
 
 
-def _row(one: Correction, metric: Metric) -> CorrectionRow:
+def _row(one: Correction, metric: Metric) -> View:
     sides = (one.baseline.by_scorer, one.candidate.by_scorer)
     by_scorer = "–" if None in sides else format_points((sides[1] or 0.0) - (sides[0] or 0.0))
-    return CorrectionRow(
+    return View(
         title=metric.title,
         baseline=_side(one.baseline),
         candidate=_side(one.candidate),
@@ -81,24 +60,7 @@ def _more(one: Correction) -> str:
 # ---------------------------------------------------------------------------------------------- readers
 
 
-@dataclass(frozen=True)
-class ReaderRow:
-    """One reader of single completions against the scorer or another reader."""
-
-    reader: str
-    kind: str
-    other: str
-    both: int
-    same: str
-    kappa: str
-    interval: str
-    differ: tuple[tuple[str, str, str], ...]
-    """Sample id, link target (empty if it is not in the file), and both labels in words."""
-    more: int
-    """Disagreements that are not listed."""
-
-
-def make_readers(run: Run, facts: ScorerFacts, links: Mapping[str, str]) -> tuple[ReaderRow, ...]:
+def make_readers(run: Run, facts: ScorerFacts, links: Mapping[str, str]) -> tuple[View, ...]:
     """Every person and judge against the scorer and each other, on what both labelled; `unclear` is no label."""
     readings: dict[str, Readings] = {}
     kinds: dict[str, str] = {}
@@ -125,7 +87,7 @@ def _own_label(run: Run, scorer: str, cell: Cell) -> str | None:
 def _reader(
     run: Run, facts: ScorerFacts, links: Mapping[str, str], reader: str, other: str, given: Readings, theirs: Readings,
     kind: str,
-) -> ReaderRow | None:  # fmt: skip
+) -> View | None:  # fmt: skip
     known = {label.name for label in facts.labels if label.rates}
     both = [cell for cell in given if given[cell] in known and theirs.get(cell) in known]
     if len(both) < FEWEST_RATED:
@@ -136,10 +98,10 @@ def _reader(
     )
     between = "" if kappa.low is None or kappa.high is None else f"{kappa.low:.2f} to {kappa.high:.2f}"
     differ = [cell for cell in both if given[cell] != theirs[cell]]
-    return ReaderRow(
-        reader, kind, other, len(both), typeset(format_share(kappa.agreed)),
-        "–" if kappa.value is None else typeset(f"{kappa.value:.2f}"), typeset(between),
-        tuple(
+    return View(
+        reader=reader, kind=kind, other=other, both=len(both), same=typeset(format_share(kappa.agreed)),
+        kappa="–" if kappa.value is None else typeset(f"{kappa.value:.2f}"), interval=typeset(between),
+        differ=tuple(
             (
                 cell[1],
                 links.get(cell[1], ""),
@@ -147,5 +109,5 @@ def _reader(
             )
             for cell in differ[:SHOWN]
         ),
-        max(0, len(differ) - SHOWN),
+        more=max(0, len(differ) - SHOWN),
     )  # fmt: skip

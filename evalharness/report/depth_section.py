@@ -1,7 +1,6 @@
 """How deep refusals go: for each side a curve over the number of given tokens, with sentences and all counts."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from markupsafe import Markup
 
@@ -9,55 +8,42 @@ from evalharness.records.depth import DepthPoint, RefusalDepth
 from evalharness.records.tokens import Author
 from evalharness.report.charts.axis import Scale
 from evalharness.report.hidden_characters import tamed
-from evalharness.report.token_section import Curve, axis_of, point_of, share_of
+from evalharness.report.token_section import axis_of, point_of, share_of
+from evalharness.report.view import View
 
 OTHER: Mapping[Author, Author] = {"baseline": "candidate", "candidate": "baseline"}
 
 
-@dataclass(frozen=True)
-class DepthCurve:
-    """One side, given the other's tokens."""
-
-    author: Author
-    curve: Curve
-    rows: tuple[tuple[str, ...], ...]
-    """Given tokens, share that refuses, samples, and the counts of the record."""
-
-
-@dataclass(frozen=True)
-class DepthSection:
-    """Everything that the section prints."""
-
-    sentences: tuple[str, ...]
-    curves: tuple[DepthCurve, ...]
-    remark: str
-
-
-def make_depth_section(measured: RefusalDepth | None) -> DepthSection | None:
+def make_depth_section(measured: RefusalDepth | None) -> View | None:
     """The section; None if `evalharness tokens --depth` was not run on the present outcomes and scores."""
     if measured is None:
         return None
-    return DepthSection(measured.sentences, tuple(_curves(measured)), depth_remark(measured))
+    return View(sentences=measured.sentences, curves=tuple(_curves(measured)), remark=depth_remark(measured))
 
 
-def _curves(measured: RefusalDepth) -> Iterator[DepthCurve]:
+def _curves(measured: RefusalDepth) -> Iterator[View]:
     names: dict[Author, str] = {"baseline": measured.baseline, "candidate": measured.candidate}
     for author, alone in dict.fromkeys((one.author, one.refuses_alone) for one in measured.points):
         points = [one for one in measured.points if (one.author, one.refuses_alone) == (author, alone)]
         name, other = names[author], names[OTHER[author]]
         which = f"prompts that {name} refuses and {other} does not" if alone else f"prompts that {other} refuses"
         title = f"{name} refuses, given tokens of {other}'s completion: {which}"
-        yield DepthCurve(author, _drawn(points, title), tuple(map(_row, points)))
+        yield View(author=author, curve=_drawn(points, title), rows=tuple(map(_row, points)))
 
 
-def _drawn(points: Sequence[DepthPoint], title: str) -> Curve:
+def _drawn(points: Sequence[DepthPoint], title: str) -> View:
     scale, across = Scale(0.0, 1.0, 0.5), Scale(0, max(len(points) - 1, 1), 1, 4.0)
     said = ", ".join(f"{one.k} tokens: {share_of(one.refuses) if one.refuses else 'none left'}" for one in points)
     dots = (point_of(across.across(at), one.refuses, scale) for at, one in enumerate(points) if one.refuses)
     drawing = Markup('<svg class="trend tone-first" role="img" aria-label="{}">{}</svg>').format(
         tamed(f"{title}; {said}"), Markup("").join(dots)
     )
-    return Curve(title, "100 %", drawing, axis_of([(at, str(one.k)) for at, one in enumerate(points)], across))
+    return View(
+        title=title,
+        top="100 %",
+        drawing=drawing,
+        axis=axis_of([(at, str(one.k)) for at, one in enumerate(points)], across),
+    )
 
 
 def _row(point: DepthPoint) -> tuple[str, ...]:

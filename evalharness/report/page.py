@@ -1,33 +1,26 @@
 """The page as data: everything the template prints."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-from evalharness.compare.headline import SHOWN_EVIDENCE, Claim, Headline, headline_of
-from evalharness.errors import StoreError
+from evalharness.compare.headline import SHOWN_EVIDENCE, Claim, headline_of
 from evalharness.observations import Observations
-from evalharness.records import Comparison, LintFinding, Metric, OtherComparison
-from evalharness.report.charts.categories import CategoryTable, make_category_table
-from evalharness.report.charts.flips import Expected, make_expected
-from evalharness.report.charts.forest import Forest, make_forest
+from evalharness.records import Comparison, Metric, OtherComparison
+from evalharness.report.charts.categories import make_category_table
+from evalharness.report.charts.flips import make_expected
+from evalharness.report.charts.forest import make_forest
 from evalharness.report.charts.histograms import (
     QUANTILES,
-    Distribution,
-    Scatter,
     make_distribution,
     make_scatter,
 )
-from evalharness.report.charts.labels import States, make_states
-from evalharness.report.charts.trend import Trend, make_trend
-from evalharness.report.columns import Columns, make_columns
-from evalharness.report.correction_section import Corrections, ReaderRow, make_corrections, make_readers
-from evalharness.report.depth_section import DepthSection, make_depth_section
+from evalharness.report.charts.labels import make_states
+from evalharness.report.charts.trend import make_trend
+from evalharness.report.columns import make_columns
+from evalharness.report.correction_section import make_corrections, make_readers
+from evalharness.report.depth_section import make_depth_section
 from evalharness.report.links import samples_where
-from evalharness.report.preference_section import Preferences, make_preferences
+from evalharness.report.preference_section import make_preferences
 from evalharness.report.provenance import (
-    Card,
-    Counts,
-    Remark,
     lede_of,
     make_cards,
     make_costs,
@@ -38,106 +31,24 @@ from evalharness.report.provenance import (
     make_undecided,
     roles_of,
 )
-from evalharness.report.reward_section import RewardFacts, agreement_in_words, make_rewards
-from evalharness.report.samples import SampleRow, anchor_of, make_excerpt
-from evalharness.report.token_section import TokenSection, make_token_section
-from evalharness.report.verdict import GateOverview, make_verdict
+from evalharness.report.reward_section import agreement_in_words, make_rewards
+from evalharness.report.samples import anchor_of, make_excerpt
+from evalharness.report.token_section import make_token_section
+from evalharness.report.verdict import make_verdict
+from evalharness.report.view import View
 from evalharness.report.words import SIGNS
 from evalharness.statistics import Floats
 from evalharness.store import Run
 from evalharness.text import format_level
 
 
-@dataclass(frozen=True)
-class ClaimRow:
-    """A claim with links to its evidence."""
-
-    claim: Claim
-    sign: str
-    opens: str
-    """The filter of the sample browser that lists the pairs that differ."""
-    evidence: tuple[tuple[str, str], ...]
-    """Sample id and link target."""
-
-
-@dataclass(frozen=True)
-class Other:
-    """One more checkpoint against the baseline."""
-
-    candidate: str
-    findings: tuple[str, ...]
-    forest: Forest
-
-
-@dataclass(frozen=True)
-class Page:
-    """The whole report."""
-
-    baseline: str
-    candidate: str
-    level: str
-    intervals: str
-    """At which levels the intervals of differences are."""
-    suites: str
-    lede: str
-    """What was done, in two sentences, for a reader who is new to evalharness."""
-    created: str
-    cards: tuple[Card, ...]
-    counts: tuple[Counts, ...]
-    costs: tuple[tuple[str, str, tuple[str, ...]], ...]
-    n_samples: int
-    verdict: GateOverview | None
-    headline: Headline
-    claims: tuple[ClaimRow, ...]
-    findings: tuple[str, ...]
-    undecided: tuple[str, ...]
-    remarks: tuple[Remark, ...]
-    columns: Columns | None
-    trend: Trend | None
-    other_comparisons: tuple[Other, ...]
-    forest: Forest
-    states: tuple[States, ...]
-    expected: tuple[Expected, ...]
-    corrections: Mapping[str, Corrections | None]
-    """By scorer."""
-    readers: Mapping[str, tuple[ReaderRow, ...]]
-    """By scorer: people and judges who labelled the same completions."""
-    distributions: tuple[Distribution, ...]
-    scatters: tuple[Scatter, ...]
-    rewards: tuple[RewardFacts, ...]
-    reward_agreement: tuple[str, ...]
-    preferences: Preferences | None
-    categories: CategoryTable
-    tokens: TokenSection | None
-    depth: DepthSection | None
-    excerpt: tuple[SampleRow, ...]
-    links: Mapping[str, str]
-    origin: tuple[tuple[str, str], ...]
-    identities: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...]
-    lint: tuple[LintFinding, ...]
-
-    @property
-    def quantiles(self) -> tuple[str, ...]:
-        """Names of the columns of a distribution in numbers."""
-        return tuple(name for name, _ in QUANTILES)
-
-    @property
-    def n_readable(self) -> int:
-        """Samples in the file; fewer than all in an excerpt."""
-        return len(self.links)
-
-
-def make_page(run: Run, readable: Run) -> Page:
-    """Prepare the page of a run; `readable` holds the samples to show.
-
-    Raises:
-        StoreError: the run has not been compared yet.
-    """
-    comparison = comparison_of(run)
+def make_page(run: Run, readable: Run) -> View:
+    """Prepare the page of a compared run; `readable` holds the samples to show."""
+    comparison = run.compared
     roles, table = roles_of(run, comparison), run.observations
     headline = headline_of(comparison, run.plan, table)
     links = {sample_id: anchor_of(sample_id) for sample_id in readable.plan.samples}
-    return Page(
+    return View(
         baseline=comparison.baseline,
         candidate=comparison.candidate,
         level=format_level(comparison.level),
@@ -172,6 +83,7 @@ def make_page(run: Run, readable: Run) -> Page:
         tokens=make_token_section(run, readable),
         depth=make_depth_section(run.depth),
         excerpt=make_excerpt(readable, table, comparison, roles),
+        quantiles=tuple(name for name, _ in QUANTILES),
         links=links,
         origin=make_origin(run),
         identities=make_identities(run, roles),
@@ -179,28 +91,21 @@ def make_page(run: Run, readable: Run) -> Page:
     )
 
 
-def comparison_of(run: Run) -> Comparison:
-    """The run's comparison.
-
-    Raises:
-        StoreError: the run has not been compared yet.
-    """
-    if run.comparison is None:
-        raise StoreError(f"{run.path} has not been compared yet", fix=f"evalharness compare {run.path}")
-    return run.comparison
-
-
 def _suites(run: Run) -> str:
     names = ", ".join(suite.name for suite in run.plan.suites)
     return f"{'suites' if len(run.plan.suites) > 1 else 'suite'} {names}"
 
 
-def _other(other: OtherComparison, comparison: Comparison) -> Other:
+def _other(other: OtherComparison, comparison: Comparison) -> View:
     sentences = tuple(finding.sentence for finding in other.findings)
-    return Other(other.candidate, sentences, make_forest(other.differences, comparison.metrics, other.candidate))
+    return View(
+        candidate=other.candidate,
+        findings=sentences,
+        forest=make_forest(other.differences, comparison.metrics, other.candidate),
+    )
 
 
-def _distributions(table: Observations, comparison: Comparison, roles: Mapping[str, str]) -> tuple[Distribution, ...]:
+def _distributions(table: Observations, comparison: Comparison, roles: Mapping[str, str]) -> tuple[View, ...]:
     metrics = (*_with_role(comparison, "length"), *_with_role(comparison, "reward"))
     drawn = (make_distribution(_values(table, roles, metric), roles, metric) for metric in metrics)
     return tuple(chart for chart in drawn if chart)
@@ -208,7 +113,7 @@ def _distributions(table: Observations, comparison: Comparison, roles: Mapping[s
 
 def _scatters(
     table: Observations, comparison: Comparison, roles: Mapping[str, str], links: Mapping[str, str]
-) -> tuple[Scatter, ...]:
+) -> tuple[View, ...]:
     anchors = [links.get(table.sample_ids[position], "") for position in table.suite_order]
     lengths = [_values(table, roles, metric) for metric in _with_role(comparison, "length")[:1]]
     rewards = [(metric, _values(table, roles, metric)) for metric in _with_role(comparison, "reward")]
@@ -225,10 +130,10 @@ def _with_role(comparison: Comparison, role: str) -> list[Metric]:
     return [metric for metric in comparison.metrics if metric.role == role]
 
 
-def _claim(claim: Claim, links: Mapping[str, str]) -> ClaimRow:
+def _claim(claim: Claim, links: Mapping[str, str]) -> View:
     known = [(sample_id, links[sample_id]) for sample_id in claim.sample_ids if sample_id in links]
     opens = samples_where(metric=claim.metric, verdict="differ") if claim.metric else ""
-    return ClaimRow(claim, SIGNS[claim.worth], opens, tuple(known[:SHOWN_EVIDENCE]))
+    return View(claim=claim, sign=SIGNS[claim.worth], opens=opens, evidence=tuple(known[:SHOWN_EVIDENCE]))
 
 
 def _levels(comparison: Comparison) -> str:

@@ -1,15 +1,13 @@
 """Preferences of people and judges, people's agreement with other raters, and how each judge was asked."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-
-from markupsafe import Markup
 
 from evalharness.records import Comparison, Judging, PreferenceSummary
 from evalharness.report.charts.labels import Part, draw_bar
 from evalharness.report.hidden_characters import marked
-from evalharness.report.raters import AgreementRow, make_agreements
+from evalharness.report.raters import make_agreements
 from evalharness.report.typeset import typeset
+from evalharness.report.view import View
 from evalharness.report.words import format_in_words
 from evalharness.store import Run
 from evalharness.text import format_share, format_share_interval
@@ -20,65 +18,25 @@ LONGEST_PROMPT = 8_000
 """Characters of a judge's prompt that are printed."""
 
 
-@dataclass(frozen=True)
-class PreferenceRow:
-    """One rater's preferences, drawn and in numbers."""
-
-    rater: str
-    kind: str
-    n: int
-    drawing: Markup
-    share: str
-    interval: str
-    ahead: str
-    """Who is preferred, if that is shown."""
-    notes: str
-
-
-@dataclass(frozen=True)
-class JudgeFacts:
-    """How one judge model was asked, and the pairs without a verdict."""
-
-    rater: str
-    model: str
-    prompted: str
-    generation: str
-    prompt: Markup
-    notes: tuple[str, ...]
-    failures: tuple[tuple[str, str, str], ...]
-    """Sample id, link target (empty if the sample is not in the file), reason."""
-    more: int
-    """How many more failures there are."""
-
-
-@dataclass(frozen=True)
-class Preferences:
-    """All raters, their agreement with each person, and how each judge was asked."""
-
-    rows: tuple[PreferenceRow, ...]
-    agreements: tuple[AgreementRow, ...]
-    judges: tuple[JudgeFacts, ...]
-
-
-def make_preferences(run: Run, comparison: Comparison, links: Mapping[str, str]) -> Preferences | None:
+def make_preferences(run: Run, comparison: Comparison, links: Mapping[str, str]) -> View | None:
     """The preferences of a run; None if there are none."""
     if not comparison.preferences and not run.judgings:
         return None
-    return Preferences(
+    return View(
         rows=tuple(_row(preference, comparison) for preference in comparison.preferences),
         agreements=make_agreements(run, comparison),
         judges=tuple(_judge(judging, links) for judging in run.judgings),
     )
 
 
-def _row(summary: PreferenceSummary, comparison: Comparison) -> PreferenceRow:
+def _row(summary: PreferenceSummary, comparison: Comparison) -> View:
     parts = (
         Part("prefers-baseline", f"prefers {comparison.baseline}", summary.baseline),
         Part("prefers-tie", "tie", summary.ties - summary.both_bad),
         Part("prefers-neither", "both bad", summary.both_bad),
         Part("prefers-candidate", f"prefers {comparison.candidate}", summary.candidate),
     )
-    return PreferenceRow(
+    return View(
         rater=summary.rater,
         kind=KINDS[summary.source],
         n=summary.n,
@@ -109,10 +67,10 @@ def _notes(summary: PreferenceSummary) -> str:
 # -------------------------------------------------------------------------------------------- judgings
 
 
-def _judge(judging: Judging, links: Mapping[str, str]) -> JudgeFacts:
+def _judge(judging: Judging, links: Mapping[str, str]) -> View:
     failures = judging.failures[:SHOWN_FAILURES]
     cut = len(judging.prompt_text) - LONGEST_PROMPT
-    return JudgeFacts(
+    return View(
         rater=judging.rater,
         model=judging.judge.checkpoint.model,
         prompted=f"{judging.judge.checkpoint.prompt_format}: {format_in_words(judging.judge)}",

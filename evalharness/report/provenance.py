@@ -15,28 +15,10 @@ from evalharness.records import (
     ResolvedCheckpoint,
 )
 from evalharness.report.charts.forest import format_difference
+from evalharness.report.view import View
 from evalharness.report.words import format_in_words
 from evalharness.store import Run
 from evalharness.text import format_bytes, format_interval, format_points_interval
-
-
-@dataclass(frozen=True)
-class Card:
-    """One checkpoint, introduced."""
-
-    name: str
-    role: str
-    model: str
-    variant: str
-    format: str
-    format_in_words: str
-    weights: str
-    runs: str
-    notes: tuple[str, ...]
-    counts: str
-    """How its requests ended."""
-    trouble: str
-    """What is missing; empty if nothing is."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +65,7 @@ def lede_of(run: Run, comparison: Comparison) -> str:
     return f"{said} It combines {len(runs)} runs: {', '.join(runs)}." if runs else said
 
 
-def make_cards(run: Run, roles: Mapping[str, str]) -> tuple[Card, ...]:
+def make_cards(run: Run, roles: Mapping[str, str]) -> tuple[View, ...]:
     """The checkpoints in the order of `roles`."""
     resolved = {checkpoint.name: checkpoint for checkpoint in run.plan.checkpoints}
     contexts = {request.checkpoint: request.config.context_length for request in run.plan.requests}
@@ -91,9 +73,9 @@ def make_cards(run: Run, roles: Mapping[str, str]) -> tuple[Card, ...]:
     return tuple(_card(resolved[count.checkpoint], count, contexts.get(count.checkpoint)) for count in counts)
 
 
-def _card(resolved: ResolvedCheckpoint, counts: Counts, context: int | None) -> Card:
+def _card(resolved: ResolvedCheckpoint, counts: Counts, context: int | None) -> View:
     checkpoint = resolved.checkpoint
-    return Card(
+    return View(
         name=checkpoint.name,
         role=counts.role,
         model=model_in_words(checkpoint),

@@ -5,7 +5,6 @@ A scorer prefers the side that is better on more of its headline rates; it has n
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from evalharness.preferences import (
     Pair,
@@ -19,6 +18,7 @@ from evalharness.preferences import (
 )
 from evalharness.records import Comparison, Metric
 from evalharness.report.typeset import typeset
+from evalharness.report.view import View
 from evalharness.statistics.agreement import cohens_kappa
 from evalharness.store import Run
 from evalharness.text import format_share
@@ -30,20 +30,7 @@ Opinions = Mapping[tuple[str, int], Preferred]
 """What one rater prefers, by sample id and replicate."""
 
 
-@dataclass(frozen=True)
-class AgreementRow:
-    """A person against another rater."""
-
-    person: str
-    other: str
-    kind: str
-    pairs: int
-    same: str
-    kappa: str
-    interval: str
-
-
-def make_agreements(run: Run, comparison: Comparison) -> tuple[AgreementRow, ...]:
+def make_agreements(run: Run, comparison: Comparison) -> tuple[View, ...]:
     """Every person against every other rater of the same pairs; none where no person rated."""
     people = {name: _opinions(given) for name, given in by_rater(verdicts_of(run, "human")).items()}
     if not people:
@@ -115,7 +102,7 @@ def _leads(run: Run, pair: Pair, metrics: Sequence[Metric]) -> Iterator[float]:
             yield right - left if metric.better == "higher" else left - right
 
 
-def _agreement(run: Run, person: str, given: Opinions, other: str, kind: str, theirs: Opinions) -> AgreementRow | None:
+def _agreement(run: Run, person: str, given: Opinions, other: str, kind: str, theirs: Opinions) -> View | None:
     """Kappa over the pairs that both judged; None where they share too few."""
     samples = run.plan.samples
     common = [key for key in given if key in theirs]
@@ -129,6 +116,12 @@ def _agreement(run: Run, person: str, given: Opinions, other: str, kind: str, th
     )
     between = "" if kappa.low is None or kappa.high is None else f"{kappa.low:.2f} to {kappa.high:.2f}"
     value = "–" if kappa.value is None else f"{kappa.value:.2f}"
-    return AgreementRow(
-        person, other, kind, len(common), typeset(format_share(kappa.agreed)), typeset(value), typeset(between)
+    return View(
+        person=person,
+        other=other,
+        kind=kind,
+        pairs=len(common),
+        same=typeset(format_share(kappa.agreed)),
+        kappa=typeset(value),
+        interval=typeset(between),
     )

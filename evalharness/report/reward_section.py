@@ -1,33 +1,18 @@
 """Results of the reward models, with their known weaknesses: length, non-answers, and disagreement between models."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from pydantic import JsonValue
 
 from evalharness.records import Comparison, LengthControl, RewardAgreement, RewardComparison, ScorerFacts
+from evalharness.report.view import View
 from evalharness.store import Run
 from evalharness.text import format_interval, format_number, format_share, format_share_interval
 
 SHOWN_CONTRADICTIONS = 5
 
 
-@dataclass(frozen=True)
-class RewardFacts:
-    """One reward model's results in sentences."""
-
-    scorer: str
-    version: str
-    model: str
-    """Which model it is, with notes on it."""
-    sentences: tuple[str, ...]
-    contradicting: tuple[tuple[str, str], ...]
-    """Ids and link targets of samples on which it preferred a non-answer."""
-    states: tuple[tuple[str, str, int, int, str], ...]
-    """Checkpoint, state, completions, those with a reward, and their mean reward."""
-
-
-def make_rewards(run: Run, comparison: Comparison, links: Mapping[str, str]) -> tuple[RewardFacts, ...]:
+def make_rewards(run: Run, comparison: Comparison, links: Mapping[str, str]) -> tuple[View, ...]:
     """The facts of each reward model."""
     models = {scorer.name: _model(scorer.identity) for scorer in run.scorers}
     telling = next((facts for facts in run.facts.values() if facts.chart == "states"), None)
@@ -42,9 +27,9 @@ def _model(identity: Mapping[str, JsonValue]) -> str:
 
 def _facts(
     reward: RewardComparison, model: str, comparison: Comparison, links: Mapping[str, str], telling: ScorerFacts | None
-) -> RewardFacts:
+) -> View:
     known = [(sample_id, links[sample_id]) for sample_id in reward.contradicting if sample_id in links]
-    return RewardFacts(
+    return View(
         scorer=reward.scorer,
         version=reward.version,
         model=model,

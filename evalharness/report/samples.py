@@ -1,7 +1,6 @@
 """The samples that can be read without JavaScript: those linked from findings, then some of every category."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from urllib.parse import quote
 
 from markupsafe import Markup
@@ -21,6 +20,7 @@ from evalharness.report.charts.labels import colour_of
 from evalharness.report.folding import loops_in
 from evalharness.report.hidden_characters import marked
 from evalharness.report.prompts import NOTES, Sent, sent_of
+from evalharness.report.view import View
 from evalharness.report.words import EXPECTED, WITHOUT_LABEL, facts_in_words, problem_in_words
 from evalharness.store import Run
 
@@ -37,47 +37,6 @@ LONGEST_TEXT = 1_200
 MOST_LINES = 60
 
 
-@dataclass(frozen=True)
-class Chip:
-    """A scorer's label in words, or the reason why there is none."""
-
-    kind: str
-    """A CSS class."""
-    text: str
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One side of a sample."""
-
-    checkpoint: str
-    role: str
-    replicate: int
-    chips: tuple[Chip, ...]
-    completion: Markup | None
-    """None if there is no completion."""
-    problem: str
-    """Why there is none."""
-    facts: str
-    sent: Markup
-    sent_title: str
-    sent_note: str
-
-
-@dataclass(frozen=True)
-class SampleRow:
-    """One sample with all its sides."""
-
-    anchor: str
-    id: str
-    category: str
-    prompt: Markup
-    expected: str
-    kind: str
-    constraints: tuple[str, ...]
-    cells: tuple[Cell, ...]
-
-
 def anchor_of(sample_id: str) -> str:
     """The id and link target of a sample, the same for the plain page and for its script; harmless whatever the id.
 
@@ -87,9 +46,7 @@ def anchor_of(sample_id: str) -> str:
     return f"sample={quote(sample_id, safe='', errors='surrogatepass')}"
 
 
-def make_excerpt(
-    run: Run, table: Observations, comparison: Comparison, roles: Mapping[str, str]
-) -> tuple[SampleRow, ...]:
+def make_excerpt(run: Run, table: Observations, comparison: Comparison, roles: Mapping[str, str]) -> tuple[View, ...]:
     """The excerpt, in the order of the suites; `table` is of all samples, also if `run` has only some."""
     samples = run.plan.samples
     chosen = set(_within_budget(run, _candidates(samples, comparison)))
@@ -119,12 +76,12 @@ def _within_budget(run: Run, wanted: Sequence[str]) -> Iterator[str]:
         yield sample_id
 
 
-def _sample_row(run: Run, table: Observations, sample: Sample, roles: Mapping[str, str]) -> SampleRow:
+def _sample_row(run: Run, table: Observations, sample: Sample, roles: Mapping[str, str]) -> View:
     order = {name: position for position, name in enumerate(roles)}
     ordered = sorted(
         run.requests_by_sample.get(sample.id, ()), key=lambda request: (request.replicate, order[request.checkpoint])
     )
-    return SampleRow(
+    return View(
         anchor=anchor_of(sample.id),
         id=sample.id,
         category=sample.category,
@@ -176,11 +133,11 @@ def _part(text: str, start: int, end: int, spans: Sequence[Span], form: Sequence
 # ------------------------------------------------------------------------------------------------ cell
 
 
-def _cell(run: Run, table: Observations, sample: Sample, request: GenerationRequest, role: str) -> Cell:
+def _cell(run: Run, table: Observations, sample: Sample, request: GenerationRequest, role: str) -> View:
     outcome, scores = run.outcomes.get(request.id), run.scores_of(request.id)
     completion = outcome if isinstance(outcome, Completion) else None
     sent = sent_of(request, sample, recorded=_recorded(run, request))
-    return Cell(
+    return View(
         checkpoint=request.checkpoint,
         role=role,
         replicate=request.replicate,
@@ -208,18 +165,18 @@ def _spans(scores: Sequence[Score], facts_of: Callable[[str], ScorerFacts], *, f
     ]
 
 
-def _chips(run: Run, table: Observations, request: GenerationRequest) -> Iterator[Chip]:
+def _chips(run: Run, table: Observations, request: GenerationRequest) -> Iterator[View]:
     outcome = run.outcomes.get(request.id)
     if not isinstance(outcome, Completion):
-        yield Chip("chip-failure", WITHOUT_LABEL["failure" if outcome else "missing"][0])
+        yield View(kind="chip-failure", text=WITHOUT_LABEL["failure" if outcome else "missing"][0])
         return
     for scorer in table.versions:
         result = table.result(request.checkpoint, request.replicate, request.sample_id, scorer)
         if result and result.status == "failed":
-            yield Chip("chip-failure", f"{scorer} scorer failed")
+            yield View(kind="chip-failure", text=f"{scorer} scorer failed")
         elif result and result.label:
             facts = run.facts_of(scorer)
-            yield Chip(chip_of(facts, result.label), facts.title_of(result.label))
+            yield View(kind=chip_of(facts, result.label), text=facts.title_of(result.label))
 
 
 def chip_of(facts: ScorerFacts, label: str) -> str:

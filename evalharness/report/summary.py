@@ -6,7 +6,6 @@ from evalharness.compare.headline import headline_of
 from evalharness.report import environment
 from evalharness.report.assets import read_assets
 from evalharness.report.charts.forest import make_forest
-from evalharness.report.page import comparison_of
 from evalharness.store import Run
 
 HEIGHT, ROW = 320, 92
@@ -17,7 +16,7 @@ def render_summary(run: Run) -> str:
     """A frame that holds the page's own style and no script, so that neither it nor the notebook changes the other."""
     if run.comparison is None:
         return str(Markup("<p>{}</p>").format(repr(run)))
-    comparison = comparison_of(run)
+    comparison = run.compared
     headline = headline_of(comparison, run.plan, run.observations)
     forest = make_forest(comparison.differences, comparison.metrics, comparison.candidate)
     page = (

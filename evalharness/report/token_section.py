@@ -1,7 +1,6 @@
 """What the tuning changed, token by token: bars of classes, divergence by position, shifted tokens, a few strips."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from markupsafe import Markup
@@ -11,7 +10,6 @@ from evalharness.records.tokens import (
     Author,
     Context,
     MeanOfSamples,
-    ShiftedToken,
     TokenComparison,
     TokenFacts,
     TokenShift,
@@ -19,8 +17,9 @@ from evalharness.records.tokens import (
 )
 from evalharness.report.charts.axis import Scale
 from evalharness.report.hidden_characters import tamed
-from evalharness.report.token_strips import Strip, make_strip
+from evalharness.report.token_strips import make_strip
 from evalharness.report.typeset import typeset
+from evalharness.report.view import View
 from evalharness.store import Run
 from evalharness.text import format_number, format_share, format_share_interval
 from evalharness.tokens.words import nats
@@ -35,62 +34,13 @@ LABELLED = (1, 5, 10, 17, 31, 51)
 EXPECTED = {"refuse": "prompts to refuse", "comply": "prompts to answer"}
 
 
-@dataclass(frozen=True)
-class ClassBar:
-    """The three classes on a part of the tokens."""
-
-    label: str
-    drawing: Markup
-    tokens: str
-    shares: tuple[str, ...]
-    kl: str
-
-
-@dataclass(frozen=True)
-class Curve:
-    """The divergence along one side's completions."""
-
-    title: str
-    top: str
-    drawing: Markup
-    axis: Markup
-
-
-@dataclass(frozen=True)
-class SideOfTokens:
-    """One side's completions, read by both."""
-
-    author: Author
-    name: str
-    bars: tuple[ClassBar, ...]
-    categories: tuple[ClassBar, ...]
-    contexts: tuple[ClassBar, ...]
-    """The same completions after shared prompts; empty if they were not read."""
-    curves: tuple[Curve, ...]
-    """Each checkpoint after its own prompt; both after the author's."""
-    tokens: tuple[ShiftedToken, ...]
-
-
-@dataclass(frozen=True)
-class TokenSection:
-    """Everything that the section prints."""
-
-    bounded: bool
-    """Whether divergences are lower bounds."""
-    sentences: tuple[str, ...]
-    remarks: tuple[str, ...]
-    sides: tuple[SideOfTokens, ...]
-    strips: tuple[tuple[str, Strip], ...]
-    """Sample id and a completion of the candidate."""
-
-
-def make_token_section(run: Run, readable: Run) -> TokenSection | None:
+def make_token_section(run: Run, readable: Run) -> View | None:
     """The section; None if `evalharness tokens` was not run on the present outcomes."""
     compared = run.tokens
     if compared is None:
         return None
     names: dict[Author, str] = {"baseline": compared.baseline, "candidate": compared.candidate}
-    return TokenSection(
+    return View(
         bounded=compared.top is not None,
         sentences=compared.sentences,
         remarks=tuple(remarks_of(compared, names)),
@@ -99,7 +49,7 @@ def make_token_section(run: Run, readable: Run) -> TokenSection | None:
     )
 
 
-def _side(compared: TokenComparison, author: Author, names: Mapping[Author, str]) -> SideOfTokens:
+def _side(compared: TokenComparison, author: Author, names: Mapping[Author, str]) -> View:
     own = [row for row in compared.shifts if (row.author, row.context) == (author, "own")]
     whole = [row for row in own if row.first == 1 and row.last is None]
     parts = [row for row in own if row.category is None and row.expected is None]
@@ -113,7 +63,7 @@ def _side(compared: TokenComparison, author: Author, names: Mapping[Author, str]
     expected = [row for row in whole if row.expected]
     drawn: tuple[Context, ...] = ("own", author)
     bar = partial(_bar, bounded=compared.top is not None)
-    return SideOfTokens(
+    return View(
         author=author,
         name=names[author],
         bars=tuple(bar(row, _where(row)) for row in [*parts, *expected]),
@@ -137,9 +87,9 @@ def _where(row: TokenShift) -> str:
     return f"tokens {row.first} to {row.last}" if row.last else f"from token {row.first}"
 
 
-def _bar(row: TokenShift, label: str, *, bounded: bool) -> ClassBar:
+def _bar(row: TokenShift, label: str, *, bounded: bool) -> View:
     means = (row.unshifted, row.marginal, row.shifted)
-    return ClassBar(
+    return View(
         label=label,
         drawing=_drawn([mean.value for mean in means], label),
         tokens=f"{row.n_tokens:,} tokens, {row.n_samples:,} samples",
@@ -164,7 +114,7 @@ def _drawn(shares: Sequence[float], label: str) -> Markup:
 # ------------------------------------------------------------------------------------------------- curve
 
 
-def _curve(compared: TokenComparison, author: Author, context: Context, names: Mapping[Author, str]) -> Curve | None:
+def _curve(compared: TokenComparison, author: Author, context: Context, names: Mapping[Author, str]) -> View | None:
     """KL(author || other) by position; None without tokens."""
     rows = [row for row in compared.curve if (row.author, row.context) == (author, context)]
     if not rows:
@@ -182,7 +132,9 @@ def _curve(compared: TokenComparison, author: Author, context: Context, names: M
         tamed(f"{title}, in nats per token, by position: {said}"), points
     )
     labels = [(at, _positions(row)) for at, row in enumerate(rows) if row.first in LABELLED]
-    return Curve(title, typeset(f"{format_number(scale.high)} nats"), drawing, axis_of(labels, across))
+    return View(
+        title=title, top=typeset(f"{format_number(scale.high)} nats"), drawing=drawing, axis=axis_of(labels, across)
+    )
 
 
 def _divergence(row: TokenShift) -> MeanOfSamples:
@@ -252,7 +204,7 @@ def remarks_of(compared: TokenComparison, names: Mapping[Author, str]) -> Iterat
 # ------------------------------------------------------------------------------------------------- strips
 
 
-def _printed(run: Run, compared: TokenComparison) -> Iterator[tuple[str, Strip]]:
+def _printed(run: Run, compared: TokenComparison) -> Iterator[tuple[str, View]]:
     """A few completions of the candidate, those with the most shifted tokens among the first."""
     own = {request.id: request.sample_id for request in run.requests_of(compared.candidate)}
     facts = [one for ids, one in run.token_facts.items() if ids[0] in own][: 20 * PRINTED_STRIPS]

@@ -1,11 +1,11 @@
 """Completions as strips of tokens, each in one of three classes: for the printed page and for its script."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from evalharness.records import GenerationRequest
 from evalharness.records.tokens import TokenFacts, class_of
+from evalharness.report.view import View
 from evalharness.store import Run
 from evalharness.text import format_share
 
@@ -15,24 +15,6 @@ MOST_TOKENS = 200
 """Tokens of one strip."""
 FEW = 2
 """Alternatives that are kept for an unshifted token; all for the others."""
-
-
-@dataclass(frozen=True)
-class StripToken:
-    """One token with what the other checkpoint made of it."""
-
-    text: str
-    kind: int
-    title: str
-
-
-@dataclass(frozen=True)
-class Strip:
-    """The beginning of a completion."""
-
-    tokens: tuple[StripToken, ...]
-    rest: int
-    """Tokens that are not shown."""
 
 
 def shown_text(text: str) -> str:
@@ -53,7 +35,7 @@ def visible_token(text: str) -> str:
     return shown_text(text) if text.strip(" ") else "␣" * len(text)
 
 
-def make_strip(facts: TokenFacts, texts: Mapping[int, str], most: int = 80) -> Strip:
+def make_strip(facts: TokenFacts, texts: Mapping[int, str], most: int = 80) -> View:
     """The strip for a page without script."""
     n = min(len(facts.ids) - facts.ended, most)
     tokens = []
@@ -61,8 +43,8 @@ def make_strip(facts: TokenFacts, texts: Mapping[int, str], most: int = 80) -> S
         likeliest, chance = facts.other.likeliest[at][0]
         title = f"instead {texts.get(likeliest, '')!r} ({format_share(chance)})"
         kind = class_of(facts.other.ranks[at])
-        tokens.append(StripToken(shown_text(texts.get(facts.ids[at], "")), kind, title if kind else ""))
-    return Strip(tuple(tokens), len(facts.ids) - facts.ended - n)
+        tokens.append(View(text=shown_text(texts.get(facts.ids[at], "")), kind=kind, title=title if kind else ""))
+    return View(tokens=tuple(tokens), rest=len(facts.ids) - facts.ended - n)
 
 
 class StripData:

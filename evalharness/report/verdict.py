@@ -1,9 +1,9 @@
 """The gate's verdict at the top of the report."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from evalharness.records import GateReport, GateResult, Metric
+from evalharness.report.view import View
 
 WORDS = {"pass": "Passed", "fail": "Failed", "undecided": "Undecided"}
 MEANINGS = {
@@ -18,31 +18,7 @@ NOISE = (
 SHOWN_AGAINST = 3
 
 
-@dataclass(frozen=True)
-class RuleRow:
-    """One gate rule with its result."""
-
-    name: str
-    verdict: str
-    word: str
-    reason: str
-    against: tuple[tuple[str, str], ...]
-    """Ids and link targets of samples that count against it."""
-
-
-@dataclass(frozen=True)
-class GateOverview:
-    """The whole gate."""
-
-    verdict: str
-    word: str
-    meaning: str
-    rules: tuple[RuleRow, ...]
-    note: str
-    """An explanation of the noise in the reasons; empty if no rule allows for noise."""
-
-
-def make_verdict(gate: GateReport | None, metrics: Sequence[Metric], links: Mapping[str, str]) -> GateOverview | None:
+def make_verdict(gate: GateReport | None, metrics: Sequence[Metric], links: Mapping[str, str]) -> View | None:
     """The gate in words, failed rules first; None without a gate."""
     if gate is None:
         return None
@@ -50,7 +26,7 @@ def make_verdict(gate: GateReport | None, metrics: Sequence[Metric], links: Mapp
     order = ("fail", "undecided", "pass")
     candidates = len({result.candidate for result in gate.results})
     results = sorted(gate.results, key=lambda result: order.index(result.verdict))
-    return GateOverview(
+    return View(
         verdict=gate.verdict,
         word=WORDS[gate.verdict],
         meaning=MEANINGS[gate.verdict],
@@ -59,9 +35,9 @@ def make_verdict(gate: GateReport | None, metrics: Sequence[Metric], links: Mapp
     )
 
 
-def _rule(result: GateResult, metric: Metric | None, links: Mapping[str, str], candidates: int) -> RuleRow:
+def _rule(result: GateResult, metric: Metric | None, links: Mapping[str, str], candidates: int) -> View:
     known = [(sample.sample_id, links[sample.sample_id]) for sample in result.against if sample.sample_id in links]
-    return RuleRow(
+    return View(
         name=_name(result, metric, candidates),
         verdict=result.verdict,
         word=WORDS[result.verdict].lower(),

@@ -27,8 +27,6 @@ def import_ratings(path: Path, file: Path, rater: str | None = None) -> Merged:
     """Store ratings from a report's rating mode in the run, then compare and report again.
 
     Args:
-        path: the run directory.
-        file: the exported ratings.
         rater: the rater's name, instead of the one in the file.
 
     Raises:
@@ -55,9 +53,7 @@ def share(
     Args:
         path: the run directory; nothing in it is changed.
         out: the new file; not written if the report would still contain text to be removed.
-        profiles: what to remove.
         samples: most samples to show; `MOST_READABLE` by default. Numbers always cover all samples.
-        force: also replace a file that evalharness did not write.
 
     Returns:
         A warning if the file is large, else an empty string.

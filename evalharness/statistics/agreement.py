@@ -43,9 +43,7 @@ def cohens_kappa(
         left: a rater's verdicts, such as `candidate`, `tie` and `baseline`.
         right: the other rater's on the same pairs, in the same order.
         groups: which pairs belong together, as replicates of one sample do; every pair is its own group by default.
-        seed: of the bootstrap.
         n_resamples: groups are drawn with replacement so many times (percentile interval).
-        level: of the interval.
 
     Raises:
         ValueError: the two do not have verdicts on the same pairs, or none.

@@ -37,8 +37,6 @@ def resample(
     Args:
         sums: the sum of each metric's values in each group, shape (n_groups, n_metrics).
         counts: how many values each metric has in each group, same shape; each metric has values in two groups.
-        seed: of the resamples.
-        n_resamples: how many.
         chunk_numbers: how many drawn group numbers are held at one time; the result does not depend on it.
     """
     totals = counts.sum(axis=0)

@@ -20,9 +20,8 @@ report.html        report               all of it, for people
 digests.json       every stage          digests of files whose digest is in no other, by which `check` sees a change
 """
 
-from evalharness.store.appending import Appender
-from evalharness.store.collection import uncollected
-from evalharness.store.generation import FORMAT_VERSION
+from evalharness.store.generation import FORMAT_VERSION, Appender
+from evalharness.store.lines import uncollected
 from evalharness.store.run import Run
 from evalharness.store.run_store import RunStore
 

@@ -75,11 +75,7 @@ def check_run(path: Path) -> Checked:
 
 
 def stale(store: RunStore, comparison: Comparison | None, gate: GateReport | None) -> Iterator[Problem]:
-    """Derived files that are older than their sources.
-
-    Raises:
-        StoreError: a file cannot be read.
-    """
+    """Derived files that are older than their sources."""
     score, digests, scoring = f"evalharness score {store.path}", store.digests(), store.read_scoring()
     if comparison is not None and comparison.evidence_digest != digests.evidence:
         yield _stale(store, "comparison.json", "outcomes or scores newer than its comparison", score)
@@ -95,22 +91,14 @@ def stale(store: RunStore, comparison: Comparison | None, gate: GateReport | Non
 
 
 def stale_tokens(store: RunStore, tokens: TokenComparison | None) -> Iterator[Problem]:
-    """A comparison of tokens that is older than its sources; readers leave it out.
-
-    Raises:
-        StoreError: a file cannot be read.
-    """
+    """A comparison of tokens that is older than its sources; readers leave it out."""
     if tokens is not None and (tokens.outcomes_digest, tokens.facts_digest) != store.token_digests():
         what = "outcomes or token facts newer than its comparison of tokens"
         yield _stale(store, "tokens.json", what, f"evalharness tokens {store.path}")
 
 
 def stale_depth(store: RunStore, depth: RefusalDepth | None) -> Iterator[Problem]:
-    """A depth of refusals that is older than its sources; readers leave it out.
-
-    Raises:
-        StoreError: a file cannot be read.
-    """
+    """A depth of refusals that is older than its sources; readers leave it out."""
     if depth is not None and depth.made_of != store.depth_digests():
         what = "outcomes, scores or continuations newer than its depth of refusals"
         yield _stale(store, "depth.json", what, f"evalharness tokens {store.path} --depth")

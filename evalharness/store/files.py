@@ -161,7 +161,6 @@ class Replacement:
         """Write a file under a temporary name and sync it; returns the digest of its content.
 
         Args:
-            name: the file.
             content: in parts, which are written as they come.
             mode: its permissions; those of a new file by default.
         """

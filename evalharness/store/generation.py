@@ -1,7 +1,7 @@
 """What a run was started with, and what was generated: manifest, plan, requests and outcomes."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 
 from pydantic import ConfigDict, JsonValue, TypeAdapter, ValidationError
 
@@ -25,9 +25,7 @@ from evalharness.records import (
     slim,
 )
 from evalharness.store import files
-from evalharness.store.appending import Appender
-from evalharness.store.collection import uncollected
-from evalharness.store.lines import Lines, StoredOutcomes
+from evalharness.store.lines import Lines, StoredOutcomes, uncollected
 from evalharness.store.record_files import RecordFiles
 
 FORMAT_VERSION = 2
@@ -42,6 +40,24 @@ class _RequestId(Record):
     model_config = ConfigDict(extra="ignore")
 
     id: str
+
+
+class Appender:
+    """Appends records; each line is written completely or not at all."""
+
+    def __init__(self, descriptor: int, writing: Callable[[], AbstractContextManager[None]]) -> None:
+        self._descriptor = descriptor
+        self._writing = writing
+
+    def append(self, record: Record) -> None:
+        """Write one line.
+
+        Raises:
+            StoreError: the disk is full; the partly written line is removed.
+        """
+        line = record.model_dump_json().encode() + b"\n"
+        with self._writing():
+            files.append(self._descriptor, line)
 
 
 class GenerationFiles(RecordFiles):
@@ -105,11 +121,7 @@ class GenerationFiles(RecordFiles):
             yield from (request.id for _, request in Lines(self.path / "requests.jsonl", parse, needed=True))
 
     def plan_digest(self) -> str:
-        """Digest over the plan with its requests.
-
-        Raises:
-            StoreError: it cannot be read.
-        """
+        """Digest over the plan with its requests."""
         return digest([self._digest("plan.json"), self._digest("requests.jsonl")])
 
     def _requests(self, plan: Plan) -> Iterator[GenerationRequest]:
@@ -151,11 +163,7 @@ class GenerationFiles(RecordFiles):
             return files.cut_torn_line(self.path / name)
 
     def read_events(self) -> list[Completion | Failure | Notice | DeterminismCheck | Spent]:
-        """All events in the order they were written, without an incomplete last line.
-
-        Raises:
-            StoreError: a line other than the last is not an event.
-        """
+        """All events in the order they were written, without an incomplete last line."""
         with self._reading("outcomes.jsonl"):
             return [event for _, event in self._events()]
 

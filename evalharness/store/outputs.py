@@ -47,7 +47,6 @@ def write_output(path: Path, content: bytes, flag: str, *, force: bool = False) 
 
     Args:
         path: `-` is stdout; FIFOs and devices are written to directly.
-        content: all of it.
         flag: which flag named it, for errors.
         force: also replace a file that evalharness did not write.
 
@@ -85,7 +84,6 @@ def check_output(path: Path, flag: str, *, force: bool = False, run: Path | None
     """Reject a file that `write_output` would reject, before the work that makes its content.
 
     Args:
-        path: the file.
         flag: which flag named it.
         force: whether a file that evalharness did not write may be replaced.
         run: a run directory that does not exist yet.

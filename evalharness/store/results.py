@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from evalharness.errors import StoreError
 from evalharness.records import (
@@ -15,11 +16,32 @@ from evalharness.records import (
     Score,
     ScorerIdentity,
     Scoring,
+    digest,
 )
 from evalharness.store import files
-from evalharness.store.digests import Digests
 from evalharness.store.lines import Lines, StoredScores
 from evalharness.store.record_files import RecordFiles, lines_of
+
+
+class Digests(NamedTuple):
+    """Digests of the files that others are derived from; empty if a file does not exist."""
+
+    outcomes: str
+    scores: str
+    preferences: str
+    judgings: str
+    ratings: str
+
+    @property
+    def evidence(self) -> str:
+        """Of outcomes and scores, from which a comparison is made and which people rate."""
+        return digest([self.outcomes, self.scores])
+
+    @property
+    def opinions(self) -> str:
+        """Of preferences, judgings and ratings; empty if there are none."""
+        given = [self.preferences, self.judgings, *([self.ratings] if self.ratings else [])]
+        return digest(given) if any(given) else ""
 
 
 class ResultFiles(RecordFiles):
@@ -50,11 +72,7 @@ class ResultFiles(RecordFiles):
         return self._parse_if_there(Scoring, "scorers.json")
 
     def digests(self) -> Digests:
-        """Digests of the files that others are derived from.
-
-        Raises:
-            StoreError: one cannot be read.
-        """
+        """Digests of the files that others are derived from."""
         names = ("outcomes.jsonl", "scores.jsonl", "preferences.jsonl", "judgings.jsonl", "ratings.jsonl")
         return Digests(*map(self._digest, names))
 

@@ -13,6 +13,7 @@ from evalharness.constraints import validate
 from evalharness.errors import SuiteError
 from evalharness.parsing import Unparsable, parse_json, parse_toml, read_regular
 from evalharness.records import Message, Record, Sample, Suite, digest, explain
+from evalharness.text import near
 
 HEAD, SAMPLES = "suite.toml", "samples.jsonl"
 SAMPLE_KEYS = ("prompt", *Sample.model_fields)
@@ -203,6 +204,6 @@ def _turn_problem(messages: tuple[Message, ...]) -> str | None:
 def _refuse_unknown(data: dict[str, Any], known: tuple[str, ...], where: str) -> None:
     for key in data:
         if key not in known:
-            close = difflib.get_close_matches(key, known, n=1)
-            fix = f"write {close[0]!r}" if close else f"the keys are {', '.join(known)}"
-            raise SuiteError(f"{where} has an unknown key {key!r}", fix=fix)
+            raise SuiteError(
+                f"{where} has an unknown key {key!r}", fix=near(key, known, f"the keys are {', '.join(known)}")
+            )

@@ -1,7 +1,6 @@
 """Headline differences by category: where to look, not what to conclude."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from markupsafe import Markup
 
@@ -10,45 +9,16 @@ from evalharness.records import Comparison, Metric, PairedDifference
 from evalharness.report.charts.forest import draw_strip, format_difference, scale_of
 from evalharness.report.links import samples_where
 from evalharness.report.typeset import typeset
+from evalharness.report.view import View
 from evalharness.report.words import SIGNS
 from evalharness.text import format_interval, format_points_interval
 
-
-@dataclass(frozen=True)
-class CategoryCell:
-    """One metric in one category; all fields are empty if no sample has a value on both sides."""
-
-    difference: str
-    interval: str
-    pairs: str
-    worth: str
-    drawing: Markup
-    opens: str
-    """The filter of the sample browser that lists the pairs that differ."""
-
-
-@dataclass(frozen=True)
-class CategoryTable:
-    """Categories down, headline metrics across."""
-
-    metrics: tuple[str, ...]
-    rows: tuple[tuple[str, tuple[CategoryCell, ...]], ...]
-    scale: int
-    """Of the drawings: percentage points to each side."""
-    sizes: Mapping[str, str]
-    """How many pairs a category has at most, in words."""
-    has_means: bool
-    """Whether any metric is not a rate and therefore not drawn."""
-    left_out: int
-    """Categories that are not shown, those with the fewest pairs."""
-
-
 MOST_CELLS = 200
 """Most cells of the table, so that the page without its embedded data stays small."""
-EMPTY = CategoryCell("", "", "", "open", Markup(""), "")
+EMPTY = View(difference="", interval="", pairs="", worth="open", drawing=Markup(""), opens="")
 
 
-def make_category_table(comparison: Comparison) -> CategoryTable:
+def make_category_table(comparison: Comparison) -> View:
     """Arrange the differences of single categories, for the headline metrics that differ in any pair."""
     results = {
         (difference.category, difference.metric): difference
@@ -61,7 +31,7 @@ def make_category_table(comparison: Comparison) -> CategoryTable:
     scale = scale_of([difference for difference in results.values() if difference.metric in rates])
     pairs = _pairs_by_category(comparison)
     shown = _largest(pairs, MOST_CELLS // max(len(metrics), 1))
-    return CategoryTable(
+    return View(
         metrics=tuple(metric.title if metric.kind == "rate" else f"{metric.title}, mean" for metric in metrics),
         rows=tuple(
             (category, tuple(_cell(results.get((category, metric.name)), metric, scale) for metric in metrics))
@@ -88,12 +58,12 @@ def _largest(pairs: Mapping[str, int], most: int) -> list[str]:
     return [category for category in pairs if category in set(kept)]
 
 
-def _cell(difference: PairedDifference | None, metric: Metric, scale: int) -> CategoryCell:
+def _cell(difference: PairedDifference | None, metric: Metric, scale: int) -> View:
     if difference is None or difference.difference is None:
         return EMPTY
     rate, worth = metric.kind == "rate", worth_of(difference, metric)
     between = format_points_interval(difference.interval) if rate else format_interval(difference.interval)
-    return CategoryCell(
+    return View(
         # The unit is said once, above the table: ten columns of it would not fit a screen.
         difference=typeset(f"{SIGNS[worth]} {format_difference(difference, metric).removesuffix(' points')}".strip()),
         interval=typeset(between.removesuffix(" points")),

@@ -2,72 +2,33 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
 from evalharness.compare.findings import range_in_words
 from evalharness.observations import Observations
 from evalharness.records import Comparison, ScorerFacts
-from evalharness.report.charts.labels import Matrix, heat_of, make_matrices
+from evalharness.report.charts.labels import heat_of, make_matrices
 from evalharness.report.links import samples_where
 from evalharness.report.typeset import typeset
+from evalharness.report.view import View
 from evalharness.report.words import EXPECTED
 from evalharness.text import format_points
 
 
-@dataclass(frozen=True)
-class FlipCell:
-    """How many pairs went from one label to another."""
-
-    count: int
-    heat: int
-    """How strongly to colour it; 0 if unchanged."""
-    stays: bool
-    """Whether both sides did the same."""
-    opens: str
-    """The filter that lists the samples."""
-
-
-@dataclass(frozen=True)
-class FlipTable:
-    """Baseline down, candidate across, for the requests of which one thing is expected."""
-
-    expected: str
-    pairs: int
-    flipped: int
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, tuple[FlipCell, ...]], ...]
-
-
-@dataclass(frozen=True)
-class Expected:
-    """The labels of one scorer on samples with an expected behaviour."""
-
-    scorer: str
-    heading: str
-    hint: str
-    errors: str
-    """What is known of the labels' error; empty if nothing."""
-    could_be: tuple[str, ...]
-    """For each difference, where that error could have it be."""
-    matrices: tuple[Matrix, ...]
-    flips: tuple[FlipTable, ...]
-
-
 def make_expected(
     table: Observations, comparison: Comparison, roles: Mapping[str, str], scorers: Iterable[ScorerFacts]
-) -> tuple[Expected, ...]:
+) -> tuple[View, ...]:
     """For each scorer whose labels are set against what is expected, where a sample says what is."""
     charts = (
-        Expected(
-            scorer.name,
-            scorer.heading,
-            scorer.hint,
-            scorer.errors_in_words,
-            tuple(_could_be(comparison, scorer)),
-            make_matrices(table, roles, scorer),
-            make_flips(table, comparison, scorer),
+        View(
+            scorer=scorer.name,
+            heading=scorer.heading,
+            hint=scorer.hint,
+            errors=scorer.errors_in_words,
+            could_be=tuple(_could_be(comparison, scorer)),
+            matrices=make_matrices(table, roles, scorer),
+            flips=make_flips(table, comparison, scorer),
         )
         for scorer in scorers
         if scorer.chart == "expected" and scorer.name in table.labels
@@ -85,7 +46,7 @@ def _could_be(comparison: Comparison, facts: ScorerFacts) -> Iterator[str]:
             yield typeset(f"{titles[row.metric]}: {format_points(row.difference)} as labelled, {where} with that error")
 
 
-def make_flips(table: Observations, comparison: Comparison, facts: ScorerFacts) -> tuple[FlipTable, ...]:
+def make_flips(table: Observations, comparison: Comparison, facts: ScorerFacts) -> tuple[View, ...]:
     """A table for what should be refused and one for what should be answered, where there are pairs of labels."""
     flips = ((expected, _pairs(table, comparison, facts.name, expected)) for expected in EXPECTED)
     return tuple(_table(EXPECTED[expected], pairs, facts) for expected, pairs in flips if pairs)
@@ -101,13 +62,13 @@ def _pairs(table: Observations, comparison: Comparison, scorer: str, expected: s
     return Counter({(names[n // len(names)], names[n % len(names)]): int(counts[n]) for n in np.flatnonzero(counts)})
 
 
-def _table(expected: str, pairs: Mapping[tuple[str, str], int], facts: ScorerFacts) -> FlipTable:
+def _table(expected: str, pairs: Mapping[tuple[str, str], int], facts: ScorerFacts) -> View:
     total = sum(pairs.values())
     names = [label.name for label in facts.labels]
     known = [*names, *sorted({label for pair in pairs for label in pair} - {*names})]
     rows = [label for label in known if any(label == before for before, _ in pairs)]
     columns = [label for label in known if any(label == after for _, after in pairs)]
-    return FlipTable(
+    return View(
         expected=expected,
         pairs=total,
         flipped=sum(count for (before, after), count in pairs.items() if before != after),
@@ -129,5 +90,5 @@ def _opens(expected: str, facts: ScorerFacts, before: str, after: str) -> str:
     return samples_where(expected=expected, leftLabel=f"{facts.name}:{before}", rightLabel=f"{facts.name}:{after}")
 
 
-def _cell(count: int, total: int, stays: bool, opens: str) -> FlipCell:
-    return FlipCell(count, 0 if stays else heat_of(count / total), stays, opens)
+def _cell(count: int, total: int, stays: bool, opens: str) -> View:
+    return View(count=count, heat=0 if stays else heat_of(count / total), stays=stays, opens=opens)

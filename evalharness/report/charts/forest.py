@@ -1,7 +1,6 @@
 """The forest plot: each metric's paired difference as a dot on its interval, on one scale of percentage points."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from markupsafe import Markup
 
@@ -10,6 +9,7 @@ from evalharness.records import Metric, PairedDifference
 from evalharness.report.charts.axis import Scale
 from evalharness.report.links import samples_where
 from evalharness.report.typeset import typeset
+from evalharness.report.view import View
 from evalharness.report.words import direction_in_words, verdict_in_words
 from evalharness.text import (
     format_interval,
@@ -27,56 +27,7 @@ MARGIN = 3.0
 """Percent of the width left free at each end, so that a dot at the edge is whole; `charts.css` draws the grid by it."""
 
 
-@dataclass(frozen=True)
-class DifferenceRow:
-    """One metric of the comparison, as text and, for a rate, as a drawing."""
-
-    title: str
-    description: str
-    direction: str
-    baseline: str
-    candidate: str
-    difference: str
-    interval: str
-    p_value: str
-    p_adjusted: str
-    pairs: str
-    truncated: int
-    record: str
-    """Pairs in which the candidate is higher, equal and lower."""
-    verdict: str
-    worth: str
-    """`better`, `worse`, `changed` or `open`: the colour of the drawing."""
-    headline: bool
-    method: str
-    drawing: Markup
-    opens: str
-    """The filter of the sample browser that lists the pairs that differ."""
-
-
-@dataclass(frozen=True)
-class Forest:
-    """The rows of the plot, headline metrics first, with their scale."""
-
-    headline: tuple[DifferenceRow, ...]
-    exploratory: tuple[DifferenceRow, ...]
-    means: tuple[DifferenceRow, ...]
-    """The headline ones, and the first few."""
-    more_means: tuple[DifferenceRow, ...]
-    axis: Markup
-    methods: tuple[str, ...]
-    unmeasured: tuple[str, ...]
-    """Titles of the headline metrics that no pair has a value of: nothing to draw."""
-    alike: tuple[DifferenceRow, ...]
-    """Metrics with the same value on both sides of every pair."""
-
-    @property
-    def rates(self) -> tuple[DifferenceRow, ...]:
-        """All rows that could be drawn, those that do not differ last."""
-        return (*self.headline, *self.exploratory, *(row for row in self.alike if row.drawing))
-
-
-def make_forest(differences: Sequence[PairedDifference], metrics: Sequence[Metric], candidate: str) -> Forest:
+def make_forest(differences: Sequence[PairedDifference], metrics: Sequence[Metric], candidate: str) -> View:
     """Build the plot from a candidate's differences over all categories."""
     known = {metric.name: metric for metric in metrics}
     overall = [(difference, known[difference.metric]) for difference in differences if difference.category is None]
@@ -86,19 +37,24 @@ def make_forest(differences: Sequence[PairedDifference], metrics: Sequence[Metri
     rates = [row for row, kind in rows if kind == "rate"]
     means = [row for row, kind in rows if kind == "mean"]
     first = [row for number, row in enumerate(means) if row.headline or number < SHOWN_MEANS]
-    return Forest(
-        headline=tuple(row for row in rates if row.headline),
-        exploratory=tuple(row for row in rates if not row.headline),
+    alike = tuple(
+        _row(difference, metric, scale, candidate)
+        for difference, metric in overall
+        if difference.n_pairs and (difference, metric) not in differing
+    )
+    headline = tuple(row for row in rates if row.headline)
+    exploratory = tuple(row for row in rates if not row.headline)
+    return View(
+        headline=headline,
+        exploratory=exploratory,
+        # All that could be drawn, those that do not differ last.
+        rates=(*headline, *exploratory, *(row for row in alike if row.drawing)),
         means=tuple(first),
         more_means=tuple(row for row in means if row not in first),
         axis=_axis(scale).draw(lambda tick: f"{tick:+.0f}" if tick else "0"),
         methods=tuple(dict.fromkeys(row.method for row, _ in rows if row.method)),
         unmeasured=tuple(metric.title for difference, metric in overall if metric.headline and not difference.n_pairs),
-        alike=tuple(
-            _row(difference, metric, scale, candidate)
-            for difference, metric in overall
-            if difference.n_pairs and (difference, metric) not in differing
-        ),
+        alike=alike,
     )
 
 
@@ -114,9 +70,9 @@ def scale_of(differences: Sequence[PairedDifference]) -> int:
     return next((scale for scale in SCALES if scale >= max(reached, default=0)), SCALES[-1])
 
 
-def _row(difference: PairedDifference, metric: Metric, scale: int, candidate: str) -> DifferenceRow:
+def _row(difference: PairedDifference, metric: Metric, scale: int, candidate: str) -> View:
     rate = metric.kind == "rate"
-    return DifferenceRow(
+    return View(
         title=metric.title,
         description=metric.description,
         direction=direction_in_words(metric),

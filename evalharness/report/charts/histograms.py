@@ -3,7 +3,6 @@
 import math
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -13,6 +12,7 @@ from evalharness.records import Metric
 from evalharness.report.charts.axis import Scale
 from evalharness.report.links import samples_of
 from evalharness.report.typeset import typeset
+from evalharness.report.view import View
 from evalharness.statistics import Floats
 from evalharness.text import format_number
 
@@ -22,45 +22,10 @@ MOST_POINTS = 500
 LENGTH_BANDS = 5
 
 
-@dataclass(frozen=True)
-class Spread:
-    """One checkpoint's values, drawn and in numbers."""
-
-    checkpoint: str
-    role: str
-    drawing: Markup
-    numbers: tuple[str, ...]
-    """How many, mean, then the quantiles of `QUANTILES`."""
-
-
-@dataclass(frozen=True)
-class Distribution:
-    """One value for all checkpoints on one scale."""
-
-    title: str
-    unit: str
-    spreads: tuple[Spread, ...]
-    axis: Markup
-
-
-@dataclass(frozen=True)
-class Scatter:
-    """Reward against length, with the mean reward of each band of lengths."""
-
-    title: str
-    drawing: Markup
-    x_axis: Markup
-    y_ends: tuple[str, str]
-    checkpoints: tuple[tuple[str, str], ...]
-    bands: tuple[tuple[str, tuple[str, ...]], ...]
-    drawn: int
-    """Points drawn at most for each side."""
-
-
 QUANTILES = (("lowest", 0.0), ("lower quarter", 0.25), ("median", 0.5), ("upper quarter", 0.75), ("highest", 1.0))
 
 
-def make_distribution(values: Mapping[str, Floats], roles: Mapping[str, str], metric: Metric) -> Distribution | None:
+def make_distribution(values: Mapping[str, Floats], roles: Mapping[str, str], metric: Metric) -> View | None:
     """Histograms of one metric; None where no checkpoint has it."""
     columns = {name: sorted(values[name][~np.isnan(values[name])].tolist()) for name in roles}
     if not any(columns.values()):
@@ -68,7 +33,7 @@ def make_distribution(values: Mapping[str, Floats], roles: Mapping[str, str], me
     every = [value for column in columns.values() for value in column]
     scale = _scale(every)
     most = max(max(_counts(scale, column)) / max(len(column), 1) for column in columns.values())
-    return Distribution(
+    return View(
         title=metric.title[:1].upper() + metric.title[1:],
         unit=metric.unit,
         spreads=tuple(_spread(name, role, columns[name], scale, most, metric) for name, role in roles.items()),
@@ -113,9 +78,9 @@ def quantile(ordered: Sequence[float], share: float) -> float:
     return ordered[below] + (ordered[above] - ordered[below]) * (position - below)
 
 
-def _spread(name: str, role: str, ordered: Sequence[float], scale: Scale, most: float, metric: Metric) -> Spread:
+def _spread(name: str, role: str, ordered: Sequence[float], scale: Scale, most: float, metric: Metric) -> View:
     if not ordered:
-        return Spread(name, role, Markup(""), ("0", *["–"] * (len(QUANTILES) + 1)))
+        return View(checkpoint=name, role=role, drawing=Markup(""), numbers=("0", *["–"] * (len(QUANTILES) + 1)))
     numbers = [sum(ordered) / len(ordered), *(quantile(ordered, share) for _, share in QUANTILES)]
     said = [typeset(format_number(number)) for number in numbers]
     label = f"{len(ordered):,} values, median {said[3]}, half of them between {said[2]} and {said[4]}"
@@ -123,7 +88,7 @@ def _spread(name: str, role: str, ordered: Sequence[float], scale: Scale, most: 
     drawing = Markup('<svg class="histogram" role="img" aria-label="{}">{}{}</svg>').format(
         label, Markup("").join(_bars(_counts(scale, ordered), opens, len(ordered), most)), _median(scale, numbers[3])
     )
-    return Spread(name, role, drawing, (f"{len(ordered):,}", *said))
+    return View(checkpoint=name, role=role, drawing=drawing, numbers=(f"{len(ordered):,}", *said))
 
 
 def _filters(scale: Scale, name: str, role: str, metric: Metric) -> list[str]:
@@ -156,14 +121,12 @@ def make_scatter(
     roles: Mapping[str, str],
     reward: Metric,
     anchors: Sequence[str],
-) -> Scatter | None:
+) -> View | None:
     """Rewards against length for baseline and candidate; None without rewards.
 
     Args:
         lengths: of each checkpoint's completions, shape (n_replicates, n_samples); NaN if there is no completion.
         rewards: same shape.
-        roles: of the checkpoints.
-        reward: the metric.
         anchors: where each sample is on the page; empty where it is not. Length n_samples.
     """
     sides = [(name, role) for name, role in roles.items() if role != "other"]
@@ -175,7 +138,7 @@ def make_scatter(
     across, up = _scale(every_length), _scale(every_reward)
     drawn = (Markup("").join(_points(pairs[name], role, across, up, anchors)) for name, role in sides)
     label = "Reward, upwards, against length in words, to the right; the table behind has the means."
-    return Scatter(
+    return View(
         title=f"{reward.title[:1].upper()}{reward.title[1:]} against length",
         drawing=Markup('<svg class="scatter" role="img" aria-label="{}">{}{}</svg>').format(
             label, _grid(up), Markup("").join(drawn)

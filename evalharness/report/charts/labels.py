@@ -12,6 +12,7 @@ from evalharness.records import ScorerFacts
 from evalharness.report.hidden_characters import tamed
 from evalharness.report.links import samples_of
 from evalharness.report.typeset import typeset
+from evalharness.report.view import View
 from evalharness.report.words import EXPECTED, WITHOUT_LABEL
 from evalharness.text import format_share
 
@@ -24,78 +25,25 @@ COLOURS = 7
 """Labels take them in their order; CSS has a rule for each."""
 
 
-@dataclass(frozen=True)
-class Bar:
-    """One side's labels, as a drawing."""
-
-    checkpoint: str
-    role: str
-    drawing: Markup
-
-
-@dataclass(frozen=True)
-class StateRow:
-    """One label with its count for each side."""
-
-    colour: str
-    title: str
-    meaning: str
-    counts: tuple[tuple[int, str, str], ...]
-    """For each side the number, its share in words, and the filter that lists its samples."""
-
-
-@dataclass(frozen=True)
-class States:
-    """The chart of one scorer's labels and its numbers."""
-
-    scorer: str
-    heading: str
-    hint: str
-    bars: tuple[Bar, ...]
-    rows: tuple[StateRow, ...]
-    totals: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class MatrixRow:
-    """The observed labels of samples with the same expected behaviour."""
-
-    expected: str
-    total: int
-    cells: tuple[tuple[int, str, int, str], ...]
-    """For each observed label: how many, the share in words, how strongly to colour it, and the filter that lists
-    its samples.
-    """
-
-
-@dataclass(frozen=True)
-class Matrix:
-    """Expected against observed, for one side."""
-
-    checkpoint: str
-    role: str
-    columns: tuple[str, ...]
-    rows: tuple[MatrixRow, ...]
-
-
 # ---------------------------------------------------------------------------------------------- states
 
 
-def make_states(table: Observations, roles: Mapping[str, str], scorers: Iterable[ScorerFacts]) -> tuple[States, ...]:
+def make_states(table: Observations, roles: Mapping[str, str], scorers: Iterable[ScorerFacts]) -> tuple[View, ...]:
     """Count the labels of each side, for each scorer whose labels are states."""
     return tuple(
         _states(table, roles, scorer) for scorer in scorers if scorer.chart == "states" and scorer.name in table.labels
     )
 
 
-def _states(table: Observations, roles: Mapping[str, str], facts: ScorerFacts) -> States:
+def _states(table: Observations, roles: Mapping[str, str], facts: ScorerFacts) -> View:
     counts = {name: table.results(name, facts.name).counted(...) for name in roles}
     known = _labels(facts, counts.values())
     present = [key for key in known if any(count[key] for count in counts.values())]
     rows = tuple(
-        StateRow(
-            colour_of(facts, key),
-            *known[key],
+        View(
+            colour=colour_of(facts, key),
+            title=known[key][0],
+            meaning=known[key][1],
             counts=tuple(
                 (*_count(counts[name][key], counts[name].total()), samples_of(name, role, State=key))
                 for name, role in roles.items()
@@ -104,10 +52,10 @@ def _states(table: Observations, roles: Mapping[str, str], facts: ScorerFacts) -
         for key in present
     )
     bars = tuple(
-        Bar(
-            name,
-            role,
-            draw_bar(
+        View(
+            checkpoint=name,
+            role=role,
+            drawing=draw_bar(
                 [
                     Part(colour_of(facts, key), known[key][0], counts[name][key], samples_of(name, role, State=key))
                     for key in present
@@ -117,7 +65,7 @@ def _states(table: Observations, roles: Mapping[str, str], facts: ScorerFacts) -
         for name, role in roles.items()
     )
     totals = tuple(count.total() for count in counts.values())
-    return States(facts.name, facts.heading, facts.hint, bars, rows, totals)
+    return View(scorer=facts.name, heading=facts.heading, hint=facts.hint, bars=bars, rows=rows, totals=totals)
 
 
 def _labels(facts: ScorerFacts, counts: Iterable[Counter[str]]) -> dict[str, tuple[str, str]]:
@@ -193,7 +141,7 @@ def _text(part: Part, middle: str, share: float) -> Markup:
 # ------------------------------------------------------------------------------- expected and observed
 
 
-def make_matrices(table: Observations, roles: Mapping[str, str], facts: ScorerFacts) -> tuple[Matrix, ...]:
+def make_matrices(table: Observations, roles: Mapping[str, str], facts: ScorerFacts) -> tuple[View, ...]:
     """A matrix for each side; none where the scorer gave no label, or no sample says what is expected."""
     if not table.labels[facts.name].names:
         return ()
@@ -202,7 +150,7 @@ def make_matrices(table: Observations, roles: Mapping[str, str], facts: ScorerFa
     known = _labels(facts, counts)
     columns = [key for key in known if any(count[key] for count in counts)]
     return tuple(
-        Matrix(
+        View(
             checkpoint=name,
             role=role,
             columns=tuple(known[key][0] for key in columns),
@@ -226,9 +174,9 @@ def _table(table: Observations, checkpoint: str, scorer: str) -> dict[str, Count
     return {name: counts for name, counts in result.items() if counts}
 
 
-def _matrix_row(expected: str, counts: Sequence[tuple[str, int]], opens: Callable[..., str], scorer: str) -> MatrixRow:
+def _matrix_row(expected: str, counts: Sequence[tuple[str, int]], opens: Callable[..., str], scorer: str) -> View:
     total = sum(count for _, count in counts)
-    return MatrixRow(
+    return View(
         expected=EXPECTED[expected],
         total=total,
         cells=tuple(

@@ -4,7 +4,6 @@ Rates have a scale from zero, means one of their own.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 from markupsafe import Markup
@@ -15,6 +14,7 @@ from evalharness.report.charts.axis import Scale
 from evalharness.report.hidden_characters import tamed
 from evalharness.report.links import samples_where
 from evalharness.report.typeset import typeset
+from evalharness.report.view import View
 from evalharness.report.words import direction_in_words
 from evalharness.text import format_number, format_share
 
@@ -25,38 +25,7 @@ MARGIN = 8.0
 """Percent of the width left free at each end, so that the first and the last number below are whole."""
 
 
-@dataclass(frozen=True)
-class TrendRun:
-    """One run of the trend: its number below the charts, and what it is."""
-
-    number: int
-    checkpoint: str
-    role: str
-    run: str
-    """The run directory it comes from; empty if unknown or part of the name."""
-
-
-@dataclass(frozen=True)
-class TrendChart:
-    """One metric over the runs."""
-
-    title: str
-    direction: str
-    top: str
-    bottom: str
-    drawing: Markup
-
-
-@dataclass(frozen=True)
-class Trend:
-    """All headline metrics over the runs, in the order in which they were given."""
-
-    runs: tuple[TrendRun, ...]
-    charts: tuple[TrendChart, ...]
-    axis: Markup
-
-
-def make_trend(sources: Sequence[str], comparison: Comparison, roles: Mapping[str, str]) -> Trend | None:
+def make_trend(sources: Sequence[str], comparison: Comparison, roles: Mapping[str, str]) -> View | None:
     """The trend over the runs that a comparison combines; None for fewer than three."""
     if len(sources) < FEWEST_RUNS or len(roles) < FEWEST_RUNS:
         return None
@@ -72,10 +41,14 @@ def make_trend(sources: Sequence[str], comparison: Comparison, roles: Mapping[st
         if metric.headline
     )
     runs = (
-        TrendRun(number, name, role, source)
+        View(number=number, checkpoint=name, role=role, run=source)
         for number, ((name, role), source) in enumerate(zip(roles.items(), known, strict=True), start=1)
     )
-    return Trend(tuple(runs), tuple(chart for chart in charts if chart), _across(len(roles)).draw("{:.0f}".format))
+    return View(
+        runs=tuple(runs),
+        charts=tuple(chart for chart in charts if chart),
+        axis=_across(len(roles)).draw("{:.0f}".format),
+    )
 
 
 def _shown(comparison: Comparison) -> dict[tuple[str, str], PairedDifference]:
@@ -85,9 +58,7 @@ def _shown(comparison: Comparison) -> dict[tuple[str, str], PairedDifference]:
     return {(row.metric, name): row for name, rows in every for row in rows if row.category is None}
 
 
-def _chart(
-    metric: Metric, sums: Sequence[Summary | None], against: Sequence[PairedDifference | None]
-) -> TrendChart | None:
+def _chart(metric: Metric, sums: Sequence[Summary | None], against: Sequence[PairedDifference | None]) -> View | None:
     """None where no run has a value."""
     edges = [edge for summary in sums if summary and summary.mean is not None for edge in _edges(summary)]
     if not edges:
@@ -101,7 +72,7 @@ def _chart(
         label, _lines(sums, scale), Markup("").join(_points(sums, against, scale, metric))
     )
     unit = f" {metric.unit}" if metric.unit and not rate else ""
-    return TrendChart(
+    return View(
         title=metric.title,
         direction=direction_in_words(metric),
         top=typeset(named(scale.high) + unit),

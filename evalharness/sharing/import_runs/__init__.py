@@ -51,8 +51,6 @@ def import_run(paths: Sequence[Path], choices: ImportChoices, *, out: Path | Non
 
     Args:
         paths: the baseline's file, then the candidates'; or one table that holds all sides.
-        choices: columns, names and settings.
-        out: the run directory; a new one under `reports/` by default.
 
     Raises:
         EvalHarnessError: a file cannot be read, or the sides share no sample.

@@ -3,7 +3,6 @@
 Two files with a column of completions, or one file with a column for each side or a column that names the model.
 """
 
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from evalharness.store import files as stored
 from evalharness.suites.import_prompts.formats import PROMPT_NAMES
 from evalharness.suites.import_prompts.rows import Row, read_table
 from evalharness.suites.import_prompts.samples import slug
+from evalharness.text import near
 
 PROMPTS = (*(name for name in PROMPT_NAMES if name != "text"), "input")
 """A column `text` holds completions here."""
@@ -114,14 +114,15 @@ def _check_named(rows: Sequence[Row], columns: Columns, path: Path) -> None:
     there = list(dict.fromkeys(name for row in rows for name in row.data))
     for ours in columns.named:
         if ours not in (known := ("prompt", "text", "baseline", "candidate", *TURNS, *OTHERS)):
-            close = difflib.get_close_matches(ours, known, n=1)
-            fix = f"write {close[0]!r}" if close else f"use {', '.join(known)}"
-            raise SharingError(f"--columns: there is no field {ours!r}", fix=fix)
+            raise SharingError(
+                f"--columns: there is no field {ours!r}", fix=near(ours, known, f"use {', '.join(known)}")
+            )
     for wanted in (*columns.named.values(), *columns.metrics):
         if wanted not in there:
-            close = difflib.get_close_matches(wanted, there, n=1)
-            fix = f"write {close[0]!r}" if close else f"the columns are {', '.join(map(repr, there))}"
-            raise SharingError(f"{path} has no column {wanted!r}", fix=fix)
+            raise SharingError(
+                f"{path} has no column {wanted!r}",
+                fix=near(wanted, there, f"the columns are {', '.join(map(repr, there))}"),
+            )
 
 
 def _side(path: Path, model: str, rows: Sequence[Row], columns: Columns) -> Side:

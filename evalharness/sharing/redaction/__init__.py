@@ -133,12 +133,7 @@ def redact(run: Run, profiles: Sequence[Profile], *, also: Iterable[str] = ()) -
     """Remove from all records of a run what the profiles name.
 
     Args:
-        run: any run; it is not changed.
-        profiles: what goes.
         also: further names for `identity`, such as those of the machine and of the user.
-
-    Raises:
-        LookupError: a text field of a record has no privacy kind.
     """
     if not profiles:
         return Redacted(run, RedactionManifest(profiles=(), removed={}, names=0), None)

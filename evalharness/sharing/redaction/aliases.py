@@ -113,7 +113,6 @@ def names_of(run: Run, also: Iterable[str] = ()) -> Names:
     """All names in a run that reveal its owner.
 
     Args:
-        run: a run.
         also: further names that must not stay, such as those of the machine and the user.
     """
     names = Names()

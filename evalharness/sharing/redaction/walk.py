@@ -53,11 +53,7 @@ class Walk:
         self._shared: dict[Record, Record] = {}
 
     def walked(self, run: Run) -> Run:
-        """The run with each text treated, field by field in order; stored outcomes and scores whenever they are read.
-
-        Raises:
-            LookupError: a text field of a record has no privacy kind.
-        """
+        """The run with each text treated, field by field; stored outcomes and scores whenever they are read."""
         return Run(path=run.path, **{name: self._inside(value, None) for name, value in _parts(run)})
 
     def visit(self, run: Run) -> None:
@@ -156,11 +152,7 @@ def _same(old: Any, new: Any) -> Any:
 
 @cache
 def _fields(record: type[Record]) -> tuple[tuple[str, Kind | None], ...]:
-    """The fields that hold text, with its kind, and those that hold records, with None.
-
-    Raises:
-        LookupError: a text field has no kind.
-    """
+    """The fields that hold text, with its kind, and those that hold records, with None."""
     kinds = text_kinds(record)
     if unknown := [name for name, kind in kinds.items() if kind is None]:
         raise LookupError(f"{record.__name__}.{unknown[0]} has no kind: annotate it (evalharness/records/privacy.py)")

@@ -25,6 +25,7 @@ from evalharness.suites.import_prompts.formats import (
 from evalharness.suites.import_prompts.rows import Row, Table, read_table, refuse
 from evalharness.suites.import_prompts.samples import Converted, convert, slug
 from evalharness.suites.import_prompts.writing import SuiteText, in_memory, write_suite
+from evalharness.text import near
 
 
 @dataclass(frozen=True)
@@ -107,11 +108,7 @@ NEW = (
 
 
 def new_suite(folder: Path, *, force: bool = False) -> Suite:
-    """Write a suite to start from, with a sample of each kind.
-
-    Raises:
-        SuiteError: the folder is there already, or cannot be written.
-    """
+    """Write a suite to start from, with a sample of each kind."""
     name = slug(folder.resolve().name) or "suite"
     _check_name(name, folder)
     head: dict[str, str | list[str]] = {
@@ -181,9 +178,10 @@ def _check_name(name: str, path: Path) -> None:
 def _renamed(table: Table, columns: Mapping[str, str], path: Path) -> Table:
     for wanted in columns.values():
         if wanted not in table.columns:
-            close = difflib.get_close_matches(wanted, table.columns, n=1)
-            fix = f"write {close[0]!r}" if close else f"the columns are {', '.join(map(repr, table.columns))}"
-            raise ConfigError(f"--columns: {path} has no column {wanted!r}", fix=fix)
+            raise ConfigError(
+                f"--columns: {path} has no column {wanted!r}",
+                fix=near(wanted, table.columns, f"the columns are {', '.join(map(repr, table.columns))}"),
+            )
     return _with_columns(table, columns) if columns else table
 
 
