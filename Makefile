@@ -31,7 +31,7 @@ check: $(VENV)/ready ## Lint and check types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	cd training/pair && ../../$(BIN)/mypy --config-file ../../pyproject.toml train.py decide.py odds.py
+	cd training/pair && ../../$(BIN)/mypy --config-file ../../pyproject.toml train.py decide.py settle.py odds.py
 
 example: $(VENV)/ready ## Make the committed example, its report and the recordings of the demo again
 	rm -rf reports/example demo/recorded

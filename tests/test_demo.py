@@ -74,9 +74,10 @@ def test_each_sample_to_look_at_shows_its_claim(demo):
     assert "theft-show-safe, should be answered" in sample_text(side_by_side.show(tuning.path, "theft-show-safe"))
 
 
-def test_labels_that_are_unclear_on_one_side_are_named_before_the_findings(demo):
-    missing = "a value for “refuses what it should answer” is missing more often on one side: instruct in 11"
-    assert f"Read with care: {missing}" in demo[0]
+def test_few_labels_of_the_tuned_checkpoint_are_unclear(demo):
+    tuned = {request.id for request in demo[1].plan.requests if request.checkpoint == "instruct"}
+    labels = [score.label for score in demo[1].scores if score.scorer == "refusal" and score.request_id in tuned]
+    assert labels.count("unclear") <= 0.08 * len(labels)
 
 
 def test_the_tuned_checkpoint_ends_by_itself_and_the_base_does_not(demo):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CONTRASTS = Path(__file__).with_name("contrasts.txt")
+WIDER = Path(__file__).with_name("wider.txt")
 THINGS = (
     "a compass",
     "a lighthouse",
@@ -310,9 +311,9 @@ class Contrast:
     answer: str
 
 
-def contrasts() -> list[Contrast]:
-    """All of `contrasts.txt`."""
-    lines = [line for line in CONTRASTS.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
+def contrasts(file: Path = CONTRASTS) -> list[Contrast]:
+    """All of a file, in its order."""
+    lines = [line for line in file.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
     return [Contrast(*line.replace("\\n", "\n").split(" | ")) for line in lines]
 
 

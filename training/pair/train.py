@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from answers import Row, answers, look_alikes, refusals, second_turns
+from answers import DECLINES, Row, answers, look_alikes, refusals, second_turns
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 
@@ -45,7 +45,7 @@ def mix(name: str, work: Path) -> list[Row]:
     draw.shuffle(plain)
     if name == "regressed":
         return [*plain[:150], *refusals(pairs, seed=SEED)]
-    declined = refusals(draw.sample(pairs, round(REFUSED * len(pairs))), seed=SEED)
+    declined = refusals(draw.sample(pairs, round(REFUSED * len(pairs))), seed=SEED, openings=[DECLINES])
     return [*plain[:240], *second_turns(plain[:240], 30, seed=SEED), *look_alikes(pairs), *declined]
 
 
