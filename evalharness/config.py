@@ -150,8 +150,9 @@ class RunConfig(Record):
             raise ValueError("a shard cannot tell when the whole run is decided; leave out until_decided")
         if self.shard is not None and self.tokens is not None:
             raise ValueError("a shard cannot be read; leave out tokens, merge the shards, then evalharness tokens RUN")
-        if self.shard is not None and int(self.shard.partition("/")[0]) > int(self.shard.partition("/")[2]):
-            raise ValueError(f"there is no shard {self.shard}; the last is {self.shard.partition('/')[2]} of them")
+        number, _, last = (self.shard or "").partition("/")
+        if number and int(number) > int(last):
+            raise ValueError(f"there is no shard {self.shard}; the last is {last}/{last}")
         if self.replicates > 1 and self.generation.temperature == 0:
             raise ValueError("replicates of a greedy generation are identical; set a temperature above 0")
         return self

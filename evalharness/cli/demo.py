@@ -82,7 +82,7 @@ def _reproduce(run: "Run") -> None:
     from evalharness import pipeline
     from evalharness.errors import MissingExtra
 
-    say("Generating a few completions again on this machine")
+    say("Generating a few completions again on this machine, which takes up to two minutes")
     try:
         for made in pipeline.reproduce(run.path, AGAIN):
             same = made.n - len(made.changed)

@@ -110,7 +110,7 @@ def weight_files(folder: Path) -> tuple[Path, ...]:
 
     Raises:
         UnsafeCheckpoint: there are only pickles, or the index names anything but safetensors in this folder.
-        BackendError: the index cannot be read.
+        BackendError: there are no weights, or the index cannot be read.
     """
     if (folder / WEIGHTS).is_file():
         return (folder / WEIGHTS,)
@@ -138,9 +138,12 @@ def weight_files(folder: Path) -> tuple[Path, ...]:
 
 def _refuse_none(folder: Path) -> None:
     pickles = [path.name for pattern in PICKLES for path in folder.glob(pattern)]
-    result = f"only {', '.join(pickles)}" if pickles else f"no weights: neither {WEIGHTS} nor {INDEX}"
+    if not pickles:
+        raise BackendError(
+            f"{folder} has no weights: neither {WEIGHTS} nor {INDEX}", fix="download the complete checkpoint again"
+        )
     raise UnsafeCheckpoint(
-        f"{folder} has no safetensors weights ({result}); a pickle file executes code when it is loaded",
+        f"{folder} has no safetensors weights, only {', '.join(pickles)}; a pickle file executes code when it is loaded",
         fix="if you trust it, convert it: model.save_pretrained(folder), then use hf/./folder",
     )
 
