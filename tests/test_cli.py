@@ -244,7 +244,7 @@ def test_a_suite_with_an_unknown_scorer_is_refused_before_anything_is_generated(
         (("run", *SIDES, "-M", "nonsense"), "-M nonsense", "-M dtype=bfloat16"),
         (("run", *SIDES, "-M", "dtype=int1"), "dtype", "remove"),
         (("run", *SIDES, "--out", "base.jsonl/r"), "cannot be written", "--out"),
-        (("run", *SIDES, "--replicates", "2"), "identical", "correct"),
+        (("run", *SIDES, "--replicates", "2"), "identical", "change"),
         (("run", *SIDES, "--temperature", "inf"), "finite", "correct"),
         (("report", "none"), "is not a run directory", "list runs"),
         (("show", "none", "a"), "is not a run directory", "list runs"),
