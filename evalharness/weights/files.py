@@ -143,7 +143,7 @@ def _refuse_none(folder: Path) -> None:
             f"{folder} has no weights: neither {WEIGHTS} nor {INDEX}", fix="download the complete checkpoint again"
         )
     raise UnsafeCheckpoint(
-        f"{folder} has no safetensors weights, only {', '.join(pickles)}; a pickle file executes code when it is loaded",
+        f"{folder} has no safetensors weights, only {', '.join(pickles)}; a pickle executes code when it is loaded",
         fix="if you trust it, convert it: model.save_pretrained(folder), then use hf/./folder",
     )
 
