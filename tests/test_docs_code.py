@@ -283,8 +283,15 @@ def read_text(block, here, monkeypatch):
         assert re.fullmatch(pattern, printed) is not None, printed
 
 
+def read_nginx(block, here, monkeypatch):
+    """Braces are closed, and every directive ends; nginx itself is not installed for the tests."""
+    lines = [line.partition("#")[0].rstrip() for line in block.code.splitlines()]
+    assert block.code.count("{") == block.code.count("}")
+    assert all(line.endswith((";", "{", "}")) for line in lines if line)
+
+
 KINDS = {"sh": run_shell, "toml": read_toml, "python": run_python, "json": read_json, "yaml": read_yaml}
-KINDS[""] = KINDS["text"] = read_text
+KINDS |= {"nginx": read_nginx, "text": read_text, "": read_text}
 
 
 def test_every_block_has_a_language_and_every_reason_says_something():

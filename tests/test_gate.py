@@ -75,7 +75,7 @@ def test_samples_of_one_group_count_as_one_pair():
     groups = [f"g{n % 20}" for n in range(200)]
     result = judged(rule(), rates(200, 150), rates(200, 150), groups=groups)
     assert result.verdict == "undecided"
-    assert "on 200 pairs in 20 groups" in result.reason
+    assert "on 200 pairs (related prompts count together: 20 groups)" in result.reason
     assert "20 independent pairs are fewer than the required 100" in result.reason
 
 

@@ -484,7 +484,7 @@ def test_a_decoy_beside_the_weights_is_in_no_digest_and_a_shard_of_the_index_is(
 
 def test_a_decoy_alone_is_no_checkpoint(folder):
     (folder / "model.safetensors").rename(folder / "x.safetensors")
-    assert "no weights" in refusal(UnsafeCheckpoint, folder).problem
+    assert "no weights" in refusal(BackendError, folder).problem
 
 
 def test_a_configuration_that_names_another_file_of_weights_is_refused(folder):
