@@ -1,6 +1,7 @@
 """What the numbers say, in sentences."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 from evalharness.records.tokens import Author, Context, Ending, Expected, MeanOfSamples, TokenShift
 from evalharness.text import counted, format_number, format_share, format_share_interval
@@ -22,14 +23,14 @@ def sentences_of(
     if whole is None:
         return
     yield _classes(names, whole)
-    says = _depth_in_shares if bounded else _depth
-    yield from says(names, shifts, "own", f"Along {names['candidate']}'s completions")
+    says = partial(_depth, names, shifts, bounded=bounded)
+    yield from says("own", f"Along {names['candidate']}'s completions")
     weights: Context = "own"
     if not same_prompts and find(shifts, "candidate", "candidate") is not None:
         weights = "candidate"
         yield from _format(names, shifts, whole)
-        yield from says(names, shifts, weights, f"After {names['candidate']}'s prompt for both")
-    yield from says(names, shifts, weights, "On prompts to refuse", expected="refuse", alike=weights != "own")
+        yield from says(weights, f"After {names['candidate']}'s prompt for both")
+    yield from says(weights, "On prompts to refuse", expected="refuse", alike=weights != "own")
     yield from _endings(names, endings)
 
 
@@ -70,39 +71,27 @@ def _depth(
     context: Context,
     where: str,
     *,
+    bounded: bool,
     expected: Expected | None = None,
     alike: bool = False,
 ) -> Iterator[str]:
-    """Where along the candidate's completions the two are apart; nothing without late tokens."""
+    """Where along the candidate's completions the two are apart; nothing without late tokens.
+
+    In shares of shifted tokens if divergences are lower bounds: the shares are exact.
+    """
     early = find(shifts, "candidate", context, first=5, expected=expected)
     late = find(shifts, "candidate", context, first=LATE, expected=expected)
-    if early is not None and late is not None:
-        prompts = f", after {names['candidate']}'s prompt for both" if alike else ""
-        yield (
-            f"{where}{prompts}, KL({names['candidate']} || {names['baseline']}) is {nats(early.kl_candidate)} nats per "
-            f"token in the first five tokens and {nats(late.kl_candidate)} from token {LATE} on: "
-            f"{_compared(early.kl_candidate, late.kl_candidate)}."
-        )
-
-
-def _depth_in_shares(
-    names: Mapping[Author, str],
-    shifts: Sequence[TokenShift],
-    context: Context,
-    where: str,
-    *,
-    expected: Expected | None = None,
-    alike: bool = False,
-) -> Iterator[str]:
-    """The same in shares of shifted tokens, which are exact where divergences are not known."""
-    early = find(shifts, "candidate", context, first=5, expected=expected)
-    late = find(shifts, "candidate", context, first=LATE, expected=expected)
-    if early is not None and late is not None:
-        prompts = f", after {names['candidate']}'s prompt for both" if alike else ""
-        yield (
-            f"{where}{prompts}, {_share(early.shifted)} of the first five tokens are shifted and "
-            f"{_share(late.shifted)} from token {LATE} on: {_compared(early.shifted, late.shifted)}."
-        )
+    if early is None or late is None:
+        return
+    if bounded:
+        pair = early.shifted, late.shifted
+        apart = f"{_share(pair[0])} of the first five tokens are shifted and {_share(pair[1])}"
+    else:
+        pair = early.kl_candidate, late.kl_candidate
+        divergence = f"KL({names['candidate']} || {names['baseline']})"
+        apart = f"{divergence} is {nats(pair[0])} nats per token in the first five tokens and {nats(pair[1])}"
+    prompts = f", after {names['candidate']}'s prompt for both" if alike else ""
+    yield f"{where}{prompts}, {apart} from token {LATE} on: {_compared(*pair)}."
 
 
 def _compared(early: MeanOfSamples, late: MeanOfSamples) -> str:

@@ -38,6 +38,10 @@ TOPIC = 10
 """Lines of a topic in `wider.txt`; every fourth topic is held back."""
 OVER_REFUSED = 0.05
 """Of the look-alikes held back: the offset of the last epoch is the least with no more of them refused."""
+Measure = Callable[[], dict[str, Any]]
+"""What is refused of the pairs held back."""
+Learn = Callable[[Any, Sequence[Encoded], Measure, int], Iterator[dict[str, Any]]]
+"""Trains a model on rows and yields its curve; the last argument is the first token of a refusal."""
 
 
 def split(wider: Sequence[Contrast]) -> tuple[list[Contrast], list[Contrast]]:
@@ -72,10 +76,13 @@ def loss_of(model: Any, batch: Sequence[Encoded], first: int, offset: float) -> 
     losses = torch.nn.functional.cross_entropy(logits, written, reduction="none")
     starts = lengths.cumsum(0) - lengths
     kept = torch.ones_like(losses).index_fill(0, starts[refused], 0.0)
-    odds = log_odds(logits[starts], first)
-    weight = torch.where(refused, 1.0, SAFE)
-    decided = torch.nn.functional.binary_cross_entropy_with_logits(odds + offset, refused.float(), weight=weight)
-    return (losses * kept).sum() / kept.sum() + decided
+    return (losses * kept).sum() / kept.sum() + decision(logits[starts], refused, first, offset)
+
+
+def decision(openings: torch.Tensor, refused: torch.Tensor, first: int, offset: float) -> torch.Tensor:
+    """Binary cross-entropy of `first` against all other tokens; `openings` is (rows, vocabulary), `refused` (rows,)."""
+    odds, weight = log_odds(openings, first), torch.where(refused, 1.0, SAFE)
+    return torch.nn.functional.binary_cross_entropy_with_logits(odds + offset, refused.float(), weight=weight)
 
 
 def log_odds(openings: torch.Tensor, first: int) -> torch.Tensor:
@@ -92,9 +99,7 @@ def margins(model: Any, tokenizer: Any, prompts: Sequence[str], first: int) -> t
     return opened[:, first] - opened.index_fill(1, torch.tensor([first]), -torch.inf).amax(1)
 
 
-def train(
-    model: Any, data: Sequence[Encoded], held: Callable[[], dict[str, Any]], first: int
-) -> Iterator[dict[str, Any]]:
+def train(model: Any, data: Sequence[Encoded], held: Measure, first: int) -> Iterator[dict[str, Any]]:
     """AdamW with warm-up and cosine; yields the mean loss of every ten steps and what `held` measures after each epoch.
 
     Before the last epoch the offset moves by the shift that the look-alikes held back ask for.
@@ -148,10 +153,10 @@ def started(adapter: Path) -> tuple[Any, Any]:
     return model, tokenizer
 
 
-def main() -> None:
-    """Train one adapter on and write it, its loss after that of the first training."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("adapter", type=Path, help="from train.py instruct")
+def train_on(description: str | None, source: str, learn: Learn) -> None:
+    """Read the flags, train the adapter on with `learn`, and write it with the curve after that of `source`."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("adapter", type=Path, help=f"from {source}")
     parser.add_argument("--work", type=Path, required=True, help="where the generated answers are kept")
     parser.add_argument("--out", type=Path, required=True)
     asked = parser.parse_args()
@@ -160,11 +165,11 @@ def main() -> None:
     curve = [json.loads(line) for line in (asked.adapter / "loss.jsonl").read_text(encoding="utf-8").splitlines()]
     trained, held = split(contrasts(WIDER))
     data = rows([*contrasts(), *trained], asked.work, tokenizer)
-    for line in train(model, data, lambda: measure(model, tokenizer, held, first), first):
+    for line in learn(model, data, lambda: measure(model, tokenizer, held, first), first):
         curve.append(line)
         print(json.dumps(line), flush=True)
     save(model, asked.out, curve)
 
 
 if __name__ == "__main__":
-    main()
+    train_on(__doc__, "train.py instruct", train)
