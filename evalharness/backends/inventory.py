@@ -1,4 +1,4 @@
-"""What is on this machine: the models of every backend, likely base and instruct pairs, and runs."""
+"""What is on this machine: the models of every backend, and likely base and instruct pairs."""
 
 import json
 import re
@@ -32,11 +32,6 @@ def _stem(model: str) -> str:
     without = re.sub(r"-(?:i?q\d\w*|fp16|bf16|f16|f32)$", "", model.lower())
     without = BASE_NAME.sub("-", INSTRUCT_NAME.sub("-", without))
     return re.sub(r"-+", "-", without).rstrip("-")
-
-
-def find_runs(folder: Path) -> list[Path]:
-    """Run directories directly under a folder, oldest first."""
-    return sorted(manifest.parent for manifest in folder.glob("*/manifest.json"))
 
 
 CONFIG = """\

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from evalharness.backends.inventory import find_runs, local_models
+from evalharness.backends.inventory import local_models
 from evalharness.cli.terminal import say
 from evalharness.errors import EvalHarnessError
 from evalharness.scorers import facts_of, scorer_kinds
@@ -42,7 +42,8 @@ def scorers() -> Rows:
 
 def runs() -> Rows:
     """Runs under `reports/`, oldest first."""
-    manifests = [(path, RunStore(path).read_manifest()) for path in find_runs(REPORTS)]
+    paths = sorted(manifest.parent for manifest in REPORTS.glob("*/manifest.json"))
+    manifests = [(path, RunStore(path).read_manifest()) for path in paths]
     return [
         {"run": str(path), "created": manifest.created, "command": manifest.command} for path, manifest in manifests
     ]
