@@ -46,9 +46,9 @@ from evalharness.records import (
 from evalharness.report import render_html, unpack
 from evalharness.scorers import facts_of
 from evalharness.sharing.redaction import PROFILES, read_profiles, redact
-from evalharness.sharing.redaction.folding import CUT, folded
+from evalharness.sharing.redaction.eraser import QUOTING
 from evalharness.sharing.redaction.leaks import file_texts, page_texts, strings
-from evalharness.sharing.redaction.quotes import Quotes
+from evalharness.sharing.redaction.quotes import SHORTEST, Quotes
 from evalharness.store import Run
 
 # --------------------------------------------------------------------------------- a run with everything
@@ -86,7 +86,7 @@ CHECKPOINTS = {
 HIDDEN = {
     "harmful": COMPLETIONS,
     "completions": COMPLETIONS,
-    "prompts": QUOTED | IDS | TEMPLATES | {
+    "prompts": COMPLETIONS | IDS | TEMPLATES | {
         ("Message", "content"), ("Constraint", "parameters"), ("Sample", "target"), ("Sample", "source"),
         ("Suite", "source"), ("RawPrompt", "text"), ("GenerationRequest", "rendered"), ("LintFinding", "message"),
         ("LintFinding", "fix"),
@@ -375,17 +375,14 @@ def test_sentences_that_quote_are_cut(profile):
     run = planted_run(run, SENTENCES, lambda old: f"{old} For example: {item[:70]}")
     text, redacted = shared(run, profile)
     assert not plants_in(text)
-    assert any(CUT in warning.text for warning in redacted.run.compared.warnings)
+    assert any(QUOTING in warning.text for warning in redacted.run.compared.warnings)
 
 
-def test_completions_do_not_repeat_a_prompt_that_was_removed():
-    plants = Plants()
-    run = planted_run(RUN, HIDDEN["prompts"], plants.of)
-    prompt = run.plan.suites[0].samples[0].prompt
-    run = planted_run(run, {("Completion", "text")}, lambda old: f"{old}\n{prompt}\nIt goes on.")
-    text, redacted = shared(run, "prompts")
-    assert not plants_in(text) and "It goes on." in text
-    assert not any(score.spans for score in redacted.run.scores)
+def test_the_completions_to_removed_prompts_are_removed_and_their_marks():
+    redacted = redact(RUN, ["prompts"]).run
+    assert all(outcome.text.startswith("[completion removed") for outcome in redacted.outcomes.values()
+               if isinstance(outcome, Completion) and outcome.text)  # fmt: skip
+    assert not any(score.spans for score in redacted.scores)
 
 
 def test_all_profiles_together():
@@ -480,91 +477,28 @@ def test_an_unknown_profile_is_refused(text):
         read_profiles(text)
 
 
-@given(st.text(alphabet="abc ", min_size=80, max_size=120), st.text(max_size=30), st.text(max_size=30))
-@pytest.mark.parametrize("every", [1, 20])
-def test_a_long_quotation_is_always_cut(every, secret, before, after):
-    assume(len(secret.replace(" ", "")) >= 20 + every - 1)
-    cut = Quotes([secret], every=every).cut(f"{before}{secret}{after}")
-    assert secret not in cut and CUT in cut
+SECRETS = st.lists(st.text(alphabet="abc é", min_size=60, max_size=90), min_size=1, max_size=3)
 
 
-# ------------------------------------------------------------------------- quotations, however disguised
-
-PROMPT = "Describe in detail how a beekeeper can move a hive across the county without losing the queen."
-QUOTED_WORDS = "how a beekeeper can move a hive across the county"
-GREEK_AND_CYRILLIC = str.maketrans("aeopcxyiHKMT", "аеорсхуіНКМТ")
-ECHOES = {
-    "as it is": lambda text: text,
-    "in capitals": str.upper,
-    "one word a line": lambda text: "\n".join(text.split()),
-    "wide blanks": lambda text: text.replace(" ", "\u2003\u00a0"),
-    "hyphens": lambda text: text.replace(" ", "-"),
-    "underscores": lambda text: text.replace(" ", "_"),
-    "bold": lambda text: " ".join(f"**{word}**" for word in text.split()),
-    "bold within words": lambda text: " ".join(f"{word[:1]}**{word[1:]}**" for word in text.split()),
-    "HTML": lambda text: " ".join(f"<b>{word}</b>" for word in text.split()),
-    "zero-width spaces": lambda text: "\u200b".join(text),
-    "soft hyphens and joiners": lambda text: text.replace("e", "e\u00ad\u2060\ufeff"),
-    "Cyrillic look-alikes": lambda text: text.translate(GREEK_AND_CYRILLIC),
-    "Greek look-alikes": lambda text: text.translate(str.maketrans("oavHE", "οανΗΕ")),
-    "five words": lambda text: " ".join(text.split()[2:7]),
-    "five words in capitals": lambda text: " ".join(text.upper().split()[1:6]),
-    "full width": lambda text: "".join(
-        chr(ord(character) + 0xFEE0) if "!" <= character <= "~" else character for character in text
-    ),
-    "mathematical bold": lambda text: "".join(
-        chr(ord(character) + 0x1D3B9) if character.islower() else character for character in text
-    ),
-    "accents": lambda text: text.replace("e", "é").replace("o", "o\u0308"),
-    "spelt out": lambda text: " ".join(text.replace(" ", "")),
-    "a list": lambda text: "\n".join(f"- {word}" for word in text.split()),
-    "a table": lambda text: " | ".join(text.split()),
-    "quotation marks": lambda text: " ".join(f"“{word}”" for word in text.split()),
-    "digits for letters": lambda text: text.translate(str.maketrans("eao", "340")),
-    "circled": lambda text: "".join(
-        chr(ord(character) + 0x24D0 - 97) if character.islower() else character for character in text
-    ),
-    "capitals by turns": lambda text: "".join(
-        character.upper() if at % 2 else character for at, character in enumerate(text)
-    ),
-    "tag characters": lambda text: "\U000e0041".join(text),
-    "commas": lambda text: ", ".join(text.split()),
-    "small capitals": lambda text: text.translate(str.maketrans("abcdehlmnoprtuv", "ᴀʙᴄᴅᴇʜʟᴍɴᴏᴘʀᴛᴜᴠ")),
-}
+@given(SECRETS, st.integers(0, 2), st.integers(0, 20), st.text(max_size=30), st.text(max_size=30))
+def test_so_many_letters_of_a_removed_text_are_a_quotation(secrets, which, start, before, after):
+    quoted = "".join(secrets[which % len(secrets)].split())[start : start + SHORTEST].upper()
+    assume(len(quoted) == SHORTEST)
+    assert Quotes(secrets, ["some other text"]).are_in(["nothing", f"{before}**{quoted[:9]}**-{quoted[9:]}{after}"])
 
 
-@pytest.mark.parametrize("echo", ECHOES)
-def test_a_quotation_of_a_prompt_is_cut_however_it_is_disguised(echo):
-    disguised = ECHOES[echo](QUOTED_WORDS)
-    quotes = Quotes([PROMPT], by_words=True)
-    cut = quotes.cut(f"Sure! {disguised} Then feed the bees.")
-    assert CUT in cut and cut.startswith("Sure! ") and cut.endswith("Then feed the bees.")
-    assert len(cut) < 45, cut
-
-
-@pytest.mark.parametrize(
-    "text", ["Bees make honey.", "Move the hive at night.", "how a beekeeper", "", "日本語の答えです。"]
-)
-def test_what_quotes_less_than_five_words_stays(text):
-    assert Quotes([PROMPT], by_words=True).cut(text) == text
-
-
-def test_five_words_of_a_text_without_blanks_between_its_words_are_cut():
-    asked = "请详细说明养蜂人如何把蜂箱搬到县的另一边而不失去蜂王"
-    assert Quotes([asked], by_words=True).cut("好的。养蜂人如何把蜂箱搬走。") == f"好的。{CUT}走。"
-
-
-@pytest.mark.parametrize("every", [1, 20])
-def test_the_end_of_a_text_and_the_beginning_of_the_next_are_no_quotation(every):
+def test_the_end_of_a_text_and_the_beginning_of_the_next_are_no_quotation():
     texts = [f"The story of number {n} begins at home, {n} and ends abroad {n}." for n in range(300)]
-    quotes = Quotes(texts, every=every, by_words=True)
-    for first, second in pairwise(texts):
-        joined = f"{first[-18:]} {CUT} {second[:15]}"
-        assert quotes.cut(joined) == joined
+    quotes = Quotes(texts, [])
+    assert not quotes.are_in([f"{first[-18:]} {second[:15]}" for first, second in pairwise(texts)])
+    assert not quotes.are_in([part for first, second in pairwise(texts) for part in (first[-25:], second[:25])])
 
 
-def test_a_short_prompt_is_cut_out_of_the_completion_to_it():
-    assert Quotes([PROMPT], by_words=True).cut("p-i-c-k a LOCK: easy", [folded("Pick a lock")]) == f"{CUT}: easy"
+def test_a_kept_text_that_a_removed_one_goes_on_from_is_no_quotation():
+    kept = "Nobody had lived in the old house since"
+    quotes = Quotes([f"{kept} {letter}he war ended, and so it stayed." for letter in "abcdefghijklmnopqrst"], [kept])
+    assert not quotes.are_in([f"{kept}[template removed]"])
+    assert quotes.are_in([f"{kept} the war ended, and so it stayed."])
 
 
 def test_places_and_addresses_in_completions_go_with_identity():
@@ -671,6 +605,6 @@ def test_packed_data_in_a_completion_is_not_unpacked():
     bomb = base64.b64encode(gzip.compress(b"0" * 50_000_000)).decode()
     run = planted_run(RUN, {("Completion", "text")}, lambda old: bomb)
     started = time.perf_counter()
-    redacted = redact(run, ["prompts"])
+    redacted = redact(run, ["identity", "harmful"])
     assert not redacted.leak_in(strings({"text": bomb}))
     assert time.perf_counter() - started < 5

@@ -4,7 +4,7 @@ Each profile removes:
 
 harmful      completions to samples that should be refused, and what quotes them
 completions  all completions, and what quotes them
-prompts      all prompts, what is put around them, the ids of samples, and what quotes them
+prompts      all prompts, what is put around them, the completions to them, the ids of samples, and what quotes them
 identity     names of models, checkpoints, places, machines and people; the command, settings and digests
 
 Scores, labels, states and counts stay, so that every number of the report still adds up.
@@ -20,7 +20,6 @@ from evalharness.records import Record, RunWarning
 from evalharness.sharing.redaction.aliases import SHORTEST_INSIDE, names_of
 from evalharness.sharing.redaction.eraser import Eraser, Removed
 from evalharness.sharing.redaction.leaks import sought_names
-from evalharness.sharing.redaction.quotes import batches
 from evalharness.store import Run
 
 __all__ = ["PROFILES", "STAYS", "Profile", "Redacted", "RedactionManifest", "read_profiles", "redact"]
@@ -99,15 +98,12 @@ class Redacted:
         """What texts still contain that had to be removed, described without repeating it; empty if nothing."""
         if self.removed is None:
             return ""
-        for batch in batches(texts):
-            if self.removed.are_in(batch):
-                return "a quotation"
-            lowered = batch.lower() if self.names else ""
-            if any(name in lowered for name in self.names):
-                return "a name"
-            if self.ids and not self.ids.isdisjoint(batch.split()):
-                return "the id of a sample"
-        return ""
+        texts = set(texts)
+        if self.removed.are_in(texts):
+            return "a quotation"
+        if any(name in text for text in map(str.lower, texts) for name in self.names):
+            return "a name"
+        return "the id of a sample" if any(not self.ids.isdisjoint(text.split()) for text in texts) else ""
 
 
 def read_profiles(text: str) -> tuple[Profile, ...]:

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cache, cached_property, lru_cache
 from pathlib import Path
@@ -24,21 +24,18 @@ from evalharness.records import (
 from evalharness.records.privacy import Kind
 from evalharness.report.prompts import sent_of
 from evalharness.sharing.redaction.aliases import SETTINGS, Names
-from evalharness.sharing.redaction.folding import folded, letters
 from evalharness.sharing.redaction.leaks import own_words
-from evalharness.sharing.redaction.quotes import WINDOW, Gathered, Hashes, Quotes, windows
+from evalharness.sharing.redaction.quotes import Quotes
 from evalharness.sharing.redaction.walk import Walk
 from evalharness.store import Run
 
 GOES: Mapping[str, frozenset[Kind]] = {
     "harmful": frozenset({"completion", "quote"}),
     "completions": frozenset({"completion", "quote"}),
-    "prompts": frozenset({"prompt", "rendered", "template", "stop", "source", "quote", "lint"}),
+    "prompts": frozenset({"prompt", "rendered", "template", "stop", "source", "quote", "lint", "completion"}),
     "identity": frozenset({"template", "stop", "notes", "command", "machine", "options"}),
 }
 """Kinds that each profile removes completely; `harmful` only for samples that should be refused."""
-ASKED: frozenset[Kind] = frozenset({"prompt", "rendered", "template", "source"})
-"""Kinds that completions may not quote if `prompts` are removed."""
 MODEL = "Checkpoint.model"
 """Renamed behind its backend, which is no name (`_model`)."""
 NAMED: frozenset[Kind] = frozenset({"checkpoint", "model", "digest", "run"})
@@ -62,75 +59,33 @@ MARKS: Mapping[str, str] = {
     "machine": "[hardware removed]",
     "options": "[setting removed]",
 }
+QUOTING = "[sentence removed: it quotes what was removed]"
 PLAIN_VERSION = re.compile(r"[\w.+-]{1,12}")
 ID = re.compile(r"[^\s\"'`,;:()\[\]{}<>]*[^\s\"'`,;:.()\[\]{}<>]")
 """A word that may be a sample's id."""
-SHORTEST_WHOLE = 5
-"""Letters of a prompt that is looked for, as a whole, in the completions to it."""
 
 
 class Removed:
-    """Text that a file must not contain: hashes of removed texts, minus what legitimately stays elsewhere."""
+    """Text that a file must not quote: all that is removed, but for what stays elsewhere or evalharness says itself."""
 
     def __init__(self, run: Run, profiles: frozenset[str]) -> None:
-        self.prompts, written = _removed_from(run, profiles)
-        """For completions, which may not quote five words."""
-        public, kept = _kept_in(run, profiles, self.prompts, written)
-        # What a suite is called, and what evalharness says itself, is no quotation.
-        self.asked = self.prompts.without([own_windows(), *public])
-        self.written = written.without([own_windows(), *kept])
+        removed, kept = set[str](), {own_words()}
+
+        def note(text: str, kind: Kind, field: str, sample: Sample | None) -> str:
+            if goes(profiles, kind, sample):
+                removed.add(text)
+            elif kind in CONTENT and field != NOTICE:
+                kept.add(text)
+            return text
+
+        Walk(run, note).visit(run)
+        self._quotes = Quotes(removed, kept)
         # Scorers say the same of many samples.
-        self.cut = lru_cache(maxsize=4096)(self._cut)
+        self.is_in = lru_cache(maxsize=4096)(lambda text: self._quotes.are_in([text]))
 
-    def are_in(self, text: str) -> bool:
-        """Whether a text quotes what was removed."""
-        result = windows(folded(text))
-        return bool(self.asked.windows.among(result).any() or self.written.windows.among(result).any())
-
-    def _cut(self, text: str) -> str:
-        """The text without what it quotes."""
-        return self.written.cut(self.asked.cut(text)) if len(text) >= WINDOW else text
-
-
-def _removed_from(run: Run, profiles: frozenset[str]) -> tuple[Quotes, Quotes]:
-    """Prompts and other texts that are removed as a whole."""
-    asked, written = Quotes(by_words=True), Quotes(every=WINDOW)
-    of_prompts, of_others = Gathered(asked.take), Gathered(written.take)
-
-    def note(text: str, kind: Kind, field: str, sample: Sample | None) -> str:
-        if goes(profiles, kind, sample):
-            (of_prompts if kind in ASKED and "prompts" in profiles else of_others).add(text)
-        return text
-
-    Walk(run, note).visit(run)
-    of_prompts.end()
-    of_others.end()
-    return asked, written
-
-
-def _kept_in(run: Run, profiles: frozenset[str], asked: Quotes, written: Quotes) -> tuple[list[Hashes], list[Hashes]]:
-    """What is removed somewhere and kept elsewhere: prompts in public names, other texts in any that stays."""
-    public, kept = list[Hashes](), list[Hashes]()
-    of_names = Gathered(lambda batch: public.append(asked.shared(batch)))
-    of_all = Gathered(lambda batch: kept.append(written.shared(batch)))
-
-    def note(text: str, kind: Kind, field: str, sample: Sample | None) -> str:
-        if kind in CONTENT and field != NOTICE and not goes(profiles, kind, sample):
-            of_all.add(text)
-            if kind == "public":
-                of_names.add(text)
-        return text
-
-    Walk(run, note).visit(run)
-    of_names.end()
-    of_all.end()
-    return public, kept
-
-
-@cache
-def own_windows() -> Hashes:
-    """Hashes of all text that evalharness itself can print."""
-    return windows(folded(own_words()))
+    def are_in(self, texts: Iterable[str]) -> bool:
+        """Whether any of the texts quotes what was removed."""
+        return self._quotes.are_in(texts)
 
 
 def goes(profiles: frozenset[str], kind: Kind, sample: Sample | None) -> bool:
@@ -189,10 +144,8 @@ class Eraser:
     def _kept(self, text: str, kind: Kind, field: str, sample: Sample | None) -> str:
         if kind == "sample":
             return self._sample_name(text)
-        if kind == "completion" and "prompts" in self.profiles:
-            text = self.removed.prompts.cut(text, _whole_prompts(sample))
         if kind in PROSE or field == NOTICE:
-            text = self._without_ids(self.removed.cut(text))
+            text = QUOTING if self.removed.is_in(text) else self._without_ids(text)
         return self._renamed(text, kind) if "identity" in self.profiles else text
 
     def _renamed(self, text: str, kind: Kind) -> str:
@@ -279,10 +232,3 @@ class Eraser:
         if checkpoint.backend not in backend_names() or not checkpoint.model_name:
             return self.names.exact("model", checkpoint.model)
         return f"{checkpoint.backend}/{self.names.exact('model', checkpoint.model_name)}"
-
-
-def _whole_prompts(sample: Sample | None) -> Iterator[str]:
-    for message in sample.messages if sample else ():
-        spelling = folded(message.content)
-        if len(letters(spelling)) >= SHORTEST_WHOLE:
-            yield spelling
