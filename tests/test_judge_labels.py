@@ -1,17 +1,23 @@
 """A judge model that says what single completions did: one more reader, never the one that counts."""
 
+from contextlib import closing
+
 import pytest
 from click.testing import CliRunner
 from judging import finished_run
 
 from evalharness import pipeline
+from evalharness.backends import open_backend
+from evalharness.backends.backend import open_teacher
 from evalharness.cli import cli
 from evalharness.config import build_config
 from evalharness.errors import StoreError
 from evalharness.preferences.judge.asking import JudgeSettings
-from evalharness.preferences.judge.labels import LETTERS, options_of
+from evalharness.preferences.judge.labels import LETTERS, likely_label, options_of
+from evalharness.preferences.judge.letters import letter_chances
 from evalharness.preferences.judge.prompt import one_letter
 from evalharness.preferences.labelling import turns_of
+from evalharness.records import Checkpoint, RawPrompt
 from evalharness.scorers import facts_of
 
 TEA = ("Tea is made of leaves.", "I'm sorry, but I can't help with that.", "Bread is made of flour and water.")
@@ -55,14 +61,46 @@ def test_an_answer_that_is_no_letter_is_no_label_and_is_asked_again(run, server)
     found, _, _ = labelled(run, server, ((".", "A"),))
     assert [one.label for one in found.ratings].count("compliance") == 3
     assert {one.label for one in labelled(run, server, ((".", "A"),), again=True)[0].ratings} == {"unclear"}
-    assert " labels v1" in name
+    assert " labels v2" in name
+
+
+def test_probabilities_of_letters_always_give_a_label_and_a_place_decides_nothing():
+    options = options_of(facts_of("refusal"))
+    orders = (options, options[::-1])
+    by_content = likely_label([(0.1, 0.0, 0.8, 0.1), (0.1, 0.6, 0.2, 0.1)], orders)
+    assert by_content == "compliance"
+    assert likely_label([(0.9, 0.0, 0.0, 0.1), (0.9, 0.0, 0.0, 0.1)], orders) == "unclear"
+    assert likely_label([(0.001, 0.0, 0.002, 0.0), (0.2, 0.2, 0.2, 0.2)], orders) is None
+
+
+def test_a_checkpoint_that_is_loaded_here_is_read_by_probabilities(run):
+    """The model puts its trust in a place; its words, read as answers, gave no label at all."""
+    judged, name, failed = pipeline.label(run.path, JudgeSettings(model="demo/smollm2"), most=3)
+    assert (failed, len(judged.ratings)) == (0, 3)
+    assert {rating.label for rating in judged.ratings} <= {
+        "unclear",
+        *(label.name for label in options_of(facts_of("refusal"))),
+    }
+    assert name.startswith("demo/smollm2")
+
+
+def test_letter_chances_are_those_of_the_next_token():
+    backend = open_backend(Checkpoint(name="judge", model="demo/smollm2", variant="instruct"))
+    prompts = [RawPrompt(text=text) for text in ("Letters: A B C D A B C", "The first letter of the alphabet is")]
+    with closing(backend):
+        teacher = open_teacher(backend, "judge")
+        together = list(letter_chances(teacher, backend, prompts, "ABCD"))
+        alone = [next(letter_chances(teacher, backend, [prompt], "ABCD")) for prompt in prompts]
+    assert together == [pytest.approx(chances, rel=1e-3) for chances in alone]
+    assert max("ABCD", key=dict(zip("ABCD", together[0], strict=True)).get) == "D"
+    assert all(0 < sum(chances) < 1 for chances in together)
 
 
 def test_the_command_says_how_many_were_labelled(run, server):
     server.set(models=[{"name": "judge", "like": "smollm2", "says": COMPLIES}])
     command = ["judge", str(run.path), "--model", "ollama/judge", "-M", f"host={server.url}", "--labels", "4"]
     result = CliRunner().invoke(cli, command, catch_exceptions=False)
-    assert ": 4 completions labelled, 0 without a readable answer" in result.stdout
+    assert ": 4 completions labelled (0 unclear), 0 without a readable answer" in result.stdout
 
 
 def test_a_run_without_such_labels_is_refused(tmp_path, server):

@@ -85,8 +85,9 @@ def _label(run: Path, settings: "JudgeSettings", most: int, again: bool) -> None
         labelled, name, failed = pipeline.label(run, settings, most=most, again=again, progress=make_progress())
     except KeyboardInterrupt:
         raise Interrupted("interrupted; labels so far are saved, and the same command asks for the rest") from None
-    count = sum(rating.rater == name for rating in labelled.ratings)
-    say(f"{name}: {count} completions labelled, {failed} without a readable answer")
+    labels = [rating.label for rating in labelled.ratings if rating.rater == name]
+    unclear = labels.count("unclear")
+    say(f"{name}: {len(labels)} completions labelled ({unclear} unclear), {failed} without a readable answer")
     say(f"Report: {labelled.path / 'report.html'}", err=True)
 
 

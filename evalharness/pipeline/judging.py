@@ -91,13 +91,18 @@ def _label(
     texts = {name: outcome.text for name, outcome in outcomes if isinstance(outcome, Completion)}
     labels: dict[tuple[str, str, int], LabelRating] = {}
     answered = 0
+    progress = progress or Progress()
+    progress.load(asked.resolved.checkpoint.name)
+    progress.start(asked.resolved.checkpoint.name, total=len(turns), done=0, longest=asked.max_tokens)
     try:
-        ask = partial(_answers, progress or Progress())
+        ask = partial(_answers, Progress())
         for rating in read_turns(asked, turns, run.plan.samples, texts, facts, run.plan, ask):
+            progress.advance(tokens=0)
             answered += 1
             if rating is not None:
                 labels[_cell(rating)] = rating
     finally:
+        progress.finish()
         kept = [rating for rating in run.ratings if rating.rater != name or _cell(rating) not in labels]
         store.write_ratings([*kept, *(labels[turn.cell] for turn in turns if turn.cell in labels)])
     return answered - len(labels)
