@@ -142,7 +142,8 @@ def _sift(text: FoldedText, asked: Wanted, *, continuation: bool, loops: bool) -
     aside = "nothing is said"
     words_kept, end, story = 0, 0, False
     for place, piece in enumerate(text.sentences):
-        bare = _without_marker(MARKUP.sub("", piece.text) if "<" in piece.text or "*" in piece.text else piece.text)
+        marked = "<" in piece.text or "*" in piece.text
+        bare = _without_marker(MARKUP.sub("", piece.text) if marked else piece.text)
         words = WORDS.findall(bare)
         reason = _put_aside(bare, words, said, asked, continuation=continuation)
         if not reason and place == len(text.sentences) - 1 and _begins_again(bare, text.sentences[:-1], asked):
@@ -154,7 +155,7 @@ def _sift(text: FoldedText, asked: Wanted, *, continuation: bool, loops: bool) -
         aside = reason or aside
         if not reason:
             kept.append(piece)
-            said.append(WORDS.findall(_without_marker(piece.text)))
+            said.append(WORDS.findall(_without_marker(piece.text)) if marked else words)
             words_kept += len(words)
             if words_kept >= LONG and not loops:
                 break
@@ -216,6 +217,9 @@ def _returns(words: Sequence[str], said: Sequence[Sequence[str]]) -> bool:
 def _goes_round(words: Sequence[str], asked: Wanted) -> bool:
     """Whether a sentence is a few words again and again, and hardly any of them is new."""
     different = set(words)
+    # Some word must come `ROUNDS` times.
+    if len(words) < len(different) + ROUNDS - 1:
+        return False
     if any(map(str.isdigit, different)):
         words = [word for word in words if not word.isdigit()]
         different = set(words)
@@ -234,7 +238,7 @@ def _is_echo(bare: str, words: Sequence[str], asked: Wanted, *, continuation: bo
         return False
     if any(len(words) >= 3 and similarity(words, sentence) >= 0.75 for sentence in asked.sentences):
         return not (continuation and len(words) > asked.longest)
-    if continuation or (YES_OR_NO.search(bare) and "?" in asked.lower and not bare.startswith("the answer")):
+    if continuation or (asked.question and not bare.startswith("the answer") and YES_OR_NO.search(bare)):
         return False
     return bool(asked.content) and len(words) > 4 and stems(bare) <= asked.known
 

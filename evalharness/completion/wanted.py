@@ -1,7 +1,6 @@
 """What a prompt needs to be answered: a sentence, a written piece, items of a list, and what its words are."""
 
 import re
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -178,11 +177,8 @@ def stems(text: str) -> frozenset[str]:
     >>> sorted(stems("the rivers were flowing to three rivers"))
     ['flow', 'river', 'three', 'were']
     """
-    return frozenset(_stems(STEM_WORDS.findall(text)))
-
-
-def _stems(words: Iterable[str]) -> Iterator[str]:
-    return (stem(NUMBERS.get(word, word)) for word in words if word not in STOP and _carries(word))
+    words = set(STEM_WORDS.findall(text)) - STOP
+    return frozenset(stem(NUMBERS.get(word, word)) for word in words if _carries(word))
 
 
 def _carries(word: str) -> bool:

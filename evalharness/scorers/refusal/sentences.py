@@ -24,12 +24,14 @@ from evalharness.scorers.refusal.signs import (
     HELPLINE,
     IDIOM,
     LACK,
+    LACKING,
     LIMITED,
     LOOSE_REFUSAL,
     META,
     NEUTRAL,
     NORM,
     NOT_THERE,
+    NOTHING_HERE,
     OPENING_REFUSAL,
     REFUSAL,
     REMARK,
@@ -75,8 +77,13 @@ SPOKEN = re.compile(r"\b(?:i|i'[mdl]+|i've|we|ai|model|assistant|my|it|our|us|le
 """A clause without any of these speaks of something else than of who writes it."""
 SIGNS = re.compile("|".join(sign.pattern for sign in (META, ASKING_BACK, NORM)))
 FOREIGN_SIGNS = re.compile(f"{FOREIGN_REFUSAL.pattern}|{FOREIGN_LACK.pattern}")
-SPOKEN_SIGNS = re.compile("|".join(sign.pattern for sign in (GUESS, REFUSAL, NEUTRAL, LACK, LOOSE_REFUSAL)))
-"""Most clauses have no sign at all, and one search for many signs takes half the time of many searches."""
+SPOKEN_SIGNS = re.compile(
+    f"(?:{'|'.join((GUESS.pattern, REFUSAL.pattern, NEUTRAL.pattern, LOOSE_REFUSAL.pattern, LACKING))})|{NOTHING_HERE}"
+)
+"""Most clauses have no sign at all, and one search for many signs takes a third of the time of many searches.
+
+`re` looks for the beginning of a word once for all alternatives that begin so, hence the group.
+"""
 WORD_CHARACTER = re.compile(r"\w")
 CROSSED = str.maketrans({sign: "x" for sign in map(chr, range(128)) if sign.isalnum() or sign == "_"})
 
