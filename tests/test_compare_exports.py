@@ -272,6 +272,7 @@ CLEAN = {
     "a longer context": lambda t: t.save(change=edited("config.json", max_position_embeddings=2 * CONTEXT)),
     "another special end": lambda t: t.save(change=edited("generation_config.json", eos_token_id=[0, 1, 3])),
     **{f"GGUF {kind}": lambda t, kind=kind: t.gguf(kind) for kind in ("F32", "F16", "BF16", "Q8_0", "Q5_0", "Q4_0")},
+    "GGUF of Q4_K_M": lambda t: t.gguf("Q5_0", stated="Q4_K_M"),
     "GGUF whose end is that of the turn": lambda t: t.gguf(eos=3),
 }
 
@@ -301,6 +302,7 @@ def test_clean_exports_are_the_same_model(tuned):
     assert kl["merged in float32"] < 1e-6
     assert kl["merged in float32"] < kl["GGUF Q8_0"] < kl["GGUF Q5_0"] < kl["GGUF Q4_0"]
     assert found["GGUF Q8_0"].stored_as == "Q8_0" and found["merged in bfloat16"].stored_as == "bfloat16"
+    assert found["GGUF of Q4_K_M"].stored_as == "Q4_K_M, mostly Q5_0"
 
 
 def test_other_architectures_and_kinds_of_adapters_are_the_same_model_too(tmp_path):

@@ -1,11 +1,26 @@
 """GGUF files: the same checkpoint in another file, unpacked once, whoever else unpacks it."""
 
+import json
 import shutil
 import struct
 import sys
 
 import pytest
-from tiny_checkpoint import PROMPT, answer, cut, identity, open_hf, refusal, save_checkpoint, save_gguf
+import torch
+from safetensors.torch import load_file
+from tiny_checkpoint import (
+    PROMPT,
+    answer,
+    cut,
+    identity,
+    make_model,
+    make_tokenizer,
+    open_hf,
+    refusal,
+    save_checkpoint,
+    save_gguf,
+    write_gguf,
+)
 
 from evalharness.errors import BackendError
 from evalharness.weights.gguf_header import read_header
@@ -52,6 +67,21 @@ def test_a_gguf_file_is_unpacked_once(gguf_file, tmp_path):
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
+def test_an_unpacked_file_has_the_names_that_other_programs_load(tmp_path, monkeypatch):
+    """vLLM and llama.cpp's converter look for tied weights under the name of the embedding, and for `architectures`."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    tokenizer = make_tokenizer()
+    model = make_model(len(tokenizer), tie_word_embeddings=True)
+    model.save_pretrained(tmp_path / "sound")
+    answer(write_gguf(tmp_path / "tied.gguf", model, tokenizer))
+    [folder] = (tmp_path / "cache" / "evalharness" / "unpacked").iterdir()
+    ours, theirs = (load_file(where / "model.safetensors") for where in (folder, tmp_path / "sound"))
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    settings = json.loads((folder / "config.json").read_text())
+    assert (settings["architectures"], settings["tie_word_embeddings"]) == (["LlamaForCausalLM"], True)
+
+
 def test_two_processes_may_unpack_the_same_file_at_once(sound, gguf_file, tmp_path):
     """The other one finishes just before this one puts its folder in place."""
     others = []
@@ -73,6 +103,15 @@ def test_what_a_killed_process_left_half_unpacked_is_made_good(sound, gguf_file,
     for name in ("gguf.json", "tokenizer.json"):
         (folder / name).unlink()
     assert answer(gguf_file) == answer(sound)
+
+
+def test_what_an_earlier_version_unpacked_is_unpacked_again(gguf_file, tmp_path):
+    answer(gguf_file)
+    [folder] = (tmp_path / "cache" / "evalharness" / "unpacked").iterdir()
+    (folder / "gguf.json").write_text('{"quantization": "ALL_F32"}')
+    (folder / "model.safetensors").unlink()
+    answer(gguf_file)
+    assert (folder / "model.safetensors").exists()
 
 
 def test_a_file_that_is_no_gguf_is_an_error(tmp_path):

@@ -39,7 +39,7 @@ def make_tokenizer(*, bos=True, template=CHATML, words=()):
     return fast
 
 
-def make_model(vocabulary, seed=0):
+def make_model(vocabulary, seed=0, **settings):
     """Two layers with weights that are large enough for completions to differ and to end at different lengths."""
     torch.manual_seed(seed)
     config = LlamaConfig(
@@ -53,6 +53,7 @@ def make_model(vocabulary, seed=0):
         bos_token_id=0,
         eos_token_id=1,
         initializer_range=0.7,
+        **settings,
     )
     return LlamaForCausalLM(config).eval()
 
@@ -88,18 +89,19 @@ def save_gguf(path, *, seed=0, without="", template=CHATML):
     return write_gguf(path, make_model(len(tokenizer), seed), tokenizer, without=without)
 
 
-def write_gguf(path, model, tokenizer, kind="F32", *, without="", reorder=True, **facts):
+def write_gguf(path, model, tokenizer, kind="F32", *, without="", reorder=True, stated=None, **facts):
     """Write a model as llama.cpp's converter does: matrices in a type, the rest in float32.
 
     Args:
         kind: a `GGMLQuantizationType` that the gguf package can write.
         without: a tensor that is left out.
         reorder: whether the rows of attention heads are in the order of llama.cpp.
+        stated: the name of its file type; by default that of its matrices.
         facts: of the header: `bos`, `adds_bos`, `eos`, `context`, `theta`, `plain` (special tokens stored as text).
     """
     settings = model.config
     writer = GGUFWriter(path, settings.model_type)
-    writer.add_file_type(LlamaFileType[f"{'ALL' if kind == 'F32' else 'MOSTLY'}_{kind}"])
+    writer.add_file_type(LlamaFileType[f"{'ALL' if kind == 'F32' else 'MOSTLY'}_{stated or kind}"])
     _add_settings(writer, settings, **facts)
     _add_tokenizer(writer, tokenizer, **facts)
     for name, tensor in model.state_dict().items():

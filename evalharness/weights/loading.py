@@ -17,7 +17,6 @@ from typing import Any, Literal
 import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-from safetensors.torch import save_model
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -42,6 +41,9 @@ VOCABULARIES = ("tokenizer.*", "vocab.*", "*.model", "*.tiktoken", "tekken.json"
 """The files that hold the tokens of a tokenizer; a few kinds need none."""
 UNPACK_LIMIT = 2**30
 """Parameters up to which a GGUF file is unpacked once into the cache; a larger one is read anew each time."""
+
+FORM = 2
+"""Of unpacked files; those of another form are unpacked again."""
 
 
 def find_source(name: str) -> Source:
@@ -160,15 +162,22 @@ def _gguf_source(path: Path) -> Source:
             raise BackendError(f"{path} is not a GGUF file", fix="give a .gguf file, or a folder with safetensors")
     weights = files.file_digest(path, path.stat().st_mtime_ns)
     folder = files.cache_folder() / "unpacked" / weights.removeprefix("sha256:")
-    facts = folder / "gguf.json"
-    if not facts.exists():
+    if _unpacked(folder) is None:
         with reading(path):
             header = _header(path)
             alone = _alone(path, weights)
             if header.parameters > UNPACK_LIMIT:
                 return Source(str(path), alone.parent, weights, alone.name, _quantization(header))
             _unpack(alone, folder, header)
-    return Source(str(path), folder, weights, quantization=json.loads(facts.read_text())["quantization"])
+    return Source(str(path), folder, weights, quantization=(_unpacked(folder) or {}).get("quantization"))
+
+
+def _unpacked(folder: Path) -> dict[str, Any] | None:
+    """What is known of an unpacked file; None if there is none, or one with names that other programs do not load."""
+    with suppress(FileNotFoundError):
+        facts: dict[str, Any] = json.loads((folder / "gguf.json").read_text())
+        return facts if facts.get("form") == FORM else None
+    return None
 
 
 def _header(path: Path) -> Header:
@@ -207,13 +216,11 @@ def _unpack(path: Path, folder: Path, header: Header) -> None:
         model = load_complete(
             AutoModelForCausalLM, path.resolve(), path.parent, gguf_file=path.name, dtype=torch.float32
         )
-        scratch.mkdir()
-        # save_pretrained refuses a model that came from GGUF, although its weights are plain float32 by now.
-        save_model(model, str(scratch / "model.safetensors"), metadata={"format": "pt"})
-        settings.save_pretrained(scratch)
-        model.generation_config.save_pretrained(scratch)
+        # Its weights are plain float32 by now. What save_pretrained writes is what other programs load.
+        model.hf_quantizer.remove_quantization_config(model)
+        model.save_pretrained(scratch)
         AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name).save_pretrained(scratch)
-        (scratch / "gguf.json").write_text(json.dumps({"quantization": _quantization(header)}))
+        (scratch / "gguf.json").write_text(json.dumps({"form": FORM, "quantization": _quantization(header)}))
         shutil.rmtree(folder, ignore_errors=True)
         with suppress(OSError):  # Another process has put it there.
             scratch.replace(folder)

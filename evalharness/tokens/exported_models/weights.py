@@ -58,13 +58,13 @@ class Tensor:
 
 
 def check_weights(reference: LocalForm, form: LocalForm, base: LocalForm | None) -> tuple[Finding, str]:
-    """The weights of a form, and the precision in which most of them are stored."""
+    """The weights of a form, and how they are stored."""
     mine, theirs = reference.state, form.state
     if problem := _other_tensors(mine, theirs):
         fix = "export it again from the reference's weights"
         return parted("weights", problem, fix=fix), ""
     pairs = [_pair(name, mine[name], theirs[name], reference.kinds[name], form.kinds[name]) for name in mine]
-    stored = _most(form.kinds, theirs)
+    stored = _stored(form, theirs)
     differing = [pair for pair in pairs if pair.error > 0 and not _is_tied_by_mistake(pair, reference, form)]
     if not differing:
         return same("weights"), stored
@@ -72,12 +72,16 @@ def check_weights(reference: LocalForm, form: LocalForm, base: LocalForm | None)
     return finding or same("weights"), stored
 
 
-def _most(kinds: Mapping[str, str], tensors: Mapping[str, torch.Tensor]) -> str:
-    """The type of most numbers."""
+def _stored(form: LocalForm, tensors: Mapping[str, torch.Tensor]) -> str:
+    """The type of most numbers, behind what a quantized GGUF file says of itself if that names another."""
     sizes: dict[str, int] = {}
-    for name, kind in kinds.items():
+    for name, kind in form.kinds.items():
         sizes[kind] = sizes.get(kind, 0) + tensors[name].numel()
-    return max(sizes, key=lambda kind: sizes[kind])
+    most = max(sizes, key=lambda kind: sizes[kind])
+    stated = form.gguf and form.backend.source.quantization
+    if not stated or most in FRACTION:
+        return most
+    return stated if stated.startswith(most) else f"{stated}, mostly {most}"
 
 
 def _other_tensors(mine: Mapping[str, torch.Tensor], theirs: Mapping[str, torch.Tensor]) -> str:
