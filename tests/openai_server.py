@@ -61,6 +61,7 @@ SETTINGS = {
     "wait": None,  # Retry-After
     "renders": None,  # a function from messages to the prompt, instead of ChatML
     "reads_tokens": None,  # a function from a prompt's tokens to log-probabilities of all tokens at each but the first
+    "classifies": None,  # a function from a text's tokens to the logits of a classifier
     "writes": None,  # a function from the prompt's tokens and the limit to a text and its finish reason
 }
 
@@ -186,6 +187,8 @@ class Handler(BaseHTTPRequestHandler):
         self.server.bodies.append(body)
         if "prompt_logprobs" in body:
             return self._tell(body)
+        if self.path == "/classify":
+            return self._classify(body)
         self._refuse(body, chats)
         ids = self._read(body, chats)
         time.sleep(self.settings["slow_first"])
@@ -220,6 +223,21 @@ class Handler(BaseHTTPRequestHandler):
             entry |= {str(one): {"logprob": values[one], "rank": at} for at, one in enumerate(order, start=1)}
             told.append(entry)
         return self._json(200, {"choices": [{"text": " a", "prompt_logprobs": told}]})
+
+    def _classify(self, body):
+        """As vLLM 0.32 was seen to answer; without `use_activation` it gives probabilities."""
+        if (
+            set(body) != {"model", "input", "use_activation"}
+            or body["use_activation"]
+            or not self.settings["classifies"]
+        ):
+            raise Refusal(400, "test server: raw logits of token ids alone are asked for")
+        if max(map(len, body["input"])) > self.settings["context"]:
+            raise Refusal(400, f"This model's maximum context length is {self.settings['context']} tokens.")
+        rows = [self.settings["classifies"](ids) for ids in body["input"]]
+        data = [{"index": at, "label": "", "probs": row, "num_classes": len(row)} for at, row in enumerate(rows)]
+        read = sum(len(ids) + self.settings["extra_bos"] for ids in body["input"])
+        return self._json(200, {"object": "list", "data": data, "usage": {"prompt_tokens": read}})
 
     def _read(self, body, chats):
         """The tokens of the prompt."""

@@ -27,7 +27,7 @@ LAYERS = {
     "tokens": 5,
     "weights": 3,
     "backends": 4,
-    "scorers": 4,
+    "scorers": 5,
     "compare": 5,
     "preferences": 5,
     "gate": 6,

@@ -49,6 +49,8 @@ class Dialect:
     logprobs: bool = True
     reads: bool = False
     """Whether it tells log-probabilities of a prompt's tokens."""
+    classifies: bool = False
+    """Whether `/classify` gives the raw numbers of a classifier for token ids."""
     least_logprobs: int = 0
     """The fewest alternatives with which it gives a log-probability."""
     version: tuple[str, str] | None = None
@@ -108,6 +110,7 @@ DIALECTS = {
         ids=True,
         thinks=True,
         reads=True,
+        classifies=True,
         tells={"return_prompt_text": True, "return_token_ids": True},
         version=("/version", "version"),
     ),

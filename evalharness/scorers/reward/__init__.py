@@ -16,7 +16,7 @@ from evalharness.records import Metric, Score, ScorerFacts, Span, digest, explai
 from evalharness.scorers import Item, Scorer
 from evalharness.scorers.reward.bundled import BundledReward, bundled_is_installed
 from evalharness.scorers.reward.encoding import Encoded, Encoder, Unreadable
-from evalharness.scorers.reward.settings import BUNDLED, HUB, RewardSettings
+from evalharness.scorers.reward.settings import BUNDLED, HUB, SERVER, RewardSettings
 
 __all__ = ["Reward", "bundled_is_installed"]
 CODE_VERSION = "1"
@@ -45,7 +45,7 @@ FACTS = ScorerFacts(
     name="reward",
     metrics=METRICS,
     unscored="continuation samples, and prompts that leave no room for a completion",
-    model_help="hf/org/name, hf/./folder, bundled, or none.  [default: bundled, where it is installed]",
+    model_help="hf/org/name, hf/./folder, server/NAME, bundled, or none.  [default: bundled, where it is installed]",
 )
 
 
@@ -151,12 +151,12 @@ def _settings(given: dict[str, Any]) -> RewardSettings:
         settings = RewardSettings.model_validate(given)
     except ValidationError as error:
         raise ScorerError(f"[scorer.reward] {explain(error)}", fix="correct that value, or leave it out") from None
-    if settings.model != BUNDLED and not settings.model.removeprefix(HUB).strip():
+    if settings.model.strip() in ("", HUB, SERVER):
         raise ScorerError("[scorer.reward] model names nothing", fix="write hf/org/name, hf/./folder or bundled")
-    if settings.model != BUNDLED and not settings.model.startswith(HUB):
+    if settings.model != BUNDLED and not settings.model.startswith((HUB, SERVER)):
         raise ScorerError(
             f"[scorer.reward] model: {settings.model!r} is not a reward model",
-            fix=f"write hf/org/name or hf/./folder, {BUNDLED} for the one that comes with evalharness, or none",
+            fix=f"write hf/org/name, hf/./folder or server/NAME, {BUNDLED} for evalharness's own, or none",
         )
     return settings
 
@@ -165,6 +165,10 @@ def _open(settings: RewardSettings) -> RewardModel:
     try:
         if settings.model == BUNDLED:
             return BundledReward(settings)
+        if settings.model.startswith(SERVER):
+            from evalharness.scorers.reward.served import ServedReward
+
+            return ServedReward(settings)
         from evalharness.scorers.reward.classifier import ClassifierReward
 
         return ClassifierReward(settings)
