@@ -11,7 +11,7 @@ from conditions import conditions
 from numpy.typing import NDArray
 
 from evalharness.compare.length_control import control_length
-from evalharness.compare.shares import share_interval
+from evalharness.compare.preference_summaries import share_interval
 from evalharness.gate.prospects import prospects_of
 from evalharness.gate.verdicts import FAIL_LEVEL, PASS_LEVEL, Decision
 from evalharness.records import GateRule, Message, Metric, Plan, Sample, Suite

@@ -7,8 +7,7 @@ import pytest
 from gating import make_run, rates, rule
 
 from evalharness.gate import check_gate
-from evalharness.gate.ci import annotations, junit, markdown
-from evalharness.gate.ci.markdown import escaped
+from evalharness.gate.ci import annotations, escaped, junit, markdown
 from evalharness.text import inert
 
 HOSTILE = [

@@ -6,7 +6,7 @@ from comparing import MEAN, RATE, compared, compared_all
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evalharness.compare.advice import share_of_sampling
+from evalharness.compare.findings import share_of_sampling
 from evalharness.records import Metric
 from evalharness.statistics import means_of, rate_difference, resample
 

@@ -150,10 +150,10 @@ def test_labels_are_counted(name):
 
 PACKAGE = Path(evalharness.__file__).parent
 MAY_JOIN = {
-    *("observations/making.py", "store/run.py", "store/lines.py", "store/token_files.py", "store/check.py"),
+    *("observations/making.py", "store/run.py", "store/lines.py", "store/results.py", "store/check.py"),
     *("pipeline/generating.py", "scorers/scorer.py", "pipeline/scoring.py", "preferences/judge/asking.py"),
     *("gate/aa_test.py", "sharing/redaction/eraser.py", "report/token_section.py"),
-    *("pipeline/reading_tokens.py", "tokens/reading.py", "tokens/noise.py", "tokens/exported_models/forms.py"),
+    *("pipeline/reading_tokens.py", "tokens/reading.py", "tokens/comparing.py", "tokens/exported_models/forms.py"),
 }
 """Where records are made, stored, changed, or put into the table; facts of tokens belong to completions."""
 

@@ -18,7 +18,7 @@ from evalharness.report import render_html, unpack
 from evalharness.report.embedded import EMBEDDED, pack
 from evalharness.report.hidden_characters import marked, tamed
 from evalharness.report.samples import MOST_SAMPLES
-from evalharness.report.typeset import typeset
+from evalharness.report.view import typeset
 from evalharness.text import format_level, format_points
 
 STATIC = Path(evalharness.report.__file__).parent / "static"

@@ -6,8 +6,7 @@ from dataclasses import replace
 from report_run import make_run
 
 from evalharness.records import Completion
-from evalharness.records.depth import DepthCell, RefusalDepth
-from evalharness.records.tokens import Divergence, SharedReading, TokenFacts, TokenReading
+from evalharness.records.tokens import DepthCell, Divergence, RefusalDepth, SharedReading, TokenFacts, TokenReading
 from evalharness.tokens.comparing import Circumstances, compare_tokens
 from evalharness.tokens.depth import Side, points_of, sentences_of
 from evalharness.tokens.texts import OTHER

@@ -109,7 +109,7 @@ def _refuse_silence(run: "Run") -> None:
 
 def _text(report: "GateReport") -> str:
     from evalharness.cli.display import table
-    from evalharness.gate.ci.printable import named
+    from evalharness.gate.ci import named
 
     rows: list[dict[str, object]] = [
         {"rule": named(result.title), "verdict": result.verdict, "reason": named(result.reason)}

@@ -10,8 +10,7 @@ from evalharness.cli.options import JSON, OPEN, RUN
 from evalharness.text import format_number, format_share, format_share_interval
 
 if TYPE_CHECKING:
-    from evalharness.records.depth import RefusalDepth
-    from evalharness.records.tokens import Author, MeanOfSamples, TokenComparison, TokenShift
+    from evalharness.records.tokens import Author, MeanOfSamples, RefusalDepth, TokenComparison, TokenShift
 
 CONTEXTS = {"own": "own prompts", "baseline": "{baseline}'s", "candidate": "{candidate}'s"}
 SHOWN_TOKENS = 5

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from evalharness.compare.shares import share_interval, winner
+from evalharness.compare.groups import Groups
 from evalharness.records import Interval, Judging, Plan, Preference, PreferenceSummary
-from evalharness.statistics import Floats
+from evalharness.records.rewards import WinVerdict
+from evalharness.statistics import Floats, rate_difference
 
 SHARES = {"baseline": 0.0, "tie": 0.5, "candidate": 1.0}
 FIRST_SHOWN = ("baseline", "candidate")
@@ -76,3 +77,22 @@ def _first_share(given: Sequence[Preference]) -> float | None:
         if verdict != "tie"
     ]
     return sum(verdicts) / len(verdicts) if verdicts else None
+
+
+def share_interval(values: Floats, groups: Groups) -> Interval:
+    """The interval of the mean of values between 0 and 1, at the number of independent pairs that groups are worth.
+
+    Wins minus losses are a paired difference of rates, and ties are the pairs that agree: an interval of one proportion
+    would be far too wide with many ties.
+
+    Args:
+        values: 1, 0, or 0.5 for a tie, shape (n_pairs,).
+        groups: each pair's group as a number, same shape.
+    """
+    won = rate_difference(2 * values - 1, groups)
+    return Interval(low=(1 + won.low(0.025)) / 2, high=(1 + won.high(0.025)) / 2)
+
+
+def winner(interval: Interval) -> WinVerdict:
+    """The side that wins more than half of the pairs, if that is shown."""
+    return "candidate" if interval.low > 0.5 else "baseline" if interval.high < 0.5 else "undecided"

@@ -13,7 +13,7 @@ import numpy as np
 
 from evalharness.compare.groups import Groups
 from evalharness.compare.length_control import control_length
-from evalharness.compare.shares import share_interval, winner
+from evalharness.compare.preference_summaries import share_interval, winner
 from evalharness.errors import StoreError
 from evalharness.observations import Observations
 from evalharness.records import (

@@ -1,5 +1,6 @@
 """Exports a run in other tools' formats. A new format is a module with one function and a line in `FORMATS`."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from importlib import import_module
@@ -63,7 +64,7 @@ FORMATS = {
     "every-eval-ever": Format(
         "evalharness.export.every_eval_ever:to_every_eval_ever", "json", frozenset({"checkpoint"})
     ),
-    "badge": Format("evalharness.export.badge:to_badge", "json"),
+    "badge": Format("evalharness.export:to_badge", "json"),
     "trl": Format(
         "evalharness.export.trl:to_trl",
         "jsonl",
@@ -97,3 +98,16 @@ def _refuse_unknown(name: str, choices: Choices) -> None:
             knows = [format_ for format_, known in FORMATS.items() if choice.name in known.choices]
             flag = f"--{choice.name.replace('_', '-')}"
             raise SharingError(f"{flag} has no effect on {name}", fix=f"leave it out, or use {' or '.join(knows)}")
+
+
+LOOKS = {"pass": ("passed", "brightgreen"), "fail": ("failed", "red"), "undecided": ("undecided", "yellow")}
+
+
+def to_badge(run: Run, choices: Choices) -> Exported:
+    """One JSON object."""
+    del choices
+    if run.gate is None:
+        raise SharingError("the run has no gate", fix="evalharness gate RUN --config evalharness.toml, then export it")
+    message, color = LOOKS[run.gate.verdict]
+    badge = {"schemaVersion": 1, "label": "evalharness", "message": message, "color": color}
+    return Exported((json.dumps(badge) + "\n").encode())

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from evalharness.compare.groups import Groups, order_of_groups
 from evalharness.errors import ConfigError
+from evalharness.gate.aa_test import Noise, read_noise
 from evalharness.gate.evidence import gather
-from evalharness.gate.noise import Noise, read_noise
 from evalharness.gate.rules import check_decidable, check_rules
 from evalharness.gate.verdicts import MOST_AGAINST, judge
 from evalharness.observations import Observations

@@ -1,9 +1,8 @@
 """The stages in order: suite, plan, generate, score, compare, report. Reads like the README."""
 
 from evalharness.pipeline.comparing import load_compared, recompare_locked
-from evalharness.pipeline.finished_runs import load_run, read_tokens, recompare, redraw, regate, rescore
+from evalharness.pipeline.finished_runs import compare_runs, load_run, read_tokens, recompare, redraw, regate, rescore
 from evalharness.pipeline.generating import Progress
-from evalharness.pipeline.joint_runs import compare_runs
 from evalharness.pipeline.judging import judge, label
 from evalharness.pipeline.planning import foresee, plan, settled
 from evalharness.pipeline.running import adopt, merge, new_path, new_run_path, resume_config, run, run_aa_test

@@ -12,7 +12,7 @@ from evalharness.export.frames import completions_frame, differences_frame
 from evalharness.pipeline.generating import Progress
 from evalharness.pipeline.planning import with_default_scorers
 from evalharness.pipeline.progress import PlainProgress
-from evalharness.report.summary import render_summary
+from evalharness.report import render_summary
 from evalharness.store import Run
 from evalharness.text import inert, one_line
 

@@ -9,7 +9,7 @@ from evalharness.errors import ConfigError, StoreError
 from evalharness.pipeline.generating import Event, Progress, followed
 from evalharness.pipeline.scoring import judge, opened
 from evalharness.records import Completion, GenerationRequest, Metric
-from evalharness.records.depth import DepthCell, RefusalDepth
+from evalharness.records.tokens import DepthCell, RefusalDepth
 from evalharness.scorers import Item, Scorer
 from evalharness.store import Run, RunStore
 from evalharness.tokens.depth import Differing, Opening, differing, points_of, sentences_of

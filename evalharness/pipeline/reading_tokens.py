@@ -16,8 +16,7 @@ from evalharness.records import CheckpointIdentity, ResolvedCheckpoint
 from evalharness.records.tokens import Author, TokenComparison, TokenFacts, TokenNoise
 from evalharness.report import render_html
 from evalharness.store import Run, RunStore
-from evalharness.tokens.comparing import Circumstances, compare_tokens
-from evalharness.tokens.noise import noise_of
+from evalharness.tokens.comparing import Circumstances, compare_tokens, noise_of
 from evalharness.tokens.reading import read_texts
 from evalharness.tokens.texts import AUTHORS, Sides, Text, Texts, pairs_of, probes_of, texts_of
 from evalharness.tokens.vocabulary import refuse_different

@@ -14,7 +14,6 @@ All records are frozen, reject unknown fields, and cannot hold contradictory val
 
 from types import ModuleType
 
-from evalharness.records.aa_test import AATest, DeterminismClass
 from evalharness.records.checkpoints import (
     Checkpoint,
     CheckpointIdentity,
@@ -38,8 +37,16 @@ from evalharness.records.comparison import (
     Summary,
     WarningKind,
 )
-from evalharness.records.gate import GateReport, GateResult, GateRule, GateSample, GateVerdict, overall_verdict
-from evalharness.records.intervals import Interval, Share
+from evalharness.records.gate import (
+    AATest,
+    DeterminismClass,
+    GateReport,
+    GateResult,
+    GateRule,
+    GateSample,
+    GateVerdict,
+    overall_verdict,
+)
 from evalharness.records.outcomes import (
     Completion,
     DeterminismCheck,
@@ -51,11 +58,19 @@ from evalharness.records.outcomes import (
     Spent,
     TokenLogprob,
 )
-from evalharness.records.plan import Estimate, LintFinding, Manifest, Plan
+from evalharness.records.plan import (
+    Chances,
+    Estimate,
+    LintFinding,
+    Manifest,
+    MetricProspect,
+    Plan,
+    Prospects,
+    RuleProspect,
+)
 from evalharness.records.preferences import JudgeFailure, Judging, LabelRating, Preference, Side
 from evalharness.records.privacy import PUBLIC, Private, Public, text_kinds
-from evalharness.records.prospects import Chances, MetricProspect, Prospects, RuleProspect
-from evalharness.records.record import Record, digest, explain, slim
+from evalharness.records.record import Interval, Record, Share, digest, explain, slim
 from evalharness.records.requests import (
     SHOWN_TOKEN_IDS,
     ChatPrompt,

@@ -4,9 +4,8 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from evalharness.records.intervals import Interval
 from evalharness.records.privacy import CheckpointName, PersonName, Public, SampleId, Sentence
-from evalharness.records.record import Record
+from evalharness.records.record import Interval, Record
 from evalharness.records.rewards import PreferenceSummary, RewardAgreement, RewardComparison
 from evalharness.records.scores import Metric
 

@@ -2,9 +2,9 @@
 
 import hashlib
 import json
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 AnyRecord = TypeVar("AnyRecord", bound=BaseModel)
 
@@ -50,3 +50,17 @@ class Record(BaseModel):
     """Base class of all records."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", json_schema_serialization_defaults_required=True)
+
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class Interval(Record):
+    """A two-sided confidence interval."""
+
+    low: float
+    high: float
+
+    def within(self, lowest: float, highest: float) -> "Interval":
+        """The same, clipped to the possible range."""
+        return Interval(low=max(self.low, lowest), high=min(self.high, highest))

@@ -4,9 +4,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from evalharness.records.intervals import Interval, Share
 from evalharness.records.privacy import CheckpointName, PersonName, Public, SampleId, ScorerVersion, Sentence
-from evalharness.records.record import Record
+from evalharness.records.record import Interval, Record, Share
 
 WinVerdict = Literal["candidate", "baseline", "undecided"]
 """Who wins more than half of the pairs, where the interval of the win rate leaves out one half."""

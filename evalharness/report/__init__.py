@@ -10,16 +10,18 @@ from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
+from evalharness.compare.headline import headline_of
 from evalharness.report.assets import read_assets
+from evalharness.report.charts.forest import make_forest
 from evalharness.report.embedded import OPENING, make_data, make_labelling, pack, unpack
 from evalharness.report.excerpt import readable_part
 from evalharness.report.hidden_characters import tamed
 from evalharness.report.page import make_page
 from evalharness.report.provenance import roles_of
 from evalharness.report.token_strips import visible_token
-from evalharness.report.typeset import typeset
+from evalharness.report.view import typeset
 from evalharness.store import Run
 
 __all__ = ["render_html", "unpack"]
@@ -71,3 +73,23 @@ def environment() -> Environment:
 
 def _finalize(value: object) -> object:
     return tamed(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+HEIGHT, ROW = 320, 92
+"""Pixels of the frame without the chart, and of each row of the chart."""
+
+
+def render_summary(run: Run) -> str:
+    """A frame that holds the page's own style and no script, so that neither it nor the notebook changes the other."""
+    if run.comparison is None:
+        return str(Markup("<p>{}</p>").format(repr(run)))
+    comparison = run.compared
+    headline = headline_of(comparison, run.plan, run.observations)
+    forest = make_forest(comparison.differences, comparison.metrics, comparison.candidate)
+    page = (
+        environment()
+        .get_template("notebook.html.j2")
+        .render(run=run, comparison=comparison, headline=headline, forest=forest, style=Markup(read_assets().style))
+    )
+    height = HEIGHT + ROW * (len(forest.headline) + len(headline.cautions))
+    return f'<iframe sandbox srcdoc="{escape(str(page))}" style="width: 100%; height: {height}px; border: 0"></iframe>'

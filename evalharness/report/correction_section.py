@@ -5,8 +5,7 @@ from itertools import combinations
 
 from evalharness.preferences.labelling import Cell
 from evalharness.records import Comparison, Correction, Metric, RatedSide, ScorerFacts
-from evalharness.report.typeset import typeset
-from evalharness.report.view import View
+from evalharness.report.view import View, typeset
 from evalharness.statistics.agreement import cohens_kappa
 from evalharness.statistics.rectified import FEWEST_RATED
 from evalharness.store import Run

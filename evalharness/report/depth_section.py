@@ -4,8 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from markupsafe import Markup
 
-from evalharness.records.depth import DepthPoint, RefusalDepth
-from evalharness.records.tokens import Author
+from evalharness.records.tokens import Author, DepthPoint, RefusalDepth
 from evalharness.report.charts.axis import Scale
 from evalharness.report.hidden_characters import tamed
 from evalharness.report.token_section import axis_of, point_of, share_of

@@ -1,10 +1,11 @@
 """The page as data: everything the template prints."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import groupby
 
 from evalharness.compare.headline import SHOWN_EVIDENCE, Claim, headline_of
 from evalharness.observations import Observations
-from evalharness.records import Comparison, Metric, OtherComparison
+from evalharness.records import Checkpoint, Comparison, GateReport, GateResult, Metric, OtherComparison, Summary
 from evalharness.report.charts.categories import make_category_table
 from evalharness.report.charts.flips import make_expected
 from evalharness.report.charts.forest import make_forest
@@ -15,7 +16,6 @@ from evalharness.report.charts.histograms import (
 )
 from evalharness.report.charts.labels import make_states
 from evalharness.report.charts.trend import make_trend
-from evalharness.report.columns import make_columns
 from evalharness.report.correction_section import make_corrections, make_readers
 from evalharness.report.depth_section import make_depth_section
 from evalharness.report.links import samples_where
@@ -29,17 +29,17 @@ from evalharness.report.provenance import (
     make_origin,
     make_remarks,
     make_undecided,
+    model_in_words,
     roles_of,
 )
 from evalharness.report.reward_section import agreement_in_words, make_rewards
 from evalharness.report.samples import anchor_of, make_excerpt
 from evalharness.report.token_section import make_token_section
-from evalharness.report.verdict import make_verdict
-from evalharness.report.view import View
+from evalharness.report.view import View, typeset
 from evalharness.report.words import SIGNS
 from evalharness.statistics import Floats
 from evalharness.store import Run
-from evalharness.text import format_level
+from evalharness.text import format_interval, format_level, format_number, format_share, format_share_interval
 
 
 def make_page(run: Run, readable: Run) -> View:
@@ -144,3 +144,104 @@ def _levels(comparison: Comparison) -> str:
         return f"at {level}"
     each = format_level(max(together))
     return f"at {each} for each headline metric, so that all of them hold at {level}; otherwise at {level}"
+
+
+# ---------------------------------------------------------------------------------- the verdict of the gate
+
+WORDS = {"pass": "Passed", "fail": "Failed", "undecided": "Undecided"}
+MEANINGS = {
+    "pass": "Every rule is shown to be met.",
+    "fail": "At least one rule is shown to be broken.",
+    "undecided": "No rule is shown to be broken, but the pairs do not show that all are met.",
+}
+NOISE = (
+    "Shared noise is how far a metric moves between two runs of the same checkpoint (evalharness aa-test); the "
+    "interval of its rule is widened by that much at each end."
+)
+SHOWN_AGAINST = 3
+
+
+def make_verdict(gate: GateReport | None, metrics: Sequence[Metric], links: Mapping[str, str]) -> View | None:
+    """The gate in words, failed rules first; None without a gate."""
+    if gate is None:
+        return None
+    known = {metric.name: metric for metric in metrics}
+    order = ("fail", "undecided", "pass")
+    candidates = len({result.candidate for result in gate.results})
+    results = sorted(gate.results, key=lambda result: order.index(result.verdict))
+    return View(
+        verdict=gate.verdict,
+        word=WORDS[gate.verdict],
+        meaning=MEANINGS[gate.verdict],
+        rules=tuple(_rule(result, known.get(result.rule.metric), links, candidates) for result in results),
+        note=NOISE if any(result.noise for result in results) else "",
+    )
+
+
+def _rule(result: GateResult, metric: Metric | None, links: Mapping[str, str], candidates: int) -> View:
+    known = [(sample.sample_id, links[sample.sample_id]) for sample in result.against if sample.sample_id in links]
+    return View(
+        name=_name(result, metric, candidates),
+        verdict=result.verdict,
+        word=WORDS[result.verdict].lower(),
+        reason=result.reason,
+        against=tuple(known[:SHOWN_AGAINST]),
+    )
+
+
+def _name(result: GateResult, metric: Metric | None, candidates: int) -> str:
+    """A rule in words: metric, samples and requirement."""
+    rule = result.rule
+    title = metric.title if metric else rule.metric
+    where = "".join(f" in {category}" for category in (rule.category, rule.suite) if category)
+    whose = f"{result.candidate}: " if candidates > 1 else ""
+    return f"{whose}{rule.name or f'{title}{where}, {result.asked}'}"
+
+
+# ------------------------------------------------------------------------- all checkpoints, column by column
+
+NOTHING = View(level="–", interval="", n="", opens="")
+
+
+def make_columns(run: Run, comparison: Comparison, roles: Mapping[str, str]) -> View | None:
+    """The table; None if there are no checkpoints other than baseline and candidate."""
+    if len(roles) < 3:
+        return None
+    weights = {checkpoint.name: checkpoint.identity.weights_digest for checkpoint in run.plan.checkpoints}
+    resolved = {checkpoint.name: checkpoint.checkpoint for checkpoint in run.plan.checkpoints}
+    first = list(dict.fromkeys(weights[name] for name in roles))
+    # Runs stand in the order in which they were given, as in the trend above them.
+    paired = bool(run.manifest.paired_from)
+    names = list(roles) if paired else sorted(roles, key=lambda name: first.index(weights[name]))
+    columns = {
+        (summary.metric, summary.checkpoint): summary for summary in comparison.summaries if summary.category is None
+    }
+    return View(
+        groups=tuple(_group(list(same), resolved) for _, same in groupby(names, key=weights.__getitem__)),
+        columns=tuple(View(checkpoint=name, role=roles[name], format=resolved[name].prompt_format) for name in names),
+        rows=tuple(
+            (metric.title, tuple(_cell(columns.get((metric.name, name)), metric, roles[name]) for name in names))
+            for metric in comparison.metrics
+            if metric.headline
+        ),
+    )
+
+
+def _group(names: list[str], resolved: Mapping[str, Checkpoint]) -> tuple[str, int]:
+    return model_in_words(resolved[names[0]]), len(names)
+
+
+def _cell(summary: Summary | None, metric: Metric, role: str) -> View:
+    if summary is None or summary.mean is None:
+        return NOTHING
+    rate = metric.kind == "rate"
+    level = format_share(summary.mean) if rate else format_number(summary.mean)
+    between = format_share_interval(summary.interval) if rate else format_interval(summary.interval)
+    return View(
+        level=typeset(level),
+        interval=typeset(between) if summary.interval else "",
+        n=typeset(f"{summary.n:,} samples" if summary.n > 1 else "1 sample"),
+        opens=""
+        if role == "baseline"
+        else samples_where(metric=metric.name, verdict="differ", right=summary.checkpoint),
+    )

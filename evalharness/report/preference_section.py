@@ -6,8 +6,7 @@ from evalharness.records import Comparison, Judging, PreferenceSummary
 from evalharness.report.charts.labels import Part, draw_bar
 from evalharness.report.hidden_characters import marked
 from evalharness.report.raters import make_agreements
-from evalharness.report.typeset import typeset
-from evalharness.report.view import View
+from evalharness.report.view import View, typeset
 from evalharness.report.words import format_in_words
 from evalharness.store import Run
 from evalharness.text import format_share, format_share_interval

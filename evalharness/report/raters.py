@@ -17,8 +17,7 @@ from evalharness.preferences import (
     verdicts_of,
 )
 from evalharness.records import Comparison, Metric
-from evalharness.report.typeset import typeset
-from evalharness.report.view import View
+from evalharness.report.view import View, typeset
 from evalharness.statistics.agreement import cohens_kappa
 from evalharness.store import Run
 from evalharness.text import format_share

@@ -18,8 +18,7 @@ from evalharness.records.tokens import (
 from evalharness.report.charts.axis import Scale
 from evalharness.report.hidden_characters import tamed
 from evalharness.report.token_strips import make_strip
-from evalharness.report.typeset import typeset
-from evalharness.report.view import View
+from evalharness.report.view import View, typeset
 from evalharness.store import Run
 from evalharness.text import format_number, format_share, format_share_interval
 from evalharness.tokens.words import nats

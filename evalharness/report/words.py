@@ -3,7 +3,7 @@
 from evalharness.compare.findings import format_margin, too_wide, worth_of
 from evalharness.records import Completion, Failure, Metric, PairedDifference, ResolvedCheckpoint
 from evalharness.report.hidden_characters import tamed
-from evalharness.report.typeset import typeset
+from evalharness.report.view import typeset
 from evalharness.text import format_number
 
 FORMATS = {

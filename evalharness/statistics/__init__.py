@@ -15,9 +15,8 @@ from evalharness.statistics.estimates import (
     share,
 )
 from evalharness.statistics.means import resample
-from evalharness.statistics.multiplicity import smallest_p
 from evalharness.statistics.quantiles import Z95, Floats, beta_quantile, t_quantile, t_tail
-from evalharness.statistics.rates import cohens_g, effective_size, mcnemar, tango, wilson
+from evalharness.statistics.rates import cohens_g, effective_size, mcnemar, smallest_p, tango, wilson
 from evalharness.statistics.sequential import Betting, betting
 
 __all__ = [

@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evalharness.statistics.means import Resampled
-from evalharness.statistics.multiplicity import smallest_p
 from evalharness.statistics.quantiles import Z95, Floats, beta_quantile, incomplete_beta, t_quantile, t_tail
-from evalharness.statistics.rates import effective_size, standard_error, tango_score, tango_upper
+from evalharness.statistics.rates import effective_size, smallest_p, standard_error, tango_score, tango_upper
 
 NORMAL = NormalDist()
 

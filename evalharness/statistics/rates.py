@@ -127,3 +127,12 @@ def cohens_g(n_higher: float, n_lower: float) -> float:
     if n_higher + n_lower == 0:
         raise ValueError("no pair differs")
     return (n_higher - n_lower) / (2 * (n_higher + n_lower))
+
+
+def smallest_p(n_groups: int) -> float:
+    """The smallest two-sided p-value that so many groups can give, were all to differ in one direction.
+
+    >>> [smallest_p(n) for n in (5, 6)]
+    [0.0625, 0.03125]
+    """
+    return min(1.0, 2.0 ** (1 - n_groups))

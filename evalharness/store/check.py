@@ -9,8 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from evalharness.errors import StoreError
 from evalharness.records import Comparison, Completion, Failure, GateReport, Notice, Plan, Record, Score, explain
-from evalharness.records.depth import RefusalDepth
-from evalharness.records.tokens import TokenComparison, TokenFacts
+from evalharness.records.tokens import RefusalDepth, TokenComparison, TokenFacts
 from evalharness.store import RunStore, files
 from evalharness.store.generation import EVENTS
 from evalharness.store.outputs import RUN_FILES

@@ -7,8 +7,8 @@ from evalharness.errors import StoreError
 from evalharness.records import Manifest
 from evalharness.store import RunStore
 from evalharness.store.check import stale
-from evalharness.store.conditions import what_differs
 from evalharness.store.lines import StoredOutcomes
+from evalharness.store.run_store import what_differs
 
 FIX = "merge runs of the same command, each with its own --shard"
 

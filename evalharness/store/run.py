@@ -25,8 +25,7 @@ from evalharness.records import (
     ScorerIdentity,
     Spent,
 )
-from evalharness.records.depth import DepthCell, RefusalDepth
-from evalharness.records.tokens import CLASSES, TokenComparison, TokenFacts, class_of
+from evalharness.records.tokens import CLASSES, DepthCell, RefusalDepth, TokenComparison, TokenFacts, class_of
 from evalharness.store.lines import StoredScores
 
 if TYPE_CHECKING:

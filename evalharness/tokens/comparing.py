@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import Any
 
 from evalharness.records import Sample
 from evalharness.records.tokens import (
@@ -14,10 +15,11 @@ from evalharness.records.tokens import (
     TokenFacts,
     TokenNoise,
     TokenShift,
+    class_of,
 )
-from evalharness.tokens.shifted import shifted_tokens
-from evalharness.tokens.summary import BUCKETS, CONTEXTS, CURVE, Part, ending_of, rows_of, values_of
-from evalharness.tokens.texts import AUTHORS
+from evalharness.tokens.reading import read_texts
+from evalharness.tokens.summary import BUCKETS, CONTEXTS, CURVE, Part, ending_of, rows_of, shifted_tokens, values_of
+from evalharness.tokens.texts import AUTHORS, Sides, Text
 from evalharness.tokens.words import sentences_of
 
 Read = Sequence[tuple[Sample, TokenFacts]]
@@ -126,3 +128,47 @@ def _first_choices(read: Read) -> float:
     """Share of tokens that their own author ranks first, the end token included."""
     ranks = [rank for _, one in read for rank in (one.candidate if one.author == "candidate" else one.baseline).ranks]
     return sum(rank <= UNSHIFTED for rank in ranks) / len(ranks)
+
+
+READ_AGAIN = 4
+"""Completions of each side that are read a second time, alone."""
+
+
+def noise_of(texts: Sequence[Text], facts: Mapping[str, TokenFacts], sides: Sides) -> TokenNoise | None:
+    """How far the numbers of some completions change if they are read alone instead of in a batch.
+
+    Args:
+        texts: what was read.
+        facts: what was read in it, by request.
+        sides: the loaded checkpoints.
+    """
+    known = [text for text in texts if text.request_id in facts]
+    chosen = list(chain.from_iterable(_spread([one for one in known if one.author == author]) for author in AUTHORS))
+    pairs = [(facts[one.request_id], one) for text in chosen for one in _alone(text, sides)]
+    if not pairs:
+        return None
+    return TokenNoise(
+        n=len(pairs),
+        n_tokens=sum(len(one.ids) for _, one in pairs),
+        n_class=sum(class_of(a) != class_of(b) for one, two in pairs for a, b in _zipped(one, two, "ranks")),
+        logprob=max(abs(a - b) for one, two in pairs for a, b in _zipped(one, two, "logprobs")),
+        kl=max(
+            abs(a - b) for one, two in pairs for a, b in zip(one.own.kl_candidate, two.own.kl_candidate, strict=True)
+        ),
+    )
+
+
+def _spread(texts: Sequence[Text]) -> list[Text]:
+    count = min(READ_AGAIN, len(texts))
+    return [texts[place * len(texts) // count] for place in range(count)]
+
+
+def _alone(text: Text, sides: Sides) -> list[TokenFacts]:
+    read = [batch for batch in read_texts([text], sides.teachers, shared=False) if isinstance(batch, list)]
+    return list(chain.from_iterable(read))
+
+
+def _zipped(one: TokenFacts, two: TokenFacts, name: str) -> list[tuple[Any, Any]]:
+    """A list of both readings, first and second time."""
+    readings = ((one.baseline, two.baseline), (one.candidate, two.candidate))
+    return [pair for a, b in readings for pair in zip(getattr(a, name), getattr(b, name), strict=True)]

@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from evalharness.records import Completion, GenerationRequest, Interval, Metric, Sample, digest
-from evalharness.records.depth import DepthCell, DepthPoint
-from evalharness.records.tokens import Author, MeanOfSamples
+from evalharness.records.tokens import Author, DepthCell, DepthPoint, MeanOfSamples
 from evalharness.statistics import effective_size, wilson
 from evalharness.store import Run
 from evalharness.text import format_share, format_share_interval

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from evalharness.report.typeset import typeset
+from evalharness.report.view import typeset
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,7 @@ from evalharness.compare.findings import worth_of
 from evalharness.records import Comparison, Metric, PairedDifference
 from evalharness.report.charts.forest import draw_strip, format_difference, scale_of
 from evalharness.report.links import samples_where
-from evalharness.report.typeset import typeset
-from evalharness.report.view import View
+from evalharness.report.view import View, typeset
 from evalharness.report.words import SIGNS
 from evalharness.text import format_interval, format_points_interval
 

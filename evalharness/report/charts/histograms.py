@@ -11,8 +11,7 @@ from markupsafe import Markup
 from evalharness.records import Metric
 from evalharness.report.charts.axis import Scale
 from evalharness.report.links import samples_of
-from evalharness.report.typeset import typeset
-from evalharness.report.view import View
+from evalharness.report.view import View, typeset
 from evalharness.statistics import Floats
 from evalharness.text import format_number
 
