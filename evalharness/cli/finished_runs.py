@@ -66,7 +66,10 @@ def compare(
         check_output(markdown, "--markdown", force=force)
     if len(runs) == 1:
         given = {"--baseline-checkpoint": baseline_checkpoint, "--candidate-checkpoint": candidate_checkpoint}
-        _refuse_with_one_run({**given, "--out": out})
+        options = {**given, "--out": out}
+        for name, value in options.items():
+            if value is not None:
+                raise ConfigError(f"{name} needs several runs", fix="name a second run, or leave it out")
         compared = pipeline.recompare(runs[0], margin and margin / 100)
     else:
         if margin is not None:
@@ -76,12 +79,6 @@ def compare(
     show_record(compared.compared, comparison_text, as_json, err=markdown is not None and is_stdout(markdown))
     if markdown:
         write_output(markdown, export(compared, "markdown").content, "--markdown", force=force)
-
-
-def _refuse_with_one_run(options: dict[str, object]) -> None:
-    for name, value in options.items():
-        if value is not None:
-            raise ConfigError(f"{name} needs several runs", fix="name a second run, or leave it out")
 
 
 @click.command()

@@ -85,7 +85,14 @@ def report_gate(run: "Run", wanted: CiFiles, *, as_json: bool = False) -> int:
 
     report = run.gate
     if report is None:
-        _refuse_silence(run)
+        # A run without a gate still fails if one checkpoint completed nothing.
+        for checkpoint in run.plan.checkpoints:
+            counts = run.observations.counts(checkpoint.name)
+            if not counts.completed:
+                raise StoreError(
+                    f"{checkpoint.name} completed none of {counts.asked:,} requests, so nothing was compared",
+                    fix=f"see the reasons in {run.path / 'report.html'}; --resume retries what may succeed",
+                )
         return 0
     show_record(report, _text, as_json, err=wanted.fill_stdout)
     if on_github():
@@ -94,17 +101,6 @@ def report_gate(run: "Run", wanted: CiFiles, *, as_json: bool = False) -> int:
             say_command(line, err=as_json or wanted.fill_stdout)
     wanted.write(report, run.compared)
     return EXIT_CODES[report.verdict]
-
-
-def _refuse_silence(run: "Run") -> None:
-    """A run without a gate still fails if one checkpoint completed nothing."""
-    for checkpoint in run.plan.checkpoints:
-        counts = run.observations.counts(checkpoint.name)
-        if not counts.completed:
-            raise StoreError(
-                f"{checkpoint.name} completed none of {counts.asked:,} requests, so nothing was compared",
-                fix=f"see the reasons in {run.path / 'report.html'}; --resume retries what may succeed",
-            )
 
 
 def _text(report: "GateReport") -> str:

@@ -229,31 +229,27 @@ def _nothing(differences: Sequence[PairedDifference]) -> Finding:
 def warnings_of(plan: Plan, table: Observations) -> Iterator[RunWarning]:
     """What a reader must know before trusting a number."""
     for checkpoint in plan.checkpoints:
-        yield from _warnings_of(checkpoint.name, table)
+        counts = table.counts(checkpoint.name)
+        if counts.failed:
+            failed = f"{counts.failed} of {counts.asked} requests failed ({counts.failures_in_words})"
+            yield RunWarning(kind="failed", text=f"{checkpoint.name}: {failed} and are excluded from all metrics")
+        if counts.not_generated:
+            left = f"{counts.not_generated} of {counts.asked} requests were not generated yet"
+            yield RunWarning(kind="not generated", text=f"{checkpoint.name}: {left}")
+        if cut := counts.ends["length"]:
+            share = format_share(cut / counts.completed)
+            truncated = f"{cut} of {counts.completed} completions ({share}) were truncated at the token limit"
+            yield RunWarning(kind="truncated", text=f"{checkpoint.name}: {truncated}")
+        for scorer, crashed in table.crashed(checkpoint.name).items():
+            failed = f"{scorer} failed on {crashed} of {counts.completed} completions; its scores say why"
+            yield RunWarning(kind="crashed", text=f"{checkpoint.name}: {failed}")
+        if unknown := counts.completed - counts.ends.total():
+            ending = f"the finish reason of {unknown} of {counts.completed} completions was not recorded"
+            yield RunWarning(kind="unknown ending", text=f"{checkpoint.name}: {ending}")
     for finding in plan.lint:
         if finding.level != "note":
             where = finding.checkpoint or "comparison"
             yield RunWarning(kind="lint", text=f"{where}: {finding.message} [{finding.code}]")
-
-
-def _warnings_of(name: str, table: Observations) -> Iterator[RunWarning]:
-    counts = table.counts(name)
-    if counts.failed:
-        failed = f"{counts.failed} of {counts.asked} requests failed ({counts.failures_in_words})"
-        yield RunWarning(kind="failed", text=f"{name}: {failed} and are excluded from all metrics")
-    if counts.not_generated:
-        left = f"{counts.not_generated} of {counts.asked} requests were not generated yet"
-        yield RunWarning(kind="not generated", text=f"{name}: {left}")
-    if cut := counts.ends["length"]:
-        share = format_share(cut / counts.completed)
-        truncated = f"{cut} of {counts.completed} completions ({share}) were truncated at the token limit"
-        yield RunWarning(kind="truncated", text=f"{name}: {truncated}")
-    for scorer, crashed in table.crashed(name).items():
-        failed = f"{scorer} failed on {crashed} of {counts.completed} completions; its scores say why"
-        yield RunWarning(kind="crashed", text=f"{name}: {failed}")
-    if unknown := counts.completed - counts.ends.total():
-        ending = f"the finish reason of {unknown} of {counts.completed} completions was not recorded"
-        yield RunWarning(kind="unknown ending", text=f"{name}: {ending}")
 
 
 FEWEST = 10

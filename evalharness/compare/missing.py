@@ -101,14 +101,10 @@ def one_sided_warnings(
         if missing.one_sided < 0.05 and rows[metric.name].difference is not None:
             warned.add(scorer)
             total = int((everything & applies_to(table, metric)).sum())
-            yield _warning(metric, missing, total, baseline, candidate)
-
-
-def _warning(metric: Metric, missing: Missing, total: int, baseline: str, candidate: str) -> RunWarning:
-    counts = f"{candidate} in {missing.candidate} of {total} samples, {baseline} in {missing.baseline}"
-    could = ""
-    if missing.bounds is not None:
-        ends = f"{100 * missing.bounds.low:+.0f} and {100 * missing.bounds.high:+.0f} points"
-        could = f"; whatever they are, the difference over all samples is between {ends}"
-    text = f"a value for “{metric.title}” is missing more often on one side: {counts}{could}"
-    return RunWarning(kind="one-sided", text=text)
+            counts = f"{candidate} in {missing.candidate} of {total} samples, {baseline} in {missing.baseline}"
+            could = ""
+            if missing.bounds is not None:
+                ends = f"{100 * missing.bounds.low:+.0f} and {100 * missing.bounds.high:+.0f} points"
+                could = f"; whatever they are, the difference over all samples is between {ends}"
+            text = f"a value for “{metric.title}” is missing more often on one side: {counts}{could}"
+            yield RunWarning(kind="one-sided", text=text)

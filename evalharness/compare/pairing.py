@@ -241,7 +241,16 @@ def _scores(side: Side, shared: dict[str, Sample], scorers: set[str]) -> Iterato
 def _lint(sides: Sequence[Side], shared: dict[str, Sample]) -> Iterator[LintFinding]:
     """Other differences between the runs that do not make the pairs invalid."""
     for side in sides:
-        yield from _left_out(side, sides, shared)
+        samples = side.run.plan.samples
+        others = [other.run.plan.samples for other in sides if other is not side]
+        alone = tuple(sample for sample in samples if not all(sample in other for other in others))
+        changed = tuple(sample for sample in samples if sample not in shared and sample not in alone)
+        if alone:
+            message = f"{len(alone)} of {len(samples)} samples of {side.run.path.name} are not in every run; left out"
+            yield _finding("samples-on-one-side", "warning", message, sides, alone)
+        if changed and side is sides[0]:
+            message = f"{len(changed)} samples have a different text or expectation in another run; left out"
+            yield _finding("samples-changed", "warning", message, sides, changed)
     counts = Counter(name for side in sides for name in side.versions)
     for name in (name for name, count in counts.items() if count < len(sides)):
         yield _finding("scorer-on-one-side", "warning", f"not every run has scores of {name}; they are left out", sides)
@@ -249,19 +258,6 @@ def _lint(sides: Sequence[Side], shared: dict[str, Sample]) -> Iterator[LintFind
         said = dict.fromkeys(facts_of(side) for side in sides)
         if len(said) > 1:
             yield _finding(f"different-{what}", "note", f"the runs differ in {what}: {' and '.join(said)}", sides)
-
-
-def _left_out(side: Side, sides: Sequence[Side], shared: dict[str, Sample]) -> Iterator[LintFinding]:
-    samples = side.run.plan.samples
-    others = [other.run.plan.samples for other in sides if other is not side]
-    alone = tuple(sample for sample in samples if not all(sample in other for other in others))
-    changed = tuple(sample for sample in samples if sample not in shared and sample not in alone)
-    if alone:
-        message = f"{len(alone)} of {len(samples)} samples of {side.run.path.name} are not in every run; left out"
-        yield _finding("samples-on-one-side", "warning", message, sides, alone)
-    if changed and side is sides[0]:
-        message = f"{len(changed)} samples have a different text or expectation in another run; left out"
-        yield _finding("samples-changed", "warning", message, sides, changed)
 
 
 def _evalharness(side: Side) -> str:

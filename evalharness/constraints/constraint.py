@@ -28,7 +28,9 @@ class Kind:
             problem = self.parameters[name](value)
             if problem:
                 return f"{name} {problem}, not {value!r}"
-        return _out_of_range(given)
+        if "nth_paragraph" in given and given["nth_paragraph"] > given["num_paragraphs"]:
+            return f"nth_paragraph {given['nth_paragraph']} is beyond num_paragraphs {given['num_paragraphs']}"
+        return None
 
 
 def given_parameters(parameters: Parameters) -> dict[str, Any]:
@@ -40,12 +42,6 @@ def _composed(value: Any) -> Any:
     if isinstance(value, str):
         return unicodedata.normalize("NFC", value)
     return [_composed(item) for item in value] if isinstance(value, list) else value
-
-
-def _out_of_range(given: Parameters) -> str | None:
-    if "nth_paragraph" in given and given["nth_paragraph"] > given["num_paragraphs"]:
-        return f"nth_paragraph {given['nth_paragraph']} is beyond num_paragraphs {given['num_paragraphs']}"
-    return None
 
 
 def count(value: object) -> str | None:

@@ -83,14 +83,7 @@ def export(run: Run, name: str, choices: Choices | None = None) -> Exported:
     choices = choices or Choices()
     if name not in FORMATS:
         raise SharingError(f"no format named {name!r}", fix=f"use one of {', '.join(FORMATS)}")
-    _refuse_unknown(name, choices)
-    module, _, function = FORMATS[name].exporter.partition(":")
-    exporter: Exporter = getattr(import_module(module), function)
-    return exporter(run, choices)
-
-
-def _refuse_unknown(name: str, choices: Choices) -> None:
-    """Reject options that would have no effect."""
+    # Reject options that would have no effect.
     default = Choices()
     for choice in fields(Choices):
         chosen = choices.__dict__[choice.name] != default.__dict__[choice.name]
@@ -98,6 +91,9 @@ def _refuse_unknown(name: str, choices: Choices) -> None:
             knows = [format_ for format_, known in FORMATS.items() if choice.name in known.choices]
             flag = f"--{choice.name.replace('_', '-')}"
             raise SharingError(f"{flag} has no effect on {name}", fix=f"leave it out, or use {' or '.join(knows)}")
+    module, _, function = FORMATS[name].exporter.partition(":")
+    exporter: Exporter = getattr(import_module(module), function)
+    return exporter(run, choices)
 
 
 LOOKS = {"pass": ("passed", "brightgreen"), "fail": ("failed", "red"), "undecided": ("undecided", "yellow")}

@@ -94,6 +94,8 @@ def _suites(run: Run) -> str:
 
 def _result(run: Run, row: Summary, metric: Metric) -> dict[str, Any]:
     bounds = {"score_type": "continuous", "min_score": 0.0, "max_score": 1.0, "metric_unit": "proportion"}
+    config = next(request.config for request in run.plan.requests if request.checkpoint == row.checkpoint)
+    given = config.model_dump(include={"temperature", "top_p", "top_k", "max_tokens"})
     return {
         "evaluation_result_id": row.metric,
         "evaluation_name": _suites(run),
@@ -106,7 +108,7 @@ def _result(run: Run, row: Summary, metric: Metric) -> dict[str, Any]:
             **(bounds if metric.kind == "rate" else {}),
         },
         "score_details": dict(_score(row)),
-        "generation_config": _settings(run, row.checkpoint),
+        "generation_config": {"generation_args": given, "additional_details": {"seed": str(config.seed)}},
     }
 
 
@@ -122,9 +124,3 @@ def _score(row: Summary) -> Iterator[tuple[str, Any]]:
         bounds = {"lower": row.interval.low, "upper": row.interval.high, "confidence_level": 0.95}
         uncertainty["confidence_interval"] = bounds
     yield "uncertainty", uncertainty
-
-
-def _settings(run: Run, checkpoint: str) -> dict[str, Any]:
-    config = next(request.config for request in run.plan.requests if request.checkpoint == checkpoint)
-    given = config.model_dump(include={"temperature", "top_p", "top_k", "max_tokens"})
-    return {"generation_args": given, "additional_details": {"seed": str(config.seed)}}

@@ -91,21 +91,17 @@ def _samples(report: GateReport) -> Iterator[str]:
         if result.against:
             yield f"<details><summary>{code(result.title)}: {result.headline}</summary>"
             yield ""
-            yield from _sample_table(result)
+            yield "| sample | baseline | candidate |"
+            yield "|---|--:|--:|"
+            shown = result.against[:SHOWN_SAMPLES]
+            for sample in shown:
+                before, after = values(sample)
+                yield f"| {code(sample.sample_id)} | {before} | {after} |"
+            if result.n_against > len(shown):
+                yield f"| and {result.n_against - len(shown):,} more | | |"
             yield ""
             yield "</details>"
             yield ""
-
-
-def _sample_table(result: GateResult) -> Iterator[str]:
-    yield "| sample | baseline | candidate |"
-    yield "|---|--:|--:|"
-    shown = result.against[:SHOWN_SAMPLES]
-    for sample in shown:
-        before, after = values(sample)
-        yield f"| {code(sample.sample_id)} | {before} | {after} |"
-    if result.n_against > len(shown):
-        yield f"| and {result.n_against - len(shown):,} more | | |"
 
 
 def _differences(comparison: Comparison) -> Iterator[str]:
@@ -164,7 +160,13 @@ def junit(report: GateReport) -> str:
     for name, value in (("verdict", report.verdict), ("baseline", report.baseline), ("candidate", report.candidate)):
         ET.SubElement(properties, "property", name=name, value=named(value))
     for result in report.results:
-        _case(suite, result)
+        where = f"{SUITE}.{named(result.rule.metric)}"
+        case = ET.SubElement(suite, "testcase", classname=where, name=named(result.title), time="0")
+        if result.verdict == "pass":
+            ET.SubElement(case, "system-out").text = _text(result)
+        else:
+            message = f"{result.verdict}: {named(result.reason)}"
+            ET.SubElement(case, "failure", type=result.verdict, message=message).text = _text(result)
     ET.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
 
@@ -172,16 +174,6 @@ def junit(report: GateReport) -> str:
 def _counts(report: GateReport) -> dict[str, str]:
     failures = sum(result.verdict != "pass" for result in report.results)
     return {"tests": str(len(report.results)), "failures": str(failures), "errors": "0", "skipped": "0", "time": "0"}
-
-
-def _case(suite: ET.Element, result: GateResult) -> None:
-    where = f"{SUITE}.{named(result.rule.metric)}"
-    case = ET.SubElement(suite, "testcase", classname=where, name=named(result.title), time="0")
-    if result.verdict == "pass":
-        ET.SubElement(case, "system-out").text = _text(result)
-    else:
-        message = f"{result.verdict}: {named(result.reason)}"
-        ET.SubElement(case, "failure", type=result.verdict, message=message).text = _text(result)
 
 
 def _text(result: GateResult) -> str:

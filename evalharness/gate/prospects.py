@@ -192,7 +192,7 @@ def _seen(rule: GateRule, metric: Metric, plan: Plan, earlier: Run) -> _Outlook:
     if not kind.needs_baseline:
         # Nothing changed: the candidate does what the baseline did.
         sides = gather(rule, metric, table, earlier.plan.candidate, earlier.plan.baseline).observed
-    there, total = int(table.groups.max()) + 1, _n_groups(plan)
+    there, total = int(table.groups.max()) + 1, len({sample.group for sample in plan.samples.values()})
     loss = kind.loss(rule, metric, sides, seed=0, n_resamples=RESAMPLES)
     known = loss is not None and sides.n_groups > 1
 
@@ -245,10 +245,6 @@ def planned_groups(
             and (sample.constraints or not metric.needs_constraints)
         }
     )
-
-
-def _n_groups(plan: Plan) -> int:
-    return len({sample.group for sample in plan.samples.values()})
 
 
 def _refuse_other_suites(plan: Plan, earlier: Plan) -> None:

@@ -35,7 +35,14 @@ def check_rules(
         _named(rule.kind, KINDS, where, "kind of rule")
         metric = _named(rule.metric, known, where, "metric")
         _check_place(rule, suites, where)
-        _check_scorer(rule, suites, extra_scorers, where)
+        # The metric is known, but perhaps not in the rule's suite.
+        scorer = rule.metric.partition(".")[0]
+        for suite in suites:
+            if suite.name == rule.suite and scorer not in {*suite.scorers, *extra_scorers}:
+                raise ConfigError(
+                    f"{where}: suite {suite.name!r} is not judged by {scorer!r}",
+                    fix=f"write [scorer.{scorer}], or name a suite of which it is a scorer",
+                )
         _check_kind(rule, metric, where)
     _refuse_twins(rules, source)
 
@@ -69,17 +76,6 @@ def _check_place(rule: GateRule, suites: Sequence[Suite], where: str) -> None:
         _named(rule.category, categories, where, within)
 
 
-def _check_scorer(rule: GateRule, suites: Sequence[Suite], extra_scorers: Iterable[str], where: str) -> None:
-    """The metric is known, but perhaps not in the rule's suite."""
-    scorer = rule.metric.partition(".")[0]
-    for suite in suites:
-        if suite.name == rule.suite and scorer not in {*suite.scorers, *extra_scorers}:
-            raise ConfigError(
-                f"{where}: suite {suite.name!r} is not judged by {scorer!r}",
-                fix=f"write [scorer.{scorer}], or name a suite of which it is a scorer",
-            )
-
-
 def _check_kind(rule: GateRule, metric: Metric, where: str) -> None:
     kind = kind_of(rule)
     if problem := kind.problem(rule, metric):
@@ -91,19 +87,16 @@ def _check_kind(rule: GateRule, metric: Metric, where: str) -> None:
             fix=percent if 1 < rule.bound <= 100 else "write a share, such as 0.02",
         )
     if metric.kind == "rate":
-        _check_room(rule, kind.limit(rule, metric), where)
-
-
-def _check_room(rule: GateRule, limit: float, where: str) -> None:
-    """The share that may be missing could break the bound on its own."""
-    for key in ("max_failures", "max_unscored"):
-        allowed = getattr(rule, key)
-        if allowed is not None and allowed > limit:
-            raise ConfigError(
-                f"{where}: {key} is {allowed:g}, but a loss of {limit:g} breaks the rule, and missing values could "
-                "hide it",
-                fix=f"write {key} = {limit:g} or less, or leave it out",
-            )
+        # The share that may be missing could break the bound on its own.
+        limit = kind.limit(rule, metric)
+        for key in ("max_failures", "max_unscored"):
+            allowed = getattr(rule, key)
+            if allowed is not None and allowed > limit:
+                raise ConfigError(
+                    f"{where}: {key} is {allowed:g}, but a loss of {limit:g} breaks the rule, and missing values could "
+                    "hide it",
+                    fix=f"write {key} = {limit:g} or less, or leave it out",
+                )
 
 
 def _refuse_twins(rules: Sequence[GateRule], source: str) -> None:

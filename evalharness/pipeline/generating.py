@@ -153,7 +153,9 @@ class CheckpointGeneration:
             self.progress.load(self.resolved.name)
             self._generate(backend)
             if check_determinism:
-                self._check(backend, check_determinism)
+                made = generated_again(backend, self.requests, self.store.read_outcomes(), check_determinism)
+                if made is not None:
+                    self.out.append(made.model_copy(update={"batch": self.batch}))
         finally:
             self.progress.finish()
 
@@ -188,11 +190,6 @@ class CheckpointGeneration:
         if not self.has_completion:
             problem = f"{self.resolved.name}: the first {few} requests failed with the same message: {event.message}"
             raise BackendError(problem, fix=RESUME)
-
-    def _check(self, backend: Backend, count: int) -> None:
-        made = generated_again(backend, self.requests, self.store.read_outcomes(), count)
-        if made is not None:
-            self.out.append(made.model_copy(update={"batch": self.batch}))
 
 
 class Meter:

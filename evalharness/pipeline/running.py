@@ -48,7 +48,8 @@ def run(config: RunConfig, *, out: Path | None = None, resume: bool = False, pro
     # Before the folder is made, so that a start that is stopped leaves nothing.
     planned = plan(config)
     with store.lock(create=True):
-        planned = _start(store, config, planned, resume)
+        store.refuse_existing(resume=resume)
+        planned = store.start(make_manifest(config), planned, resume=resume)
         part = planned.part(config.shard)
         generate_as_asked(store, config, part, progress or Progress())
         if config.shard is None:
@@ -107,11 +108,6 @@ def adopt(
             for outcome in outcomes:
                 written.append(outcome)
         return finish(store, config, planned)
-
-
-def _start(store: RunStore, config: RunConfig, planned: Plan, resume: bool) -> Plan:
-    store.refuse_existing(resume=resume)
-    return store.start(make_manifest(config), planned, resume=resume)
 
 
 def resume_config(out: Path) -> RunConfig:

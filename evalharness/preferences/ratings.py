@@ -116,17 +116,24 @@ class _Checker:
         line = self._parsed(number, text)
         self._check_run(number, line)
         self._check_pair(number, line)
+        name = (self.rater or line.rater).strip()
+        if not name:
+            raise self._wrong(number, "does not name the rater", "add --rater NAME")
         made = Preference(
             sample_id=line.sample_id,
             replicate=line.replicate,
             baseline=line.baseline or self.run.plan.baseline,
             candidate=line.candidate or self.run.plan.candidate,
             source="human",
-            rater=self._rater(number, line),
+            rater=name,
             preferred="tie" if line.preferred == BOTH_BAD else line.preferred,
             both_bad=line.preferred == BOTH_BAD,
         )
-        self._check_once(number, made)
+        first = self.seen.setdefault(_key(made), number)
+        if first != number:
+            raise self._wrong(
+                number, f"{made.rater} rated sample {made.sample_id!r} in line {first} already", "keep one of the two"
+            )
         return made
 
     def _parsed(self, number: int, text: str) -> RatingLine:
@@ -163,19 +170,6 @@ class _Checker:
                 number,
                 f"sample {line.sample_id!r} (replicate {line.replicate}) has no completion on both sides",
                 "remove the line",
-            )
-
-    def _rater(self, number: int, line: RatingLine) -> str:
-        name = (self.rater or line.rater).strip()
-        if not name:
-            raise self._wrong(number, "does not name the rater", "add --rater NAME")
-        return name
-
-    def _check_once(self, number: int, made: Preference) -> None:
-        first = self.seen.setdefault(_key(made), number)
-        if first != number:
-            raise self._wrong(
-                number, f"{made.rater} rated sample {made.sample_id!r} in line {first} already", "keep one of the two"
             )
 
     def _wrong(self, number: int, problem: str, fix: str) -> SharingError:

@@ -68,16 +68,12 @@ RANKS = ("drawn", "evidence", "flipped")
 def _ranks(run: Run) -> Mapping[str, int]:
     evidence = {name for finding in (run.comparison.findings if run.comparison else ()) for name in finding.sample_ids}
     drawn = (turn.request.sample_id for turn in first_turns(run, MOST_TURNS))
-    named = {"flipped": _flipped(run), "evidence": evidence, "drawn": drawn}
-    return {name: RANKS.index(rank) for rank, names in named.items() for name in names}
-
-
-def _flipped(run: Run) -> tuple[str, ...]:
-    """Samples of which both sides have a completion, and some scorer another label for each."""
+    # Samples of which both sides have a completion, and some scorer another label for each.
     table, sides = run.observations, (run.plan.baseline, run.plan.candidate)
     both = table.completed(sides[0]) & table.completed(sides[1])
     differ = np.zeros_like(both)
     for labels in table.labels.values():
         left, right = (labels.codes[table.place[side]] for side in sides)
         differ |= left != right
-    return table.ids(np.array((both & differ).any(axis=0)))
+    named = {"flipped": table.ids(np.array((both & differ).any(axis=0))), "evidence": evidence, "drawn": drawn}
+    return {name: RANKS.index(rank) for rank, names in named.items() for name in names}

@@ -74,23 +74,19 @@ def _pieces(text: str, spans: Sequence[Span], quiet: Set[int]) -> Iterator[Marku
 
 
 def _piece(text: str, active: Sequence[Span], quiet: Set[int]) -> Markup:
-    shown = _shown(text)
-    if not active:
-        return shown
-    form = all(id(span) in quiet for span in active)
-    labels = "; ".join(dict.fromkeys(tamed(span.label) for span in active))
-    tag = '<mark class="form" title="{}">{}</mark>' if form else '<mark title="{}">{}</mark>'
-    return Markup(tag).format(labels, shown)
-
-
-def _shown(text: str) -> Markup:
     parts: list[Markup] = []
     last = 0
     for match in STRANGE.finditer(text):
         parts.append(escape(text[last : match.start()]))
         parts.append(Markup('<span class="hidden-character">{}</span>').format(_stand_in(match)))
         last = match.end()
-    return Markup("").join([*parts, escape(text[last:])])
+    shown = Markup("").join([*parts, escape(text[last:])])
+    if not active:
+        return shown
+    form = all(id(span) in quiet for span in active)
+    labels = "; ".join(dict.fromkeys(tamed(span.label) for span in active))
+    tag = '<mark class="form" title="{}">{}</mark>' if form else '<mark title="{}">{}</mark>'
+    return Markup(tag).format(labels, shown)
 
 
 def _stand_in(match: re.Match[str]) -> str:

@@ -35,11 +35,7 @@ def quick_filters(metrics: Sequence[Metric]) -> list[dict[str, str]]:
     mistakes = [
         {"title": QUICK[metric.expected or ""], "metric": metric.name, "is": "1"}
         for metric in metrics
-        if _is_mistake(metric)
+        if (metric.expected in QUICK and metric.kind == "rate" and metric.better == "lower")
     ]
     lost = [metric for metric in metrics if any(change.name == LOST_STOP for change in metric.changes)]
     return [*mistakes, *({"title": "lost stop", "metric": metric.name, "moved": "down"} for metric in lost)]
-
-
-def _is_mistake(metric: Metric) -> bool:
-    return metric.expected in QUICK and metric.kind == "rate" and metric.better == "lower"

@@ -35,6 +35,7 @@ def _row(summary: PreferenceSummary, comparison: Comparison) -> View:
         Part("prefers-neither", "both bad", summary.both_bad),
         Part("prefers-candidate", f"prefers {comparison.candidate}", summary.candidate),
     )
+    names = {"candidate": comparison.candidate, "baseline": comparison.baseline}
     return View(
         rater=summary.rater,
         kind=KINDS[summary.source],
@@ -42,14 +43,9 @@ def _row(summary: PreferenceSummary, comparison: Comparison) -> View:
         drawing=draw_bar(parts),
         share="–" if summary.candidate_share is None else typeset(format_share(summary.candidate_share)),
         interval=typeset(format_share_interval(summary.interval)) if summary.interval else "",
-        ahead=_ahead(summary, comparison),
+        ahead=f"{names[summary.verdict]} is preferred" if summary.verdict in names else "undecided",
         notes=_notes(summary),
     )
-
-
-def _ahead(summary: PreferenceSummary, comparison: Comparison) -> str:
-    names = {"candidate": comparison.candidate, "baseline": comparison.baseline}
-    return f"{names[summary.verdict]} is preferred" if summary.verdict in names else "undecided"
 
 
 def _notes(summary: PreferenceSummary) -> str:
@@ -69,18 +65,14 @@ def _notes(summary: PreferenceSummary) -> str:
 def _judge(judging: Judging, links: Mapping[str, str]) -> View:
     failures = judging.failures[:SHOWN_FAILURES]
     cut = len(judging.prompt_text) - LONGEST_PROMPT
+    how = "greedy" if judging.generation.temperature == 0 else f"temperature {judging.generation.temperature:g}"
     return View(
         rater=judging.rater,
         model=judging.judge.checkpoint.model,
         prompted=f"{judging.judge.checkpoint.prompt_format}: {format_in_words(judging.judge)}",
-        generation=_generation(judging),
+        generation=f"{how}, at most {judging.generation.max_tokens:,} tokens, seed {judging.generation.seed}",
         prompt=marked(judging.prompt_text[:LONGEST_PROMPT]) + (f"… ({cut:,} more characters)" if cut > 0 else ""),
         notes=judging.notes,
         failures=tuple((failure.sample_id, links.get(failure.sample_id, ""), failure.reason) for failure in failures),
         more=len(judging.failures) - len(failures),
     )
-
-
-def _generation(judging: Judging) -> str:
-    how = "greedy" if judging.generation.temperature == 0 else f"temperature {judging.generation.temperature:g}"
-    return f"{how}, at most {judging.generation.max_tokens:,} tokens, seed {judging.generation.seed}"

@@ -41,15 +41,11 @@ def _facts(
                 telling.title_of(state.state) if telling else state.state,
                 state.n,
                 state.n_rewarded,
-                _mean(state.mean),
+                "–" if state.mean is None else format_number(state.mean),
             )
             for state in reward.states
         ),
     )
-
-
-def _mean(mean: float | None) -> str:
-    return "–" if mean is None else format_number(mean)
 
 
 def _sentences(reward: RewardComparison, comparison: Comparison) -> Iterator[str]:

@@ -63,7 +63,11 @@ def share(
             contain text to be removed.
     """
     check_output(out, "--out", force=force)
-    content = _checked_page(_redacted(path, profiles), samples).encode("utf-8", "backslashreplace")
+    # The report, after a check that no removed text is in its data or its text.
+    redacted = _redacted(path, profiles)
+    page = _rendered(redacted.run, samples, lambda data: _refuse_leaks(redacted, strings(data)))
+    _refuse_leaks(redacted, page_texts(page))
+    content = page.encode("utf-8", "backslashreplace")
     write_output(out, content, "--out", force=force)
     return _too_large(out, len(content)) if len(content) > LARGE else ""
 
@@ -85,13 +89,6 @@ def export_redacted(path: Path, name: str, choices: Choices, profiles: Sequence[
 def _redacted(path: Path, profiles: Sequence[Profile]) -> Redacted:
     run = pipeline.load_compared(RunStore(path))
     return redact(run, profiles, also=machine_names() if "identity" in profiles else ())
-
-
-def _checked_page(redacted: Redacted, samples: int | None) -> str:
-    """The report, after a check that no removed text is in its data or its text."""
-    page = _rendered(redacted.run, samples, lambda data: _refuse_leaks(redacted, strings(data)))
-    _refuse_leaks(redacted, page_texts(page))
-    return page
 
 
 def _refuse_leaks(redacted: Redacted, texts: Iterable[str]) -> None:

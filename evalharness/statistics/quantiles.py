@@ -62,11 +62,7 @@ def incomplete_beta(x: float, a: float, b: float) -> float:
     if x > (a + 1) / (a + b + 2):
         return 1 - incomplete_beta(1 - x, b, a)
     front = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)
-    return math.exp(front) / (a * _fraction(x, a, b))
-
-
-def _fraction(x: float, a: float, b: float) -> float:
-    """Lentz's method, modified (Thompson and Barnett 1986, Journal of Computational Physics 64:490)."""
+    # Lentz's method, modified (Thompson and Barnett 1986, Journal of Computational Physics 64:490).
     tiny = 1e-300
     value = c = 1.0
     d = 0.0
@@ -81,4 +77,4 @@ def _fraction(x: float, a: float, b: float) -> float:
         value *= c * d
         if abs(c * d - 1) < 1e-15:
             break
-    return value
+    return math.exp(front) / (a * value)

@@ -17,6 +17,12 @@ PACKAGES = ("numpy", "pydantic", "torch", "transformers", "tokenizers", "acceler
 
 def make_manifest(config: RunConfig) -> Manifest:
     """The manifest of a run that starts now."""
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
     return Manifest(
         format_version=FORMAT_VERSION,
         evalharness_version=version("evalharness"),
@@ -24,7 +30,7 @@ def make_manifest(config: RunConfig) -> Manifest:
         command=command_line(),
         config=config.model_dump(mode="json"),
         seed=config.seed,
-        versions={"python": platform.python_version(), **_installed()},
+        versions={"python": platform.python_version(), **versions},
         hardware=hardware(),
     )
 
@@ -35,16 +41,6 @@ def command_line() -> str:
     if "evalharness" not in (place.name, place.parent.name if place.name == "__main__.py" else ""):
         return "python"
     return shlex.join(["evalharness", *sys.argv[1:]])
-
-
-def _installed() -> dict[str, str]:
-    versions = {}
-    for package in PACKAGES:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return versions
 
 
 def hardware() -> dict[str, str]:

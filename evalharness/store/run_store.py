@@ -19,15 +19,6 @@ def what_differs(stored: Plan, planned: Plan) -> str | None:
     """The first relevant difference between a run's plan and a new one; None if the run can be resumed."""
     if _conditions(stored) == _conditions(planned):
         return None
-    return _difference(stored, planned)
-
-
-def _conditions(plan: Plan) -> list[object]:
-    suites = [suite.digest for suite in plan.suites]
-    return [plan.baseline, plan.candidate, suites, [request.id for request in plan.requests]]
-
-
-def _difference(stored: Plan, planned: Plan) -> str:
     if [suite.digest for suite in stored.suites] != [suite.digest for suite in planned.suites]:
         return "the suite has changed"
     old = {side.name: side for side in stored.checkpoints}
@@ -47,6 +38,11 @@ def _difference(stored: Plan, planned: Plan) -> str:
     if _replicates(stored) != _replicates(planned):
         return f"it has {_replicates(stored)} replicates"
     return "the requests have changed"
+
+
+def _conditions(plan: Plan) -> list[object]:
+    suites = [suite.digest for suite in plan.suites]
+    return [plan.baseline, plan.candidate, suites, [request.id for request in plan.requests]]
 
 
 def _replicates(plan: Plan) -> int:
@@ -99,9 +95,18 @@ class RunStore(GenerationFiles, ResultFiles, TokenFiles):
             self._write("plan.json", plan.model_dump_json(exclude={"requests"}))
             return plan
         self.refuse_existing(resume=resume)
-        self._check_shard(manifest)
+        ours, asked = (kept.config.get("shard") for kept in (self.read_manifest(), manifest))
+        if ours != asked:
+            raise StoreError(
+                f"{self.path} was started as {f'shard {ours}' if ours else 'a run without shards'}",
+                fix=f"resume it as it was started: evalharness run --out {self.path} --resume",
+            )
         stored = self.read_plan()
-        self._check_same(stored, plan)
+        if difference := what_differs(stored, plan):
+            raise StoreError(
+                f"{self.path} was started under different conditions: {difference}",
+                fix="restore those conditions, or start a new run with another --out",
+            )
         return stored
 
     def start_merged(self, manifest: Manifest, shard: "RunStore", events: Iterable[bytes]) -> None:
@@ -130,21 +135,6 @@ class RunStore(GenerationFiles, ResultFiles, TokenFiles):
             raise StoreError(
                 f"{self.path} combines finished runs and cannot be resumed",
                 fix="resume those runs, then compare them again",
-            )
-
-    def _check_shard(self, manifest: Manifest) -> None:
-        ours, asked = (kept.config.get("shard") for kept in (self.read_manifest(), manifest))
-        if ours != asked:
-            raise StoreError(
-                f"{self.path} was started as {f'shard {ours}' if ours else 'a run without shards'}",
-                fix=f"resume it as it was started: evalharness run --out {self.path} --resume",
-            )
-
-    def _check_same(self, stored: Plan, planned: Plan) -> None:
-        if difference := what_differs(stored, planned):
-            raise StoreError(
-                f"{self.path} was started under different conditions: {difference}",
-                fix="restore those conditions, or start a new run with another --out",
             )
 
     def load(self, plan: Plan | None = None) -> Run:

@@ -139,7 +139,16 @@ def _read_samples(path: Path) -> Iterator[Sample]:
 
 
 def _sample(line: str, where: str) -> Sample:
-    return sample_from(_parse(line, where), where)
+    try:
+        data = parse_json(line, unique_keys=True)
+        json.dumps(data, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise SuiteError(f"{where}: an unpaired surrogate is not valid text", fix="replace that character") from None
+    except Unparsable as error:
+        raise SuiteError(f"{where} is not valid JSON: {error}", fix="correct it") from None
+    if not isinstance(data, dict):
+        raise SuiteError(f"{where} is not a JSON object", fix='write {"id": ..., "prompt": ..., "category": ...}')
+    return sample_from(data, where)
 
 
 def sample_from(fields: dict[str, Any], where: str) -> Sample:
@@ -160,19 +169,6 @@ def sample_from(fields: dict[str, Any], where: str) -> Sample:
         raise SuiteError(f"{where}: {explain(error)}", fix="correct that field") from None
     _check(sample, where)
     return sample
-
-
-def _parse(line: str, where: str) -> dict[str, Any]:
-    try:
-        data = parse_json(line, unique_keys=True)
-        json.dumps(data, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        raise SuiteError(f"{where}: an unpaired surrogate is not valid text", fix="replace that character") from None
-    except Unparsable as error:
-        raise SuiteError(f"{where} is not valid JSON: {error}", fix="correct it") from None
-    if not isinstance(data, dict):
-        raise SuiteError(f"{where} is not a JSON object", fix='write {"id": ..., "prompt": ..., "category": ...}')
-    return data
 
 
 def _check(sample: Sample, where: str) -> None:

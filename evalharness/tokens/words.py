@@ -22,7 +22,12 @@ def sentences_of(
     whole = find(shifts, "candidate")
     if whole is None:
         return
-    yield _classes(names, whole)
+    base = names["baseline"]
+    yield (
+        f"{names['candidate']} writes the token that {base} would have written at {_share(whole.unshifted)} of its "
+        f"tokens, {base}'s second or third choice at {_share(whole.marginal)}, and another at {_share(whole.shifted)} "
+        f"({counted(whole.n_samples, 'sample')}, {counted(whole.n_tokens, 'token')})."
+    )
     says = partial(_depth, names, shifts, bounded=bounded)
     yield from says("own", f"Along {names['candidate']}'s completions")
     weights: Context = "own"
@@ -53,15 +58,6 @@ def find(
             == (author, context, None, expected, begins, last[first])
         ),
         None,
-    )
-
-
-def _classes(names: Mapping[Author, str], row: TokenShift) -> str:
-    base = names["baseline"]
-    return (
-        f"{names['candidate']} writes the token that {base} would have written at {_share(row.unshifted)} of its "
-        f"tokens, {base}'s second or third choice at {_share(row.marginal)}, and another at {_share(row.shifted)} "
-        f"({counted(row.n_samples, 'sample')}, {counted(row.n_tokens, 'token')})."
     )
 
 

@@ -83,19 +83,15 @@ def _spread(name: str, role: str, ordered: Sequence[float], scale: Scale, most: 
     numbers = [sum(ordered) / len(ordered), *(quantile(ordered, share) for _, share in QUANTILES)]
     said = [typeset(format_number(number)) for number in numbers]
     label = f"{len(ordered):,} values, median {said[3]}, half of them between {said[2]} and {said[4]}"
-    opens = _filters(scale, name, role, metric)
+    # For each bin, the filter of the sample browser that lists its completions.
+    edges = [None, *map(repr, _edges(scale)), None]
+    opens = [
+        samples_of(name, role, metric=metric.name, verdict="", From=start, Below=end) for start, end in pairwise(edges)
+    ]
     drawing = Markup('<svg class="histogram" role="img" aria-label="{}">{}{}</svg>').format(
         label, Markup("").join(_bars(_counts(scale, ordered), opens, len(ordered), most)), _median(scale, numbers[3])
     )
     return View(checkpoint=name, role=role, drawing=drawing, numbers=(f"{len(ordered):,}", *said))
-
-
-def _filters(scale: Scale, name: str, role: str, metric: Metric) -> list[str]:
-    """For each bin, the filter of the sample browser that lists its completions."""
-    edges = [None, *map(repr, _edges(scale)), None]
-    return [
-        samples_of(name, role, metric=metric.name, verdict="", From=start, Below=end) for start, end in pairwise(edges)
-    ]
 
 
 def _bars(counts: Sequence[int], opens: Sequence[str], total: int, most: float) -> Iterator[Markup]:
@@ -137,10 +133,12 @@ def make_scatter(
     across, up = _scale(every_length), _scale(every_reward)
     drawn = (Markup("").join(_points(pairs[name], role, across, up, anchors)) for name, role in sides)
     label = "Reward, upwards, against length in words, to the right; the table behind has the means."
+    line = Markup('<line class="grid" x1="0" x2="100%" y1="{0}" y2="{0}"/>')
+    lines = (line.format(up.up(tick)) for tick in up.ticks())
     return View(
         title=f"{reward.title[:1].upper()}{reward.title[1:]} against length",
         drawing=Markup('<svg class="scatter" role="img" aria-label="{}">{}{}</svg>').format(
-            label, _grid(up), Markup("").join(drawn)
+            label, Markup("").join(lines), Markup("").join(drawn)
         ),
         x_axis=_axis(across, every_length),
         y_ends=(typeset(format_number(up.high)), typeset(format_number(up.low))),
@@ -165,12 +163,6 @@ def _points(pairs: Sequence[Pair], role: str, across: Scale, up: Scale, anchors:
         anchor = anchors[position]
         opens = Markup(' data-opens="#{}"').format(anchor) if anchor else ""
         yield Markup('<circle class="point-{}" cx="{}" cy="{}" r="3.5"{}/>').format(role, x, y, opens)
-
-
-def _grid(up: Scale) -> Markup:
-    line = Markup('<line class="grid" x1="0" x2="100%" y1="{0}" y2="{0}"/>')
-    lines = (line.format(up.up(tick)) for tick in up.ticks())
-    return Markup("").join(lines)
 
 
 def _bands(pairs: Mapping[str, Sequence[Pair]], lengths: Sequence[float]) -> tuple[tuple[str, tuple[str, ...]], ...]:

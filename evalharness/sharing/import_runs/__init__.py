@@ -80,7 +80,12 @@ def _sides(paths: Sequence[Path], columns: Columns) -> list[Side]:
             raise SharingError(f"there is no file {path}", fix="give the path of a file on this machine")
     for fits, reader in READERS:
         if all(fits(path) for path in paths):
-            return _several(paths, [reader(path) for path in paths])
+            sides = [reader(path) for path in paths]
+            if len(sides) < 2:
+                raise SharingError(
+                    f"{paths[0]} is one side of a comparison", fix="give the baseline's file and the candidate's"
+                )
+            return sides
     odd = next((path for path in paths if path.is_dir() or is_samples(path) or is_log(path)), None)
     if odd is not None:
         raise SharingError(
@@ -88,14 +93,6 @@ def _sides(paths: Sequence[Path], columns: Columns) -> list[Side]:
             fix="give samples_*.jsonl of lm-evaluation-harness, logs of Inspect, or tables",
         )
     return read_sides(paths, columns)
-
-
-def _several(paths: Sequence[Path], sides: list[Side]) -> list[Side]:
-    if len(sides) < 2:
-        raise SharingError(
-            f"{paths[0]} is one side of a comparison", fix="give the baseline's file and the candidate's"
-        )
-    return sides
 
 
 def _config(joined: Joined, choices: ImportChoices) -> RunConfig:

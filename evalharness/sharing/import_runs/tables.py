@@ -73,26 +73,22 @@ def read_sides(paths: Sequence[Path], columns: Columns) -> list[Side]:
 
 def _rows(path: Path) -> list[Row]:
     if path.suffix == ".parquet":
-        return _parquet(path)
+        pandas = load_extra("pandas", str(path), "parquet")
+        load_extra("pyarrow", str(path), "parquet")
+        try:
+            frame = pandas.read_parquet(path)
+        except (OSError, ValueError) as error:
+            raise SharingError(f"{path} cannot be read: {error}", fix="give a Parquet file") from None
+        rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
+        return [
+            Row(f"row {number}", {str(name): _plain(value) for name, value in row.items()})
+            for number, row in enumerate(rows, 1)
+        ]
     table = read_table(path)
     if table.problems:
         first = table.problems[0]
         raise SharingError(f"{path}: {first.place}: {first.problem}", fix=first.fix)
     return list(table.rows)
-
-
-def _parquet(path: Path) -> list[Row]:
-    pandas = load_extra("pandas", str(path), "parquet")
-    load_extra("pyarrow", str(path), "parquet")
-    try:
-        frame = pandas.read_parquet(path)
-    except (OSError, ValueError) as error:
-        raise SharingError(f"{path} cannot be read: {error}", fix="give a Parquet file") from None
-    rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
-    return [
-        Row(f"row {number}", {str(name): _plain(value) for name, value in row.items()})
-        for number, row in enumerate(rows, 1)
-    ]
 
 
 def _plain(value: Any) -> Any:

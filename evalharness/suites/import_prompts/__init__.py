@@ -72,7 +72,9 @@ def import_suite(path: Path, options: ImportOptions) -> Imported:
     text = SuiteText.of(path, form, converted.samples, name, options.license, options.source)
     folder = options.out or Path(name)
     suite = write_suite(folder, text, force=options.force)
-    notes = [*_notes(table, form, converted), *_unset(suite)]
+    # What a suite to keep should say.
+    unknown = "the licence is unknown: set it with --license or in suite.toml"
+    notes = [*_notes(table, form, converted), *([unknown] if suite.license == "not stated" else [])]
     return Imported(folder, suite, kind, options.format is None, tuple(notes))
 
 
@@ -127,7 +129,14 @@ def _read(path: Path, options: ImportOptions) -> tuple[Table, str]:
     table = read_table(path)
     if not table.rows:
         refuse(path, table.problems)
-    table = _renamed(table, options.columns or {}, path)
+    columns = options.columns or {}
+    for wanted in columns.values():
+        if wanted not in table.columns:
+            raise ConfigError(
+                f"--columns: {path} has no column {wanted!r}",
+                fix=near(wanted, table.columns, f"the columns are {', '.join(map(repr, table.columns))}"),
+            )
+    table = _with_columns(table, columns) if columns else table
     kind = options.format or guess_format(table.columns)
     if kind in (None, "plain"):
         table = _folded(table)
@@ -175,16 +184,6 @@ def _check_name(name: str, path: Path) -> None:
 # ---------------------------------------------------------------------------------------------- columns
 
 
-def _renamed(table: Table, columns: Mapping[str, str], path: Path) -> Table:
-    for wanted in columns.values():
-        if wanted not in table.columns:
-            raise ConfigError(
-                f"--columns: {path} has no column {wanted!r}",
-                fix=near(wanted, table.columns, f"the columns are {', '.join(map(repr, table.columns))}"),
-            )
-    return _with_columns(table, columns) if columns else table
-
-
 def _with_columns(table: Table, columns: Mapping[str, str]) -> Table:
     rows = tuple(Row(row.place, _renamed_data(row.data, columns)) for row in table.rows)
     return Table(rows, tuple(dict.fromkeys(name for row in rows for name in row.data)), table.problems)
@@ -227,9 +226,3 @@ def _notes(table: Table, form: Format, converted: Converted) -> tuple[str, ...]:
     if not any(sample.expected for sample in converted.samples):
         notes.append("no sample has an expected value, so refusals are not judged: add a column `expected`")
     return tuple(notes)
-
-
-def _unset(suite: Suite) -> list[str]:
-    """What a suite to keep should say."""
-    unknown = "the licence is unknown: set it with --license or in suite.toml"
-    return [unknown] if suite.license == "not stated" else []

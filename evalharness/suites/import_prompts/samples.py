@@ -72,7 +72,11 @@ class _Found:
 def _samples(rows: Sequence[Row], form: Format, prefix: str) -> Iterator[_Found | Problem]:
     for row in rows:
         try:
-            fields = _fields(row, form)
+            filled = next((name for name in form.left_out if text_of(row.data, name).strip()), None)
+            if filled:
+                raise ValueError(f"{filled} is filled, but suites hold only text")
+            fields = {name: value for name, value in form.read(row.data).items() if value is not None}
+            json.dumps(fields, ensure_ascii=False).encode()
             own = _given_id(row, form)
             sample = sample_from(fields | {"id": prefix + (own or _made_id(fields, row, form))}, row.place)
             yield _Found(row.place, sample, id_is_made=not own)
@@ -83,15 +87,6 @@ def _samples(rows: Sequence[Row], form: Format, prefix: str) -> Iterator[_Found 
             yield Problem(row.place, "an unpaired surrogate is not valid text", "replace that character")
         except ValueError as error:
             yield Problem(row.place, str(error), "correct that field")
-
-
-def _fields(row: Row, form: Format) -> Fields:
-    filled = next((name for name in form.left_out if text_of(row.data, name).strip()), None)
-    if filled:
-        raise ValueError(f"{filled} is filled, but suites hold only text")
-    fields = {name: value for name, value in form.read(row.data).items() if value is not None}
-    json.dumps(fields, ensure_ascii=False).encode()
-    return fields
 
 
 def _given_id(row: Row, form: Format) -> str:
