@@ -1,6 +1,6 @@
 """Checks of rules before a run starts, so that no hours are lost to a misspelt metric."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from evalharness.errors import ConfigError
