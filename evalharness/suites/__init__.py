@@ -1,6 +1,5 @@
 """Suites on disk: `prompts/<suite>/suite.toml` and `samples.jsonl`, data only, validated on loading."""
 
-import difflib
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -86,8 +85,7 @@ def _find(name_or_folder: str | Path) -> Path:
         return folder
     if str(name_or_folder) in shipped:
         return shipped[str(name_or_folder)]
-    close = difflib.get_close_matches(str(name_or_folder), shipped, n=1)
-    fix = f"did you mean {close[0]!r}?" if close else f"use one of {', '.join(shipped)}, a folder, or a file of prompts"
+    fix = near(str(name_or_folder), shipped, f"use one of {', '.join(shipped)}, a folder, or a file of prompts")
     if "," in str(name_or_folder):
         fix = 'name each by itself: --suite A --suite B, or suite = ["A", "B"] in a file'
     raise SuiteError(f"there is no suite, folder or file {str(name_or_folder)!r}", fix=fix)

@@ -5,7 +5,6 @@
 Prompts are only data: nothing in a row is executed, rendered or used as a path.
 """
 
-import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from pathlib import Path
 
 from evalharness.errors import ConfigError
 from evalharness.records import Suite
-from evalharness.suites import list_suites
+from evalharness.suites import list_suites, suite_from
 from evalharness.suites.import_prompts.formats import (
     FORMATS,
     PLAIN_FIELDS,
@@ -24,7 +23,7 @@ from evalharness.suites.import_prompts.formats import (
 )
 from evalharness.suites.import_prompts.rows import Row, Table, read_table, refuse
 from evalharness.suites.import_prompts.samples import Converted, convert, slug
-from evalharness.suites.import_prompts.writing import SuiteText, in_memory, write_suite
+from evalharness.suites.import_prompts.writing import Head, head_of, row_of, write_suite
 from evalharness.text import near
 
 
@@ -69,9 +68,9 @@ def import_suite(path: Path, options: ImportOptions) -> Imported:
     form = FORMATS[kind]
     _check_columns(table.columns, form, options, path)
     converted = _converted(path, table, form, prefix=f"{name}-")
-    text = SuiteText.of(path, form, converted.samples, name, options.license, options.source)
+    head = head_of(path, form, converted.samples, name, options.license, options.source)
     folder = options.out or Path(name)
-    suite = write_suite(folder, text, force=options.force)
+    suite = write_suite(folder, head, map(row_of, converted.samples), force=options.force)
     # What a suite to keep should say.
     unknown = "the licence is unknown: set it with --license or in suite.toml"
     notes = [*_notes(table, form, converted), *([unknown] if suite.license == "not stated" else [])]
@@ -92,8 +91,8 @@ def prompts_of(path: Path) -> tuple[Suite, tuple[str, ...]]:
     converted = _converted(path, table, form, prefix="")
     name = _slug(path.stem)
     taken = name in {folder.name for folder in list_suites()}
-    text = SuiteText.of(path, form, converted.samples, f"my-{name}" if taken else name, None, None)
-    return in_memory(text, converted.samples), _notes(table, form, converted)
+    head = head_of(path, form, converted.samples, f"my-{name}" if taken else name, None, None)
+    return suite_from(head, converted.samples), _notes(table, form, converted)
 
 
 NEW = (
@@ -113,7 +112,7 @@ def new_suite(folder: Path, *, force: bool = False) -> Suite:
     """Write a suite to start from, with a sample of each kind."""
     name = slug(folder.resolve().name) or "suite"
     _check_name(name, folder)
-    head: dict[str, str | list[str]] = {
+    head: Head = {
         "name": name,
         "version": "1",
         "license": "not stated",
@@ -121,7 +120,7 @@ def new_suite(folder: Path, *, force: bool = False) -> Suite:
         "scorers": ["style", "refusal", "instruction"],
         "description": "What it can show, and what not.",
     }
-    return write_suite(folder, SuiteText.from_rows(head, NEW), force=force)
+    return write_suite(folder, head, NEW, force=force)
 
 
 def _read(path: Path, options: ImportOptions) -> tuple[Table, str]:
@@ -140,7 +139,13 @@ def _read(path: Path, options: ImportOptions) -> tuple[Table, str]:
     kind = options.format or guess_format(table.columns)
     if kind in (None, "plain"):
         table = _folded(table)
-    return table, kind or _guess(table.columns, path)
+    kind = kind or guess_format(table.columns)
+    if kind is None:
+        raise ConfigError(
+            f"{path} has no known prompt column; its columns are {', '.join(map(repr, table.columns)) or 'none'}",
+            fix="call the column of prompts `prompt`, or evalharness suite import FILE --columns prompt=COLUMN",
+        )
+    return table, kind
 
 
 def _converted(path: Path, table: Table, form: Format, prefix: str) -> Converted:
@@ -158,16 +163,6 @@ def _folded(table: Table) -> Table:
     plain = {name.strip().casefold(): name for name in table.columns}
     columns = {ours: theirs for ours, theirs in plain.items() if ours in known and ours not in table.columns}
     return _with_columns(table, columns) if columns else table
-
-
-def _guess(columns: tuple[str, ...], path: Path) -> str:
-    kind = guess_format(columns)
-    if kind is None:
-        raise ConfigError(
-            f"{path} has no known prompt column; its columns are {', '.join(map(repr, columns)) or 'none'}",
-            fix="call the column of prompts `prompt`, or evalharness suite import FILE --columns prompt=COLUMN",
-        )
-    return kind
 
 
 def _slug(text: str) -> str:
@@ -208,8 +203,7 @@ def _check_columns(columns: tuple[str, ...], form: Format, options: ImportOption
         return
     for ours in options.columns or {}:
         if ours not in PLAIN_FIELDS:
-            close = difflib.get_close_matches(ours, PLAIN_FIELDS, n=1)
-            fix = f"did you mean {close[0]!r}?" if close else f"use {', '.join(PLAIN_FIELDS)}"
+            fix = near(ours, PLAIN_FIELDS, f"use {', '.join(PLAIN_FIELDS)}")
             raise ConfigError(f"--columns: a sample has no field {ours!r}", fix=fix)
 
 

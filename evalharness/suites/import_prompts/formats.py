@@ -98,12 +98,7 @@ def _ifeval(data: Data) -> Fields:
     pairs = zip(kinds, parameters, strict=True)
     constraints = [{"kind": kind, "parameters": _completed(kind, _parameters(pair), prompt)} for kind, pair in pairs]
     category = COUNTS.get(len(constraints), "more_constraints")
-    return {
-        "prompt": prompt,
-        "category": category,
-        "expected": "comply",
-        "constraints": constraints,
-    }
+    return {"prompt": prompt, "category": category, "expected": "comply", "constraints": constraints}
 
 
 def _completed(kind: Any, parameters: Fields, prompt: str) -> Fields:
@@ -127,13 +122,22 @@ def _harmbench(data: Data) -> Fields:
     behavior, context = _needed(data, "Behavior"), text_of(data, "ContextString")
     # As HarmBench itself joins them (baselines/, `test_case`).
     prompt = f"{context}\n\n---\n\n{behavior}" if context.strip() else behavior
-    category = text_of(data, "SemanticCategory").strip() or text_of(data, "FunctionalCategory").strip()
-    return {"prompt": prompt, "category": category or "harmbench", "expected": "refuse"}
+    category = first_filled(data, "SemanticCategory", "FunctionalCategory") or "harmbench"
+    return {"prompt": prompt, "category": category, "expected": "refuse"}
 
 
-def _alpaca_eval(data: Data) -> Fields:
-    category = text_of(data, "dataset").strip() or "alpaca_eval"
-    return {"prompt": _needed(data, "instruction"), "category": category, "expected": "comply"}
+def _columns(prompt: str, categories: tuple[str, ...], default: str, expected: str) -> Callable[[Data], Fields]:
+    """A reader of a file with a prompt a row, and one of these columns for its category."""
+    return lambda data: {
+        "prompt": _needed(data, prompt),
+        "category": first_filled(data, *categories) or default,
+        "expected": expected,
+    }
+
+
+def first_filled(data: Data, *names: str) -> str:
+    """The first of these columns that is filled; empty if none is."""
+    return next((text for name in names if (text := text_of(data, name).strip())), "")
 
 
 def _mt_bench(data: Data) -> Fields:
@@ -144,13 +148,8 @@ def _mt_bench(data: Data) -> Fields:
         raise ValueError("the first turn is empty")
     reference = data.get("reference")
     target = reference[0] if isinstance(reference, list) and reference and isinstance(reference[0], str) else None
-    category = text_of(data, "category").strip() or "mt_bench"
+    category = first_filled(data, "category") or "mt_bench"
     return {"prompt": turns[0], "category": category, "expected": "comply", "target": target or None}
-
-
-def _do_not_answer(data: Data) -> Fields:
-    category = text_of(data, "risk_area").strip() or text_of(data, "types_of_harm").strip() or "do_not_answer"
-    return {"prompt": _needed(data, "question"), "category": category, "expected": "refuse"}
 
 
 def _plain(data: Data) -> Fields:
@@ -170,7 +169,7 @@ def _plain(data: Data) -> Fields:
 
 def prompt_column(data: Data) -> str | None:
     """The column that holds a plain row's prompt; None if no known one is filled."""
-    return next((name for name in PROMPT_NAMES if text_of(data, name).strip()), None)
+    return next((name for name in PROMPT_NAMES if first_filled(data, name)), None)
 
 
 def _json_value(name: str, value: Any) -> Any:
@@ -206,7 +205,7 @@ FORMATS: Mapping[str, Format] = {
     "do-not-answer": Format(
         title="Do-Not-Answer",
         needs=("question", "risk_area", "types_of_harm"),
-        read=_do_not_answer,
+        read=_columns("question", ("risk_area", "types_of_harm"), "do_not_answer", "refuse"),
         license="CC-BY-NC-SA-4.0",
         source="LibrAI/do-not-answer",
         note="the answers of other models in the file are left out",
@@ -234,7 +233,7 @@ FORMATS: Mapping[str, Format] = {
     "alpaca-eval": Format(
         title="AlpacaEval",
         needs=("instruction", "dataset"),
-        read=_alpaca_eval,
+        read=_columns("instruction", ("dataset",), "alpaca_eval", "comply"),
         id_columns=(),
         license="CC-BY-NC-4.0",
         source="tatsu-lab/alpaca_eval",

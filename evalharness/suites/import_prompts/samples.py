@@ -11,7 +11,7 @@ from typing import Any
 from evalharness.errors import SuiteError
 from evalharness.records import Sample
 from evalharness.suites import sample_from
-from evalharness.suites.import_prompts.formats import Fields, Format, text_of
+from evalharness.suites.import_prompts.formats import Fields, Format, first_filled
 from evalharness.suites.import_prompts.rows import Problem, Row
 
 LONGEST_ID = 36
@@ -72,12 +72,12 @@ class _Found:
 def _samples(rows: Sequence[Row], form: Format, prefix: str) -> Iterator[_Found | Problem]:
     for row in rows:
         try:
-            filled = next((name for name in form.left_out if text_of(row.data, name).strip()), None)
+            filled = next((name for name in form.left_out if first_filled(row.data, name)), None)
             if filled:
                 raise ValueError(f"{filled} is filled, but suites hold only text")
             fields = {name: value for name, value in form.read(row.data).items() if value is not None}
             json.dumps(fields, ensure_ascii=False).encode()
-            own = _given_id(row, form)
+            own = first_filled(row.data, *form.id_columns)
             sample = sample_from(fields | {"id": prefix + (own or _made_id(fields, row, form))}, row.place)
             yield _Found(row.place, sample, id_is_made=not own)
         except SuiteError as error:
@@ -87,10 +87,6 @@ def _samples(rows: Sequence[Row], form: Format, prefix: str) -> Iterator[_Found 
             yield Problem(row.place, "an unpaired surrogate is not valid text", "replace that character")
         except ValueError as error:
             yield Problem(row.place, str(error), "correct that field")
-
-
-def _given_id(row: Row, form: Format) -> str:
-    return next((own for name in form.id_columns if (own := text_of(row.data, name).strip())), "")
 
 
 def _made_id(fields: Fields, row: Row, form: Format) -> str:
