@@ -14,11 +14,9 @@ from dataclasses import dataclass
 from heapq import nsmallest
 from pathlib import Path
 
-from pydantic import Field, ValidationError
-
 from evalharness.errors import SharingError
-from evalharness.preferences.ratings import Merged, lines_of
-from evalharness.records import GenerationRequest, LabelRating, Record, ScorerFacts, Side, explain
+from evalharness.preferences.ratings import ExportedLine, Merged, lines_in, lines_of
+from evalharness.records import GenerationRequest, LabelRating, ScorerFacts, Side
 from evalharness.store import Run
 
 UNCLEAR_WEIGHT = 4.0
@@ -30,16 +28,11 @@ Cell = tuple[str, str, int]
 """Checkpoint, sample id and replicate."""
 
 
-class LabelLine(Record):
+class LabelLine(ExportedLine):
     """One line that the report exports."""
 
-    run: str
-    """The evidence digest of the comparison whose report was rated."""
-    sample_id: str
-    replicate: int = Field(0, ge=0)
     side: Side
     label: str
-    rater: str = ""
 
 
 @dataclass(frozen=True)
@@ -104,42 +97,22 @@ def read_labels(file: Path, run: Run, rater: str | None = None) -> tuple[LabelRa
     facts = rated_scorer(run)
     if facts is None:
         raise SharingError(f"{run.path} has no labels that people can give", fix=f"evalharness score {run.path}")
-    cells = {turn.cell for turn in turns_of(run)}
+    cells, names = {turn.cell for turn in turns_of(run)}, [label.name for label in facts.labels]
     read: dict[tuple[Cell, str], LabelRating] = {}
-    for number, text in lines_of(file):
-        rating = _label(f"{file}:{number}", text, run, facts, rater)
-        key = _cell(rating), rating.rater
-        if key[0] not in cells:
-            raise SharingError(f"{file}:{number}: {rating.sample_id!r} has no such completion", fix="remove the line")
-        if key in read:
-            raise SharingError(
-                f"{file}:{number}: {rating.rater} rated this completion already", fix="keep one of the two"
-            )
-        read[key] = rating
+    for where, line, name in lines_in(file, run, rater, LabelLine):
+        if line.label not in names:
+            raise SharingError(f"{where}: unknown label {line.label!r}", fix=f"use one of {', '.join(names)}")
+        checkpoint = run.plan.baseline if line.side == "baseline" else run.plan.candidate
+        cell = checkpoint, line.sample_id, line.replicate
+        if cell not in cells:
+            raise SharingError(f"{where}: {line.sample_id!r} has no such completion", fix="remove the line")
+        if (cell, name) in read:
+            raise SharingError(f"{where}: {name} rated this completion already", fix="keep one of the two")
+        read[cell, name] = LabelRating(
+            sample_id=line.sample_id, replicate=line.replicate, checkpoint=checkpoint, scorer=facts.name, rater=name,
+            label=line.label, probability=1.0,
+        )  # fmt: skip
     return tuple(read.values())
-
-
-def _label(where: str, text: str, run: Run, facts: ScorerFacts, rater: str | None) -> LabelRating:
-    try:
-        line = LabelLine.model_validate_json(text)
-    except ValidationError as error:
-        raise SharingError(f"{where}: not a label: {explain(error)}", fix="export the labels again") from None
-    if line.run != run.compared.evidence_digest:
-        raise SharingError(
-            f"{where}: rates another run, or an earlier state of this run",
-            fix=f"rate the current report: evalharness report {run.path} --open",
-        )
-    names = [label.name for label in facts.labels]
-    if line.label not in names:
-        raise SharingError(f"{where}: unknown label {line.label!r}", fix=f"use one of {', '.join(names)}")
-    name = (rater or line.rater).strip()
-    if not name:
-        raise SharingError(f"{where}: does not name the rater", fix="add --rater NAME")
-    checkpoint = run.plan.baseline if line.side == "baseline" else run.plan.candidate
-    return LabelRating(
-        sample_id=line.sample_id, replicate=line.replicate, checkpoint=checkpoint, scorer=facts.name, rater=name,
-        label=line.label, probability=1.0,
-    )  # fmt: skip
 
 
 def merge_labels(run: Run, given: Sequence[LabelRating]) -> tuple[tuple[LabelRating, ...], Merged]:

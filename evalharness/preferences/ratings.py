@@ -6,7 +6,7 @@ A file with one invalid line is rejected as a whole: half of a person's ratings 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pydantic import Field, ValidationError
 
@@ -18,19 +18,27 @@ from evalharness.store import Run
 BOTH_BAD = "both bad"
 
 
-class RatingLine(Record):
-    """One line that the report exports."""
+class ExportedLine(Record):
+    """What each line of an export says, whatever was rated."""
 
     run: str
     """The evidence digest of the comparison whose report was rated."""
     sample_id: str
     replicate: int = Field(0, ge=0)
+    rater: str = ""
+
+
+class RatingLine(ExportedLine):
+    """One line that the report exports."""
+
     baseline: str | None = None
     candidate: str | None = None
     """The two checkpoints; the run's own where they are left out."""
     preferred: Literal["baseline", "candidate", "tie", "both bad"]
     shown_first: Side | None = None
-    rater: str = ""
+
+
+AnyLine = TypeVar("AnyLine", bound=ExportedLine)
 
 
 @dataclass(frozen=True)
@@ -54,11 +62,45 @@ def read_ratings(file: Path, run: Run, rater: str | None = None) -> tuple[Prefer
     Raises:
         SharingError: the file cannot be read, or a line is wrong; the message names the file and the line.
     """
-    checked = _Checker(file, run, rater)
-    ratings = tuple(checked.preference(number, line) for number, line in lines_of(file))
-    if not ratings:
+    seen: dict[object, tuple[str, Preference]] = {}
+    pairs: dict[str, set[tuple[str, int]]] = {}
+    for where, line, name in lines_in(file, run, rater, RatingLine):
+        made = Preference(
+            sample_id=line.sample_id,
+            replicate=line.replicate,
+            baseline=line.baseline or run.plan.baseline,
+            candidate=line.candidate or run.plan.candidate,
+            source="human",
+            rater=name,
+            preferred="tie" if line.preferred == BOTH_BAD else line.preferred,
+            both_bad=line.preferred == BOTH_BAD,
+        )
+        _check_pair(where, made, run, pairs)
+        first, _ = seen.setdefault(_key(made), (where, made))
+        if first != where:
+            said = f"{name} rated sample {made.sample_id!r} in line {first.rpartition(':')[2]} already"
+            raise SharingError(f"{where}: {said}", fix="keep one of the two")
+    if not seen:
         raise SharingError(f"{file} holds no ratings", fix="export them again from the report's rating mode")
-    return ratings
+    return tuple(made for _, made in seen.values())
+
+
+def _check_pair(where: str, made: Preference, run: Run, pairs: dict[str, set[tuple[str, int]]]) -> None:
+    """Refuse a pair that the run does not have; `pairs` keeps those of each candidate."""
+    names = {checkpoint.name for checkpoint in run.plan.checkpoints} - {made.baseline}
+    if made.baseline != run.plan.baseline:
+        raise SharingError(
+            f"{where}: the run's baseline is {run.plan.baseline!r}, not {made.baseline!r}", fix="correct the line"
+        )
+    if made.candidate not in names:
+        raise SharingError(f"{where}: there is no candidate {made.candidate!r}", fix=f"use one of {', '.join(names)}")
+    if made.candidate not in pairs:
+        pairs[made.candidate] = {pair.key for pair in pairs_of(run, made.candidate)}
+    if (made.sample_id, made.replicate) not in pairs[made.candidate]:
+        raise SharingError(
+            f"{where}: sample {made.sample_id!r} (replicate {made.replicate}) has no completion on both sides",
+            fix="remove the line",
+        )
 
 
 def merge(earlier: Sequence[Preference], ratings: Sequence[Preference]) -> Merged:
@@ -99,78 +141,30 @@ def lines_of(file: Path) -> Iterator[tuple[int, str]]:
     return ((number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip())
 
 
-class _Checker:
-    """Checks the lines of a file, and detects pairs rated twice."""
+def lines_in(file: Path, run: Run, rater: str | None, form: type[AnyLine]) -> Iterator[tuple[str, AnyLine, str]]:
+    """The lines of an export of this run, each with its place and its rater's name.
 
-    def __init__(self, file: Path, run: Run, rater: str | None) -> None:
-        self.file = file
-        self.run = run
-        self.rater = rater
-        self.digest = run.compared.evidence_digest
-        self.names = {checkpoint.name for checkpoint in run.plan.checkpoints}
-        self.pairs: dict[str, set[tuple[str, int]]] = {}
-        self.seen: dict[tuple[str, str, str, int, str, str], int] = {}
+    Args:
+        rater: the rater's name, instead of the one in the file.
 
-    def preference(self, number: int, text: str) -> Preference:
-        """One line as a record."""
-        line = self._parsed(number, text)
-        self._check_run(number, line)
-        self._check_pair(number, line)
-        name = (self.rater or line.rater).strip()
-        if not name:
-            raise self._wrong(number, "does not name the rater", "add --rater NAME")
-        made = Preference(
-            sample_id=line.sample_id,
-            replicate=line.replicate,
-            baseline=line.baseline or self.run.plan.baseline,
-            candidate=line.candidate or self.run.plan.candidate,
-            source="human",
-            rater=name,
-            preferred="tie" if line.preferred == BOTH_BAD else line.preferred,
-            both_bad=line.preferred == BOTH_BAD,
-        )
-        first = self.seen.setdefault(_key(made), number)
-        if first != number:
-            raise self._wrong(
-                number, f"{made.rater} rated sample {made.sample_id!r} in line {first} already", "keep one of the two"
-            )
-        return made
-
-    def _parsed(self, number: int, text: str) -> RatingLine:
+    Raises:
+        SharingError: the file cannot be read, or a line is wrong; the message names the file and the line.
+    """
+    for number, text in lines_of(file):
+        where = f"{file}:{number}"
         try:
-            return RatingLine.model_validate_json(text)
+            line = form.model_validate_json(text)
         except ValidationError as error:
-            raise self._wrong(
-                number, f"not a rating: {explain(error)}", "export the ratings again, or correct the line"
+            raise SharingError(
+                f"{where}: not a rating: {explain(error)}", fix="export the ratings again, or correct the line"
             ) from None
-
-    def _check_run(self, number: int, line: RatingLine) -> None:
-        if line.run != self.digest:
-            raise self._wrong(
-                number,
-                "rates another run, or an earlier state of this run",
-                "import it into the run whose report was rated, or rate the current report: "
-                f"evalharness report {self.run.path} --open",
+        if line.run != run.compared.evidence_digest:
+            raise SharingError(
+                f"{where}: rates another run, or an earlier state of this run",
+                fix="import it into the run whose report was rated, or rate the current report: "
+                f"evalharness report {run.path} --open",
             )
-
-    def _check_pair(self, number: int, line: RatingLine) -> None:
-        baseline, candidate = line.baseline or self.run.plan.baseline, line.candidate or self.run.plan.candidate
-        if baseline != self.run.plan.baseline:
-            raise self._wrong(
-                number, f"the run's baseline is {self.run.plan.baseline!r}, not {baseline!r}", "correct the line"
-            )
-        if candidate not in self.names or candidate == baseline:
-            raise self._wrong(
-                number, f"there is no candidate {candidate!r}", f"use one of {', '.join(self.names - {baseline})}"
-            )
-        if candidate not in self.pairs:
-            self.pairs[candidate] = {pair.key for pair in pairs_of(self.run, candidate)}
-        if (line.sample_id, line.replicate) not in self.pairs[candidate]:
-            raise self._wrong(
-                number,
-                f"sample {line.sample_id!r} (replicate {line.replicate}) has no completion on both sides",
-                "remove the line",
-            )
-
-    def _wrong(self, number: int, problem: str, fix: str) -> SharingError:
-        return SharingError(f"{self.file}:{number}: {problem}", fix=fix)
+        name = (rater or line.rater).strip()
+        if not name:
+            raise SharingError(f"{where}: does not name the rater", fix="add --rater NAME")
+        yield where, line, name
