@@ -1,9 +1,8 @@
 """Checks a run: reads each file from disk and compares it with the others."""
 
-from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -89,18 +88,15 @@ def stale(store: RunStore, comparison: Comparison | None, gate: GateReport | Non
         yield _stale(store, "gate.json", "a gate verdict on another comparison", f"evalharness gate {store.path}")
 
 
-def stale_tokens(store: RunStore, tokens: TokenComparison | None) -> Iterator[Problem]:
-    """A comparison of tokens that is older than its sources; readers leave it out."""
+def stale_readings(store: RunStore, tokens: TokenComparison | None, depth: RefusalDepth | None) -> Iterator[Problem]:
+    """A comparison of tokens or a depth of refusals that is older than its sources; readers leave it out."""
+    again = f"evalharness tokens {store.path}"
     if tokens is not None and (tokens.outcomes_digest, tokens.facts_digest) != store.token_digests():
         what = "outcomes or token facts newer than its comparison of tokens"
-        yield _stale(store, "tokens.json", what, f"evalharness tokens {store.path}")
-
-
-def stale_depth(store: RunStore, depth: RefusalDepth | None) -> Iterator[Problem]:
-    """A depth of refusals that is older than its sources; readers leave it out."""
+        yield _stale(store, "tokens.json", what, again)
     if depth is not None and depth.made_of != store.depth_digests():
         what = "outcomes, scores or continuations newer than its depth of refusals"
-        yield _stale(store, "depth.json", what, f"evalharness tokens {store.path} --depth")
+        yield _stale(store, "depth.json", what, f"{again} --depth")
 
 
 def refuse_stale(store: RunStore, comparison: Comparison | None = None) -> None:
@@ -140,7 +136,7 @@ class Examination:
         if "outcomes.jsonl" not in broken:
             self._read_outcomes(plan is not None)
         if "scores.jsonl" not in broken:
-            self._read_scores(plan is not None)
+            self._read_lines("scores.jsonl", SCORE, f"evalharness score {self.store.path}", planned=plan is not None)
         self._read_derived(plan, broken)
 
     def _add(self, kind: Literal["damaged", "incomplete"], file: str, message: str, fix: str, line: int | None) -> None:
@@ -198,17 +194,11 @@ class Examination:
             message = f"{len(missing):,} of {len(self.requests):,} requests have no outcome, the first {missing[0]}"
             self._add("incomplete", "outcomes.jsonl", message, resume, None)
 
-    def _read_scores(self, planned: bool) -> None:
-        again = f"evalharness score {self.store.path}"
-        for number, score in self._lines("scores.jsonl", SCORE, again, again):
-            if planned and score.request_id not in self.requests:
-                self._unknown("scores.jsonl", number, score.request_id)
-
-    def _read_token_facts(self, planned: bool) -> None:
-        again = f"evalharness tokens {self.store.path}"
-        for number, facts in self._lines("tokens.jsonl", FACTS, f"delete the line, then {again}", again):
-            if planned and facts.request_id not in self.requests:
-                self._unknown("tokens.jsonl", number, facts.request_id)
+    def _read_lines(self, name: str, form: TypeAdapter[Any], fix: str, *, planned: bool) -> None:
+        """Lines that are each of one request, which the plan has."""
+        for number, record in self._lines(name, form, f"delete the line, then {fix}", fix):
+            if planned and record.request_id not in self.requests:
+                self._unknown(name, number, record.request_id)
 
     def _unknown(self, name: str, number: int, request: str) -> None:
         message = f"{self.store.path / name}:{number} is for the request {request[:80]!r}, which is not in the plan"
@@ -247,22 +237,18 @@ class Examination:
             self._attempt(name, read, broken)
         tokens = self._attempt("tokens.json", self.store.read_tokens, broken)
         depth = self._attempt("depth.json", self.store.read_depth, broken)
+        again = f"evalharness tokens {self.store.path}"
         if "tokens.jsonl" not in broken:
-            self._read_token_facts(plan is not None)
+            self._read_lines("tokens.jsonl", FACTS, again, planned=plan is not None)
         if "depth.jsonl" not in broken:
-            again = f"evalharness tokens {self.store.path} --depth"
-            deque(self._lines("depth.jsonl", CONTINUATION, f"delete the line, then {again}", again), maxlen=0)
+            # Each is of a beginning, which no plan has.
+            self._read_lines("depth.jsonl", CONTINUATION, f"{again} --depth", planned=False)
         if not broken:
             self.problems += stale(self.store, comparison, gate)
-            self.problems += stale_tokens(self.store, tokens)
-            self.problems += stale_depth(self.store, depth)
+            self.problems += stale_readings(self.store, tokens, depth)
         self._compare_digests(broken)
         for name, command in (("comparison.json", "score"), ("report.html", "report")):
-            if (
-                plan is not None
-                and self.shard is None
-                and name not in broken
-                and not files.exists(self.store.path / name)
-            ):
+            expected = plan is not None and self.shard is None and name not in broken
+            if expected and not files.exists(self.store.path / name):
                 message = f"{self.store.path} has no {name}"
                 self._add("incomplete", name, message, f"evalharness {command} {self.store.path}", None)

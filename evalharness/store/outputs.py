@@ -9,31 +9,27 @@ from evalharness.errors import SharingError
 from evalharness.store import files
 
 RUN_FILES = frozenset(
-    (
-        *(
-            "manifest.json",
-            "plan.json",
-            "requests.jsonl",
-            "outcomes.jsonl",
-            "scores.jsonl",
-            "scorers.json",
-            "comparison.json",
-        ),
-        *(
-            "gate.json",
-            "preferences.jsonl",
-            "judgings.jsonl",
-            "ratings.jsonl",
-            "tokens.jsonl",
-            "tokens.json",
-            "depth.jsonl",
-            "depth.json",
-            "aa_test.json",
-            "report.html",
-            "digests.json",
-            ".lock",
-        ),
-    )
+    [
+        "manifest.json",
+        "plan.json",
+        "requests.jsonl",
+        "outcomes.jsonl",
+        "scores.jsonl",
+        "scorers.json",
+        "comparison.json",
+        "gate.json",
+        "preferences.jsonl",
+        "judgings.jsonl",
+        "ratings.jsonl",
+        "tokens.jsonl",
+        "tokens.json",
+        "depth.jsonl",
+        "depth.json",
+        "aa_test.json",
+        "report.html",
+        "digests.json",
+        ".lock",
+    ]
 )
 """What a run directory consists of."""
 STDOUT = frozenset(("-", "/dev/stdout"))
