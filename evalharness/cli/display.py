@@ -2,7 +2,7 @@
 
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal, TypeVar
 
 import click
@@ -12,17 +12,19 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from evalharness.cli.prospects import prospect_lines
 from evalharness.cli.terminal import is_plain, say, say_block, say_json
 from evalharness.records import (
     AATest,
+    Chances,
     ChatPrompt,
     Comparison,
     Completion,
     GenerationRequest,
+    MetricProspect,
     OtherComparison,
     PairedDifference,
     Plan,
+    Prospects,
     RawPrompt,
     Record,
     ResolvedCheckpoint,
@@ -30,7 +32,16 @@ from evalharness.records import (
 )
 from evalharness.store import Run
 from evalharness.store.side_by_side import SideBySide
-from evalharness.text import format_bytes, format_interval, format_number, format_p, one_line, visible
+from evalharness.text import (
+    format_bytes,
+    format_interval,
+    format_number,
+    format_p,
+    format_points,
+    format_share,
+    one_line,
+    visible,
+)
 
 Shown = TypeVar("Shown", bound=Record)
 WIDTH = 120
@@ -70,6 +81,16 @@ def table(rows: Sequence[dict[str, object]]) -> str:
 def cells(texts: Iterable[str]) -> list[Text]:
     """Texts as cells of a table, each on one line with nothing hidden."""
     return [Text(one_line(text)) for text in texts]
+
+
+def _numbers(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    """A table of numbers with a name in the first column."""
+    drawn = Table(box=None, header_style="bold", pad_edge=False, title=title, title_justify="left")
+    for name in columns:
+        drawn.add_column(name, justify="right" if drawn.columns else "left")
+    for row in rows:
+        drawn.add_row(*cells(row))
+    return drawn
 
 
 def show_record(record: Shown, text_of: Callable[[Shown], str], as_json: bool, *, err: bool = False) -> None:
@@ -177,7 +198,7 @@ def plan_text(plan: Plan, prompts: int) -> str:
         *_lint_lines(plan),
         _estimate_table(plan),
         *([unknown] if served else []),
-        *prospect_lines(plan.prospects),
+        *_prospect_lines(plan.prospects),
     )
 
 
@@ -229,20 +250,59 @@ def _lint_lines(plan: Plan) -> Iterable[Text]:
 
 
 def _estimate_table(plan: Plan) -> Table:
-    drawn = Table(box=None, header_style="bold", pad_edge=False, title="estimate", title_justify="left")
-    for name in ("checkpoint", "requests", "prompt tokens", "completion tokens at most", "memory at most"):
-        drawn.add_column(name, justify="left" if name == "checkpoint" else "right")
-    for estimate in plan.estimates:
-        tokens = "not known" if estimate.prompt_tokens is None else f"{estimate.prompt_tokens:,}"
-        memory = "not known" if estimate.memory_bytes is None else format_bytes(estimate.memory_bytes)
-        drawn.add_row(
-            one_line(estimate.checkpoint),
+    columns = ("checkpoint", "requests", "prompt tokens", "completion tokens at most", "memory at most")
+    rows = (
+        (
+            estimate.checkpoint,
             f"{estimate.requests:,}",
-            tokens,
+            "not known" if estimate.prompt_tokens is None else f"{estimate.prompt_tokens:,}",
             f"{estimate.completion_tokens_at_most:,}",
-            memory,
+            "not known" if estimate.memory_bytes is None else format_bytes(estimate.memory_bytes),
         )
-    return drawn
+        for estimate in plan.estimates
+    )
+    return _numbers("estimate", columns, rows)
+
+
+def _prospect_lines(prospects: Prospects | None) -> Iterator[RenderableType]:
+    """What a plan can decide: the rules with their chances and the metrics with their pairs; nothing without either."""
+    if prospects is None:
+        return
+    if prospects.rules:
+        of_rules = ("rule", "pairs", "passes", "undecided", "fails", "needed", "assumed")
+        yield _numbers("chances if nothing changed", of_rules, _chances_of_rules(prospects))
+        yield "needed: pairs with which all rules together pass with 80 % chance, if nothing changed"
+    costliest = prospects.costliest
+    if costliest is not None and costliest.needed is not None and costliest.needed > costliest.n:
+        yield (
+            f"{one_line(costliest.title)} costs most: it needs {costliest.needed:,} {costliest.counts}, and the suites "
+            f"have {costliest.n:,}; add samples, or allow a larger bound"
+        )
+    if prospects.metrics:
+        of_metrics = ("metric", "pairs", "margin", "to show it", "to exclude it", "can show")
+        yield _numbers("pairs that metrics need (80 % chance)", of_metrics, map(_needs, prospects.metrics))
+
+
+def _chances_of_rules(prospects: Prospects) -> Iterator[Sequence[str]]:
+    for rule in prospects.rules:
+        needed = "not known" if rule.needed is None else f"{rule.needed:,}"
+        yield rule.title, f"{rule.n:,}", *_chances(rule.chances), needed, rule.assumed
+    if prospects.gate is not None:
+        yield "the gate", "", *_chances(prospects.gate), "", ""
+
+
+def _chances(chances: Chances | None) -> list[str]:
+    if chances is None:
+        return ["not known"] * 3
+    return [format_share(chance) for chance in (chances.passes, chances.undecided, chances.fails)]
+
+
+def _needs(metric: MetricProspect) -> Sequence[str]:
+    def amount(size: float) -> str:
+        return format_points(size, digits=1).lstrip("+") if metric.is_rate else format_number(size)
+
+    can = "nothing" if metric.smallest is None else amount(metric.smallest)
+    return metric.metric, f"{metric.n:,}", amount(metric.margin), f"{metric.to_show:,}", f"{metric.to_exclude:,}", can
 
 
 # ------------------------------------------------------------------------------------------------ show
