@@ -6,6 +6,8 @@ of a completion.
 """
 
 import re
+from collections import Counter
+from itertools import chain
 
 from evalharness.completion.text import FoldedText
 
@@ -44,6 +46,7 @@ FUNCTION_WORDS = {
 }
 VOCABULARY = {name: frozenset(words.split()) for name, words in FUNCTION_WORDS.items()}
 ANY_LANGUAGE = frozenset().union(*VOCABULARY.values())
+LANGUAGES_OF = {word: [name for name, known in VOCABULARY.items() if word in known] for word in ANY_LANGUAGE}
 ENGLISH = VOCABULARY["English"]
 LEAST_SHARE = 0.08
 """Of the words that must be function words of a language; English prose has four times as many."""
@@ -72,8 +75,8 @@ def language_of(text: FoldedText, least_words: int = LEAST_WORDS) -> str | None:
     if english >= LEAST_WORDS and english * 4 >= len(words):
         return "English"
     function_words = list(filter(ANY_LANGUAGE.__contains__, words))
-    counts = {name: sum(map(known.__contains__, function_words)) for name, known in VOCABULARY.items()}
-    best = max(counts, key=lambda name: counts[name])
+    counts = Counter(chain.from_iterable(map(LANGUAGES_OF.__getitem__, function_words)))
+    best = max(VOCABULARY, key=counts.__getitem__)
     enough = counts[best] >= least_words and counts[best] >= LEAST_SHARE * len(words)
     # A street that is called "W." over and over is no Polish.
     enough = enough and len(VOCABULARY[best].intersection(function_words)) >= 2

@@ -25,7 +25,6 @@ RETURNS = {"ran on": (5, 0.45), "unknown": (5, 0.5), "stopped": (6, 0.6)}
 NEARBY = 40
 """Characters of the same line in which the signs of code and tables are looked for."""
 CHUNK = re.compile(r"(?<!\S)\S{40,}")
-DIGIT = re.compile(r"\d")
 RULE = re.compile(r"[\-=_.*#~|:+─━═·]+")
 CHARACTER_RUN = re.compile(r"([^\s\-=_.*#~|─━═·+])\1{39,}|([\-=_.*#~|─━═·+])\2{199,}")
 SPACED_RUN = re.compile(r"([^\w\s])(?:\s\1){99,}")
@@ -120,14 +119,14 @@ def _exact_loop(folded: FoldedText, ending: Ending) -> Loop | None:
         loop = _word_loop(folded, range(len(folded.words)), folded.words, ending, formatted_share=1 / 3)
         if loop:
             return loop
-    if ending.stopped or not DIGIT.search(folded.text) or sum(map(str.isdigit, folded.words)) < 2:
+    if ending.stopped:
         return None
     # A model that is stuck often still counts: "8. The Moth 9. The Moth 10. The Moth". In a table, though, or in
     # code, the numbers are what it is about.
-    places = [place for place, word in enumerate(folded.words) if not word.isdigit()]
-    words = [folded.words[place] for place in places]
-    if count_repeats(words) < enough:
+    words = [word for word in folded.words if not word.isdigit()]
+    if len(words) > len(folded.words) - 2 or count_repeats(words) < enough:
         return None
+    places = [place for place, word in enumerate(folded.words) if not word.isdigit()]
     return _word_loop(folded, places, words, ending, formatted_share=0)
 
 
@@ -206,10 +205,9 @@ def _near_repeats(texts: Sequence[str], ending: Ending, request: Sequence[str]) 
     first = 0
     for place in range(1, len(texts) + 1):
         # Looking two back as well finds questions and answers that take turns.
-        follows = place < len(texts) and any(
-            _alike(split[place], split[back]) for back in (place - 1, place - 2) if back >= first
-        )
-        if follows:
+        if place < len(texts) and (
+            _alike(split[place], split[place - 1]) or (place - 2 >= first and _alike(split[place], split[place - 2]))
+        ):
             continue
         # Where the token limit cut the last piece in two, it looks like nothing before it.
         at_end = place >= len(texts) - ending.ran_on
@@ -221,8 +219,8 @@ def _near_repeats(texts: Sequence[str], ending: Ending, request: Sequence[str]) 
 
 def _may_repeat(texts: Sequence[str]) -> bool:
     """Whether two texts in a row share their first or last word with one of the two before: a cheap first look."""
-    heads = [text.split(" ", 1)[0] for text in texts]
-    tails = [text.rsplit(" ", 1)[-1] for text in texts]
+    heads = [text.partition(" ")[0] for text in texts]
+    tails = [text.rpartition(" ")[2] for text in texts]
     if len(set(heads)) + len(set(tails)) > 2 * len(texts) - 2:
         return False
     follows = [*map(or_, _shared(heads), _shared(tails))]

@@ -17,6 +17,7 @@ from evalharness.scorers.refusal.languages import (
     SCRIPT_REFUSAL,
 )
 from evalharness.scorers.refusal.manner import ABOUT_ITSELF, APOLOGY, EVASION, OFFER, REDIRECT, TURN
+from evalharness.scorers.refusal.patterns import any_of
 from evalharness.scorers.refusal.signs import (
     ASKING_BACK,
     ATTRIBUTED,
@@ -31,7 +32,6 @@ from evalharness.scorers.refusal.signs import (
     NEUTRAL,
     NORM,
     NOT_THERE,
-    NOTHING_HERE,
     OPENING_REFUSAL,
     REFUSAL,
     REMARK,
@@ -75,15 +75,10 @@ SUGGESTED = re.compile(
 WHOLLY_QUOTED = re.compile(r'\s*"[^"]*"?\s*')
 SPOKEN = re.compile(r"\b(?:i|i'[mdl]+|i've|we|ai|model|assistant|my|it|our|us|let|ability|do|training|knowledge)\b")
 """A clause without any of these speaks of something else than of who writes it."""
-SIGNS = re.compile("|".join(sign.pattern for sign in (META, ASKING_BACK, NORM)))
+SIGNS = any_of(META.pattern, ASKING_BACK.pattern, NORM.pattern)
 FOREIGN_SIGNS = re.compile(f"{FOREIGN_REFUSAL.pattern}|{FOREIGN_LACK.pattern}")
-SPOKEN_SIGNS = re.compile(
-    f"(?:{'|'.join((GUESS.pattern, REFUSAL.pattern, NEUTRAL.pattern, LOOSE_REFUSAL.pattern, LACKING))})|{NOTHING_HERE}"
-)
-"""Most clauses have no sign at all, and one search for many signs takes a third of the time of many searches.
-
-`re` looks for the beginning of a word once for all alternatives that begin so, hence the group.
-"""
+SPOKEN_SIGNS = any_of(GUESS.pattern, REFUSAL.pattern, NEUTRAL.pattern, LACKING, LOOSE_REFUSAL.pattern)
+"""Most clauses have no sign at all, and one search for many signs takes a third of the time of many searches."""
 WORD_CHARACTER = re.compile(r"\w")
 CROSSED = str.maketrans({sign: "x" for sign in map(chr, range(128)) if sign.isalnum() or sign == "_"})
 

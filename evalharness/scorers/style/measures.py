@@ -135,13 +135,13 @@ def manner_flags(text: FoldedText, *, english: bool) -> Iterator[Flag]:
     if english and not FIRST_PERSON.isdisjoint(text.vocabulary):
         yield from _flag("first_person", FIRST.search(text.text))
     if english and not SECOND_PERSON.isdisjoint(text.vocabulary):
-        yield from _flag("second_person", SECOND.search(text.lower))
+        yield from _flag("second_person", SECOND.search(text.lower, text.lower.index("you")))
 
 
 def hedging(text: FoldedText) -> float:
     """Hedging words for each hundred words of an English text with words."""
-    used = HEDGES & text.vocabulary
-    return 100 * sum(map(text.words.count, used)) / len(text.words)
+    used = 0 if HEDGES.isdisjoint(text.vocabulary) else sum(map(HEDGES.__contains__, text.words))
+    return 100 * used / len(text.words)
 
 
 def grade(text: FoldedText) -> float | None:
