@@ -110,7 +110,7 @@ def main() -> None:
 
     requests = made_requests(flags.max_tokens)
     backend = DemoBackend(CHECKPOINT)
-    folder, batch_size = backend.source.folder, backend.options.batch_size
+    folder, batch_size = backend.source.folder, backend.batch_size
     tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
     tokenizer.pad_token_id = PAD
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="sdpa").eval()

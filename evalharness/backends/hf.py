@@ -15,6 +15,7 @@ from evalharness.backends import read_options
 from evalharness.backends.backend import Underway
 from evalharness.backends.hf_decoding import Decoder
 from evalharness.backends.hf_rows import Queue, Row
+from evalharness.backends.hf_steps import Steps, fits
 from evalharness.backends.hf_teacher import HfTeacher
 from evalharness.backends.tokenizing import Tokenizing
 from evalharness.errors import BackendError, ConfigError, MissingExtra
@@ -59,10 +60,12 @@ class HfOptions(Record):
     dtype: str | None = None
     """bfloat16 on CUDA, float32 elsewhere: on a CPU, results then do not depend on the batch."""
     attention: str = "sdpa"
-    batch_size: int = Field(64, ge=1)
-    """Most rows of a batch."""
-    batch_tokens: int = Field(16_384, ge=1)
-    """Most tokens of a batch: prompts and what may be generated."""
+    batch_size: int | None = Field(None, ge=1)
+    """Most rows of a batch: 256 on CUDA, 64 elsewhere."""
+    batch_tokens: int | None = Field(None, ge=1)
+    """Most tokens of a batch, prompts and what may be generated: 65,536 on CUDA, 16,384 elsewhere."""
+    fixed_steps: bool | None = None
+    """Decode over a cache of fixed size, and on CUDA record the kernels of a step as a CUDA graph; so on CUDA alone."""
     quantization: Literal["8bit", "4bit"] | None = None
     """Quantize the weights while loading, with bitsandbytes."""
     device_map: Literal["auto"] | None = None
@@ -84,7 +87,7 @@ class HfBackend:
 
     def resolve(self) -> ResolvedCheckpoint:
         """Resolve the identity from the files, without loading weights."""
-        cache = self.options.batch_tokens * sizes.cache_bytes_per_token(self.settings, DTYPES[self.dtype])
+        cache = self.batch_tokens * sizes.cache_bytes_per_token(self.settings, DTYPES[self.dtype])
         return ResolvedCheckpoint(
             checkpoint=self.checkpoint,
             identity=self._identity(),
@@ -160,6 +163,16 @@ class HfBackend:
         return self.options.device or best_device()
 
     @property
+    def batch_size(self) -> int:
+        """Most rows of a batch."""
+        return self.options.batch_size or (256 if self.device.startswith("cuda") else 64)
+
+    @property
+    def batch_tokens(self) -> int:
+        """Most tokens of a batch."""
+        return self.options.batch_tokens or (65_536 if self.device.startswith("cuda") else 16_384)
+
+    @property
     def dtype(self) -> str:
         """The name of the floating-point type of the weights."""
         return self.options.dtype or default_dtype(self.device)
@@ -215,13 +228,14 @@ class HfBackend:
         waiting = [row for row in rows if isinstance(row, Row)]
         if not waiting:
             return
-        decoder = Decoder(self._loaded(), self.tokenizer, self.end_tokens)
-        queue = Queue(waiting, most_rows=self.options.batch_size, most_tokens=self.options.batch_tokens)
+        model = self._loaded()
+        queue = Queue(waiting, most_rows=self.batch_size, most_tokens=self.batch_tokens)
         yield Notice(checkpoint=self.checkpoint.name, kind="batch", message=self._conditions())
+        steps = None
         while queue.waiting:
-            problem = ""
+            problem, steps = "", self._steps(model)
             try:
-                for finished in decoder.decode(queue):
+                for finished in Decoder(model, self.tokenizer, self.end_tokens, steps).decode(queue):
                     yield from (row.completion() for row in finished)
                     yield Underway(queue.tokens_underway)
             except RuntimeError as error:
@@ -230,8 +244,17 @@ class HfBackend:
                 problem = str(error)
             if problem:
                 # Not earlier: the error holds the memory of the batch.
+                steps = None
                 free_memory(self.device)
                 yield self._without_memory(queue, problem)
+        if steps is not None and steps.problem:
+            message = f"the steps could not be recorded as CUDA graphs, which is slower: {steps.problem}"
+            yield Notice(checkpoint=self.checkpoint.name, kind="other", message=message)
+
+    def _steps(self, model: Any) -> Steps | None:
+        on_cuda = self.device.startswith("cuda")
+        wanted = on_cuda if self.options.fixed_steps is None else self.options.fixed_steps
+        return Steps(model, record=on_cuda and not self.options.quantization) if wanted and fits(model) else None
 
     def _without_memory(self, queue: Queue, problem: str) -> Failure | Notice:
         """Halve the batch; a row that does not fit alone fails."""
@@ -246,13 +269,12 @@ class HfBackend:
 
     def teacher(self) -> HfTeacher:
         """The loaded model, to read completions with."""
-        options = self.options
         return HfTeacher(
             self._loaded(),
             self.tokenizer,
             self.end_tokens,
-            batch_size=options.batch_size,
-            batch_tokens=options.batch_tokens,
+            batch_size=self.batch_size,
+            batch_tokens=self.batch_tokens,
         )
 
     def close(self) -> None:
@@ -286,7 +308,7 @@ class HfBackend:
         options = self.options
         adapter = "" if not options.adapter else ", adapter merged" if self.placement.merges else ", adapter not merged"
         return (
-            f"batches of up to {options.batch_size} rows and {options.batch_tokens} tokens, "
+            f"batches of up to {self.batch_size} rows and {self.batch_tokens} tokens, "
             f"{self._held}, {options.attention} attention, on {self.device}{adapter}"
         )
 

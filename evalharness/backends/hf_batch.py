@@ -50,15 +50,15 @@ class Batch:
         known = self.is_joinable and all(layer.is_initialized for layer in layers)
         return known and all(self.mask.shape[1] + columns < window for window in windows)
 
-    def keep(self, left: Sequence[int]) -> None:
-        """Drop the other rows, and the columns that only they needed."""
-        keep = torch.tensor(left, device=self.mask.device, dtype=torch.long)
+    def keep(self, left: Sequence[int], indices: torch.Tensor) -> None:
+        """Drop the other rows, and the columns that only they needed. `indices` are those of `left`, on the device."""
         self.rows = [self.rows[index] for index in left]
-        self.cache.batch_select_indices(keep)
-        self.choose.keep(keep)
-        self.mask = self.mask[keep]
+        select_rows(self.cache, indices)
+        self.choose.keep(left, indices)
+        self.mask = self.mask[indices]
         if left and self.is_joinable:
-            self._resize(int(self.mask.sum(dim=-1).max()))
+            # The last token of each is not in the cache yet.
+            self._resize(max(len(row.prompt) + len(row.tokens) for row in self.rows) - 1)
 
     def join(self, other: "Batch") -> None:
         """Add the rows of another batch of the same model."""
@@ -85,6 +85,16 @@ class Batch:
                 held, layer.cumulative_length = min(width, layer.sliding_window - 1), width
             missing = held - layer.keys.shape[-2]
             layer.keys, layer.values = pad(layer.keys, (0, 0, missing, 0)), pad(layer.values, (0, 0, missing, 0))
+
+
+def select_rows(cache: DynamicCache, indices: torch.Tensor) -> None:
+    """Drop the other rows; the layers may be on several devices."""
+    moved = {indices.device: indices}
+    for layer in cache.layers:
+        device = getattr(layer, "device", indices.device)
+        if device not in moved:
+            moved[device] = indices.to(device)
+        layer.batch_select_indices(moved[device])
 
 
 class Chooser:
@@ -120,10 +130,10 @@ class Chooser:
             self.seen[torch.arange(len(chosen), device=chosen.device), chosen] = True
         return chosen
 
-    def keep(self, indices: torch.Tensor) -> None:
+    def keep(self, left: Sequence[int], indices: torch.Tensor) -> None:
         """Forget the rows that left the batch."""
         if self.generators:
-            self.generators = [self.generators[index] for index in indices.tolist()]
+            self.generators = [self.generators[index] for index in left]
         if self.seen is not None:
             self.seen = self.seen[indices]
 
@@ -161,6 +171,7 @@ def _generator(request: GenerationRequest, device: torch.device) -> torch.Genera
 
 def _seen(rows: Sequence[Row], device: torch.device, vocabulary: int) -> torch.Tensor:
     seen = torch.zeros(len(rows), vocabulary, dtype=torch.bool, device=device)
-    for index, row in enumerate(rows):
-        seen[index, [*row.prompt, *row.given]] = True
+    places = [(index, token) for index, row in enumerate(rows) for token in (*row.prompt, *row.given)]
+    indices, tokens = torch.tensor(places, device=device).T
+    seen[indices, tokens] = True
     return seen

@@ -9,6 +9,7 @@ from transformers import DynamicCache
 from evalharness.backends.hf_batch import Batch, Chooser
 from evalharness.backends.hf_drafts import drafts_of
 from evalharness.backends.hf_rows import Queue, Row
+from evalharness.backends.hf_steps import Steps
 
 REFILL_AT = 0.75
 """Rows leave and join once at most this share is unfinished: copying the cache and reading prompts is expensive."""
@@ -17,11 +18,13 @@ REFILL_AT = 0.75
 class Decoder:
     """Generates with one model."""
 
-    def __init__(self, model: Any, tokenizer: Any, end_tokens: dict[int, str]) -> None:
+    def __init__(self, model: Any, tokenizer: Any, end_tokens: dict[int, str], steps: Steps | None = None) -> None:
         self.model = model
         self.tokenizer = tokenizer
         self.end_tokens = end_tokens
         self.pad_id = next(iter(end_tokens), 0)
+        self.steps = steps
+        self._may_end: dict[tuple[tuple[str, ...], int], bool] = {}
 
     @torch.inference_mode()  # type: ignore[untyped-decorator]
     def decode(self, queue: Queue) -> Iterator[list[Row]]:
@@ -33,15 +36,24 @@ class Decoder:
                 yield self._extend(batch.rows, tokens.tolist())
                 left, new = batch.unfinished, []
                 if len(left) <= REFILL_AT * len(batch.rows):
-                    batch.keep(left)
-                    tokens = tokens[left]
+                    tokens = self._keep(batch, left, tokens)
                     new = queue.take(batch.rows) if left and batch.is_joinable else []
                 if left and not new and (drafts := self._drafts(batch)):
                     yield from self._leap(batch, tokens, torch.tensor(drafts, device=tokens.device))
+                elif left and not new and self.steps is not None and batch.is_joinable:
+                    self.steps.step(batch, tokens)
                 elif left:
                     self._step(batch, tokens)
                 if new:
                     batch.join(self._read(new))
+
+    def _keep(self, batch: Batch, left: Sequence[int], tokens: torch.Tensor) -> torch.Tensor:
+        """Drop the finished rows; the tokens of the others."""
+        if self.steps is not None:
+            self.steps.leave()
+        indices = torch.tensor(left, device=tokens.device, dtype=torch.long)
+        batch.keep(left, indices)
+        return tokens[indices]
 
     def _read(self, rows: Sequence[Row]) -> Batch:
         """A batch of which the prompts are in the cache."""
@@ -62,7 +74,7 @@ class Decoder:
 
     def _drafts(self, batch: Batch) -> list[list[int]] | None:
         """In lower precision, a pass over several tokens rounds otherwise than one over a token."""
-        return drafts_of(batch) if self.model.dtype == torch.float32 else None
+        return drafts_of(batch) if self.steps is None and self.model.dtype == torch.float32 else None
 
     def _leap(self, batch: Batch, tokens: torch.Tensor, drafts: torch.Tensor) -> Iterator[list[Row]]:
         """Put a token of each row into the cache, and of its draft, (rows, count), what all rows would choose."""
@@ -105,7 +117,7 @@ class Decoder:
         row.tokens.append(token)
         if token in self.end_tokens:
             self._finish(row, row.tokens[:-1], "stop", self.end_tokens[token])
-        elif row.stop and (stop := self._stop_string(row)):
+        elif row.stop and self._may_stop(row.stop, token) and (stop := self._stop_string(row)):
             self._finish(row, row.tokens, "stop", stop)
             row.text = row.text.partition(stop)[0]
             row.kept = self._needed(row)
@@ -122,6 +134,16 @@ class Decoder:
         while count and self._text(row.tokens[: count - 1]).startswith(row.text):
             count -= 1
         return count
+
+    def _may_stop(self, stops: tuple[str, ...], token: int) -> bool:
+        """Whether a token can hold the last character of a stop string: most cannot, and need not be decoded again.
+
+        What a token adds may depend on its neighbours if that is a space, or a character of several bytes.
+        """
+        if (stops, token) not in self._may_end:
+            last, text = {stop[-1] for stop in stops}, self._text([token])
+            self._may_end[stops, token] = any(one in text or not one.isascii() or one == " " for one in last)
+        return self._may_end[stops, token]
 
     def _stop_string(self, row: Row) -> str | None:
         """The stop string that begins first; only the tail is searched, and a token may end within a stop string."""

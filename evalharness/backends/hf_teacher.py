@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from transformers import DynamicCache
 
+from evalharness.backends.hf_batch import select_rows
 from evalharness.backends.tokenizing import TokenTexts
 from evalharness.weights.devices import free_memory, is_out_of_memory
 
@@ -60,7 +61,7 @@ class HfTeacher(TokenTexts):
         for start in range(0, known.shape[1], columns):
             live = sum(len(tokens) - 1 > start for tokens in completions)
             if live < len(mask):
-                cache.batch_select_indices(torch.arange(live, device=device))
+                select_rows(cache, torch.arange(live, device=device))
                 mask, last = mask[:live], last[:live]
             part = known[:live, start : start + columns]
             mask = torch.cat([mask, mask.new_ones(part.shape)], dim=-1)
