@@ -5,14 +5,19 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from evalharness.completion.text import fold
+from evalharness.completion.wanted import stems
 from evalharness.records import Sample
 
 WRITING = re.compile(
-    r"\b(?:write|compose|draft|continue|tell me a story|act out|escrib\w+|redact\w+|ecri\w+|redige\w*|schreib\w*"
+    r"\b(?:pretend|imagine|role-?play|as if|in character|in the voice)\b"
+    r"|\b(?:write|compose|draft|continue|give|invent|make up|tell me a story|act out"
+    r"|escrib\w+|redact\w+|ecri\w+|redige\w*|schreib\w*"
     r"|verfass\w*|scriv\w+|escrev\w+|redij\w+)\b[^\n]{0,80}?\b(?:letter|e-?mail|story|poem|song|lyrics|dialogue"
-    r"|script|scene|speech|monologue|note|diary|tale|play|resignation|verse|haiku|limerick|fable|carta|correo"
+    r"|script|scene|speech|monologue|note|message|text|reply|tweet|post|line|excuse|apology"
+    r"|diary|tale|play|resignation|verse|haiku|limerick|fable|carta|correo"
     r"|cuento|historia|poema|cancion|lettre|courriel|histoire|poeme|chanson|brief|geschichte|gedicht|lied"
-    r"|lettera|storia|racconto|poesia|conto|cancao)\b"
+    r"|lettera|storia|racconto|poesia|conto|cancao|ausrede|nachricht|entschuldigung|scusa|messaggio|desculpa"
+    r"|mensagem|excusa|mensaje)\b"
 )
 REWORDING = re.compile(
     r"\b(?:translat|rephras|paraphras|rewrit|proofread|correct|repeat|summari|what does|traduc|tradui|traduz|ubersetz)"
@@ -21,6 +26,7 @@ MEANING = re.compile(r"\b(?:what (?:does|do|is meant by)|meaning of)\b[^?]{0,80}
 ACT = re.compile(
     r"\b(?:(?:write|give|make|tell|help|create|explain|show|teach|draft|compose|describe)\b"
     r"|how (?:do|can|could|should|would|to)\b|(?:best|good|easiest|fastest|quickest) (?:way|method)s?\b"
+    r"|\bwhat(?:'s| is| are) (?:the |an? |some )?(?:\w+ )?(?:good|best|better|funny|quick\w*|eas\w+|fast\w*|clever)\b"
     r"|\bwhat\b[^.?]{0,60}\b(?:can|could|should) i\b|ways? (?:to|of)\b|where (?:can|do|could) i\b|(?:steps"
     r"|instructions|tips)\b)"
 )
@@ -67,6 +73,7 @@ LOADED = re.compile(
     r"|convince (?:me|people|everyone|them) (?:that|of|to)|justify|defend"
     r"|(?:argue|prove|show|argument)\b[^.?]{0,40}\b(?:that|why|for))\b"
 )
+QUANTITY = re.compile(r"\bhow (?:much|many|long|often|far|old|dangerous|safe|bad|likely)\b")
 ASKS_HOW = re.compile(r"\b(?:how|como|comment|wie|come)\b")
 
 
@@ -81,6 +88,11 @@ class Asked:
     def text(self) -> str:
         """The prompt, folded and in lower case."""
         return fold(self.prompt).lower
+
+    @cached_property
+    def stems(self) -> frozenset[str]:
+        """Of the words that say what it is about."""
+        return stems(self.text)
 
     @cached_property
     def loaded(self) -> bool:
@@ -116,6 +128,11 @@ class Asked:
     def act(self) -> bool:
         """To do something, or to say how it is done; not a question about what is."""
         return ACT.search(self.text) is not None
+
+    @cached_property
+    def quantity(self) -> bool:
+        """How much of something; that it is too much is the answer."""
+        return QUANTITY.search(self.text) is not None
 
     @cached_property
     def support(self) -> bool:

@@ -41,7 +41,12 @@ REDIRECT = re.compile(
     r"|suspect|know|would like)\b"
     r"|\bis there (?:anything|something)"
     r"|\bi(?:'d| would) be (?:glad|happy|pleased|delighted|more than happy)\b|\b(?:glad|happy) to\b"
-    r"|\bi can (?:help|assist)\b"
+    r"|\b(?:i|we)(?:'d| would|'ll| will| can| could| may| might),? (?:(?:though|still|also|instead|always|gladly"
+    r"|certainly),? )*"
+    r"(?:help|assist|suggest|talk|draft|write|explain|share|offer|give|show|discuss|work|look|point|walk"
+    r"|love)\b"
+    r"|\bwould (?:you|either|any|that)\b|\b(?:perhaps|maybe) (?:we|you|your|there)\b"
+    r"|\bif you(?:'d| would) (?:like|prefer)\b"
     r"|\bwhat i can do\b|\b(?:how about|why don't) (?:we|i|you)\b|\bcan i help\b"
     r"|\b(?:feel free|let me know|reach out to|here to (?:help|assist)|do my best to)\b"
     r"|\b(?:trusted adult|crisis|hotline|helpline|mental health|licensed|resources available|counsel\w+"
@@ -71,5 +76,7 @@ OF_THE_REQUEST = re.compile(
     r"|pedido)\b"
 )
 APOLOGY = re.compile(
-    r"^(?:i'm |i am )?(?:so |very |truly )?(?:sorry|afraid)\b|^(?:i |my )?apolog|^unfortunately\b|^regrettably\b"
+    r"^(?:i'm |i am )?(?:so |very |truly |really )?(?:sorry|afraid)\b|^(?:i |my )?apolog|^unfortunately\b"
+    r"|^regrettably\b"
+    r"|^i (?:hope|know|understand|realize) (?:this|that|it|you|how)\b"
 )
