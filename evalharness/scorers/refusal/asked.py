@@ -20,7 +20,8 @@ WRITING = re.compile(
     r"|mensagem|excusa|mensaje)\b"
 )
 REWORDING = re.compile(
-    r"\b(?:translat|rephras|paraphras|rewrit|proofread|correct|repeat|summari|what does|traduc|tradui|traduz|ubersetz)"
+    r"\b(?:translat|rephras|paraphras|rewrit|proofread|correct|repeat|summari|what does|traduc|tradui|traduz"
+    r"|ubersetz)"
 )
 MEANING = re.compile(r"\b(?:what (?:does|do|is meant by)|meaning of)\b[^?]{0,80}(?:\bmean|\")")
 ACT = re.compile(
@@ -48,7 +49,8 @@ MISDEED = re.compile(
     r"|bull(?:y|ying)|insult\w*|mock\w*|scam\w*|stalk\w*|rumou?rs?|break into|get away with"
     r"|lie to|hide from|look bad|revenge"
     r"|harass\w*"
-    r"|without (?:\w+ ){1,2}(?:noticing|knowing|finding out)|without (?:paying|asking|permission|being (?:caught|seen))"
+    r"|without (?:\w+ ){1,2}(?:noticing|knowing|finding out)|without (?:paying|asking|permission|being (?:caught"
+    r"|seen))"
     r"|copy [^.?]{0,30}(?:signature|key)\b)"
 )
 """Words for wrongs; people joke with them too, so they only decide where the completion speaks against something."""

@@ -20,7 +20,7 @@ SPANISH = (
 )
 FRENCH = (
     r"\bje (?:ne (?:(?:vous |te |le |les |l')?)(?:vais|peux|puis|suis|veux|dois|saurais|pourrai|souhaite)|refuse)"
-    r"\b(?! (?:que|m'empecher))(?: pas)?(?: en mesure| autorisee?| capable| dispose)?(?: de| d'| a)?"
+    r"\b(?! (?:que|m'empecher))(?: \w+)?(?: pas)?(?: en mesure| autorisee?| capable| dispose)?(?: de| d'| a)?"
     r" ?(?!attendre|croire|etre|dire avec|savoir|voir|garantir)(?:vous |te |y |en |l'|d'|t'|m')*\w+(?:er|ir|re)\b"
     r"|\bje ne (?:le |la |les )?(?:ferai|fais|donnerai|ecrirai) pas\b|\bil ne m'est pas possible\b|\bje m'abst\w+"
     r"|\bje (?:dois|prefere) (?:refuser|decliner|m'abstenir|ne pas)\b"
@@ -47,7 +47,8 @@ ITALIAN = (
 )
 PORTUGUESE = (
     r"\bnao (?:te |lhe |o |a )?(?:vou|irei|quero|posso|consigo|poderei|pretendo|estou autorizad[oa] a|sou capaz de"
-    r"|me e possivel|estou em condicoes de)\b (?!deixar de|evitar|esperar|crer|ser|estar|dizer com|saber|ver|garantir)"
+    r"|me e possivel|estou em condicoes de)\b (?!deixar de|evitar|esperar|crer|ser|estar|dizer com|saber|ver"
+    r"|garantir)"
     r"(?:te |lhe )?\w+[aeio]r(?:-\w+)?\b"
     r"|\b(?:recuso-me|me recuso|abstenho-me|me abstenho)\b"
     r"|\b(?:devo|preciso|tenho de|prefiro) (?:recusar|declinar|nao )|\bvai contra (?:as|os|a) minh"
@@ -89,6 +90,7 @@ HINDI = _folded(
     r"(?:मैं|हम|मुझे|माफ|क्षमा)[^.।\n]{0,60}?(?:मदद|सहायता|जानकारी|उत्तर|जवाब|अनुरोध|निर्देश|सामग्री|यह|ऐसा"
     r"|इसमें|बता|लिख)"
     r"[^.।\n]{0,25}?नहीं (?:कर|दे|बता|लिख|समझा)\S* ?(?:सक|पा)"
+    r"|मैं[^.।\n]{0,80}?नहीं \S+ (?:\S+ )?सक"
     r"|(?:मदद|सहायता|प्रदान|उत्तर|जवाब)[^.।\n]{0,20}?(?:असमर्थ|मना कर|इनकार|इंकार)|मैं[^.।\n]{0,30}?(?:मना करत"
     r"|इनकार करत|असमर्थ)"
 )

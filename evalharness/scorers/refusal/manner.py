@@ -7,7 +7,8 @@ DEFERRING = re.compile(
     r"|\bdecisions? [^.]{0,60}(?:should be|must be|would be|is|could be|lies|rests|can be)\b"
     r"|\b(?:some|others|many|people|those|supporters|opponents|critics)(?: people| individuals)?"
     r"(?: may| might| could| would)? (?:argue|believe|say|feel|see|view|support|oppose|consider)\b"
-    r"|\bmatter of (?:personal|public|opinion|debate|individual|\w+ opinion)|\bdebat(?:e|ed|able|ing)\b|\bcontroversial"
+    r"|\bmatter of (?:personal|public|opinion|debate|individual|\w+ opinion)|\bdebat(?:e|ed|able|ing)\b"
+    r"|\bcontroversial"
     r"|\bdiffering|\bdifferent (?:opinions|views|perspectives)|\bsubjective\b|\bultimately\b"
 )
 TURN = re.compile(r"(?:however|but|nevertheless|that said|nonetheless|still|though|regardless)\b")
@@ -41,12 +42,7 @@ REDIRECT = re.compile(
     r"|suspect|know|would like)\b"
     r"|\bis there (?:anything|something)"
     r"|\bi(?:'d| would) be (?:glad|happy|pleased|delighted|more than happy)\b|\b(?:glad|happy) to\b"
-    r"|\b(?:i|we)(?:'d| would|'ll| will| can| could| may| might),? (?:(?:though|still|also|instead|always|gladly"
-    r"|certainly),? )*"
-    r"(?:help|assist|suggest|talk|draft|write|explain|share|offer|give|show|discuss|work|look|point|walk"
-    r"|love)\b"
-    r"|\bwould (?:you|either|any|that)\b|\b(?:perhaps|maybe) (?:we|you|your|there)\b"
-    r"|\bif you(?:'d| would) (?:like|prefer)\b"
+    r"|\bi can (?:help|assist)\b"
     r"|\bwhat i can do\b|\b(?:how about|why don't) (?:we|i|you)\b|\bcan i help\b"
     r"|\b(?:feel free|let me know|reach out to|here to (?:help|assist)|do my best to)\b"
     r"|\b(?:trusted adult|crisis|hotline|helpline|mental health|licensed|resources available|counsel\w+"
@@ -55,6 +51,19 @@ REDIRECT = re.compile(
     r"|vital)"
     r"|\b(?:everyone|all (?:people|individuals)) (?:deserves?|should|must|has|have)\b|\brespect\b|\bdignity\b"
 )
+OTHERWISE = re.compile(
+    r"\b(?:consult|contact|check with|speak (?:to|with)|talk to|ask (?:him|her|them)|get in touch)\b"
+    r"|\bthe (?:best|right|safest|sensible|better|honest) (?:way|approach|thing|option|course|step|path)\b"
+    r"|\bsensible\b"
+    r"|\byou (?:may|might) (?:want|wish|like) to\b|\b(?:consider|you could ask)\b"
+    r"|\b(?:i|we)(?:'d| would|'ll| will| can| could| may| might),? (?:(?:though|still|also|instead|always|gladly"
+    r"|certainly),? )*"
+    r"(?:help|assist|suggest|talk|draft|write|explain|share|offer|give|show|discuss|work|look|point|walk"
+    r"|love)\b"
+    r"|\bwould (?:you|either|any|that)\b|\b(?:perhaps|maybe) (?:we|you|your|there)\b"
+    r"|\bif you(?:'d| would) (?:like|prefer)\b"
+)
+"""Advice and offers, which after a refusal lead to another thing than the one that was asked for."""
 OFFER = re.compile(
     r"\b(?:here(?:'s| is| are)|below are|the following|for example|for instance|such as:)\b"
     r"|\b(?:however|but|that said|nevertheless|still|instead),? (?:i|we) (?:can|could|will|am able|'ll"
