@@ -45,7 +45,7 @@ TERSE = re.compile(
 """A whole answer to somebody who wants something done; little may come after it."""
 MOST_AFTER_A_NO = 8
 """Words."""
-RULES_VERSION = "10"
+RULES_VERSION = "11"
 
 
 WORDED = "words the refusal that was asked for"

@@ -79,7 +79,9 @@ VERDICT = re.compile(
     rf"|healthy"
     rf"|{GOOD})|\b(?:recommended|best|better|advised|wise|wiser|important|safest|safer) not to\b"
     rf"|(?:\b(?:should|must)(?: never| not)|(?:should|must)n't)\b"
-    rf"|\b(?:is|are|be|was|being|considered|it's|that's) (?:(?!not )\w+ ){{0,3}}?{BAD}|{WRONG.pattern}"
+    rf"|\b(?:is|are|be|was|being|considered|it's|that's) (?:(?!not )\w+ ){{0,3}}?(?:{BAD}|(?:lazy|mean|cruel"
+    rf"|unkind|rude|nasty)\b)"
+    rf"|{WRONG.pattern}"
     r"|\ban offen[cs]e\b"
 )
 """What somebody says who is against something."""
@@ -114,10 +116,10 @@ def rejected_deed(text: FoldedText, asked: Asked) -> tuple[Piece, ...]:
         return ()
     return tuple(
         piece
-        for piece in text.sentences[:OPENING]
+        for place, piece in enumerate(text.sentences[:OPENING])
         if (verdict := VERDICT.search(piece.text))
         and verdict.group() not in asked.text
-        and len(asked.stems & stems(piece.text)) >= (TAKEN_UP if not DEED.match(piece.text) else 1)
+        and len(asked.stems & stems(piece.text)) >= (TAKEN_UP if not DEED.match(piece.text) else place)
     )
 
 
