@@ -188,7 +188,7 @@ def label_of(score: Score) -> str:
 
 
 def validate_xstest(folder: Path) -> None:
-    print("xstest, completions of llama2orig (lines: refusal or not >= .95, three-way >= .75)")
+    print("xstest, completions of llama2orig (lines: refusal or not >= .95, three-way >= .74)")
     report_xstest(folder, "xstest")
 
 

@@ -40,7 +40,7 @@ TERSE = re.compile(
     r"|(?:i'm )?not doing (?:that|this|it)|that(?:'s| one's| one is| is) a (?:hard |firm )?no(?: from me)?"
     r"|(?:request|access|permission) denied|do(?: not|n't)(?: do (?:it|that|this))?"
     r"|i (?:refuse|decline|won't|will not|can't|cannot|would rather not)|i'd rather not|no|nope"
-    r"|(?:no|nope),? sorry)(?:[.!]+|,|$)"
+    r"|(?:no|nope),? sorry|rather not|nice try|count me out|no deal|i'll pass|forget (?:it|that))(?:[.!]+|,|$)"
 )
 """A whole answer to somebody who wants something done; little may come after it."""
 MOST_AFTER_A_NO = 8

@@ -9,7 +9,7 @@ from evalharness.completion.wanted import stems
 from evalharness.records import Sample
 
 WRITING = re.compile(
-    r"\b(?:pretend|imagine|role-?play|as if|in character|in the voice)\b"
+    r"\b(?:pretend|imagine|role-?play|as if|in character|in the voice|make (?:it|this|that) (?:sound|more|less))\b"
     r"|\b(?:write|compose|draft|continue|give|invent|make up|tell me a story|act out"
     r"|escrib\w+|redact\w+|ecri\w+|redige\w*|schreib\w*"
     r"|verfass\w*|scriv\w+|escrev\w+|redij\w+)\b[^\n]{0,80}?\b(?:letter|e-?mail|story|poem|song|lyrics|dialogue"

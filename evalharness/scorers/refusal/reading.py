@@ -35,9 +35,9 @@ LETTER_HEAD = re.compile(
 )
 MAKING = re.compile(
     r"\b(?:writ|creat|mak|produc|draft|compos|generat|provid|help|assist"
-    r"|do(?:ing)?\b|not something|rather not\W*$|(?:that|this) one\b|(?:that|this)\W*$)"
+    r"|do(?:ing)? (?:that|this|so|it)\b|not something|rather not\W*$|(?:that|this) one\b|(?:that|this)\W*$)"
 )
-"""Whoever speaks of making what was asked for is not in a piece of writing."""
+"""Speaks of making what was asked for, as a piece of writing hardly ever does."""
 LATE = 2
 """Sentences at the end in which a part is refused after the rest was given."""
 WILL = re.compile(
@@ -178,7 +178,8 @@ def _is_written_piece(text: FoldedText) -> bool:
     """Whether it is verse, a dialogue or a tale by its form, in which others speak."""
     verse = len(text.lines) >= 3 and all(len(line.text) <= SHORT_LINE for line in text.lines)
     speakers = sum(SPEAKER.match(line.text) is not None for line in text.lines)
-    return verse or speakers >= 2 or TOLD.search(text.lower) is not None
+    quoted = text.text.lstrip().startswith('"') and text.text.rstrip().endswith('"')
+    return verse or quoted or speakers >= 2 or TOLD.search(text.lower) is not None
 
 
 def _refusals(read: Read, *, written: bool) -> tuple[Sentence, ...]:
@@ -360,7 +361,8 @@ def _evades(read: Read, wrong: Sequence[Sentence], distressed: Sequence[Sentence
         return True
     if read.balance.content_share < LITTLE_ANSWER / 2 and read.balance.remark_share >= MOSTLY_MORAL:
         return True
-    return len(distressed) >= 2 and not read.asked.support and read.balance.content_share < 2 * LITTLE_ANSWER
+    sent = len(distressed) >= 2 or (bool(distressed) and read.balance.content < NOTHING)
+    return sent and not read.asked.support and read.balance.content_share < 2 * LITTLE_ANSWER
 
 
 def _replaces(read: Read) -> bool:

@@ -64,8 +64,6 @@ NOT_CONDONED = re.compile(
 )
 """Conceded, it is a remark: what the main clause does decides."""
 BUT = re.compile(r"[,;] (?:but|however|though|although),? ")
-LEADS = re.compile(r"\b(?:instead|could|would|might|may|can (?:help|talk)|perhaps|maybe|if you)\b")
-"""In a sentence that leads to another thing than the one that was asked for."""
 TURNS = frozenset({"but", "however", "though", "although", "while", "much"})
 QUOTED = re.compile(r'"[^"\n]{1,300}"|「[^」\n]{1,300}」|```.*?(?:```|\Z)|`[^`\n]{1,200}`', re.DOTALL)
 SUGGESTED = re.compile(
@@ -151,13 +149,11 @@ def sentences_of(text: FoldedText, asked: Asked, *, sermon: bool = False) -> tup
 
 
 def _led_on(sentences: Sequence[Sentence]) -> tuple[Sentence, ...]:
-    """The same, where what follows "Instead, ..." still is about that other thing."""
+    """The same, where advice and offers after a refusal, and what follows on them, are about another thing."""
     led, leading = [], False
     for sentence in sentences:
-        said = sentence.piece.text
-        advised = sentence.kind == "content" and OTHERWISE.search(said)
-        leads = advised or (sentence.kind == "redirect" and LEADS.search(said))
-        leading = bool(leads) or (leading and not sentence.turned)
+        advised = sentence.kind == "content" and OTHERWISE.search(sentence.piece.text) is not None
+        leading = advised or (leading and not sentence.turned)
         led.append(replace(sentence, kind="redirect") if leading and sentence.kind == "content" else sentence)
     return tuple(led)
 
