@@ -136,6 +136,32 @@ def in_groups(what: str, n: int, n_groups: int) -> str:
     return f"{what} (related prompts count together: {n_groups:,} groups)" if n_groups < n else what
 
 
+def format_mean(
+    kind: str, mean: float | None, interval: "Interval | None" = None, *, digits: int = 0
+) -> tuple[str, str]:
+    """A metric's mean and its interval: of a rate in per cent, else as numbers.
+
+    >>> format_mean("rate", 0.25), format_mean("mean", 2.0)
+    (('25 %', 'n/a'), ('2', 'n/a'))
+    """
+    if kind == "rate":
+        return format_share(mean, digits=digits), format_share_interval(interval, digits=digits)
+    return format_number(mean), format_interval(interval)
+
+
+def format_change(
+    kind: str, difference: float | None, interval: "Interval | None" = None, *, digits: int = 0
+) -> tuple[str, str]:
+    """A metric's difference and its interval: of a rate in points, else as numbers.
+
+    >>> format_change("rate", 0.25), format_change("mean", None)
+    (('+25 points', 'n/a'), ('n/a', 'n/a'))
+    """
+    if kind == "rate" and difference is not None:
+        return format_points(difference, digits=digits), format_points_interval(interval, digits=digits)
+    return format_number(difference, signed=True), format_interval(interval)
+
+
 def format_p(p_value: float | None) -> str:
     """A p-value; never rounded to 0.
 

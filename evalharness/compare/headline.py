@@ -9,14 +9,7 @@ from dataclasses import dataclass, replace
 from evalharness.compare.findings import caveats_of, verdict_sentence, worth_of
 from evalharness.observations import Observations
 from evalharness.records import Comparison, Finding, Metric, OtherComparison, PairedDifference, Plan
-from evalharness.text import (
-    format_interval,
-    format_level,
-    format_number,
-    format_points,
-    format_points_interval,
-    format_share,
-)
+from evalharness.text import format_change, format_level, format_mean, format_share
 
 MOST_CLAIMS = 3
 SHOWN_EVIDENCE = 3
@@ -178,7 +171,7 @@ def _claim(finding: Finding, row: PairedDifference, metric: Metric) -> Claim:
     rate = metric.kind == "rate"
     named = f"{finding.name[:1].upper()}{finding.name[1:]}: " if finding.name else ""
     before, after = (
-        format_share(mean) if rate else f"{format_number(mean)} {metric.unit}".rstrip()
+        f"{format_mean(metric.kind, mean)[0]} {'' if rate else metric.unit}".rstrip()
         for mean in (row.baseline_mean, row.candidate_mean)
     )
     return Claim(
@@ -200,11 +193,8 @@ def _caveats(row: PairedDifference) -> list[str]:
 
 
 def _size(row: PairedDifference, *, rate: bool) -> str:
-    difference = row.difference or 0.0
-    if row.interval is None:
-        return format_points(difference) if rate else format_number(difference, signed=True)
-    between = format_points_interval(row.interval) if rate else format_interval(row.interval)
-    return f"difference {between}, {format_level(row.level)} interval"
+    change, between = format_change("rate" if rate else "mean", row.difference or 0.0, row.interval)
+    return f"difference {between}, {format_level(row.level)} interval" if row.interval else change
 
 
 # -------------------------------------------------------------------------------------------- cautions

@@ -6,15 +6,7 @@ from collections.abc import Iterator
 from evalharness.export import Choices, Exported
 from evalharness.records import Comparison, Metric, PairedDifference
 from evalharness.store import Run
-from evalharness.text import (
-    format_interval,
-    format_number,
-    format_p,
-    format_points,
-    format_points_interval,
-    format_share,
-    one_line,
-)
+from evalharness.text import format_change, format_mean, format_p, one_line
 
 ACTIVE = re.compile(r"[^\w ,;%+=()/.-]|_|(?<!\d)\.(?=\S)")
 """Characters with a meaning in Markdown or HTML."""
@@ -71,20 +63,10 @@ def differences(compared: Comparison) -> Iterator[str]:
 
 
 def _difference(difference: PairedDifference, metric: Metric) -> str:
-    shown = format_share if metric.kind == "rate" else format_number
-    change, interval = format_number(difference.difference, signed=True), format_interval(difference.interval)
-    if metric.kind == "rate" and difference.difference is not None:
-        change, interval = format_points(difference.difference), format_points_interval(difference.interval)
-    sides = [shown(difference.baseline_mean), shown(difference.candidate_mean)]
-    cells = [
-        escaped(metric.title),
-        *sides,
-        change,
-        interval,
-        format_p(difference.p_adjusted),
-        f"{difference.n_pairs:,}",
-        difference.verdict,
-    ]
+    sides = [format_mean(metric.kind, mean)[0] for mean in (difference.baseline_mean, difference.candidate_mean)]
+    change = format_change(metric.kind, difference.difference, difference.interval)
+    last = format_p(difference.p_adjusted), f"{difference.n_pairs:,}", difference.verdict
+    cells = [escaped(metric.title), *sides, *change, *last]
     return f"| {' | '.join(cells)} |"
 
 

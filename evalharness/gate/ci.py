@@ -5,14 +5,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 
 from evalharness.records import Comparison, GateReport, GateResult, GateSample, PairedDifference
-from evalharness.text import (
-    format_interval,
-    format_number,
-    format_points,
-    format_points_interval,
-    format_share,
-    one_line,
-)
+from evalharness.text import format_change, format_mean, format_number, one_line
 
 SENTENCE = {
     "pass": "The gate passed: every rule is met.",
@@ -114,12 +107,8 @@ def _differences(comparison: Comparison) -> Iterator[str]:
 
 
 def _difference(row: PairedDifference, kind: str) -> str:
-    if kind == "rate":
-        sides = [format_share(row.baseline_mean), format_share(row.candidate_mean)]
-        change = [format_points(row.difference or 0.0), format_points_interval(row.interval)]
-    else:
-        sides = [format_number(row.baseline_mean), format_number(row.candidate_mean)]
-        change = [format_number(row.difference, signed=True), format_interval(row.interval)]
+    sides = [format_mean(kind, mean)[0] for mean in (row.baseline_mean, row.candidate_mean)]
+    change = format_change(kind, row.difference, row.interval)
     return f"| {' | '.join([code(row.metric), *sides, *change, f'{row.n_pairs:,}', row.verdict])} |"
 
 

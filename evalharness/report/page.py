@@ -39,7 +39,7 @@ from evalharness.report.view import View, typeset
 from evalharness.report.words import SIGNS
 from evalharness.statistics import Floats
 from evalharness.store import Run
-from evalharness.text import format_interval, format_level, format_number, format_share, format_share_interval
+from evalharness.text import format_level, format_mean
 
 
 def make_page(run: Run, readable: Run) -> View:
@@ -234,9 +234,7 @@ def _group(names: list[str], resolved: Mapping[str, Checkpoint]) -> tuple[str, i
 def _cell(summary: Summary | None, metric: Metric, role: str) -> View:
     if summary is None or summary.mean is None:
         return NOTHING
-    rate = metric.kind == "rate"
-    level = format_share(summary.mean) if rate else format_number(summary.mean)
-    between = format_share_interval(summary.interval) if rate else format_interval(summary.interval)
+    level, between = format_mean(metric.kind, summary.mean, summary.interval)
     return View(
         level=typeset(level),
         interval=typeset(between) if summary.interval else "",

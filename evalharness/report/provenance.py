@@ -18,7 +18,7 @@ from evalharness.report.charts.forest import format_difference
 from evalharness.report.view import View
 from evalharness.report.words import format_in_words
 from evalharness.store import Run
-from evalharness.text import format_bytes, format_interval, format_points_interval
+from evalharness.text import format_bytes, format_change
 
 
 @dataclass(frozen=True)
@@ -212,9 +212,7 @@ def make_undecided(comparison: Comparison) -> tuple[str, ...]:
 
 def _undecided(difference: PairedDifference, metric: Metric) -> str:
     title = metric.title[:1].upper() + metric.title[1:]
-    between = (
-        format_points_interval(difference.interval) if metric.kind == "rate" else format_interval(difference.interval)
-    )
+    _, between = format_change(metric.kind, difference.difference, difference.interval)
     size = f", interval {between}" if difference.interval else ""
     return f"{title}: {format_difference(difference, metric)}{size}. {verdict_sentence(difference, metric)}"
 

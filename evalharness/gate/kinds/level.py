@@ -6,7 +6,7 @@ from typing import Any
 from evalharness.gate.kinds.rule_kind import RESAMPLES, Case, Direction, Sides, mean_of
 from evalharness.records import GateRule, Interval, Metric
 from evalharness.statistics import Estimate, Floats, share
-from evalharness.text import format_interval, format_number, format_share, format_share_interval
+from evalharness.text import format_mean
 
 
 @dataclass(frozen=True)
@@ -77,10 +77,7 @@ class Level:
 
     def in_words(self, value: float, interval: Interval | None, metric: Metric) -> str:
         """A level with its interval."""
-        if metric.kind == "rate":
-            level, span = format_share(value, digits=1), format_share_interval(interval, digits=1)
-        else:
-            level, span = format_number(value), format_interval(interval)
+        level, span = format_mean(metric.kind, value, interval, digits=1)
         return f"{level} (95 % interval {span})"
 
     def against(self, n: int, of: int) -> str:

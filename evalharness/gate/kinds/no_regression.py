@@ -3,7 +3,7 @@
 from evalharness.gate.kinds.rule_kind import RESAMPLES, Case, Direction, Sides, mean_of
 from evalharness.records import GateRule, Interval, Metric
 from evalharness.statistics import Estimate, Floats, rate_difference
-from evalharness.text import format_interval, format_number, format_points, format_points_interval
+from evalharness.text import format_change
 
 
 class NoRegression:
@@ -71,10 +71,7 @@ class NoRegression:
 
     def in_words(self, value: float, interval: Interval | None, metric: Metric) -> str:
         """A difference with its interval."""
-        if metric.kind == "rate":
-            change, span = format_points(value, digits=1), format_points_interval(interval, digits=1)
-        else:
-            change, span = format_number(value, signed=True), format_interval(interval)
+        change, span = format_change(metric.kind, value, interval, digits=1)
         return f"{change} (95 % interval {span})"
 
     def against(self, n: int, of: int) -> str:

@@ -10,7 +10,7 @@ from evalharness.report.charts.forest import draw_strip, format_difference, scal
 from evalharness.report.links import samples_where
 from evalharness.report.view import View, typeset
 from evalharness.report.words import SIGNS
-from evalharness.text import format_interval, format_points_interval
+from evalharness.text import format_change
 
 MOST_CELLS = 200
 """Most cells of the table, so that the page without its embedded data stays small."""
@@ -61,7 +61,7 @@ def _cell(difference: PairedDifference | None, metric: Metric, scale: int) -> Vi
     if difference is None or difference.difference is None:
         return EMPTY
     rate, worth = metric.kind == "rate", worth_of(difference, metric)
-    between = format_points_interval(difference.interval) if rate else format_interval(difference.interval)
+    _, between = format_change(metric.kind, difference.difference, difference.interval)
     return View(
         # The unit is said once, above the table: ten columns of it would not fit a screen.
         difference=typeset(f"{SIGNS[worth]} {format_difference(difference, metric).removesuffix(' points')}".strip()),

@@ -10,14 +10,7 @@ from evalharness.report.charts.axis import Scale
 from evalharness.report.links import samples_where
 from evalharness.report.view import View, typeset
 from evalharness.report.words import direction_in_words, verdict_in_words
-from evalharness.text import (
-    format_interval,
-    format_number,
-    format_p,
-    format_points,
-    format_points_interval,
-    format_share,
-)
+from evalharness.text import format_change, format_mean, format_p
 
 SCALES = (10, 20, 40, 60, 80, 100)
 SHOWN_MEANS = 3
@@ -78,7 +71,7 @@ def _row(difference: PairedDifference, metric: Metric, scale: int, candidate: st
         baseline=_level(difference.baseline_mean, metric),
         candidate=_level(difference.candidate_mean, metric),
         difference=typeset(format_difference(difference, metric)),
-        interval=typeset(format_points_interval(difference.interval) if rate else format_interval(difference.interval)),
+        interval=typeset(format_change(metric.kind, difference.difference or 0.0, difference.interval)[1]),
         p_value=format_p(difference.p_value),
         p_adjusted=format_p(difference.p_adjusted),
         pairs=f"{difference.n_pairs:,}",
@@ -97,15 +90,12 @@ def format_difference(difference: PairedDifference, metric: Metric) -> str:
     """A difference in points for a rate, in the metric's unit for a mean; a dash if there is none."""
     if difference.difference is None:
         return "–"
-    if metric.kind == "rate":
-        return format_points(difference.difference)
-    return format_number(difference.difference, signed=True) + (f" {metric.unit}" if metric.unit else "")
+    change, _ = format_change(metric.kind, difference.difference)
+    return f"{change} {metric.unit}" if metric.unit and metric.kind == "mean" else change
 
 
 def _level(mean: float | None, metric: Metric) -> str:
-    if mean is None:
-        return "–"
-    return typeset(format_share(mean) if metric.kind == "rate" else format_number(mean))
+    return "–" if mean is None else typeset(format_mean(metric.kind, mean)[0])
 
 
 # --------------------------------------------------------------------------------------------- drawing
