@@ -109,17 +109,22 @@ class RunConfig(Record):
     shard: str | None = Field(None, pattern=r"^[1-9]\d{0,5}/[1-9]\d{0,5}$")
     """Generate only this part of the samples, such as `3/8`, to be merged with the others."""
 
-    _folder: Path | None = PrivateAttr(None)
+    _file: Path | None = PrivateAttr(None)
 
     @property
     def folder(self) -> Path | None:
         """Where the file is that the user named; None for a configuration of a run, which may name no code to run."""
-        return self._folder
+        return self._file and self._file.parent
 
-    def of_folder(self, folder: Path) -> "RunConfig":
-        """The same, read from a file in this folder."""
+    @property
+    def source(self) -> str:
+        """The file that the user named, for messages; empty without one."""
+        return str(self._file or "")
+
+    def of_file(self, file: Path) -> "RunConfig":
+        """The same, read from this file."""
         copy = self.model_copy()
-        copy._folder = folder
+        copy._file = file
         return copy
 
     @field_validator("suites")
@@ -178,7 +183,7 @@ def read_config(path: Path | str, overrides: dict[str, Any] | None = None) -> Ru
         ConfigError: the file cannot be read, is not TOML, or asks for something impossible.
     """
     path = Path(path)
-    return build_config(_read_toml(path), overrides or {}, source=str(path)).of_folder(path.parent)
+    return build_config(_read_toml(path), overrides or {}, source=str(path)).of_file(path)
 
 
 def read_scorers(path: Path) -> dict[str, dict[str, JsonValue]]:

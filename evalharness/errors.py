@@ -33,6 +33,10 @@ class EvalHarnessError(Exception):
         self.fix = _shortened(fix)
         super().__init__(self.problem)
 
+    def within(self, place: str) -> "EvalHarnessError":
+        """The same error with the file that it is of; the same one if there is none."""
+        return type(self)(f"{place}: {self.problem}", fix=self.fix) if place else self
+
 
 def _shortened(message: str) -> str:
     """The message with the middle of every overlong line removed."""

@@ -181,10 +181,25 @@ def test_scores_that_are_rewritten_take_the_verdict_with_them(folder):
     assert not (folder / "r" / "gate.json").exists()
 
 
+@pytest.mark.parametrize(
+    ("table", "problem"),
+    [
+        ("[scorer.style]\nlenght = 3\n", "e.toml: [scorer.style] has an unknown key 'lenght'"),
+        ('until_decided = true\ndecide = ["style.lop"]\n', "e.toml: decide: there is no metric 'style.lop'"),
+        (rule("style.lop"), "e.toml: [[gate]] 1: there is no metric 'style.lop'"),
+    ],
+)
+def test_the_file_is_named_before_any_checkpoint_is_looked_at(folder, table, problem):
+    experiment = EXPERIMENT.replace("replay/./", "replay/./not-there/")
+    (folder / "e.toml").write_text(table + experiment if table.startswith("until") else experiment + table)
+    for command in (("plan", "e.toml"), ("run", "e.toml", "--out", "r")):
+        assert refused(*command, cwd=folder)[0] == problem
+
+
 def test_a_misspelt_metric_is_found_before_anything_is_generated(folder):
     (folder / "e.toml").write_text(EXPERIMENT + rule("style.lop"))
     problem, fix = refused("run", "e.toml", "--out", "r", cwd=folder)
-    assert "there is no metric 'style.lop'" in problem
+    assert problem == "e.toml: [[gate]] 1: there is no metric 'style.lop'"
     assert fix == "write 'style.loop'"
     assert not (folder / "r").exists()
     assert refused("plan", "e.toml", cwd=folder) == (problem, fix)

@@ -18,6 +18,7 @@ variant = "base"
 model = "replay/./b.jsonl"
 variant = "instruct"
 """
+COUNT = MEAN.model_copy(update={"name": "s.count", "lowest": 0.0})
 RULE = '[[gate]]\nmetric = "style.loop"\nkind = "no_regression"\nbound = 0.02\n'
 
 
@@ -30,7 +31,7 @@ def read(tmp_path: Path, text: str):
 def refused(*rules, suites=None):
     plan = make_plan(["a", "b"], categories=["open", "factual"])
     with pytest.raises(ConfigError) as caught:
-        check_rules(rules, [RATE, MEAN], suites or plan.suites, source="gates.toml")
+        check_rules(rules, [RATE, MEAN, COUNT], suites or plan.suites, source="gates.toml")
     return caught.value
 
 
@@ -106,7 +107,7 @@ def test_a_misspelt_key_and_a_single_bracket_are_named(tmp_path):
         ),
         ({"metric": "s.hitt"}, "there is no metric 's.hitt'", "write 's.hit'"),
         ({"metric": "hit"}, "there is no metric 'hit'", "write 's.hit'"),
-        ({"metric": "nothing"}, "there is no metric 'nothing'", "name one of s.hit, s.size"),
+        ({"metric": "nothing"}, "there is no metric 'nothing'", "name one of s.hit, s.size, s.count"),
         ({"suite": "core"}, "there is no suite 'core'", "name one of t"),
         ({"category": "opn"}, "there is no category 'opn'", "write 'open'"),
         ({"bound": 2.0}, "bound is 2, but s.hit is a share between 0 and 1", "write 0.02 for 2 %"),
@@ -114,6 +115,16 @@ def test_a_misspelt_key_and_a_single_bracket_are_named(tmp_path):
         ({"kind": "at_most", "bound": 0.0}, "no number of samples can show that s.hit is exactly 0", "as 0.02"),
         ({"kind": "at_least", "bound": 1.0}, "no number of samples can show that s.hit is exactly 1", "as 0.98"),
         ({"bound": 1.0}, "a bound of 1 is met by every checkpoint", "what you accept"),
+        (
+            {"metric": "s.count", "kind": "at_most", "bound": -3.0},
+            "no bound of -3 can be decided: s.count is at least",
+            "",
+        ),
+        (
+            {"metric": "s.count", "kind": "at_least", "bound": 0.0},
+            "no bound of 0 can be decided: s.count is at least",
+            "",
+        ),
         ({"metric": "s.size", "bound": 5.0}, "s.size has no better direction", 'direction = "higher"'),
         ({"direction": "lower"}, "direction is 'lower', but s.hit is better higher", "remove direction"),
     ],

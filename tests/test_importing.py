@@ -238,6 +238,14 @@ def test_a_table_is_read_in_any_shape(here, wide, kind):
     assert texts == {(name, row[0]): row[n] for n, name in ((1, "old"), (2, "new")) for row in ROWS}
 
 
+def test_columns_that_are_called_baseline_and_candidate_need_no_map(here):
+    lines = ["prompt,Baseline,candidate", *(",".join(f'"{cell}"' for cell in row) for row in ROWS)]
+    (here / "wide.csv").write_text("\n".join(lines))
+    run, _ = imported(here / "wide.csv")
+    assert {name.casefold() for name in (run.plan.baseline, run.plan.candidate)} == {"baseline", "candidate"}
+    assert {one.text for one in run.outcomes.values()} == {text for row in ROWS for text in row[1:3]}
+
+
 def test_a_rule_about_two_sides_is_undecided_until_the_settings_are_known(here, wide):
     (here / "rules.toml").write_text(RULES)
     columns = ("--columns", "baseline=old,candidate=new", "--config", "rules.toml")

@@ -15,7 +15,7 @@ import evalharness
 from evalharness import plugins
 from evalharness.backends import open_backend
 from evalharness.backends.doctor import examine
-from evalharness.backends.inventory import local_models
+from evalharness.backends.survey import local_models
 from evalharness.errors import BackendError, ScorerError
 from evalharness.records import Checkpoint
 from evalharness.scorers import SCORERS, facts_of, open_scorer, scorer_kinds

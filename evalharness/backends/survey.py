@@ -89,3 +89,8 @@ def free_memory() -> int | None:
     with suppress(ValueError, AttributeError):
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
     return None
+
+
+def local_models(report: Report = lambda _: None) -> list[LocalModel]:
+    """The models that each backend has on this machine."""
+    return [model for survey in surveys(report) for model in survey.models(report)]

@@ -18,10 +18,10 @@ GATED = ("refusal", "instructions", "style")
 @JSON
 def list_(what: str, as_json: bool) -> None:
     """List suites, models, scorers or the runs under reports/."""
-    from evalharness.cli import tables
+    from evalharness.cli import machine
 
     show_rows(
-        {"suites": tables.suites, "models": tables.models, "scorers": tables.scorers, "runs": tables.runs}[what](),
+        {"suites": machine.suites, "models": machine.models, "scorers": machine.scorers, "runs": machine.runs}[what](),
         as_json,
     )
 
@@ -44,7 +44,7 @@ def init(out: Path, force: bool) -> None:
 
 def _gated_config(out: Path) -> str:
     """The configuration with the fine-tune gate of all bundled suites that have one subject."""
-    from evalharness.backends.inventory import config_text
+    from evalharness.cli.machine import config_text
     from evalharness.gate.presets import gate_text
     from evalharness.scorers import facts_of
     from evalharness.suites import load_suite

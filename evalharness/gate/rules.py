@@ -47,17 +47,18 @@ def check_rules(
     _refuse_twins(rules, source)
 
 
-def check_decidable(names: Sequence[str], metrics: Sequence[Metric]) -> None:
+def check_decidable(names: Sequence[str], metrics: Sequence[Metric], source: str = "") -> None:
     """Reject metrics whose difference no run could settle.
 
     Raises:
         ConfigError: there is no such metric, or its values have no bounds.
     """
     known = {metric.name: metric for metric in metrics}
+    where = f"{source}: decide" if source else "decide"
     for name in names:
-        if not _named(name, known, "decide", "metric").is_bounded:
+        if not _named(name, known, where, "metric").is_bounded:
             bounded = ", ".join(metric.name for metric in metrics if metric.is_bounded and metric.headline)
-            raise ConfigError(f"decide: {name} has no bounds, so bets cannot settle it", fix=f"name one of {bounded}")
+            raise ConfigError(f"{where}: {name} has no bounds, so bets cannot settle it", fix=f"name one of {bounded}")
 
 
 def _named(name: str, known: Mapping[str, Named], where: str, what: str) -> Named:

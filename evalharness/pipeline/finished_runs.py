@@ -45,7 +45,7 @@ def rescore(path: Path, scorer: Mapping[str, dict[str, JsonValue]] | None = None
         config = resume_config(path)
         tables = {**config.scorer, **(read_scorers(source) if source else {}), **(scorer or {})}
         config = config.model_copy(update={"scorer": tables})
-        config = config.of_folder(source.parent) if source else config
+        config = config.of_file(source) if source else config
         return finish(store, config, store.read_plan())
 
 

@@ -41,15 +41,20 @@ def with_default_scorers(config: RunConfig) -> RunConfig:
     return config.model_copy(update={"scorer": {**config.scorer, **missing}}) if missing else config
 
 
-def make_plan(config: RunConfig, open_backend: Callable[[Checkpoint], Backend]) -> Plan:
+def make_plan(
+    config: RunConfig, open_backend: Callable[[Checkpoint], Backend], suites: tuple[Suite, ...] | None = None
+) -> Plan:
     """Resolve everything that generation needs. Loads tokenizers, but no weights.
+
+    Args:
+        suites: those of the configuration, where they are loaded already.
 
     Raises:
         SuiteError: a suite is not valid, or two suites share a sample id.
         BackendError: a checkpoint cannot be found.
         PromptFormatError: a checkpoint cannot be prompted as asked.
     """
-    suites = load_suites(config)
+    suites = load_suites(config) if suites is None else suites
     samples = [sample for suite in suites for sample in suite.samples]
     sides = [_plan_side(checkpoint, samples, config, open_backend(checkpoint)) for checkpoint in config.checkpoints]
     resolved = [side[0] for side in sides]
@@ -170,16 +175,18 @@ def plan(config: RunConfig) -> Plan:
         ConfigError: a gate rule cannot be judged on such a run, or a metric cannot be decided.
         EvalHarnessError: as for a run.
     """
+    # First what needs no checkpoint, whose loading takes long.
+    suites = load_suites(config)
+    metrics = metrics_of(config, suites)
+    check_decidable(config.decide, metrics, config.source)
+    check_rules(config.gate, metrics, suites, extra_scorers=tuple(config.extra_scorers), source=config.source)
     if config.tokens is not None:
         for checkpoint in config.checkpoints:
             if checkpoint.name in (config.baseline, config.candidate):
                 with closing(open_backend(checkpoint)) as backend:
                     refuse_without_teacher(backend, checkpoint.name)
-    planned = make_plan(config, open_backend)
-    metrics = metrics_of(config, planned.suites)
-    check_decidable(config.decide, metrics)
+    planned = make_plan(config, open_backend, suites)
     if config.gate:
-        check_rules(config.gate, metrics, planned.suites, extra_scorers=tuple(config.extra_scorers))
         read_noise(config.aa_test, planned)
     return planned
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from evalharness.config import RunConfig
-from evalharness.errors import EvalHarnessError
+from evalharness.errors import EvalHarnessError, ScorerError
 from evalharness.records import Completion, Failure, Plan, Score, ScorerFacts, Suite
 from evalharness.scorers import Item, Scorer, facts_of, open_scorer
 from evalharness.store import uncollected
@@ -59,7 +59,10 @@ def judge(scorers: Sequence[Scorer], items: Sequence[Item], kept: Kept = nothing
 
 def opened(config: RunConfig, name: str) -> Scorer:
     """The scorer called `name` as a run configures or declares it."""
-    return open_scorer(name, config.scorer.get(name), config.folder)
+    try:
+        return open_scorer(name, config.scorer.get(name), config.folder)
+    except ScorerError as error:
+        raise error.within(config.source if name in config.scorer else "") from None
 
 
 def facts_in(config: RunConfig, name: str) -> ScorerFacts:

@@ -43,18 +43,20 @@ def resample(
     if sums.shape[0] < 2 or not ((counts > 0).sum(axis=0) > 1).all():
         raise ValueError("fewer than two groups to draw from")
     means = sums.sum(axis=0) / totals
-    parts = _parts(sums, counts, means)
+    parts, squares = _parts(sums, counts, means)
     drawn, errors = _drawn_means(parts, _weights(len(sums), n_resamples, seed, chunk_numbers))
     n_groups = (counts > 0).sum(axis=0)
     inflation = np.sqrt(n_groups / (n_groups - 1))
     studentised = _ratio(drawn, errors * inflation)
-    squares = np.split(parts, 5, axis=1)[2]
     own = np.sqrt(squares.sum(axis=0)) / totals * inflation
     return Resampled(means, own, n_groups, means + drawn, studentised)
 
 
-def _parts(sums: Floats, counts: Floats, means: Floats) -> Floats:
-    """What is summed up in each resample, made in place: of a large run each part is as large as the data."""
+def _parts(sums: Floats, counts: Floats, means: Floats) -> tuple[Floats, Floats]:
+    """What is summed up in each resample, made in place: of a large run each part is as large as the data.
+
+    The squares among them are returned too.
+    """
     parts = np.empty((len(sums), 5 * sums.shape[1]))
     centred, plain, squares, cross, square_counts = np.split(parts, 5, axis=1)
     # Centred on the mean, so that sums of squares lose no digits.
@@ -63,7 +65,7 @@ def _parts(sums: Floats, counts: Floats, means: Floats) -> Floats:
     np.square(centred, out=squares)
     np.multiply(centred, counts, out=cross)
     np.square(counts, out=square_counts)
-    return parts
+    return parts, squares
 
 
 MOST_ERRORS = 50.0

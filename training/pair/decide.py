@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from answers import DECLINES, FIRST, Row, answers, look_alikes, refusals
 from safetensors.torch import load_file
-from train import Encoded, adapted, answers_of, encode, save
+from train import Encoded, adapted, answers_of, encode, rate_at, save, take_step
 
 from prompts import WIDER, Contrast, contrasts, ordinary
 
@@ -111,13 +111,8 @@ def train(model: Any, data: Sequence[Encoded], held: Measure, first: int) -> Ite
     total, step, start = EPOCHS * steps, 0, time.monotonic()
     for epoch in range(1, EPOCHS + 1):
         for batch in batches(data, draw):
-            for group in optimizer.param_groups:
-                group["lr"] = LEARNING_RATE * min(1.0, (step + 1) / 20) * 0.5 * (1 + math.cos(math.pi * step / total))
             loss = loss_of(model, batch, first, offset)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(weights, 1.0)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+            take_step(optimizer, loss, LEARNING_RATE * rate_at(step, total))
             recent.append(float(loss.detach()))
             step += 1
             if step % 10 == 0:

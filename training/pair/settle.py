@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from decide import BATCH, OFFSET, SEED, Measure, decision, train_on
-from train import Encoded, answers_of
+from train import Encoded, answers_of, take_step
 
 LEARNING_RATE, STEPS, CHECKED = 2e-5, 100, 5
 OVER_REFUSED = 0.02
@@ -28,10 +28,7 @@ def settle(model: Any, data: Sequence[Encoded], held: Measure, first: int) -> It
         batch = draw.sample(data, BATCH)
         refused = torch.tensor([row[begin] == first for row, begin in batch])
         openings, _ = answers_of(model, [(row[: begin + 1], begin) for row, begin in batch])
-        decision(openings, refused, first, 2 * OFFSET).backward()
-        torch.nn.utils.clip_grad_norm_(weights, 1.0)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        take_step(optimizer, decision(openings, refused, first, 2 * OFFSET), LEARNING_RATE)
         if step % CHECKED == 0:
             measured = held()
             yield {"settling": step, **measured, "seconds": round(time.monotonic() - start)}

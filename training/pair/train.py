@@ -101,6 +101,21 @@ def adapted() -> tuple[Any, Any]:
     return model, tokenizer
 
 
+def rate_at(step: int, total: int) -> float:
+    """The share of the learning rate: a warm-up of 20 steps, and half a cosine."""
+    return min(1.0, (step + 1) / 20) * 0.5 * (1 + math.cos(math.pi * step / total))
+
+
+def take_step(optimizer: torch.optim.Optimizer, loss: torch.Tensor, rate: float) -> None:
+    """One step down a loss, with the gradients of all weights clipped to a norm of 1."""
+    loss.backward()
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+        torch.nn.utils.clip_grad_norm_(group["params"], 1.0)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+
+
 def train(model: Any, rows: Sequence[Encoded], held: Sequence[Encoded], epochs: int) -> Iterator[dict[str, Any]]:
     """AdamW with warm-up and cosine; yields the mean loss of every ten steps, and the held-out loss of each epoch."""
     draw = random.Random(SEED)
@@ -110,14 +125,8 @@ def train(model: Any, rows: Sequence[Encoded], held: Sequence[Encoded], epochs: 
     recent: list[float] = []
     for epoch in range(epochs):
         for batch in batches(rows, draw):
-            rate = min(1.0, (step + 1) / 20) * 0.5 * (1 + math.cos(math.pi * step / total))
-            for group in optimizer.param_groups:
-                group["lr"] = LEARNING_RATE * rate
             loss = loss_of(model, batch)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(weights, 1.0)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+            take_step(optimizer, loss, LEARNING_RATE * rate_at(step, total))
             recent.append(float(loss.detach()))
             step += 1
             if step % 10 == 0:

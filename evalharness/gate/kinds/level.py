@@ -36,6 +36,10 @@ class Level:
             )
         if metric.kind == "rate" and self.limit(rule, metric) == 1:
             return f"a bound of {rule.bound:g} is met by every checkpoint", "write what you accept"
+        lowest, highest = metric.bounds
+        if metric.kind == "mean" and not lowest < rule.bound < highest:
+            between = f"is at least {lowest:g}" if rule.bound <= lowest else f"is at most {highest:g}"
+            return f"no bound of {rule.bound:g} can be decided: {rule.metric} {between}", "write what you accept"
         return None
 
     def good(self, rule: GateRule, metric: Metric) -> Direction:

@@ -110,4 +110,4 @@ def _config(joined: Joined, choices: ImportChoices) -> RunConfig:
         preset=gate.preset if gate else None,
         compare=read_compared(source) if source else CompareSettings(),
     )
-    return config.of_folder(source.parent) if source else config
+    return config.of_file(source) if source else config

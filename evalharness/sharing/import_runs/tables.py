@@ -25,6 +25,7 @@ PROMPTS = (*(name for name in PROMPT_NAMES if name != "text"), "input")
 TEXTS = ("completion", "response", "output", "answer", "generation", "text")
 TURNS = ("messages", "conversations")
 OTHERS = ("id", "category", "expected", "target", "finish_reason", "replicate", "model")
+SIDES = ("baseline", "candidate")
 ROLES = {"human": "user", "gpt": "assistant", "bot": "assistant", "model": "assistant"}
 """What other tools call the roles of a conversation."""
 ENDS: Mapping[str, FinishReason] = {"stop": "stop", "length": "length", "eos": "stop", "max_tokens": "length"}
@@ -49,7 +50,7 @@ def read_sides(paths: Sequence[Path], columns: Columns) -> list[Side]:
     Raises:
         SharingError: a column is missing, or one file does not say which answers are whose.
     """
-    tables = [(path, rows, _as_written(columns, rows)) for path in paths for rows in [_rows(path)]]
+    tables = [(path, rows, _as_written(columns, rows, len(paths) == 1)) for path in paths for rows in [_rows(path)]]
     for path, rows, written in tables:
         _check_named(rows, written, path)
     if len(tables) > 1:
@@ -57,7 +58,7 @@ def read_sides(paths: Sequence[Path], columns: Columns) -> list[Side]:
     path, rows, columns = tables[0]
     named = columns.named
     if "baseline" in named or "candidate" in named:
-        both = [named.get(side, side) for side in ("baseline", "candidate")]
+        both = [named.get(side, side) for side in SIDES]
         return [
             _side(path, name, rows, Columns({**named, "text": name}, columns.metrics, columns.config)) for name in both
         ]
@@ -97,11 +98,15 @@ def _plain(value: Any) -> Any:
     return [_plain(one) for one in value] if isinstance(value, list) else value
 
 
-def _as_written(columns: Columns, rows: Sequence[Row]) -> Columns:
-    """The columns as a table writes them, in whatever case; those of `OTHERS` too, which need no name."""
+def _as_written(columns: Columns, rows: Sequence[Row], alone: bool) -> Columns:
+    """The columns as a table writes them, in whatever case; those of `OTHERS` too, which need no name.
+
+    Nor do two columns `baseline` and `candidate` of a table that is `alone`.
+    """
     exact = dict.fromkeys(name for row in rows for name in row.data)
     there = {name.strip().casefold(): name for name in exact}
-    plain = {ours: there[ours] for ours in OTHERS if ours in there}
+    sides = SIDES if alone and all(side in there for side in SIDES) else ()
+    plain = {ours: there[ours] for ours in (*OTHERS, *sides) if ours in there}
     named = {ours: name if name in exact else there.get(name.casefold(), name) for ours, name in columns.named.items()}
     return replace(columns, named={**plain, **named})
 

@@ -1,19 +1,60 @@
-"""What is on this machine: the models of every backend, and likely base and instruct pairs."""
+"""What this machine has: the rows of `evalharness list`, and a configuration made of the models."""
 
 import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from evalharness.backends.survey import LocalModel, Report, surveys
+from evalharness.backends.survey import LocalModel, local_models, surveys
+from evalharness.cli.terminal import say
+from evalharness.errors import EvalHarnessError
 from evalharness.prompting import BASE_NAME, INSTRUCT_NAME
+from evalharness.scorers import facts_of, scorer_kinds
+from evalharness.store import RunStore
+from evalharness.suites import list_suites, load_suite
 
+REPORTS = Path("reports")
+Rows = list[dict[str, object]]
 Pair = tuple[LocalModel, LocalModel]
 
 
-def local_models(report: Report = lambda _: None) -> list[LocalModel]:
-    """The models that each backend has on this machine."""
-    return [model for survey in surveys(report) for model in survey.models(report)]
+def suites() -> Rows:
+    """The shipped suites."""
+    loaded = [load_suite(folder) for folder in list_suites()]
+    return [
+        {"suite": suite.name, "samples": len(suite.samples), "version": suite.version, "description": suite.description}
+        for suite in loaded
+    ]
+
+
+def models() -> Rows:
+    """Models on this machine, with the variant that each name suggests."""
+    return [model.model_dump() for model in local_models(_not_looked_at)]
+
+
+def _not_looked_at(error: EvalHarnessError) -> None:
+    say(f"not listed: {error.problem}; {error.fix}", err=True)
+
+
+def scorers() -> Rows:
+    """All scorers with their metrics."""
+    return [
+        {"scorer": name, "metric": metric.name, "measures": metric.description}
+        for name in scorer_kinds()
+        for metric in facts_of(name).metrics
+    ]
+
+
+def runs() -> Rows:
+    """Runs under `reports/`, oldest first."""
+    paths = sorted(manifest.parent for manifest in REPORTS.glob("*/manifest.json"))
+    manifests = [(path, RunStore(path).read_manifest()) for path in paths]
+    return [
+        {"run": str(path), "created": manifest.created, "command": manifest.command} for path, manifest in manifests
+    ]
+
+
+# -------------------------------------------------------------------------------------------- configuration
 
 
 def likely_pairs(models: list[LocalModel]) -> list[Pair]:
