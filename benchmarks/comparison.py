@@ -44,7 +44,7 @@ from evalharness.records import (
 )
 from evalharness.scorers import facts_of
 from evalharness.store import RunStore
-from evalharness.store.provenance import make_manifest
+from evalharness.store.run_store import make_manifest
 
 METRICS = 25
 RATES = 15

@@ -4,7 +4,7 @@ import platform
 from datetime import UTC, datetime
 from importlib.metadata import version
 
-from evalharness.store.provenance import hardware
+from evalharness.store.run_store import hardware
 
 
 def conditions(*packages: str) -> str:

@@ -32,8 +32,7 @@ from evalharness.records import (
     Sample,
 )
 from evalharness.scorers import SCORERS, Item, facts_of, open_scorer
-from evalharness.scorers.own.json_schema import SchemaSettings
-from evalharness.scorers.own.pattern import PatternSettings
+from evalharness.scorers.own.declared import PatternSettings, SchemaSettings
 from evalharness.scorers.own.python_file import FileSettings
 from evalharness.scorers.refusal.settings import RefusalSettings
 from evalharness.scorers.reward.settings import RewardSettings

@@ -11,7 +11,7 @@ from evalharness.cli import cli
 from evalharness.errors import EvalHarnessError, ScorerError
 from evalharness.records import Completion, Sample
 from evalharness.scorers import Item, facts_of, open_scorer
-from evalharness.scorers.own.json_schema import validator_of
+from evalharness.scorers.own.declared import validator_of
 
 COLOUR = '''
 def score(sample, text) -> bool:

@@ -9,7 +9,7 @@ from evalharness.cli.display import finished
 from evalharness.compare.headline import MOST_CLAIMS, headline_of
 from evalharness.records import AmongAnswered
 from evalharness.report import render_html, unpack
-from evalharness.report.folding import loops_in
+from evalharness.report.samples import loops_in
 
 
 def headline(run):

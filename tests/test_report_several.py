@@ -16,8 +16,7 @@ from test_report import Page, plain
 from evalharness import pipeline
 from evalharness.preferences import pairs_of
 from evalharness.report import render_html
-from evalharness.report.preference_section import make_preferences
-from evalharness.report.raters import make_agreements
+from evalharness.report.preference_section import make_agreements, make_preferences
 from evalharness.text import format_share
 
 browser, written, report, show = FIXTURES

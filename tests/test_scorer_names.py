@@ -26,7 +26,7 @@ PLAIN_WORDS = {
     "reward": {
         "cli/sharing.py",
         "export/__init__.py",
-        "export/votes.py",
+        "export/trl.py",
         "preferences/__init__.py",
         "records/scores.py",
         "report/page.py",

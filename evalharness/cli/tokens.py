@@ -112,7 +112,7 @@ def _said(compared: "TokenComparison", names: "dict[Author, str]") -> Iterator[s
 def depth_text(measured: "RefusalDepth") -> str:
     """The curves as a table, and the sentences."""
     from evalharness.cli.display import table
-    from evalharness.report.depth_section import depth_remark
+    from evalharness.report.token_section import depth_remark
 
     names: dict[Author, str] = {"baseline": measured.baseline, "candidate": measured.candidate}
     rows: list[dict[str, object]] = [

@@ -60,7 +60,7 @@ FORMATS = {
     "parquet": Format("evalharness.export.frames:to_parquet", "parquet", TABLE, is_text=False),
     "jsonl": Format("evalharness.export.frames:to_jsonl", "jsonl", TABLE),
     "markdown": Format("evalharness.export.markdown:to_markdown", "md"),
-    "model-card": Format("evalharness.export.model_card:to_model_card", "md"),
+    "model-card": Format("evalharness.export.markdown:to_model_card", "md"),
     "every-eval-ever": Format(
         "evalharness.export.every_eval_ever:to_every_eval_ever", "json", frozenset({"checkpoint"})
     ),

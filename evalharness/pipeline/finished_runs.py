@@ -24,7 +24,7 @@ from evalharness.records import (
 )
 from evalharness.report import render_html
 from evalharness.store import Run, RunStore, uncollected
-from evalharness.store.provenance import make_manifest
+from evalharness.store.run_store import make_manifest
 
 
 def load_run(path: str | Path) -> Run:

@@ -17,9 +17,8 @@ from evalharness.records.tokens import Author, TokenComparison, TokenFacts, Toke
 from evalharness.report import render_html
 from evalharness.store import Run, RunStore
 from evalharness.tokens.comparing import Circumstances, compare_tokens, noise_of
-from evalharness.tokens.reading import read_texts
+from evalharness.tokens.reading import read_texts, refuse_different
 from evalharness.tokens.texts import AUTHORS, Sides, Text, Texts, pairs_of, probes_of, texts_of
-from evalharness.tokens.vocabulary import refuse_different
 
 SAME = ("weights_digest", "adapter_digest", "tokenizer_digest", "template_digest")
 """Parts of an identity that must be those of the run; another device or version only changes rounding."""

@@ -25,7 +25,7 @@ from evalharness.records import (
 )
 from evalharness.store import Run, RunStore
 from evalharness.store.merging import merge_into
-from evalharness.store.provenance import make_manifest
+from evalharness.store.run_store import make_manifest
 
 REPORTS = Path("reports")
 MOST_CHARACTERS = 120

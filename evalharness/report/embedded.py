@@ -14,10 +14,10 @@ from typing import Any
 from evalharness.observations import Observations
 from evalharness.preferences.labelling import MOST_TURNS, first_turns, rated_scorer
 from evalharness.records import Comparison, Completion, Failure, GenerationRequest, Metric, Sample, Score
-from evalharness.report.links import quick_filters
 from evalharness.report.prompts import sent_of
 from evalharness.report.samples import chip_of
 from evalharness.report.token_strips import StripData
+from evalharness.report.view import quick_filters
 from evalharness.report.words import EXPECTED, facts_in_words, problem_in_words
 from evalharness.store import Run
 

@@ -17,8 +17,6 @@ from evalharness.report.charts.histograms import (
 from evalharness.report.charts.labels import make_states
 from evalharness.report.charts.trend import make_trend
 from evalharness.report.correction_section import make_corrections, make_readers
-from evalharness.report.depth_section import make_depth_section
-from evalharness.report.links import samples_where
 from evalharness.report.preference_section import make_preferences
 from evalharness.report.provenance import (
     lede_of,
@@ -34,8 +32,8 @@ from evalharness.report.provenance import (
 )
 from evalharness.report.reward_section import agreement_in_words, make_rewards
 from evalharness.report.samples import anchor_of, make_excerpt
-from evalharness.report.token_section import make_token_section
-from evalharness.report.view import View, typeset
+from evalharness.report.token_section import make_depth_section, make_token_section
+from evalharness.report.view import View, samples_where, typeset
 from evalharness.report.words import SIGNS
 from evalharness.statistics import Floats
 from evalharness.store import Run

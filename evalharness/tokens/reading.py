@@ -1,15 +1,88 @@
 """Both checkpoints read each completion: teacher-forced passes in step, of which a few numbers per token are kept."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 
-from evalharness.backends.backend import Teacher, TellsAll, TellsLikeliest
+from evalharness.backends.backend import Known, Teacher, TellsAll, TellsLikeliest
+from evalharness.errors import ConfigError
 from evalharness.records.tokens import Author, Divergence, SharedReading, TokenFacts, TokenReading
 from evalharness.tokens.divergences import LIKELIEST, Numbers, Pairs, Reader, read
-from evalharness.tokens.likeliest import Row, bounds_of, row_of
 from evalharness.tokens.texts import Text
+
+LEAST = 1e-6
+"""The smallest probability of all other tokens together: less is rounding of float32."""
+TINY = 1e-30
+"""Instead of a probability of 0."""
+
+
+class Row(NamedTuple):
+    """One reader's numbers at one position, as in `divergences.Numbers`."""
+
+    logprob: float
+    rank: int
+    ties: int
+    entropy: float | None
+    """None where only the likeliest tokens are known."""
+    ends: float
+    likeliest: Sequence[int]
+    probabilities: Sequence[float]
+
+
+def row_of(known: Known, token: int, ends: Container[int]) -> Row:
+    """The numbers of what a server tells of a position where `token` is."""
+    likeliest = {one: math.exp(logprob) for one, logprob in known.likeliest}
+    ending = sum(chance for one, chance in {token: math.exp(known.logprob), **likeliest}.items() if one in ends)
+    return Row(known.logprob, known.rank, 0, None, ending, tuple(likeliest), tuple(likeliest.values()))
+
+
+def bounds_of(
+    views: Sequence[Sequence[Row]], ids: Sequence[int], pairs: Sequence[tuple[int, int]]
+) -> list[list[tuple[float, float]]]:
+    """Of each pair of views and at each position, bounds of KL(first || second) and KL(second || first), in nats.
+
+    Args:
+        views: each with a row for each token.
+        ids: the tokens.
+        pairs: which views are compared, by their places.
+    """
+    return [
+        [bounds(ones, others, token) for ones, others, token in zip(views[first], views[second], ids, strict=True)]
+        for first, second in pairs
+    ]
+
+
+def bounds(one: Row, other: Row, token: int) -> tuple[float, float]:
+    """Lower bounds of both divergences at a position where `token` is.
+
+    >>> sure, torn = Row(0.0, 1, 0, None, 0, (7,), (1.0,)), Row(math.log(0.5), 1, 0, None, 0, (7, 8), (0.5, 0.4))
+    >>> [round(bound, 3) for bound in bounds(sure, torn, 7)]  # ln 2; and 0.5 ln 0.5 + 0.5 ln (0.5 / LEAST)
+    [0.693, 6.215]
+    >>> away = Row(math.log(0.001), 50, 0, None, 0, (1, 2), (0.9, 0.01))
+    >>> round(bounds(torn, away, 7)[0], 3)  # 0.5 ln (0.5 / 0.001) + 0.4 ln (0.4 / 0.01) + 0.1 ln (0.1 / 0.989)
+    4.354
+    """
+    ours, theirs = (dict(zip(row.likeliest, row.probabilities, strict=True)) for row in (one, other))
+    ours[token], theirs[token] = math.exp(one.logprob), math.exp(other.logprob)
+    return _bound(ours, theirs, other.probabilities[-1]), _bound(theirs, ours, one.probabilities[-1])
+
+
+def _bound(p: Mapping[int, float], q: Mapping[int, float], most: float) -> float:
+    """The least KL(p || q) over all that is unknown; a token that q does not know has at most `most` there."""
+    shared = [token for token in p if token in q]
+    total = math.fsum(p[token] * math.log(p[token] / max(q[token], TINY)) for token in shared if p[token])
+    rest, other_rest = (max(LEAST, 1 - math.fsum(known[token] for token in shared)) for known in (p, q))
+    # The rest of q is spread like that of p, which costs least, except where a token cannot have as much.
+    for chance in sorted((p[token] for token in p if token not in q), reverse=True):
+        if chance * other_rest <= most * rest:
+            break
+        total += chance * math.log(chance / max(most, TINY))
+        rest, other_rest = max(LEAST, rest - chance), max(LEAST, other_rest - most)
+    return max(0.0, total + rest * math.log(rest / other_rest))
+
 
 MOST_LOGITS = 2**26
 """Logits of all readers together that are in memory at one time (256 MiB in float32)."""
@@ -220,3 +293,44 @@ def _shared(rows: Sequence[Row], pairs: Sequence[tuple[float, ...]]) -> SharedRe
         ranks=tuple(row.rank for row in rows),
         divergence=_divergence(pairs),
     )
+
+
+def refuse_different(teachers: Mapping[Author, Teacher], names: Mapping[Author, str], probes: Iterable[str]) -> None:
+    """Refuse two checkpoints of which one writes other tokens than the other.
+
+    Args:
+        teachers: both sides.
+        names: of the checkpoints.
+        probes: texts that both must encode alike.
+
+    Raises:
+        ConfigError: a token, the id of a token, the number of logits or the encoding of a text differs.
+    """
+    left, right = teachers["baseline"], teachers["candidate"]
+    difference = _difference(left.vocabulary, right.vocabulary) or _widths(left, right)
+    if not difference:
+        apart = (text for text in probes if left.encode(text) != right.encode(text))
+        difference = next((f"they encode {text[:40]!r} differently" for text in apart), "")
+    if difference:
+        raise ConfigError(
+            f"{names['baseline']} and {names['candidate']} do not share a tokenizer: {difference}",
+            fix="compare two checkpoints of one tokenizer, such as a base and its fine-tune",
+        )
+
+
+def _widths(left: Teacher, right: Teacher) -> str:
+    # A server does not tell the width of its output layer.
+    if left.width is None or right.width is None or left.width == right.width:
+        return ""
+    return f"their output layers have {left.width:,} and {right.width:,} tokens"
+
+
+def _difference(left: Mapping[str, int], right: Mapping[str, int]) -> str:
+    if left == right:
+        return ""
+    if len(left) != len(right):
+        only = sorted(left.keys() ^ right.keys())[:3]
+        named = f", such as {', '.join(map(repr, only))}" if only else ""
+        return f"they have {len(left):,} and {len(right):,} tokens{named}"
+    moved = next(token for token in left if left[token] != right.get(token))
+    return f"token {moved!r} is {left[moved]} in the one and {right.get(moved, 'missing')} in the other"

@@ -7,8 +7,7 @@ from markupsafe import Markup
 from evalharness.compare.findings import worth_of
 from evalharness.records import Comparison, Metric, PairedDifference
 from evalharness.report.charts.forest import draw_strip, format_difference, scale_of
-from evalharness.report.links import samples_where
-from evalharness.report.view import View, typeset
+from evalharness.report.view import View, samples_where, typeset
 from evalharness.report.words import SIGNS
 from evalharness.text import format_change
 

@@ -9,8 +9,7 @@ from evalharness.compare.findings import range_in_words
 from evalharness.observations import Observations
 from evalharness.records import Comparison, ScorerFacts
 from evalharness.report.charts.labels import heat_of, make_matrices
-from evalharness.report.links import samples_where
-from evalharness.report.view import View, typeset
+from evalharness.report.view import View, samples_where, typeset
 from evalharness.report.words import EXPECTED
 from evalharness.text import format_points
 

@@ -7,8 +7,7 @@ from markupsafe import Markup
 from evalharness.compare.findings import worth_of
 from evalharness.records import Metric, PairedDifference
 from evalharness.report.charts.axis import Scale
-from evalharness.report.links import samples_where
-from evalharness.report.view import View, typeset
+from evalharness.report.view import View, samples_where, typeset
 from evalharness.report.words import direction_in_words, verdict_in_words
 from evalharness.text import format_change, format_mean, format_p
 

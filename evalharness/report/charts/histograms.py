@@ -10,8 +10,7 @@ from markupsafe import Markup
 
 from evalharness.records import Metric
 from evalharness.report.charts.axis import Scale
-from evalharness.report.links import samples_of
-from evalharness.report.view import View, typeset
+from evalharness.report.view import View, samples_of, typeset
 from evalharness.statistics import Floats
 from evalharness.text import format_number
 

@@ -10,8 +10,7 @@ from markupsafe import Markup
 from evalharness.observations import Observations
 from evalharness.records import ScorerFacts
 from evalharness.report.hidden_characters import tamed
-from evalharness.report.links import samples_of
-from evalharness.report.view import View, typeset
+from evalharness.report.view import View, samples_of, typeset
 from evalharness.report.words import EXPECTED, WITHOUT_LABEL
 from evalharness.text import format_share
 

@@ -12,8 +12,7 @@ from evalharness.compare.findings import worth_of
 from evalharness.records import Comparison, Metric, PairedDifference, Summary
 from evalharness.report.charts.axis import Scale
 from evalharness.report.hidden_characters import tamed
-from evalharness.report.links import samples_where
-from evalharness.report.view import View, typeset
+from evalharness.report.view import View, samples_where, typeset
 from evalharness.report.words import direction_in_words
 from evalharness.text import format_number, format_share
 

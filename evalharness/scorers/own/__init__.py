@@ -13,9 +13,9 @@ from evalharness.scorers.scorer import Scorer
 
 KINDS = {
     "path": "evalharness.scorers.own.python_file:PythonFile",
-    "pattern": "evalharness.scorers.own.pattern:Pattern",
-    "schema": "evalharness.scorers.own.json_schema:JsonSchema",
-    "recorded": "evalharness.scorers.own.recorded:Recorded",
+    "pattern": "evalharness.scorers.own.declared:Pattern",
+    "schema": "evalharness.scorers.own.declared:JsonSchema",
+    "recorded": "evalharness.scorers.own.declared:Recorded",
 }
 """By the key that declares one."""
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,49}")
