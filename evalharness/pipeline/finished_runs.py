@@ -9,19 +9,10 @@ from evalharness.compare.pairing import Side, narrowed, pair_runs, sides_of
 from evalharness.config import TokenSettings, read_gate, read_scorers
 from evalharness.errors import ConfigError, MissingExtra
 from evalharness.gate.presets import fine_tune
-from evalharness.pipeline.comparing import (
-    apply_gate,
-    compare_and_report,
-    finish,
-    load_compared,
-    recompare_locked,
-)
+from evalharness.pipeline.comparing import apply_gate, compare_and_report, finish, load_compared, recompare_locked
 from evalharness.pipeline.generating import Progress
 from evalharness.pipeline.running import new_path, resume_config
-from evalharness.records import (
-    GateRule,
-    Manifest,
-)
+from evalharness.records import GateRule, Manifest
 from evalharness.report import render_html
 from evalharness.store import Run, RunStore, uncollected
 from evalharness.store.run_store import make_manifest

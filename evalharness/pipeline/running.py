@@ -9,20 +9,11 @@ from pathlib import Path
 from evalharness.config import RunConfig
 from evalharness.gate import check_rules
 from evalharness.gate.aa_test import against_itself, measure
-from evalharness.pipeline.comparing import (
-    compare_and_report,
-    finish,
-    score_all,
-)
+from evalharness.pipeline.comparing import compare_and_report, finish, score_all
 from evalharness.pipeline.generating import Progress
 from evalharness.pipeline.planning import metrics_of, plan, settled, with_preset
 from evalharness.pipeline.settling import generate_as_asked
-from evalharness.records import (
-    AATest,
-    Completion,
-    Failure,
-    Plan,
-)
+from evalharness.records import AATest, Completion, Failure, Plan
 from evalharness.store import Run, RunStore
 from evalharness.store.merging import merge_into
 from evalharness.store.run_store import make_manifest

@@ -9,12 +9,7 @@ from evalharness.backends.survey import Check
 from evalharness.errors import EvalHarnessError
 from evalharness.pipeline.generating import first_token, generated_again
 from evalharness.prompting import settle_format
-from evalharness.records import (
-    Checkpoint,
-    DeterminismCheck,
-    Failure,
-    GenerationConfig,
-)
+from evalharness.records import Checkpoint, DeterminismCheck, Failure, GenerationConfig
 from evalharness.store import RunStore
 
 

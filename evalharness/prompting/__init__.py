@@ -8,13 +8,7 @@ understands" (after URIAL, Lin et al. 2023, arXiv:2312.01552). Nothing is chosen
 import re
 
 from evalharness.errors import PromptFormatError
-from evalharness.records import (
-    ChatPrompt,
-    RawPrompt,
-    ResolvedCheckpoint,
-    Sample,
-    Variant,
-)
+from evalharness.records import ChatPrompt, RawPrompt, ResolvedCheckpoint, Sample, Variant
 
 SCAFFOLD = """\
 Below are instructions, each followed by a helpful, complete and honest answer.

@@ -9,11 +9,7 @@ from evalharness.records import Checkpoint, Comparison, GateReport, GateResult, 
 from evalharness.report.charts.categories import make_category_table
 from evalharness.report.charts.flips import make_expected
 from evalharness.report.charts.forest import make_forest
-from evalharness.report.charts.histograms import (
-    QUANTILES,
-    make_distribution,
-    make_scatter,
-)
+from evalharness.report.charts.histograms import QUANTILES, make_distribution, make_scatter
 from evalharness.report.charts.labels import make_states
 from evalharness.report.charts.trend import make_trend
 from evalharness.report.correction_section import make_corrections, make_readers

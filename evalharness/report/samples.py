@@ -7,16 +7,7 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from evalharness.observations import Observations
-from evalharness.records import (
-    Comparison,
-    Completion,
-    GenerationRequest,
-    Message,
-    Sample,
-    Score,
-    ScorerFacts,
-    Span,
-)
+from evalharness.records import Comparison, Completion, GenerationRequest, Message, Sample, Score, ScorerFacts, Span
 from evalharness.report.charts.labels import colour_of
 from evalharness.report.hidden_characters import marked
 from evalharness.report.prompts import NOTES, Sent, sent_of

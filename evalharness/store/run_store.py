@@ -12,11 +12,7 @@ from pathlib import Path
 
 from evalharness.config import RunConfig
 from evalharness.errors import StoreError
-from evalharness.records import (
-    Manifest,
-    Plan,
-    Record,
-)
+from evalharness.records import Manifest, Plan, Record
 from evalharness.store import files, lock
 from evalharness.store.generation import FORMAT_VERSION, GenerationFiles
 from evalharness.store.results import ResultFiles, TokenFiles
