@@ -3,7 +3,6 @@
 Each reward model is compared on its own. Between two models, only the agreement on the preferred side is computed.
 """
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,10 +14,9 @@ from evalharness.compare.groups import Groups
 from evalharness.compare.length_control import control_length
 from evalharness.compare.preference_summaries import share_interval, winner
 from evalharness.errors import StoreError
-from evalharness.observations import Observations
+from evalharness.observations import Mask, Observations
 from evalharness.records import (
     Interval,
-    Label,
     LengthControl,
     Metric,
     RewardAgreement,
@@ -37,17 +35,31 @@ SHOWN = 5
 
 
 @dataclass(frozen=True)
-class Rewarded:
-    """A completion with the values needed here."""
+class Side:
+    """The completions of a checkpoint as a reward model and the other scorers see them.
 
-    sample_id: str
-    replicate: int
-    reward: float | None
-    state: Label | None
-    answers: bool | None
-    """Whether it is an answer, a refusal included; None if unclear or unknown."""
-    length: int
+    Arrays have the shape (n_samples, n_replicates), NaN where there is nothing.
+    """
+
+    checkpoint: str
+    reward: Floats
+    length: Floats
     """In characters."""
+    answers: Floats
+    """1 for an answer, a refusal included, and 0 for none; NaN if unclear or unknown."""
+    states: Mapping[str, Mask]
+    """Which completions are in a state, by its name."""
+
+    @cached_property
+    def there(self) -> Mask:
+        """Which completions have a reward."""
+        return ~np.isnan(self.reward)
+
+    def mean(self, of: Floats) -> Floats:
+        """The mean over the replicates that have a reward, shape (n_samples,); NaN without any."""
+        counts = self.there.sum(axis=1)
+        means: Floats = np.where(self.there, of, 0.0).sum(axis=1) / np.where(counts, counts, np.nan)
+        return means
 
 
 @dataclass(frozen=True)
@@ -107,14 +119,11 @@ def rewards_of(
         scorers: which of them give rewards, which labels are states, and which say that there is no answer.
     """
     compared = []
-    telling = next((scorer for scorer in scorers if scorer.chart == "states"), None)
-    labels = telling.labels[::-1] if telling else ()
     for metric in rewards_among(scorers, table):
         sides = [_side(table, metric, scorers, name) for name in (baseline, candidate)]
         pairs = _pairs(table, sides)
         if pairs.ids:
-            version = table.versions[metric.scorer][0]
-            compared.append(_compared(metric.scorer, version, pairs, sides, (baseline, candidate), labels, seed))
+            compared.append(_compared(metric.scorer, table, pairs, sides, seed))
     return compared
 
 
@@ -153,88 +162,48 @@ def _agreement(
 # ----------------------------------------------------------------------------------------------- parts
 
 
-def _side(table: Observations, metric: Metric, scorers: Sequence[ScorerFacts], checkpoint: str) -> list[Rewarded]:
-    """The completions of a checkpoint, sample by sample, with what the scorers say of them."""
-    rewards = table.cells(checkpoint, metric.name)
-    states, answers = (_labels_in(table, scorers, chart, checkpoint) for chart in ("states", "expected"))
-    return [
-        Rewarded(
-            table.sample_ids[sample],
-            replicate,
-            None if math.isnan(reward := float(rewards[replicate, sample])) else reward,
-            states.get((replicate, sample)),
-            label.answers if (label := answers.get((replicate, sample))) and label.name != "unclear" else None,
-            int(table.lengths[table.place[checkpoint], replicate, sample]),
-        )
-        for sample, replicate in np.argwhere(table.completed(checkpoint).T).tolist()
-    ]
+def _side(table: Observations, metric: Metric, scorers: Sequence[ScorerFacts], checkpoint: str) -> Side:
+    place, completed = table.place[checkpoint], table.completed(checkpoint).T
+    answers, states = np.full(completed.shape, np.nan), dict[str, Mask]()
+    for chart in ("expected", "states"):
+        facts = next((scorer for scorer in scorers if scorer.chart == chart and scorer.name in table.labels), None)
+        if facts is None:
+            continue
+        for label in facts.labels[::-1]:
+            here = table.labels[facts.name].are(label.name)[place].T & completed
+            if chart == "states":
+                states[label.name] = here
+            elif label.name != "unclear":
+                answers[here] = label.answers
+    reward = np.where(completed, table.cells(checkpoint, metric.name).T, np.nan)
+    return Side(checkpoint, reward, np.where(completed, table.lengths[place].T, np.nan), answers, states)
 
 
-def _labels_in(
-    table: Observations, scorers: Sequence[ScorerFacts], chart: str, checkpoint: str
-) -> dict[tuple[int, int], Label]:
-    """The labels of the first scorer with such a chart, by replicate and sample."""
-    facts = next((scorer for scorer in scorers if scorer.chart == chart and scorer.name in table.labels), None)
-    if facts is None:
-        return {}
-    known, labels = {label.name: label for label in facts.labels}, table.labels[facts.name]
-    codes = labels.codes[table.place[checkpoint]]
-    named = {
-        (replicate, sample): labels.names[codes[replicate, sample]]
-        for replicate, sample in np.argwhere(codes >= 0).tolist()
-    }
-    return {cell: known[name] for cell, name in named.items() if name in known}
-
-
-def _pairs(table: Observations, sides: Sequence[Sequence[Rewarded]]) -> Pairs:
-    left, right = (_by_sample(side) for side in sides)
-    ids = tuple(sorted(left.keys() & right.keys()))
-    both = np.array([[*left[sample_id], *right[sample_id]] for sample_id in ids]).reshape(-1, 6)
-    _, spread = _centre_and_spread(sides)
-    return Pairs(
-        ids,
-        both[:, 3] - both[:, 0],
-        both[:, 4] - both[:, 1],
-        both[:, 5] - both[:, 2],
-        table.groups[[table.position[sample_id] for sample_id in ids]],
-        TIE_SPREADS * spread,
+def _pairs(table: Observations, sides: Sequence[Side]) -> Pairs:
+    left, right = sides
+    both = np.flatnonzero(left.there.any(axis=1) & right.there.any(axis=1)).tolist()
+    places = sorted(both, key=table.sample_ids.__getitem__)
+    reward, length = (
+        right.mean(right.reward) - left.mean(left.reward),
+        right.mean(right.length) - left.mean(left.length),
     )
+    log_length = right.mean(np.log1p(right.length)) - left.mean(np.log1p(left.length))
+    ids = tuple(table.sample_ids[place] for place in places)
+    _, spread = _centre_and_spread(sides)
+    groups = table.groups[places]
+    return Pairs(ids, reward[places], length[places], log_length[places], groups, TIE_SPREADS * spread)
 
 
-def _by_sample(side: Sequence[Rewarded]) -> dict[str, tuple[float, float, float]]:
-    """Mean reward, mean length and its mean logarithm of the completions that have a reward."""
-    by_sample: dict[str, list[tuple[float, int]]] = {}
-    for completion in side:
-        if completion.reward is not None:
-            by_sample.setdefault(completion.sample_id, []).append((completion.reward, completion.length))
-    return {
-        sample: (
-            math.fsum(reward for reward, _ in known) / len(known),
-            sum(size for _, size in known) / len(known),
-            math.fsum(math.log1p(size) for _, size in known) / len(known),
-        )
-        for sample, known in by_sample.items()
-    }
-
-
-def _compared(
-    scorer: str,
-    version: str,
-    pairs: Pairs,
-    sides: Sequence[Sequence[Rewarded]],
-    names: tuple[str, str],
-    labels: Sequence[Label],
-    seed: int,
-) -> RewardComparison:
+def _compared(scorer: str, table: Observations, pairs: Pairs, sides: Sequence[Side], seed: int) -> RewardComparison:
     controlled = control_length(
         pairs.difference, pairs.wins, pairs.length, pairs.groups, log_length=pairs.log_length, seed=seed
     )
-    one_answer, contradicting = _contradictions(sides[0], sides[1], pairs.tolerance)
+    one_answer, contradicting = _contradictions(table, sides, pairs.tolerance)
     centre, spread = _centre_and_spread(sides)
     win_rate_interval = share_interval(pairs.wins, pairs.groups)
     return RewardComparison(
         scorer=scorer,
-        version=version,
+        version=table.versions[scorer][0],
         n_pairs=len(pairs.ids),
         n_groups=np.unique(pairs.groups).size,
         wins=int((pairs.wins == 1).sum()),
@@ -247,8 +216,8 @@ def _compared(
         length_difference=float(pairs.length.mean()),
         length_control=controlled if isinstance(controlled, LengthControl) else None,
         no_length_control=controlled if isinstance(controlled, str) else "",
-        lengths=tuple(_length(name, side) for name, side in zip(names, sides, strict=True)),
-        states=tuple(row for name, side in zip(names, sides, strict=True) for row in _by_state(name, side, labels)),
+        lengths=tuple(map(_length, sides)),
+        states=tuple(row for side in sides for row in _by_state(side)),
         n_one_answer=one_answer,
         n_contradicting=len(contradicting),
         contradicting=tuple(dict.fromkeys(contradicting))[:SHOWN],
@@ -257,57 +226,43 @@ def _compared(
     )
 
 
-def _centre_and_spread(sides: Sequence[Sequence[Rewarded]]) -> tuple[float, float]:
-    rewards = [completion.reward for side in sides for completion in side if completion.reward is not None]
-    return (float(np.mean(rewards)), float(np.std(rewards))) if rewards else (0.0, 0.0)
+def _centre_and_spread(sides: Sequence[Side]) -> tuple[float, float]:
+    rewards = np.concatenate([side.reward[side.there] for side in sides])
+    return (float(np.mean(rewards)), float(np.std(rewards))) if rewards.size else (0.0, 0.0)
 
 
-def _by_state(checkpoint: str, side: Sequence[Rewarded], labels: Sequence[Label]) -> Iterator[RewardOfState]:
-    for state in labels:
-        there = [completion for completion in side if completion.state == state]
-        rewards = [completion.reward for completion in there if completion.reward is not None]
-        if there:
+def _by_state(side: Side) -> Iterator[RewardOfState]:
+    for state, here in side.states.items():
+        rewards = side.reward[here & side.there]
+        if here.any():
             yield RewardOfState(
-                checkpoint=checkpoint,
-                state=state.name,
-                n=len(there),
-                n_rewarded=len(rewards),
-                mean=float(np.mean(rewards)) if rewards else None,
+                checkpoint=side.checkpoint,
+                state=state,
+                n=int(here.sum()),
+                n_rewarded=rewards.size,
+                mean=float(np.mean(rewards)) if rewards.size else None,
             )
 
 
-def _contradictions(
-    baseline: Sequence[Rewarded], candidate: Sequence[Rewarded], tolerance: float
-) -> tuple[int, list[str]]:
+def _contradictions(table: Observations, sides: Sequence[Side], tolerance: float) -> tuple[int, list[str]]:
     """Number of pairs of an answer and a non-answer, and the samples whose non-answer has the larger reward."""
-    partners = {(completion.sample_id, completion.replicate): completion for completion in candidate}
-    leads, n_pairs = [], 0
-    for left in baseline:
-        lead = _lead_of_the_non_answer(left, partners.get((left.sample_id, left.replicate)))
-        if lead is not None:
-            n_pairs += 1
-            leads += [(-lead, left.sample_id)] if lead > tolerance else []
-    return n_pairs, [sample for _, sample in sorted(leads)]
-
-
-def _lead_of_the_non_answer(left: Rewarded, right: Rewarded | None) -> float | None:
-    """How much larger the non-answer's reward is; None unless exactly one of the two is an answer."""
-    if right is None or left.reward is None or right.reward is None or left.answers is None or right.answers is None:
-        return None
-    if left.answers == right.answers:
-        return None
-    return (right.reward - left.reward) * (1 if left.answers else -1)
+    left, right = sides
+    # How much larger the reward of the non-answer is; NaN unless exactly one of the two is an answer.
+    leads = (right.reward - left.reward) * (left.answers - right.answers)
+    leads[left.answers == right.answers] = np.nan
+    cells = np.argwhere(leads > tolerance).tolist()
+    larger = sorted((-float(leads[sample, replicate]), table.sample_ids[sample]) for sample, replicate in cells)
+    return int((~np.isnan(leads)).sum()), [sample_id for _, sample_id in larger]
 
 
 # ---------------------------------------------------------------------------------------- correlations
 
 
-def _length(checkpoint: str, side: Sequence[Rewarded]) -> RewardLength:
-    known = [(completion.reward, completion.length) for completion in side if completion.reward is not None]
-    rewards, lengths = np.array(known, dtype=np.float64).reshape(-1, 2).T
+def _length(side: Side) -> RewardLength:
+    rewards, lengths = side.reward[side.there], side.length[side.there]
     return RewardLength(
-        checkpoint=checkpoint,
-        n=len(known),
+        checkpoint=side.checkpoint,
+        n=rewards.size,
         pearson=_correlation(rewards, lengths),
         spearman=_correlation(_ranks(rewards), _ranks(lengths)),
     )
