@@ -33,25 +33,10 @@ from evalharness.cli.terminal import say
     help="Use the [scorer.NAME], [[gate]] and [compare] tables of this file.",
 )
 @OPEN
-def import_(files: tuple[Path, ...], out: Path | None, open_report: bool, **given: Any) -> None:
-    """Compare what another program generated.
-
-    FILES are the baseline's, then the candidate's: samples_*.jsonl of lm-evaluation-harness or its output folders, logs
-    of Inspect, or tables (CSV, JSON Lines, JSON, Parquet) with prompts and completions, or chat transcripts. One table
-    may hold both sides. Their own scores are compared too. Exit codes are those of `run`.
-    """
-    from evalharness.cli.display import finished
-    from evalharness.cli.gating import CiFiles, report_gate
-    from evalharness.sharing.import_runs import import_run
-
-    done = import_run(files, _choices(**given), out=out)
-    for note in done.notes:
-        say(f"{note}.", err=True)
-    finished(done.run, open_report=open_report)
-    click.get_current_context().exit(report_gate(done.run, CiFiles(None, None, False)))
-
-
-def _choices(
+def import_(
+    files: tuple[Path, ...],
+    out: Path | None,
+    open_report: bool,
     names: str | None,
     columns: str | None,
     metrics: str | None,
@@ -60,10 +45,18 @@ def _choices(
     baseline_variant: Any,
     candidate_variant: Any,
     config: Path | None,
-) -> Any:
+) -> None:
+    """Compare what another program generated.
+
+    FILES are the baseline's, then the candidate's: samples_*.jsonl of lm-evaluation-harness or its output folders, logs
+    of Inspect, or tables (CSV, JSON Lines, JSON, Parquet) with prompts and completions, or chat transcripts. One table
+    may hold both sides. Their own scores are compared too. Exit codes are those of `run`.
+    """
+    from evalharness.cli.display import finished
+    from evalharness.cli.gating import CiFiles, report_gate
     from evalharness.errors import ConfigError
     from evalharness.records import GenerationConfig
-    from evalharness.sharing.import_runs import ImportChoices
+    from evalharness.sharing.import_runs import ImportChoices, import_run
     from evalharness.sharing.import_runs.tables import Columns
 
     if (max_tokens is None) != (temperature is None):
@@ -73,12 +66,13 @@ def _choices(
     stated = None
     if max_tokens is not None and temperature is not None:
         stated = GenerationConfig(max_tokens=max_tokens, temperature=temperature)
-    return ImportChoices(
-        columns=Columns(read_columns(columns) or {}, _metrics(metrics), stated),
-        names=_listed(names),
-        variants=(baseline_variant, candidate_variant),
-        source=config,
-    )
+    given = Columns(read_columns(columns) or {}, _metrics(metrics), stated)
+    choices = ImportChoices(given, _listed(names), (baseline_variant, candidate_variant), config)
+    done = import_run(files, choices, out=out)
+    for note in done.notes:
+        say(f"{note}.", err=True)
+    finished(done.run, open_report=open_report)
+    click.get_current_context().exit(report_gate(done.run, CiFiles(None, None, False)))
 
 
 def _metrics(text: str | None) -> dict[str, Any]:

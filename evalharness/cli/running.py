@@ -139,9 +139,7 @@ def _run(config: "RunConfig", out: Path | None, *, resume: bool, open_report: bo
 @NEW_OUT
 @with_flags(CI_FLAGS)
 @OPEN
-def merge(
-    runs: tuple[Path, ...], out: Path | None, junit: Path | None, markdown: Path | None, force: bool, open_report: bool
-) -> None:
+def merge(runs: tuple[Path, ...], out: Path | None, open_report: bool, **ci_files: Any) -> None:
     """Merge the shards of a run, made with `run --shard`, then compare, check the gate and report.
 
     If a shard is missing, `run --out RUN --resume` generates its part in the merged run. Exit codes as of `run`.
@@ -149,7 +147,7 @@ def merge(
     from evalharness import pipeline
     from evalharness.cli.display import finished
 
-    wanted = CiFiles(junit, markdown, force)
+    wanted = CiFiles(**ci_files)
     wanted.check(out)
     done = pipeline.merge(runs, out=out)
     finished(done, open_report=open_report)

@@ -88,6 +88,9 @@ def _judge(judging: Judging, links: Mapping[str, str]) -> View:
     )
 
 
+# ------------------------------------------------------- agreement of people with every other rater of the same pairs
+# A scorer prefers the side that is better on more of its headline rates; it has no preference where these balance.
+
 FEWEST_COMMON = 2
 """Pairs that two raters must share before their agreement is a number."""
 
@@ -121,11 +124,11 @@ def _others(run: Run, comparison: Comparison) -> Iterator[tuple[str, str, Opinio
     for scorer, tolerance in rewards.items():
         reward = run.facts_of(scorer).reward
         if reward:
-            yield scorer, "a reward model", _by_reward(run, pairs, reward, tolerance)
+            yield scorer, "a reward model", _by_metrics(run, pairs, [reward], tolerance)
     for scorer, metrics in _judging_scorers(comparison.metrics).items():
         if scorer not in rewards:
             titles = "; ".join(f"{metric.title}: {metric.better}" for metric in metrics)
-            yield scorer, f"a scorer, by {len(metrics)} rates ({titles})", _by_scorer(run, pairs, metrics)
+            yield scorer, f"a scorer, by {len(metrics)} rates ({titles})", _by_metrics(run, pairs, metrics)
 
 
 def _judging_scorers(metrics: Sequence[Metric]) -> dict[str, list[Metric]]:
@@ -141,22 +144,10 @@ def _opinions(given: Sequence[PairVerdict]) -> Opinions:
     return {verdict.pair.key: verdict.preferred for verdict in given}
 
 
-def _by_reward(run: Run, pairs: Sequence[Pair], reward: Metric, tolerance: float) -> Opinions:
-    results: dict[tuple[str, int], Preferred] = {}
-    for pair in pairs:
-        if values := values_of(run, pair, reward.name):
-            results[pair.key] = preferred_by(*values, tolerance=tolerance)
-    return results
-
-
-def _by_scorer(run: Run, pairs: Sequence[Pair], metrics: Sequence[Metric]) -> Opinions:
+def _by_metrics(run: Run, pairs: Sequence[Pair], metrics: Sequence[Metric], tolerance: float = 0.0) -> Opinions:
     """Pairs of which both sides have a value of at least one of the metrics."""
-    results: dict[tuple[str, int], Preferred] = {}
-    for pair in pairs:
-        leads = list(_leads(run, pair, metrics))
-        if leads:
-            results[pair.key] = preferred_by(0.0, sum(leads))
-    return results
+    leads = {pair.key: list(_leads(run, pair, metrics)) for pair in pairs}
+    return {key: preferred_by(0.0, sum(found), tolerance=tolerance) for key, found in leads.items() if found}
 
 
 def _leads(run: Run, pair: Pair, metrics: Sequence[Metric]) -> Iterator[float]:
@@ -164,7 +155,7 @@ def _leads(run: Run, pair: Pair, metrics: Sequence[Metric]) -> Iterator[float]:
     for metric in metrics:
         if values := values_of(run, pair, metric.name):
             left, right = values
-            yield right - left if metric.better == "higher" else left - right
+            yield left - right if metric.better == "lower" else right - left
 
 
 def _agreement(run: Run, person: str, given: Opinions, other: str, kind: str, theirs: Opinions) -> View | None:
