@@ -109,19 +109,6 @@ def test_the_order_of_records_does_not_show():
         assert table.missing(checkpoint, METRIC) == again.missing(checkpoint, METRIC)
 
 
-def test_one_suite_alone_is_as_if_the_other_had_not_been_run():
-    plan = make_plan(["g0", "g1", "g2"], categories=["a", "b", "a"])
-    suite = plan.suites[0]
-    parts = tuple(suite.model_copy(update={"name": sample.id, "samples": (sample,)}) for sample in suite.samples)
-    outcomes = {request.id: outcome(request, 1.0) for request in plan.requests}
-    scores = [score_of(request, hit=float(number)) for number, request in enumerate(plan.requests)]
-    alone = observe(plan.model_copy(update={"suites": parts}), outcomes, scores).only("s1")
-    assert alone.sample_ids == ("s1",)
-    assert alone.categories == [None, "b"]
-    assert alone.of_samples("old", METRIC) == {"s1": 1.0}
-    assert alone.of_samples("new", METRIC) == {"s1": 4.0}
-
-
 def test_a_frame_has_a_row_for_each_value():
     frame = table_of_each_case().frame()
     assert list(frame.columns) == ["checkpoint", "sample_id", "category", "replicate", "metric", "value", "label"]

@@ -353,7 +353,7 @@ def test_a_backend_without_distributions_is_refused(tmp_path):
 
 
 def test_without_torch_the_command_says_what_to_install(read_run, monkeypatch):
-    for name in ("pipeline.reading_tokens", "tokens.reading", "tokens.noise", "tokens.divergences"):
+    for name in ("pipeline.reading_tokens", "tokens.reading", "tokens.comparing", "tokens.divergences"):
         monkeypatch.delitem(sys.modules, f"evalharness.{name}")
     monkeypatch.setitem(sys.modules, "torch", None)
     result = CliRunner().invoke(cli, ["tokens", str(read_run)])

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evalharness.observations import NOT_ASKED, SCORED, UNSCORED, Mask, Observations
+from evalharness.observations import NOT_ASKED, SCORED, UNSCORED, Mask, Observations, averaged
 from evalharness.records import AmongAnswered, Interval, Metric, PairedDifference, RunWarning
 from evalharness.statistics import Floats, mcnemar
 
@@ -59,11 +59,9 @@ def missing_of(table: Observations, metric: Metric, baseline: str, candidate: st
 
 
 def _mean(cells: Floats) -> float:
-    """Of the samples' means over replicates."""
-    there = ~np.isnan(cells)
-    counts = there.sum(axis=0)
-    sums = np.where(there, cells, 0.0).sum(axis=0)
-    return float((sums[counts > 0] / counts[counts > 0]).mean()) if counts.any() else 0.0
+    """Of the samples' means over replicates; 0 without any value."""
+    means = averaged(cells)
+    return float(means[~np.isnan(means)].mean()) if not np.isnan(means).all() else 0.0
 
 
 def among_answered(

@@ -14,7 +14,7 @@ from evalharness.compare.groups import Groups
 from evalharness.compare.length_control import control_length
 from evalharness.compare.preference_summaries import share_interval, winner
 from evalharness.errors import StoreError
-from evalharness.observations import Mask, Observations
+from evalharness.observations import Mask, Observations, averaged
 from evalharness.records import (
     Interval,
     LengthControl,
@@ -57,9 +57,7 @@ class Side:
 
     def mean(self, of: Floats) -> Floats:
         """The mean over the replicates that have a reward, shape (n_samples,); NaN without any."""
-        counts = self.there.sum(axis=1)
-        means: Floats = np.where(self.there, of, 0.0).sum(axis=1) / np.where(counts, counts, np.nan)
-        return means
+        return averaged(np.where(self.there, of, np.nan).T)
 
 
 @dataclass(frozen=True)

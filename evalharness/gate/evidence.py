@@ -9,7 +9,7 @@ import numpy as np
 
 from evalharness.compare.missing import applies_to
 from evalharness.gate.kinds import Sides, kind_of
-from evalharness.observations import NOT_ASKED, Mask, Observations
+from evalharness.observations import NOT_ASKED, Mask, Observations, averaged
 from evalharness.records import GateRule, GateSample, Metric
 from evalharness.statistics import Floats
 
@@ -78,7 +78,7 @@ class Evidence:
         return low if bad == (good == "higher") else high
 
     def _sides(self, cells: Iterable[Floats]) -> Sides:
-        baseline, candidate = (_means(side) for side in cells)
+        baseline, candidate = (averaged(side) for side in cells)
         there = ~np.isnan(candidate)
         if kind_of(self.rule).needs_baseline:
             there &= ~np.isnan(baseline)
@@ -86,7 +86,7 @@ class Evidence:
 
     def against(self) -> list[GateSample]:
         """Samples that count against the rule, the worst first."""
-        baseline, candidate = (_means(side) for side in self.cells)
+        baseline, candidate = (averaged(side) for side in self.cells)
         sides = Sides(baseline, candidate, self.groups)
         losses = kind_of(self.rule).losses(self.rule, self.metric, sides)
         order = [place for place in np.argsort(-losses, kind="stable") if losses[place] > 0]
@@ -141,12 +141,3 @@ def _missing(table: Observations, metric: Metric, names: Iterable[str], here: Ma
         truncated = max(truncated, table.truncated_completions(name)[:, here].sum() / total)
         lacking |= (asked & ~known).any(axis=0)
     return MissingData(float(failures), float(unscored), float(truncated), int(lacking.sum()))
-
-
-def _means(cells: Floats) -> Floats:
-    """Means over the replicates that have a value, shape (n_samples,)."""
-    there = ~np.isnan(cells)
-    counts = there.sum(axis=0)
-    sums = np.where(there, cells, 0.0).sum(axis=0)
-    means: Floats = np.divide(sums, counts, out=np.full(counts.shape, np.nan), where=counts > 0)
-    return means

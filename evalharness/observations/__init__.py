@@ -7,6 +7,6 @@ which samples, requests or scores come; `suite_order` leads back to the order of
 
 from evalharness.observations.labels import NO_SCORE, NOT_ASKED, SCORED, UNSCORED, Labels, Mask
 from evalharness.observations.making import observe
-from evalharness.observations.table import Observations
+from evalharness.observations.table import Observations, averaged
 
-__all__ = ["NOT_ASKED", "NO_SCORE", "SCORED", "UNSCORED", "Labels", "Mask", "Observations", "observe"]
+__all__ = ["NOT_ASKED", "NO_SCORE", "SCORED", "UNSCORED", "Labels", "Mask", "Observations", "averaged", "observe"]

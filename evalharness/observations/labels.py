@@ -55,15 +55,6 @@ class Labels:
         mask: Mask = self.codes == self._places.get(name, len(self.names))
         return mask
 
-    def narrowed(self, kept: Mask) -> "Labels":
-        """The labels of some samples."""
-        codes = self.codes[..., kept]
-        there = np.bincount(codes[codes >= 0], minlength=len(self.names)) > 0
-        renumbered = np.append(np.cumsum(there) - 1, -1)
-        return Labels(
-            renumbered[codes].astype(np.int32), [label for label, used in zip(self.names, there, strict=True) if used]
-        )
-
     def of(self, *cell: int) -> str | None:
         """The label of one cell."""
         code = int(self.codes[cell])

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
@@ -129,8 +129,7 @@ class Observations:
     def column(self, checkpoint: str, metric: str) -> Floats:
         """One metric of one checkpoint, the mean over replicates, NaN where there is no value, shape (n_samples,)."""
         if (checkpoint, metric) not in self._columns:
-            cells = self.cells(checkpoint, metric)
-            self._columns[checkpoint, metric] = cells[0] if len(cells) == 1 else _averaged(cells)
+            self._columns[checkpoint, metric] = averaged(self.cells(checkpoint, metric))
         return self._columns[checkpoint, metric]
 
     def cells(self, checkpoint: str, metric: str) -> Floats:
@@ -260,31 +259,6 @@ class Observations:
         """Samples with a completion that a scorer did not score, shape (n_samples,)."""
         return np.array(np.isin(self.scored(checkpoint, scorer), (UNSCORED, CRASHED)).any(axis=0))
 
-    # --------------------------------------------------------------------------------- other shapes
-
-    def only(self, suite: str) -> "Observations":
-        """The table of one suite alone."""
-        kept = self.suites.are(suite)
-        renumbered = np.cumsum(kept) - 1
-        return replace(
-            self,
-            sample_ids=tuple(np.array(self.sample_ids, dtype=object)[kept]),
-            suite_order=renumbered[self.suite_order[kept[self.suite_order]]],
-            groups=self.groups[kept],
-            suites=self.suites.narrowed(kept),
-            sample_categories=self.sample_categories.narrowed(kept),
-            expected=self.expected.narrowed(kept),
-            state=self.state[..., kept],
-            ends=self.ends.narrowed(kept),
-            lengths=self.lengths[..., kept],
-            attempts=self.attempts[..., kept],
-            values={name: column[..., kept] for name, column in self.values.items()},
-            status={name: column[..., kept] for name, column in self.status.items()},
-            labels={name: column.narrowed(kept) for name, column in self.labels.items()},
-            applies={name: column[kept] for name, column in self.applies.items()},
-            _columns={},
-        )
-
     def frame(self) -> "pandas.DataFrame":
         """One row a value: checkpoint, sample_id, category, replicate, metric, value, label."""
         values = np.stack([column[..., self.suite_order] for column in self.values.values()], axis=-1)
@@ -311,8 +285,14 @@ class Observations:
         return frame
 
 
-def _averaged(cells: Floats) -> Floats:
-    """The mean of each column without its gaps, summed exactly, so that the order of replicates cannot show."""
+def averaged(cells: Floats) -> Floats:
+    """The mean of each column without its gaps, NaN without any value.
+
+    Summed exactly, so that the order of replicates cannot show.
+    """
+    if len(cells) == 1:
+        only: Floats = cells[0]
+        return only
     there = ~np.isnan(cells)
     counts = there.sum(axis=0)
     sums = np.array([math.fsum(column) for column in np.where(there, cells, 0.0).T.tolist()])

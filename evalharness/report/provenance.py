@@ -32,20 +32,6 @@ class Remark:
     sample_ids: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Counts:
-    """How one side's requests ended."""
-
-    checkpoint: str
-    role: str
-    requests: int
-    completions: int
-    failures: int
-    missing: int
-    truncated: int
-    ended: int
-
-
 def roles_of(run: Run, comparison: Comparison) -> dict[str, str]:
     """The role of each checkpoint: baseline, candidate, then all others."""
     roles = {comparison.baseline: "baseline", comparison.candidate: "candidate"}
@@ -73,7 +59,7 @@ def make_cards(run: Run, roles: Mapping[str, str]) -> tuple[View, ...]:
     return tuple(_card(resolved[count.checkpoint], count, contexts.get(count.checkpoint)) for count in counts)
 
 
-def _card(resolved: ResolvedCheckpoint, counts: Counts, context: int | None) -> View:
+def _card(resolved: ResolvedCheckpoint, counts: View, context: int | None) -> View:
     checkpoint = resolved.checkpoint
     return View(
         name=checkpoint.name,
@@ -112,12 +98,12 @@ def _own_name(model: str) -> str:
     return parts[-1] if is_path and parts else model
 
 
-def _in_words(counts: Counts) -> str:
+def _in_words(counts: View) -> str:
     cut = f", {counts.truncated:,} truncated at the token limit" if counts.truncated else ""
     return f"{counts.completions:,} of {counts.requests:,} completions{cut}"
 
 
-def _trouble(counts: Counts) -> str:
+def _trouble(counts: View) -> str:
     failed = f"{counts.failures:,} failed" if counts.failures else ""
     missing = f"{counts.missing:,} not generated" if counts.missing else ""
     return ", ".join(problem for problem in (failed, missing) if problem)
@@ -220,14 +206,14 @@ def _undecided(difference: PairedDifference, metric: Metric) -> str:
 # ------------------------------------------------------------------------------------------ provenance
 
 
-def make_counts(run: Run, roles: Mapping[str, str]) -> tuple[Counts, ...]:
+def make_counts(run: Run, roles: Mapping[str, str]) -> tuple[View, ...]:
     """Requests and their outcomes, side by side."""
     return tuple(_counts(run, name, role) for name, role in roles.items())
 
 
-def _counts(run: Run, name: str, role: str) -> Counts:
+def _counts(run: Run, name: str, role: str) -> View:
     counts = run.observations.counts(name)
-    return Counts(
+    return View(
         checkpoint=name,
         role=role,
         requests=counts.asked,
