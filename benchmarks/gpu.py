@@ -1,35 +1,51 @@
 """What needs a GPU, on random weights of real architectures, so that nothing is downloaded: `make gpu`.
 
-Greedy text against float32 on the CPU, lack of memory, speed against batches of `model.generate`, and quantization, in
-at most 25 minutes. Without a GPU, all of it runs on tiny shapes on the CPU, which measures nothing but the script.
+python benchmarks/gpu.py                          # all parts, the most telling first, in at most 25 minutes
+python benchmarks/gpu.py --only speed --minutes 8 # one part or several (speed,paged)
+
+Each part has its time; one that fails or runs out of it is said to, and the next begins. Every line is written at once.
+Without a GPU, all of it runs on tiny shapes on the CPU, which measures nothing but the script.
 """
 
 import argparse
 import random
 import shutil
+import signal
+import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
 from importlib.util import find_spec
 from itertools import takewhile
 from operator import eq
 from pathlib import Path
 from typing import Any
 
-import torch
-import transformers
-from conditions import conditions
-from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import AutoModelForCausalLM, Gemma3TextConfig, LlamaConfig, PreTrainedTokenizerFast
+NEEDED = ("torch", "transformers", "tokenizers", "accelerate", "pydantic", "psutil")
+if missing := [name for name in NEEDED if find_spec(name) is None]:
+    sys.exit(f"{', '.join(missing)} is not installed here: pip install '.[hf]'")
 
-from evalharness.backends.hf import HfBackend
-from evalharness.records import Checkpoint, Completion, GenerationConfig, GenerationRequest, Notice, RawPrompt
-from evalharness.text import format_bytes
-from evalharness.weights.devices import free_memory
+import torch  # noqa: E402
+import transformers  # noqa: E402
+from conditions import conditions  # noqa: E402
+from tokenizers import Tokenizer, models, pre_tokenizers  # noqa: E402
+from transformers import AutoModelForCausalLM, Gemma3TextConfig, LlamaConfig, PreTrainedTokenizerFast  # noqa: E402
+
+from evalharness.backends.backend import Underway  # noqa: E402
+from evalharness.backends.hf import HfBackend  # noqa: E402
+from evalharness.records import Checkpoint, Completion, GenerationConfig, GenerationRequest, Notice, RawPrompt  # noqa: E402
+from evalharness.text import format_bytes  # noqa: E402
+from evalharness.tokens.reading import read_texts  # noqa: E402
+from evalharness.tokens.texts import Text  # noqa: E402
+from evalharness.weights import sizes  # noqa: E402
+from evalharness.weights.devices import DTYPES, free_memory  # noqa: E402
+from evalharness.weights.files import Source  # noqa: E402
 
 RESULTS = Path(__file__).parent / "results" / "gpu.md"
-MINUTES = 25
 END = 25
 """One token in so many ends a completion, so that drawn completions have this mean length."""
 
@@ -76,7 +92,7 @@ REAL = Shapes(
     tokens=64,
     uneven=256,
     longest=192,
-    rows=(32, 64, 128),
+    rows=(64, 128, 256),
 )
 TINY = Shapes(
     small=(
@@ -88,45 +104,84 @@ TINY = Shapes(
     ),
     large=("Llama 3.1, tiny", shape(LlamaConfig, 500, 64, 128, 2, 4, 2)),
     prompts=6,
-    tokens=8,
-    uneven=12,
-    longest=16,
+    tokens=6,
+    uneven=8,
+    longest=8,
     rows=(8,),
 )
 
 
-@dataclass
 class Page:
-    """The results as Markdown, printed as they come."""
+    """The results as Markdown, printed and written as they come."""
 
-    lines: list[str] = field(default_factory=list)
+    def __init__(self, out: Path | None) -> None:
+        self.out, self.text = out, ""
 
     def add(self, line: str = "") -> None:
         """One more line."""
         print(line, flush=True)
-        self.lines.append(line)
+        self.text += line + "\n"
+        if self.out:
+            self.out.write_text(self.text)
 
 
 # ----------------------------------------------------------------------------------------- checkpoints
 
 
-def save_random(folder: Path, config: Any, device: str) -> Path:
-    """Save a checkpoint with random weights and a tokenizer of one token a word."""
-    torch.manual_seed(0)
+def save_settings(folder: Path, config: Any) -> Path:
+    """Save a configuration, and a tokenizer of one token a word."""
     config.eos_token_id, config.pad_token_id, config.bos_token_id, config.dtype = 0, 0, None, torch.bfloat16
-    with torch.device(device):
-        model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
-    model.save_pretrained(folder)
+    config.save_pretrained(folder)
     words = Tokenizer(models.WordLevel({f"w{n}": n for n in range(config.vocab_size)}, unk_token="w1"))
     words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     PreTrainedTokenizerFast(tokenizer_object=words, eos_token="w0", pad_token="w0").save_pretrained(folder)
     return folder
 
 
-def opened(folder: Path, **options: Any) -> HfBackend:
-    return HfBackend(
-        Checkpoint(name="random", model=f"hf/{folder}", variant="base", prompt_format="raw", options=options)
-    )
+def random_model(config: Any, device: str, dtype: torch.dtype) -> Any:
+    """Random weights, made on the device."""
+    torch.manual_seed(0)
+    with torch.device(device):
+        return AutoModelForCausalLM.from_config(config, dtype=dtype, attn_implementation="sdpa").eval()
+
+
+def save_random(folder: Path, config: Any, device: str) -> Path:
+    """Save a checkpoint with random weights."""
+    save_settings(folder, config)
+    random_model(config, device, torch.bfloat16).save_pretrained(folder)
+    return folder
+
+
+class RandomBackend(HfBackend):
+    """Weights that are made on the device: to write and read 16 GB would take longer than to measure."""
+
+    def locate(self) -> Source:
+        """The folder with the configuration and the tokenizer."""
+        return Source(self.checkpoint.model_name, Path(self.checkpoint.model_name), "random")
+
+    @cached_property
+    def parameters(self) -> int:
+        """How many the configuration describes."""
+        return sizes.parameters_of(self.settings, trust_remote_code=False)
+
+    def _loaded(self) -> Any:
+        if self._model is None:
+            self._model = random_model(self.settings, self.device, DTYPES[self.dtype])
+        return self._model
+
+
+def opened(folder: Path, kind: type[HfBackend] = HfBackend, **options: Any) -> HfBackend:
+    """A checkpoint; with `RandomBackend`, of which the folder has no weights."""
+    return kind(Checkpoint(name="random", model=f"hf/{folder}", variant="base", prompt_format="raw", options=options))
+
+
+def again(backend: HfBackend, **options: Any) -> HfBackend:
+    """The same weights with other options."""
+    other = opened(Path(backend.checkpoint.model_name), type(backend), **options)
+    backend._recorded = None
+    free_memory(backend.device)
+    other._model = backend._loaded()
+    return other
 
 
 def made_requests(backend: HfBackend, count: int, **settings: Any) -> list[GenerationRequest]:
@@ -165,49 +220,78 @@ def compared(ours: Sequence[Completion], theirs: Sequence[Completion]) -> str:
 # ------------------------------------------------------------------------------------------ the checks
 
 
-def check_text(page: Page, folder: Path, shapes: Shapes, device: str) -> None:
+@dataclass
+class Place:
+    """Where parts work."""
+
+    page: Page
+    scratch: Path
+    shapes: Shapes
+    device: str
+
+    @cached_property
+    def large(self) -> HfBackend:
+        """The large architecture in bfloat16, made when it is first needed."""
+        folder = save_settings(self.scratch / "large", self.shapes.large[1])
+        return opened(folder, RandomBackend, device=self.device, dtype="bfloat16")
+
+    @contextmanager
+    def small(self, place: int) -> Iterator[Path]:
+        """One of the small architectures, saved."""
+        folder = save_random(self.scratch / "small", self.shapes.small[place][1], self.device)
+        free_memory(self.device)
+        yield folder
+        shutil.rmtree(folder)
+
+
+def check_text(at: Place) -> None:
     """Greedy text on the device against float32 on the CPU, and of batches against each request alone."""
-    page.add("\n## Greedy text\n")
-    page.add("| weights | float32 against the CPU | float32, batches against alone | bfloat16, batches against alone |")
-    page.add("| --- | --- | --- | --- |")
-    for name, config in shapes.small:
-        place = save_random(folder / "small", config, device)
+    add, shapes = at.page.add, at.shapes
+    add("| weights | float32 against the CPU | float32, batches against alone | bfloat16, batches against alone |")
+    add("| --- | --- | --- | --- |")
+    for number, (name, _) in enumerate(shapes.small):
         results = []
-        for options in (
-            {"device": "cpu", "dtype": "float32"},
-            {"device": device, "dtype": "float32"},
-            {"device": device, "dtype": "float32", "batch_size": 1},
-            {"device": device, "dtype": "bfloat16"},
-            {"device": device, "dtype": "bfloat16", "batch_size": 1},
-        ):
-            backend = opened(place, **options)
-            results.append(answered(backend, made_requests(backend, shapes.prompts, max_tokens=shapes.tokens))[0])
-            backend.close()
-        cpu, whole, alone, low, low_alone = results
-        page.add(f"| {name} | {compared(whole, cpu)} | {compared(whole, alone)} | {compared(low, low_alone)} |")
-        shutil.rmtree(place)
+        with at.small(number) as folder:
+            for options in (
+                {"device": at.device, "dtype": "float32"},
+                {"device": at.device, "dtype": "float32", "batch_size": 1},
+                {"device": at.device, "dtype": "bfloat16"},
+                {"device": at.device, "dtype": "bfloat16", "batch_size": 1},
+                {"device": "cpu", "dtype": "float32", "fixed_steps": False},
+            ):
+                backend = opened(folder, **options)
+                events = list(backend.generate(made_requests(backend, shapes.prompts, max_tokens=shapes.tokens)))
+                results.append([event for event in events if isinstance(event, Completion)])
+                for event in events:
+                    if isinstance(event, Notice) and event.kind != "batch":
+                        add(f"\n{name}, {options}: {event.message}\n")
+                backend.close()
+        whole, alone, low, low_alone, cpu = (sorted(one, key=lambda event: event.request_id) for one in results)
+        add(f"| {name} | {compared(whole, cpu)} | {compared(whole, alone)} | {compared(low, low_alone)} |")
 
 
-def check_memory(page: Page, place: Path, shapes: Shapes, device: str) -> None:
+def check_memory(at: Place) -> None:
     """A batch that does not fit is halved, and every request is answered with the same text."""
-    page.add("\n## Lack of memory\n")
-    if device == "cpu":
-        page.add("Not tried: a CPU has no limit of its own.")
+    if at.device == "cpu":
+        at.page.add("Not tried: a CPU has no limit of its own.")
         return
-    backend = opened(place, device=device)
-    requests = made_requests(backend, shapes.prompts, max_tokens=shapes.tokens)
+    backend = again(at.large, device=at.device, dtype="bfloat16")
+    requests = made_requests(backend, at.shapes.prompts, max_tokens=at.shapes.tokens)
+    torch.cuda.reset_peak_memory_stats()
     whole, _ = answered(backend, requests)
     used, total = torch.cuda.max_memory_allocated(), torch.cuda.mem_get_info()[1]
-    weights = backend.weight_bytes
-    torch.cuda.set_per_process_memory_fraction((weights + (used - weights) / 3) / total)
+    held, estimated = backend.weight_bytes, backend.resolve().memory_bytes or 0
+    backend = again(backend, device=at.device, dtype="bfloat16")
+    torch.cuda.set_per_process_memory_fraction((held + (used - held) / 3) / total)
     try:
         few, said = answered(backend, requests)
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
-        backend.close()
-    page.add(f"With a third of the memory above the weights: {len(few)} of {len(requests)} answered.")
-    page.add(f"Said: {'; '.join(said) or 'nothing, so that nothing was tried'}.")
-    page.add(f"Text: {compared(few, whole) if len(few) == len(whole) else 'some requests failed'} (bfloat16).")
+    add = at.page.add
+    add(f"Estimated {format_bytes(estimated)} with a full batch; {len(requests)} requests took {format_bytes(used)}.")
+    add(f"With a third of the memory above the weights: {len(few)} of {len(requests)} answered.")
+    add(f"Said: {'; '.join(said) or 'nothing, so that nothing was tried'}.")
+    add(f"Text: {compared(few, whole) if len(few) == len(whole) else 'some requests failed'} (bfloat16).")
 
 
 def uneven(backend: HfBackend, shapes: Shapes) -> list[GenerationRequest]:
@@ -216,70 +300,79 @@ def uneven(backend: HfBackend, shapes: Shapes) -> list[GenerationRequest]:
     return made_requests(backend, shapes.uneven, max_tokens=shapes.longest, temperature=1.0)
 
 
-def passes(model: Any) -> list[int]:
-    """Rows of each pass through a model from now on."""
-    rows: list[int] = []
-    model.register_forward_pre_hook(lambda _, __, given: rows.append(len(given["input_ids"])), with_kwargs=True)
-    return rows
-
-
-def check_speed(page: Page, place: Path, name: str, shapes: Shapes, device: str) -> None:
-    """Uneven requests: refilled batches of several sizes against batches of `model.generate`."""
-    page.add(f"\n## Speed: {shapes.uneven} uneven requests, {name}, bfloat16\n")
+def check_speed(at: Place) -> None:
+    """Uneven requests: recorded steps against steps asked for from Python, `model.generate` and lm-eval's `hf`."""
+    add, shapes, device = at.page.add, at.shapes, at.device
     bandwidth = copied_per_second(device)
-    page.add(f"Memory bandwidth, measured by a copy: {bandwidth / 1e9:,.0f} GB/s.\n")
-    page.add("| how | rows | seconds | tokens/s | passes | share of the bandwidth for weights |")
-    page.add("| --- | --- | --- | --- | --- | --- |")
+    floor = at.large.weight_bytes / bandwidth
+    add(f"{shapes.uneven} uneven requests, {shapes.large[0]}, bfloat16, drawn at temperature 1. Memory bandwidth, by a")
+    add(f"copy: {bandwidth / 1e9:,.0f} GB/s, so that the weights are read in {1000 * floor:.2f} ms.\n")
+    add("| how | rows | seconds, first | again | tokens/s | passes | share of the bandwidth for weights |")
+    add("| --- | --- | --- | --- | --- | --- | --- |")
+    ways: dict[str, Callable[..., tuple[int, int]]] = {"evalharness": _ours, "model.generate": _bare}
+    if find_spec("lm_eval"):
+        ways["lm-eval hf"] = _lm_eval
+    else:
+        add("| lm-eval hf: not installed | | | | | | |")
     best: dict[str, float] = {}
-    for rows in shapes.rows:
-        backend = opened(place, device=device, dtype="bfloat16", batch_size=rows, batch_tokens=rows * 512)
-        requests = uneven(backend, shapes)
-        seen = passes(backend._loaded())
-        for how in ("evalharness", "model.generate"):
-            seen.clear()
-            start = time.perf_counter()
-            made = sum(_ours(backend, requests) if how == "evalharness" else _bare(backend, requests, rows, shapes))
-            synchronize(device)
-            seconds = time.perf_counter() - start
-            best[how] = max(best.get(how, 0.0), made / seconds)
-            share = len(seen) * backend.weight_bytes / seconds / bandwidth
-            page.add(f"| {how} | {rows} | {seconds:.1f} | {made / seconds:,.0f} | {len(seen)} | {share:.0%} |")
-        backend.close()
-    ratio = best["evalharness"] / best["model.generate"]
-    page.add(f"\nBest against best: {ratio:.2f} x the tokens per second of batches of `model.generate`.")
+    for rows in sorted(shapes.rows, reverse=True):
+        for how, way in (*ways.items(), ("evalharness, steps not recorded", _ours)):
+            if how not in ways and rows != max(shapes.rows):
+                continue
+            options = {"device": device, "dtype": "bfloat16", "batch_size": rows, "batch_tokens": rows * 512}
+            backend = again(at.large, **options, fixed_steps=how in ways)
+            requests = uneven(backend, shapes)
+            with said_where_it_fails(add, f"{how}, {rows} rows"):
+                seconds = []
+                for _ in range(2):
+                    start = time.perf_counter()
+                    made, steps = way(backend, requests, rows, shapes)
+                    synchronize(device)
+                    seconds.append(time.perf_counter() - start)
+                best[how] = max(best.get(how, 0.0), made / seconds[1])
+                share = f"{steps * floor / seconds[1]:.0%}" if steps else ""
+                add(
+                    f"| {how} | {rows} | {seconds[0]:.2f} | {seconds[1]:.2f} | {made / seconds[1]:,.0f} "
+                    f"| {steps or ''} | {share} |"
+                )
+    add()
+    for how, rate in best.items():
+        if how != "evalharness" and "evalharness" in best:
+            add(f"Best against best: {best['evalharness'] / rate:.2f} x the tokens per second of {how}.")
     if device != "cpu":
-        page.add(f"Peak memory: {format_bytes(torch.cuda.max_memory_allocated())}.")
+        add(f"Peak memory: {format_bytes(torch.cuda.max_memory_allocated())}.")
 
 
-def check_paged(page: Page, place: Path, shapes: Shapes, device: str) -> None:
-    """Continuous batching by transformers' own paged cache against ours: seconds, and greedy text in float32."""
-    page.add("\n## Continuous batching by transformers (`generate_batch`)\n")
-    if device == "cpu":
-        page.add("Not tried: it is for GPUs.")
+@contextmanager
+def said_where_it_fails(add: Callable[[str], None], what: str) -> Iterator[None]:
+    """Any error of a library is a line of the results."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001
+        add(f"\n{what}: not measured, {type(error).__name__}: {' '.join(str(error).split())[:300]}\n")
+
+
+def check_paged(at: Place) -> None:
+    """Continuous batching by transformers' own paged cache (`generate_batch`) against ours: speed, and greedy text."""
+    add, shapes = at.page.add, at.shapes
+    if at.device == "cpu":
+        add("Not tried: it is for GPUs.")
         return
-    page.add("| | evalharness, tokens/s | generate_batch, tokens/s | |")
-    page.add("| --- | --- | --- | --- |")
+    add("| | evalharness, tokens/s | generate_batch, tokens/s | |")
+    add("| --- | --- | --- | --- |")
     for dtype, count in (("bfloat16", shapes.uneven), ("float32", shapes.prompts)):
         rate, texts = {}, []
         for how in (_refilled, _paged):
-            backend = opened(place, device=device, dtype=dtype, batch_size=max(shapes.rows), batch_tokens=2**16)
+            options = {"device": at.device, "dtype": dtype, "batch_size": max(shapes.rows), "batch_tokens": 2**16}
+            backend = again(at.large, **options)
+            if dtype == "float32":
+                backend._model = backend._model.float()
             requests = made_requests(backend, count, max_tokens=shapes.longest)
-            backend._loaded()
             start = time.perf_counter()
-            try:
-                texts.append(how(backend, requests))
-            except UNUSABLE as error:
-                page.add(f"\nNot measured in {dtype}: {type(error).__name__}: {str(error)[:200]}")
-                return
-            finally:
-                backend.close()
+            texts.append(how(backend, requests))
             rate[how] = sum(map(len, texts[-1])) / (time.perf_counter() - start)
         numbers = " | ".join(f"{one:,.0f}" for one in rate.values())
-        page.add(f"| {dtype}, greedy | {numbers} | {sum(map(eq, *texts))} of {count} texts the same |")
-
-
-UNUSABLE = (RuntimeError, ImportError, AttributeError, TypeError, ValueError)
-"""What another version of transformers, or too little memory, may raise."""
+        add(f"| {dtype}, greedy | {numbers} | {sum(map(eq, *texts))} of {count} texts the same |")
 
 
 def _refilled(backend: HfBackend, requests: Sequence[GenerationRequest]) -> list[tuple[int, ...]]:
@@ -298,29 +391,102 @@ def _paged(backend: HfBackend, requests: Sequence[GenerationRequest]) -> list[tu
     made = backend._loaded().generate_batch(ids, generation_config=settings)
     if len(made) < len(ids) or any(one.error for one in made.values()):
         raise RuntimeError(f"{len(made)} of {len(ids)} answered; see its log")
-    return [tuple(one.generated_tokens) for one in made.values()]
+    return [tuple(one.generated_tokens) for one in sorted(made.values(), key=lambda one: _number(one.request_id))]
 
 
-def _ours(backend: HfBackend, requests: Sequence[GenerationRequest]) -> Iterator[int]:
-    for completion in answered(backend, requests)[0]:
-        yield completion.completion_tokens or 0
+def _number(request_id: str) -> int:
+    return int("".join(filter(str.isdigit, request_id)))
 
 
-def _bare(backend: HfBackend, requests: Sequence[GenerationRequest], rows: int, shapes: Shapes) -> Iterator[int]:
-    """Useful tokens of a loop over batches, longest prompts first, each of which waits for its longest row."""
-    model, ends = backend._loaded(), list(backend.end_tokens)
-    prompts = sorted((list(one.token_ids) for one in backend.render([r.prompt for r in requests])), key=len)[::-1]
+def _ours(backend: HfBackend, requests: Sequence[GenerationRequest], rows: int, shapes: Shapes) -> tuple[int, int]:
+    """Tokens of the completions, and passes through the model."""
+    events = list(backend.generate(requests))
+    for event in events:
+        if isinstance(event, Notice) and event.kind != "batch":
+            print(event.message, flush=True)
+    made = sum(event.completion_tokens or 0 for event in events if isinstance(event, Completion))
+    return made, sum(isinstance(event, Underway) for event in events)
+
+
+def _bare(backend: HfBackend, requests: Sequence[GenerationRequest], rows: int, shapes: Shapes) -> tuple[int, int]:
+    """As `_ours`, of a loop over batches, longest prompts first, each of which waits for its longest row."""
+    model, ends, made, steps = backend._loaded(), list(backend.end_tokens), 0, 0
+    prompts = sorted((list(one.token_ids or ()) for one in backend.render([r.prompt for r in requests])), key=len)[::-1]
     for start in range(0, len(prompts), rows):
-        batch = backend.tokenizer.pad({"input_ids": prompts[start : start + rows]}, return_tensors="pt").to(
-            model.device
-        )
+        batch = backend.tokenizer.pad({"input_ids": prompts[start : start + rows]}, return_tensors="pt")
+        batch = batch.to(model.device)
         with torch.inference_mode():
             out = model.generate(
                 **batch, do_sample=True, max_new_tokens=shapes.longest, eos_token_id=ends, pad_token_id=0
             )
-        for row in out[:, batch["input_ids"].shape[1] :].tolist():
-            ended = [place for place, token in enumerate(row) if token in backend.end_tokens]
-            yield (ended[0] + 1) if ended else len(row)
+        new = out[:, batch["input_ids"].shape[1] :].tolist()
+        made, steps = made + sum(_useful(row, backend) for row in new), steps + len(new[0])
+    return made, steps
+
+
+def _useful(tokens: Sequence[int], backend: HfBackend) -> int:
+    """Tokens up to the first that ends a completion."""
+    return next((place + 1 for place, token in enumerate(tokens) if token in backend.end_tokens), len(tokens))
+
+
+def _lm_eval(backend: HfBackend, requests: Sequence[GenerationRequest], rows: int, shapes: Shapes) -> tuple[int, int]:
+    """As `_ours`, by lm-evaluation-harness with the same weights; its passes are not counted."""
+    from lm_eval.api.instance import Instance
+    from lm_eval.models.huggingface import HFLM
+
+    model = backend._loaded()
+    before, model.generation_config.eos_token_id = model.generation_config.eos_token_id, list(backend.end_tokens)
+    theirs = HFLM(pretrained=model, tokenizer=backend.tokenizer, batch_size=rows, max_batch_size=rows)
+    settings = {"until": ["w0 w0 w0"], "max_gen_toks": shapes.longest, "do_sample": True, "temperature": 1.0}
+    texts = theirs.generate_until(
+        [
+            Instance("generate_until", {}, (rendered.text, settings), number)
+            for number, rendered in enumerate(backend.render([request.prompt for request in requests]))
+        ],
+        disable_tqdm=True,
+    )
+    model.generation_config.eos_token_id = before
+    return sum(_useful(backend.tokenizer.encode(text), backend) for text in texts), 0
+
+
+def check_tokens(at: Place) -> None:
+    """Teacher-forced log-probabilities against float32 on the CPU, and how many tokens are read in a second."""
+    add, shapes = at.page.add, at.shapes
+    with at.small(0) as folder:
+        made: list[tuple[str, list[float]]] = []
+        for device, dtype in (("cpu", "float32"), (at.device, "float32"), (at.device, "bfloat16")):
+            backend = opened(folder, device=device, dtype=dtype)
+            made.append((dtype, _logprobs(backend, _drawn(backend, 8, shapes.tokens))))
+            if dtype == "bfloat16":
+                texts = _drawn(backend, shapes.prompts * 4, shapes.tokens)
+                synchronize(at.device)
+                start = time.perf_counter()
+                _logprobs(backend, texts)
+                rate = 2 * sum(len(text.ids) for text in texts) / (time.perf_counter() - start)
+            backend.close()
+    reference = made.pop(0)[1]
+    for dtype, numbers in made:
+        most = max(abs(one - other) for one, other in zip(reference, numbers, strict=True))
+        add(f"{dtype}: log-probabilities differ from those of the CPU in float32 by at most {most:.2g}.")
+    add(f"{rate:,.0f} tokens are read in a second, by two checkpoints together, in bfloat16.")
+
+
+def _drawn(backend: HfBackend, count: int, length: int) -> list[Text]:
+    draw, words, made = random.Random(0), backend.settings.vocab_size - 1, []
+    for number in range(count):
+        prompt = tuple(draw.randint(1, words) for _ in range(draw.randint(8, 60)))
+        ids = tuple(draw.randint(1, words) for _ in range(length))
+        shown = {"baseline": prompt, "candidate": prompt}
+        made.append(Text(str(number), str(number), "candidate", ids, False, False, shown))
+    return made
+
+
+def _logprobs(backend: HfBackend, texts: Sequence[Text]) -> list[float]:
+    teacher = backend.teacher()
+    facts = [
+        one for part in read_texts(texts, {"baseline": teacher, "candidate": teacher}, shared=False) for one in part
+    ]
+    return [number for one in sorted(facts, key=lambda one: one.request_id) for number in one.candidate.logprobs]
 
 
 def copied_per_second(device: str) -> float:
@@ -341,47 +507,104 @@ def synchronize(device: str) -> None:
         torch.cuda.synchronize()
 
 
-def check_quantization(page: Page, place: Path, shapes: Shapes, device: str) -> None:
+def check_quantization(at: Place) -> None:
     """Memory and greedy text of weights that bitsandbytes quantizes while loading."""
-    page.add("\n## Quantization\n")
     if find_spec("bitsandbytes") is None:
-        page.add("Not tried: bitsandbytes is not installed.")
+        at.page.add("Not tried: bitsandbytes is not installed.")
         return
-    page.add("| weights | estimated | measured | completions |")
-    page.add("| --- | --- | --- | --- |")
-    for quantization in (None, "8bit", "4bit"):
-        options = {"quantization": quantization} if quantization else {}
-        backend = opened(place, device=device, dtype="bfloat16", **options)
-        backend._loaded()
-        held = backend._model.get_memory_footprint()
-        made, _ = answered(backend, made_requests(backend, 8, max_tokens=shapes.tokens))
-        estimated = format_bytes(backend.weight_bytes)
-        page.add(f"| {quantization or 'bfloat16'} | {estimated} | {format_bytes(held)} | {len(made)} of 8 |")
-        backend.close()
+    at.page.add("| weights | estimated | measured | completions |")
+    at.page.add("| --- | --- | --- | --- |")
+    with at.small(0) as folder:
+        for quantization in (None, "8bit", "4bit"):
+            options = {"quantization": quantization} if quantization else {}
+            backend = opened(folder, device=at.device, dtype="bfloat16", **options)
+            with said_where_it_fails(at.page.add, str(quantization)):
+                held = backend._loaded().get_memory_footprint()
+                made, _ = answered(backend, made_requests(backend, 8, max_tokens=at.shapes.tokens))
+                estimated = format_bytes(backend.weight_bytes)
+                at.page.add(f"| {quantization or 'bfloat16'} | {estimated} | {format_bytes(held)} | {len(made)} of 8 |")
+            backend.close()
+
+
+def check_spread(at: Place) -> None:
+    """Layers on all GPUs of the machine (`device_map=auto`)."""
+    if at.device == "cpu" or torch.cuda.device_count() < 2:
+        at.page.add("Not tried: it needs two GPUs.")
+        return
+    with at.small(0) as folder:
+        texts = []
+        for options in ({"device_map": "auto"}, {"fixed_steps": False}):
+            backend = opened(folder, device=at.device, dtype="float32", batch_size=8, **options)
+            texts.append(answered(backend, made_requests(backend, at.shapes.prompts, max_tokens=at.shapes.tokens))[0])
+            backend.close()
+    at.page.add(f"float32 against one GPU: {compared(*texts)}.")
+
+
+# ------------------------------------------------------------------------------------------- the parts
+
+PARTS: dict[str, tuple[str, Callable[[Place], None], float]] = {
+    "text": ("Greedy text", check_text, 6),
+    "speed": ("Speed", check_speed, 7),
+    "memory": ("Lack of memory", check_memory, 2),
+    "tokens": ("Token view", check_tokens, 3),
+    "paged": ("Continuous batching by transformers", check_paged, 3),
+    "quantization": ("Quantization", check_quantization, 3),
+    "spread": ("Several GPUs", check_spread, 3),
+}
+"""Title, check, and the most minutes it may take."""
+
+
+class OutOfTime(BaseException):
+    """A part takes too long; no error that a library would catch."""
+
+
+def _out_of_time(*_: object) -> None:
+    raise OutOfTime
+
+
+def run_part(at: Place, name: str, ends: float) -> None:
+    """One part within its time; what fails is written down with the last lines of its traceback."""
+    title, check, minutes = PARTS[name]
+    at.page.add(f"\n## {title}\n")
+    began, most = time.monotonic(), min(60 * minutes, ends - time.monotonic())
+    if most < 1:
+        at.page.add("Not tried: no time was left.")
+        return
+    signal.signal(signal.SIGALRM, _out_of_time)
+    signal.setitimer(signal.ITIMER_REAL, most)
+    try:
+        check(at)
+    except OutOfTime:
+        at.page.add(f"\n**Not finished** in {most:.0f} s.")
+    except Exception:  # noqa: BLE001
+        at.page.add("\n**Failed:**\n\n```\n" + "".join(traceback.format_exc().splitlines(True)[-12:]) + "```")
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        shutil.rmtree(at.scratch / "small", ignore_errors=True)
+        free_memory(at.device)
+    at.page.add(f"\n({time.monotonic() - began:.0f} s)")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, help="where the results are written; without a GPU, they are only printed")
+    parser.add_argument("--only", help=f"parts, separated by commas: {', '.join(PARTS)}")
+    parser.add_argument("--minutes", type=float, default=25.0, help="for all parts together")
     flags = parser.parse_args(arguments)
+    names = flags.only.split(",") if flags.only else list(PARTS)
+    if unknown := set(names) - set(PARTS):
+        parser.error(f"there is no part {', '.join(sorted(unknown))}")
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    shapes = REAL if device == "cuda" else TINY
-    began, page = time.monotonic(), Page()
+    began = time.monotonic()
+    page = Page(flags.out or (RESULTS if device == "cuda" else None))
     page.add("# Measured on a GPU\n")
     page.add("Written by `make gpu` (benchmarks/gpu.py), on random weights.\n")
     page.add(f"{conditions('torch', 'transformers')}, {_gpu(device)}.")
     with tempfile.TemporaryDirectory() as scratch:
-        check_text(page, Path(scratch), shapes, device)
-        name, config = shapes.large
-        place = save_random(Path(scratch, "large"), config, device)
-        free_memory(device)
-        check_memory(page, place, shapes, device)
-        check_speed(page, place, name, shapes, device)
-        check_paged(page, place, shapes, device)
-        check_quantization(page, place, shapes, device)
-    page.add(f"\nAll of it took {(time.monotonic() - began) / 60:.1f} minutes; at most {MINUTES} are meant.")
-    if out := flags.out or (RESULTS if device == "cuda" else None):
-        out.write_text("\n".join(page.lines) + "\n")
+        at = Place(page, Path(scratch), REAL if device == "cuda" else TINY, device)
+        for name in names:
+            run_part(at, name, began + 60 * flags.minutes)
+    page.add(f"\nAll of it took {(time.monotonic() - began) / 60:.1f} minutes.")
 
 
 def _gpu(device: str) -> str:

@@ -303,6 +303,13 @@ def test_a_cuda_device_that_is_not_there_is_an_error(sound):
     assert "CUDA" in refusal(BackendError, sound, device="cuda").problem
 
 
+def test_a_gpu_beyond_the_last_is_an_error(sound, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert devices.choose_device("cuda:1", "here") == "cuda:1"
+    assert refusal(BackendError, sound, device="cuda:2").problem == "checkpoint 'tiny': there is no cuda:2"
+
+
 @pytest.mark.skipif(torch.backends.mps.is_available(), reason="there is an MPS device here")
 def test_an_mps_device_that_is_not_there_is_an_error(sound):
     refusal(BackendError, sound, device="mps")
@@ -333,6 +340,11 @@ def test_weights_that_do_not_fit_are_refused_before_they_are_loaded():
     assert caught.value.problem.startswith("the weights of org/huge need 1073741824.0 GiB, and cpu has ")
     assert "quantization=4bit" in caught.value.fix
     devices.refuse_too_large("org/small", 1, "cpu")
+
+
+def test_on_a_gpu_weights_are_read_where_they_belong():
+    assert loading.Placement("cuda:1", torch.bfloat16).settings["device_map"] == {"": "cuda:1"}
+    assert "device_map" not in loading.Placement("cpu", torch.bfloat16).settings
 
 
 def test_the_memory_that_is_said_is_that_of_the_quantized_weights():

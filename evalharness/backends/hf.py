@@ -82,6 +82,7 @@ class HfBackend:
         self.checkpoint = checkpoint
         self.options = _options(checkpoint)
         self._model: Any = None
+        self._recorded: Steps | None = None
 
     # ------------------------------------------------------------------------------------- identity
 
@@ -244,7 +245,7 @@ class HfBackend:
                 problem = str(error)
             if problem:
                 # Not earlier: the error holds the memory of the batch.
-                steps = None
+                steps = self._recorded = None
                 free_memory(self.device)
                 yield self._without_memory(queue, problem)
         if steps is not None and steps.problem:
@@ -254,7 +255,9 @@ class HfBackend:
     def _steps(self, model: Any) -> Steps | None:
         on_cuda = self.device.startswith("cuda")
         wanted = on_cuda if self.options.fixed_steps is None else self.options.fixed_steps
-        return Steps(model, record=on_cuda and not self.options.quantization) if wanted and fits(model) else None
+        if self._recorded is None and wanted and fits(model):
+            self._recorded = Steps(model, record=on_cuda and not self.options.quantization)
+        return self._recorded
 
     def _without_memory(self, queue: Queue, problem: str) -> Failure | Notice:
         """Halve the batch; a row that does not fit alone fails."""
@@ -269,6 +272,7 @@ class HfBackend:
 
     def teacher(self) -> HfTeacher:
         """The loaded model, to read completions with."""
+        self._recorded = None
         return HfTeacher(
             self._loaded(),
             self.tokenizer,
@@ -279,7 +283,7 @@ class HfBackend:
 
     def close(self) -> None:
         """Free the weights' memory."""
-        self._model = None
+        self._model = self._recorded = None
         free_memory(self.device)
 
     def _loaded(self) -> Any:

@@ -15,7 +15,7 @@ from evalharness.backends.hf_batch import Batch
 
 COLUMNS = 128
 """Widths of the cache are multiples: the columns that are not used yet are read and masked."""
-ROWS = (1, 2, 4, 8, 16, 32, 48, 64, 96)
+ROWS = (4, 16, 32)
 MORE_ROWS = 64
 """Numbers of rows that are recorded: these, then multiples. Other batches are filled up."""
 BEFORE = 2

@@ -39,11 +39,14 @@ def choose_device(asked: str | None, where: str) -> str:
     if asked is None:
         return best_device()
     try:
-        kind = torch.device(asked).type
+        device = torch.device(asked)
     except RuntimeError:
         raise BackendError(f"{where}: {asked!r} is not a device", fix="use cuda, cuda:1, mps or cpu") from None
-    if not device_is_there(kind):
-        raise BackendError(f"{where}: this machine has no {kind.upper()} device", fix="leave out device")
+    if not device_is_there(device.type):
+        raise BackendError(f"{where}: this machine has no {device.type.upper()} device", fix="leave out device")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        last = torch.cuda.device_count() - 1
+        raise BackendError(f"{where}: there is no {asked}", fix=f"the last one here is cuda:{last}; leave out device")
     return asked
 
 

@@ -341,7 +341,9 @@ class Placement:
                 bnb_4bit_quant_type="nf4",
                 bnb_4bit_compute_dtype=self.dtype,
             )
-        return {**how, "device_map": where} if self.quantization or self.spread else how
+        # On a GPU, weights are read there at once, without room for all of them in the machine's own memory.
+        at_once = self.quantization or self.spread or self.device.startswith("cuda")
+        return {**how, "device_map": where} if at_once else how
 
 
 def load_model(
