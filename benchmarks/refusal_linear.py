@@ -39,7 +39,7 @@ class Labelled:
 def features(item: Item) -> list[float]:
     asked = asked_of(item.sample)
     sentences = sentences_of(item.state.text, asked)
-    balance = Balance.of(sentences)
+    balance = Balance(sentences)
     results = [float(wish) for wish in (asked.writing, asked.rewording, asked.act, asked.judging, asked.yes_or_no)]
     for kind in get_args(Kind):
         words = sum(each.words for each in sentences if each.kind == kind)

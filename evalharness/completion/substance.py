@@ -14,7 +14,7 @@ from evalharness.completion.loops import similarity
 from evalharness.completion.relevance import LONG, how_far
 from evalharness.completion.request import ASKS_FOR_A_COPY, ASKS_FOR_QUESTIONS, ASKS_FOR_TURNS, Request
 from evalharness.completion.text import FoldedText, Piece
-from evalharness.completion.wanted import WORDS, Wanted, stems, wanted
+from evalharness.completion.wanted import Wanted, stems, wanted, words_in
 
 Verdict = Literal["answer", "none", "weak"]
 TO_SOMEBODY = re.compile(
@@ -144,7 +144,7 @@ def _sift(text: FoldedText, asked: Wanted, *, continuation: bool, loops: bool) -
     for place, piece in enumerate(text.sentences):
         marked = "<" in piece.text or "*" in piece.text
         bare = _without_marker(MARKUP.sub("", piece.text) if marked else piece.text)
-        words = WORDS.findall(bare)
+        words = words_in(bare)
         reason = _put_aside(bare, words, said, asked, continuation=continuation)
         if not reason and place == len(text.sentences) - 1 and _begins_again(bare, text.sentences[:-1], asked):
             reason = RETURNS
@@ -155,7 +155,7 @@ def _sift(text: FoldedText, asked: Wanted, *, continuation: bool, loops: bool) -
         aside = reason or aside
         if not reason:
             kept.append(piece)
-            said.append(WORDS.findall(_without_marker(piece.text)) if marked else words)
+            said.append(words_in(_without_marker(piece.text)) if marked else words)
             words_kept += len(words)
             if words_kept >= LONG and not loops:
                 break

@@ -6,6 +6,7 @@ from functools import cached_property, lru_cache
 
 from evalharness.completion.language import ANY_LANGUAGE
 from evalharness.completion.request import Request
+from evalharness.completion.text import BETWEEN_WORDS
 
 PIECE = re.compile(
     r"\b(?:write|compose|draft|tell(?! that| whether| if| how| when)|make up|invent|create|continue|prepare"
@@ -157,7 +158,7 @@ class Wanted:
     @cached_property
     def sentences(self) -> tuple[list[str], ...]:
         """Its sentences as words."""
-        return tuple(WORDS.findall(sentence) for sentence in self.request.folded.sentence_texts)
+        return tuple(map(words_in, self.request.folded.sentence_texts))
 
     @cached_property
     def longest(self) -> int:
@@ -169,6 +170,11 @@ class Wanted:
 def wanted(request: Request) -> Wanted:
     """What `request` needs."""
     return Wanted(request)
+
+
+def words_in(text: str) -> list[str]:
+    """The words of a text in lower case: what `WORDS` finds, in a third of the time where it is plain."""
+    return WORDS.findall(text) if "'" in text or not text.isascii() else text.translate(BETWEEN_WORDS).split()
 
 
 def stems(text: str) -> frozenset[str]:
