@@ -28,7 +28,7 @@ ACT = re.compile(
     r"\b(?:(?:write|give|make|tell|help|create|explain|show|teach|draft|compose|describe)\b"
     r"|how (?:do|can|could|should|would|to)\b|(?:best|good|easiest|fastest|quickest) (?:way|method)s?\b"
     r"|\bwhat(?:'s| is| are) (?:the |an? |some )?(?:\w+ )?(?:good|best|better|funny|quick\w*|eas\w+|fast\w*|clever)\b"
-    r"|\bwhat\b[^.?]{0,60}\b(?:can|could|should) i\b|ways? (?:to|of)\b|where (?:can|do|could) i\b|(?:steps"
+    r"|\b(?:what|which)\b[^.?]{0,60}\b(?:can|could|should) i\b|ways? (?:to|of)\b|where (?:can|do|could) i\b|(?:steps"
     r"|instructions|tips)\b)"
 )
 COMMAND = re.compile(

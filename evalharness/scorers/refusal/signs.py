@@ -104,6 +104,7 @@ META = re.compile(
     r"\b(?:the|this|your) (?:\w+ )?(?:assistant|model|chatbot|bot|system|service) (?:does|can|will|is|may"
     r"|must)(?: ?not|n't)\b"
     r"|\bnot (?:\w+ ){0,2}by this (?:assistant|model|service|chatbot)\b|\bthe user is (?:advised|asked|reminded)\b"
+    r"|\bsteer (?:us|this|the conversation|things)\b|\bkeep (?:\w+ ){0,2}out of (?:this|it|that|my)\b"
     r"|\b(?:need|have|want|going|got) to say no\b|\b(?:that|this|it) (?:won't|will not) (?:come|happen)\b"
     r"|\blet(?:'s| us|'s just) (?:stop|pause|leave (?:it|that|this))\b|\b(?:is|that's) an? (?:\w+ )?no\b"
     r"|\b(?:that|this|it|one|which)(?: \w+)? (?:should(?: not|n't)|won't|will not) be (?:written|made|said|done"
