@@ -227,6 +227,16 @@ def read_compared(path: Path) -> CompareSettings:
     )
 
 
+def sides_of(models: tuple[str, str], variants: tuple[str, str], formats: tuple[str, str]) -> dict[str, Any]:
+    """The content of a configuration file for two models, called `base` and `instruct` if that is what they are."""
+    names = ("base", "instruct") if variants == ("base", "instruct") else ("baseline", "candidate")
+    tables = {
+        name: {"model": model, "variant": variant, "prompt_format": prompt_format, "options": {}}
+        for name, model, variant, prompt_format in zip(names, models, variants, formats, strict=True)
+    }
+    return {"baseline": names[0], "candidate": names[1], "checkpoint": tables}
+
+
 COMMAND_LINE = "command line"
 """The source of an experiment that no file describes."""
 

@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from evalharness.backends import backend_class
 from evalharness.cli.options import SCORERS_MODEL
 from evalharness.cli.terminal import say
-from evalharness.config import COMMAND_LINE, RunConfig, build_config, read_config
+from evalharness.config import COMMAND_LINE, RunConfig, build_config, read_config, sides_of
 from evalharness.errors import ConfigError
 from evalharness.pipeline.planning import with_default_scorers
 from evalharness.records import Checkpoint
@@ -42,17 +42,17 @@ def run_config(config: Path | None, baseline: str | None, candidate: str | None,
             "an experiment needs both a baseline and a candidate",
             fix="evalharness run --baseline hf/org/name --candidate hf/org/name-instruct, or give an evalharness.toml",
         )
-    tables = {
-        "base": _side(baseline, sides["baseline_variant"] or "base", sides["baseline_format"]),
-        "instruct": _side(candidate, sides["candidate_variant"] or "instruct", sides["candidate_format"]),
-    }
-    names = _names(tables)
+    data = sides_of(
+        (baseline, candidate),
+        (sides["baseline_variant"] or "base", sides["candidate_variant"] or "instruct"),
+        (sides["baseline_format"] or "auto", sides["candidate_format"] or "auto"),
+    )
+    tables = list(data["checkpoint"].values())
     for option in options:
         _set_option(option, tables)
-    for table in tables.values():
+    for table in tables:
         if concurrency and _is_served(table["model"]):
             table["options"]["concurrency"] = concurrency
-    data = {"baseline": names[0], "candidate": names[1], "checkpoint": dict(zip(names, tables.values(), strict=True))}
     return with_default_scorers(build_config(data, _overrides(flags), source=COMMAND_LINE))
 
 
@@ -87,29 +87,18 @@ def _is_served(model: str) -> bool:
     return getattr(backend_class(Checkpoint(name=model, model=model, variant="base")), "asks_a_server", False)
 
 
-def _side(model: str, variant: str, prompt_format: str | None) -> dict[str, Any]:
-    return {"model": model, "variant": variant, "prompt_format": prompt_format or "auto", "options": {}}
-
-
-def _names(tables: dict[str, dict[str, Any]]) -> tuple[str, str]:
-    """`base` and `instruct` for two different variants; `baseline` and `candidate` for two of the same variant."""
-    variants = tuple(table["variant"] for table in tables.values())
-    return ("base", "instruct") if variants == ("base", "instruct") else ("baseline", "candidate")
-
-
-def _set_option(option: str, tables: dict[str, dict[str, Any]]) -> None:
+def _set_option(option: str, tables: Sequence[dict[str, Any]]) -> None:
     key, equals, value = option.partition("=")
     side, dot, name = key.rpartition(".")
-    sides = {"baseline": ["base"], "candidate": ["instruct"], "": ["base", "instruct"]}
+    sides = {"baseline": tables[:1], "candidate": tables[1:], "": tables}
     if not equals or side not in sides or not name:
         wrong = "not of the form [SIDE.]KEY=VALUE" if not equals or side in sides else f"there is no side {side!r}"
         raise ConfigError(
             f"-M {option}: {wrong}",
             fix="write -M dtype=bfloat16, -M baseline.device=cpu or -M candidate.adapter=PATH",
         )
-    chosen = ["instruct"] if name == "adapter" and not dot else sides[side]
-    for table in chosen:
-        tables[table]["options"][name] = parsed_value(value)
+    for table in sides["candidate" if name == "adapter" and not dot else side]:
+        table["options"][name] = parsed_value(value)
 
 
 def parsed_value(value: str) -> str | int | bool:

@@ -1,6 +1,7 @@
 """Gates that are written out of what the suites measure, with bounds that the suites can decide."""
 
 from collections.abc import Iterator, Sequence
+from textwrap import indent
 
 from evalharness.gate.kinds.no_regression import NO_REGRESSION
 from evalharness.gate.prospects import DISAGREEING, planned_groups
@@ -53,13 +54,7 @@ def _lines(rules: Sequence[GateRule], metrics: dict[str, Metric], suites: Sequen
     for rule in rules:
         n = planned_groups(suites, metrics[rule.metric])
         decidable = is_decidable(rule.bound, n, POWER ** (1 / len(rules)))
-        mark = "" if decidable else "# "
-        if not decidable:
-            yield f"\n# {rule.metric} has {n} pairs, too few for any of these bounds; add samples, then:"
-        else:
-            yield ""
-        yield f"{mark}[[gate]]"
-        yield f'{mark}metric = "{rule.metric}"'
-        yield f'{mark}kind = "{NO_REGRESSION.name}"'
-        yield f"{mark}bound = {rule.bound:g}"
-        yield f"{mark}min_pairs = {rule.min_pairs}"
+        few = f"# {rule.metric} has {n} pairs, too few for any of these bounds; add samples, then:\n"
+        lines = f'[[gate]]\nmetric = "{rule.metric}"\nkind = "{NO_REGRESSION.name}"\nbound = {rule.bound:g}\n'
+        lines += f"min_pairs = {rule.min_pairs}"
+        yield f"\n{lines}" if decidable else f"\n{few}{indent(lines, '# ')}"

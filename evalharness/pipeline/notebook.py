@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evalharness import pipeline
-from evalharness.config import RunConfig, build_config, read_config
+from evalharness.config import RunConfig, build_config, read_config, sides_of
 from evalharness.export.frames import completions_frame, differences_frame
 from evalharness.pipeline.generating import Progress
 from evalharness.pipeline.planning import with_default_scorers
@@ -135,12 +135,9 @@ def compare_models(
     Raises:
         EvalHarnessError: an error that the user can fix; files already written stay.
     """
-    names = variants if variants == ("base", "instruct") else ("baseline", "candidate")
-    tables = {
-        name: {"model": model, "variant": variant, "prompt_format": prompt_format, "options": options or {}}
-        for name, model, variant, prompt_format in zip(names, (baseline, candidate), variants, formats, strict=True)
-    }
-    data = {"baseline": names[0], "candidate": names[1], "checkpoint": tables, **settings}
+    data = sides_of((baseline, candidate), variants, formats) | settings
+    for table in data["checkpoint"].values():
+        table["options"] = options or {}
     data["generation"] = {name: data.pop(name) for name in GENERATION if name in data}
     data["suite"] = [str(name) for name in suite] if isinstance(suite, list) else str(suite)
     config = with_default_scorers(build_config(data, {}, source="compare_models"))

@@ -1,7 +1,6 @@
 """Sharing: reports and exports for others, and importing people's ratings."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +9,9 @@ from evalharness.errors import SharingError
 from evalharness.export import FORMATS, Choices, Exported, export
 from evalharness.preferences.labelling import is_labels, merge_labels, read_labels
 from evalharness.preferences.ratings import Merged, merge, read_ratings
-from evalharness.records import RunWarning
 from evalharness.report import render_html
 from evalharness.report.excerpt import narrowed, stratified
-from evalharness.sharing.redaction import Profile, Redacted, redact
+from evalharness.sharing.redaction import Profile, Redacted, announced, redact
 from evalharness.sharing.redaction.aliases import machine_names
 from evalharness.sharing.redaction.leaks import file_texts, page_texts, strings
 from evalharness.store import Run, RunStore
@@ -103,15 +101,10 @@ def _rendered(run: Run, samples: int | None, look: Callable[[Any], None]) -> str
     if samples is None:
         return render_html(run, look=look)
     chosen = stratified(run, samples)
-    announced = _announced(run, len(chosen)) if len(chosen) < len(run.plan.samples) else run
-    return render_html(announced, readable=narrowed(announced, chosen), look=look)
-
-
-def _announced(run: Run, count: int) -> Run:
-    total = len(run.plan.samples)
-    sentence = f"An excerpt: {count:,} of {total:,} samples are shown. All numbers and charts cover all samples."
-    warnings = (RunWarning(kind="shared", text=sentence), *run.compared.warnings)
-    return replace(run, comparison=run.compared.model_copy(update={"warnings": warnings}))
+    count, total = len(chosen), len(run.plan.samples)
+    said = f"An excerpt: {count:,} of {total:,} samples are shown. All numbers and charts cover all samples."
+    run = announced(run, said) if count < total else run
+    return render_html(run, readable=narrowed(run, chosen), look=look)
 
 
 def _too_large(out: Path, size: int) -> str:

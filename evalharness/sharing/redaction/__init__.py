@@ -146,10 +146,11 @@ def redact(run: Run, profiles: Sequence[Profile], *, also: Iterable[str] = ()) -
     names = sought_names(known, SHORTEST_INSIDE)
     # An id that is a plain word may be in any text.
     ids = frozenset(name for name in eraser.ids if len(name) >= SHORTEST_ID and not name.isalnum())
-    return Redacted(_announced(erased, manifest.sentence), manifest, removed, names, ids)
+    return Redacted(announced(erased, manifest.sentence), manifest, removed, names, ids)
 
 
-def _announced(run: Run, sentence: str) -> Run:
+def announced(run: Run, sentence: str) -> Run:
+    """The run with a sentence to its reader before all warnings."""
     if run.comparison is None:
         return run
     warnings = (RunWarning(kind="shared", text=sentence), *run.comparison.warnings)
