@@ -3,6 +3,7 @@
 Each reward model is compared on its own. Between two models, only the agreement on the preferred side is computed.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -32,6 +33,8 @@ TIE_SPREADS = 1e-4
 """Rewards closer than this share of their standard deviation are a tie: the reward of a text varies that much with its
 batch."""
 SHOWN = 5
+LOG1P = np.vectorize(math.log1p, otypes=[np.float64])
+"""Numpy's own gives other last digits on other processors."""
 
 
 @dataclass(frozen=True)
@@ -185,7 +188,7 @@ def _pairs(table: Observations, sides: Sequence[Side]) -> Pairs:
         right.mean(right.reward) - left.mean(left.reward),
         right.mean(right.length) - left.mean(left.length),
     )
-    log_length = right.mean(np.log1p(right.length)) - left.mean(np.log1p(left.length))
+    log_length = right.mean(LOG1P(right.length)) - left.mean(LOG1P(left.length))
     ids = tuple(table.sample_ids[place] for place in places)
     _, spread = _centre_and_spread(sides)
     groups = table.groups[places]
