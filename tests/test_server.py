@@ -490,6 +490,15 @@ def test_the_wait_that_the_server_asks_for_is_kept(server, open_model, caplog):
     assert "too many requests; attempt 2 of 10 in 1." in caplog.text
 
 
+def test_what_all_requests_in_flight_meet_is_reported_once(server, open_model, caplog):
+    backend = open_model(attempts=3, backoff=0.5, concurrency=8)
+    requests = requests_for(backend, [RawPrompt(text=f"prompt {number}") for number in range(8)])
+    server.set(capacity=0)
+    with caplog.at_level(logging.WARNING):
+        assert all(isinstance(event, Failure | Notice) for event in backend.generate(requests))
+    assert [caplog.text.count(f"attempt {number} of 3") for number in (2, 3)] == [1, 1]
+
+
 @pytest.mark.parametrize("dialect", ["vllm", "llama-server"])
 def test_a_connection_that_is_closed_before_the_answer_is_opened_again_at_once(server, open_model, dialect):
     server.set(dialect=dialect)

@@ -118,6 +118,9 @@ class Asker:
 
     def __init__(self, name: str, *, attempts: int, backoff: float, pace: Pace) -> None:
         self.name, self.attempts, self.backoff, self.pace = name, attempts, backoff, pace
+        self._saying = threading.Lock()
+        self._said: dict[tuple[str, int], float] = {}
+        """Until when the same fault of the same attempt is not reported again."""
 
     def outcomes(
         self,
@@ -191,10 +194,17 @@ class Asker:
         if isinstance(fault, Busy):
             # Refused together, they must not come back together.
             seconds = max(seconds, fault.wait) * (1 + random.random() / 2)
-        if seconds >= SHORTEST_SAID:
+        if seconds >= SHORTEST_SAID and self._is_new(str(fault), attempt, seconds):
             tries = f"attempt {attempt + 1} of {self.attempts} in {seconds:.3g} s"
             log.warning("%s: %s; %s", self.name, fault, tries)
         time.sleep(seconds)
+
+    def _is_new(self, fault: str, attempt: int, seconds: float) -> bool:
+        """Whether no other request has just reported this: all in flight meet it when a server stops."""
+        with self._saying:
+            now, last = time.monotonic(), self._said.get((fault, attempt), 0.0)
+            self._said[fault, attempt] = max(last, now + seconds)
+            return now >= last
 
     @contextmanager
     def announced(self, what: str) -> Iterator[None]:

@@ -242,7 +242,8 @@ def models_of(server: Server) -> list[Json]:
         Busy: it loads its model, and would be taken for another kind of server.
         BackendError: it does not answer or refuses the key.
     """
-    return [entry for entry in look(server, MODELS).get("data") or () if isinstance(entry, dict)]
+    told = _asked(server, MODELS)
+    return [entry for entry in told.get("data") or () if isinstance(entry, dict)]
 
 
 def recognized(server: Server, listed: list[Json]) -> Dialect:
@@ -274,18 +275,22 @@ def version_of(server: Server, dialect: Dialect) -> str:
 
 
 def look(server: Server, path: str) -> Json:
-    """What is at a path; nothing where the server has no such path.
+    """What is at a path; nothing where the server has no such path, or does not tell it now.
 
     Raises:
-        Busy: the server cannot list its models yet.
         BackendError: the server does not answer or refuses the key.
     """
     try:
+        return _asked(server, path)
+    except Busy:
+        return {}
+
+
+def _asked(server: Server, path: str) -> Json:
+    try:
         return server.send("GET", path)
     except Busy:
-        if path == MODELS:
-            raise
-        return {}
+        raise
     except (Unreachable, Lost) as error:
         raise server.failed(error) from None
     except (Refused, Transient):

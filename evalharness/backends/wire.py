@@ -224,7 +224,7 @@ class Connection:
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise Unreachable("server", str(error).partition(".")[0]) from None
         except httpx.TimeoutException:
-            raise Transient("timeout", "no answer in time") from None
+            raise Transient("timeout", "no answer in time (-M timeout)") from None
         except (httpx.TransportError, json.JSONDecodeError) as error:
             message = self._without_key(f"the connection was lost during the answer: {error}")
             raise Lost("server", message[:300]) from None
