@@ -363,9 +363,9 @@ def test_a_repeat_penalty_looks_at_the_whole_text(server, open_model):
     assert sent(server, [0])[0]["repeat_last_n"] == 512
 
 
-def test_slots_that_have_filled_their_common_context_are_asked_again_and_fewer_at_once(server, open_model):
+def test_slots_that_have_filled_their_common_context_are_asked_again_and_fewer_at_once(server, open_model, caplog):
     server.set(dialect="llama-server")
-    backend = open_model()
+    backend = open_model(backoff=0.5)
     requests = requests_for(backend, [RawPrompt(text="a b c")])
     backend.pace.limit = 8
     server.set(shared=2)
@@ -373,6 +373,7 @@ def test_slots_that_have_filled_their_common_context_are_asked_again_and_fewer_a
     assert isinstance(completion, Completion), completion.message
     assert completion.attempts == 3
     assert backend.pace.limit < 8
+    assert "Its slots share one context: start it with a larger -c" in caplog.text
 
 
 def test_log_probabilities_without_alternatives_are_given_by_a_llama_server_too(server, open_model):

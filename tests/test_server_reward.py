@@ -69,7 +69,7 @@ def test_what_cannot_be_asked_is_refused(server, llama, tmp_path):
     (pair / "tokenizer_config.json").write_text(json.dumps(settings | {"model_input_names": names}))
     assert "tells the texts of a pair apart by token types" in refused(server, pair)
     two = save_llama(tmp_path / "two", num_labels=2)
-    assert "has 1 labels on the server, and 2 in" in refused(server, two, ITEMS, head=1)
+    assert "has 1 labels on the server, and 2 where its tokenizer is" in refused(server, two, ITEMS, head=1)
     server.set(extra_bos=1)
     assert "has read 23 tokens of 22" in refused(server, llama, [make_item("", "")])
     server.set(dialect="llama-server")
@@ -80,3 +80,18 @@ def test_a_busy_server_is_asked_again(server, llama):
     scorer = served(server, llama)
     server.set(busy=1)
     assert values(scorer, ITEMS[1:2]) == pytest.approx(values(open_reward(llama), ITEMS[1:2]), abs=1e-4)
+
+
+def test_a_refusal_classifier_on_a_server_says_what_it_says_where_it_is_loaded(server, tmp_path):
+    names = {0: "NORMAL", 1: "REJECTION"}
+    folder = save_llama(tmp_path, num_labels=2, id2label=names, label2id={"NORMAL": 0, "REJECTION": 1})
+    model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
+    server.set(classifies=lambda ids: model(input_ids=torch.tensor([ids])).logits[0].tolist(), context=40)
+    loaded = open_scorer("refusal", {"model": f"hf/{folder}", "max_length": 40})
+    asked = open_scorer("refusal", {"model": "server/meadow", "url": server.url, "tokenizer": str(folder)})
+    items = [make_item("How?", text) for text in ("I can't help with that.", "Use a pick.", "No.", "a tree " * 30)]
+    shown = [[(score.label, score.explanation) for score in one.score(items)] for one in (loaded, asked)]
+    assert shown[0] == shown[1]
+    assert asked.version != loaded.version
+    with pytest.raises(EvalHarnessError, match="tokenizer: not known"):
+        open_scorer("refusal", {"model": "server/meadow", "url": server.url})

@@ -10,6 +10,7 @@ from evalharness.backends.server_dialects import Served, describe
 from evalharness.backends.server_requests import ServerOptions
 from evalharness.backends.server_wire import Server, address
 from evalharness.errors import BackendError
+from evalharness.records import digest
 
 FAULTS = 4
 """Faults after which the server is given up; a busy one is waited for."""
@@ -19,8 +20,14 @@ Answer = TypeVar("Answer")
 class ServedClassifier:
     """A reward model or a text classifier that a vLLM serves, at `url` or OPENAI_BASE_URL."""
 
-    def __init__(self, name: str, url: str | None) -> None:
+    def __init__(self, name: str, url: str | None, *, labels: int) -> None:
+        """Open no connection yet.
+
+        Args:
+            labels: how many numbers it gives, as its configuration says.
+        """
         options = ServerOptions(url=url)
+        self.labels = labels
         self.name, self._options, self.url = name, options, address(url)
         self._asker = Asker(name, attempts=options.attempts, backoff=options.backoff, pace=Pace(1))
 
@@ -40,11 +47,20 @@ class ServedClassifier:
             )
         return served
 
+    @property
+    def shown(self) -> str:
+        """The kind of server."""
+        return self.served.dialect.named(self.served.version)
+
+    def weights_digest(self, weights: str | None = None) -> str:
+        """What the server says of the weights, and `weights` or the address."""
+        return digest({**self.served.facts, **({"weights": weights} if weights else {"url": self.url})})
+
     def numbers(self, batch: Sequence[Sequence[int]]) -> list[list[float]]:
         """The logits of each text, given as token ids, in order.
 
         Raises:
-            BackendError: the server does not answer, or has read other tokens.
+            BackendError: the server does not answer, or has read other tokens, or serves another model.
         """
         body = {"model": self.name, "input": [list(ids) for ids in batch], "use_activation": False}
         reply = self._again(lambda server: server.send("POST", "/classify", body))
@@ -54,7 +70,13 @@ class ServedClassifier:
                 f"the server at {self.url} has read {read} tokens of {sent}", fix="look at the server's log"
             )
         told: list[dict[str, Any]] = sorted(reply["data"], key=lambda entry: int(entry["index"]))
-        return [entry["probs"] for entry in told]
+        rows: list[list[float]] = [entry["probs"] for entry in told]
+        if len(rows[0]) != self.labels:
+            raise BackendError(
+                f"{self.name} has {len(rows[0])} labels on the server, and {self.labels} where its tokenizer is",
+                fix="name the model that is served as its tokenizer",
+            )
+        return rows
 
     def _again(self, ask: Callable[[Server], Answer]) -> Answer:
         """Over a connection of its own, since scorers are never closed."""

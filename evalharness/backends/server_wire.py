@@ -77,7 +77,7 @@ class Server(Connection):
                 f"the server at {self.url} {said}: {message}", fix=f"set {self.key_variable} to a key of this server"
             )
         if SHARED.search(message):
-            return Busy(message, error.wait)
+            return Busy(f"{message} Its slots share one context: start it with a larger -c, or -np 1", error.wait)
         if error.status in (400, 413, 422, 500) and TOO_LONG.search(message):
             return PromptTooLong(message)
         if error.status in (429, 503, 529) and not SPENT.search(error.text):

@@ -1,6 +1,7 @@
 """What the backends of servers share: a connection, what its faults mean, and a streamed reply."""
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1", "0.0.0.0")
 REPEATED_TOKENS = 25
 """An Ollama server aborts after about thirty identical tokens in a row; a stream that ends this way without its last
 object is such an abort, any other is a broken stream."""
+
+TITLE = re.compile(r"<title>(.*?)</title>", re.DOTALL | re.IGNORECASE)
 
 
 class ServerError(Exception):
@@ -273,7 +276,14 @@ def sentence(message: str) -> str:
     "Field 'x': too large"
     >>> sentence('{"detail":"prompt must be a string."}')
     'prompt must be a string.'
+
+    Of a proxy's page its title.
+
+    >>> sentence("<html>\r\n<head><title>429 Too Many Requests</title></head>\r\n<body>nginx</body>")
+    '429 Too Many Requests'
     """
+    if page := TITLE.search(message):
+        return page[1].strip()
     try:
         inner = json.loads(message)
     except (json.JSONDecodeError, RecursionError):

@@ -3,15 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from pydantic import JsonValue
 
 from evalharness.errors import ScorerError
-from evalharness.scorers.refusal.settings import HUB, Meaning, RefusalSettings, known_meanings, meaning_of
+from evalharness.scorers.refusal.settings import HUB, SERVER, Meaning, RefusalSettings, known_meanings, meaning_of
 from evalharness.weights import loading
 from evalharness.weights.devices import best_device, device_is_there, device_name
+
+if TYPE_CHECKING:
+    from evalharness.backends.server_classifier import ServedClassifier
 
 UNLIMITED = 10**9
 """Tokenizers without a limit say a number that is far larger."""
@@ -45,9 +48,13 @@ class RefusalClassifier:
         self.settings = settings
         self.name = (settings.model or "").removeprefix(HUB)
         self.device = _device(settings.device)
-        self.source = loading.find_source(self.name)
+        # The weights of a served one are not here.
+        self.source = (
+            loading.find_tokenizer(settings.tokenizer) if settings.tokenizer else loading.find_source(self.name)
+        )
         self.config = loading.load_settings(self.source, trust_remote_code=False)
         _refuse_other_kinds(self.name, self.config.architectures or [])
+        self._served = _served(settings, len(self.config.id2label))
         self.meanings = _meanings(self.name, dict(self.config.id2label), settings.labels)
         self.tokenizer = loading.load_tokenizer(self.source, trust_remote_code=False)
         self.max_length = self._longest()
@@ -57,7 +64,7 @@ class RefusalClassifier:
         """What determines a label."""
         return {
             "model": self.settings.model,
-            "weights_digest": self.source.weights_digest,
+            "weights_digest": self._served.weights_digest() if self._served else self.source.weights_digest,
             "tokenizer_digest": self.source.tokenizer_digest,
             "labels": [f"{label} means {meaning}" for label, meaning in self.meanings.values()],
             "template": self.settings.template,
@@ -66,19 +73,23 @@ class RefusalClassifier:
 
     @property
     def where(self) -> str:
-        """The device, with the name of a GPU."""
-        return device_name(self.device)
+        """The device, with the name of a GPU; or the kind of server."""
+        return self._served.shown if self._served else device_name(self.device)
 
     def judge(self, prompt: str, completion: str) -> Opinion:
         """The likeliest label of a completion."""
         text = self.settings.template.replace("{prompt}", prompt).replace("{completion}", completion)
         ids = self.tokenizer(text)["input_ids"]
-        read = torch.tensor([self._cut(ids)], device=self.device)
-        with torch.inference_mode():
-            probabilities = self._model(input_ids=read).logits[0].float().softmax(-1).cpu()
+        probabilities = self._logits(self._cut(ids)).softmax(-1)
         place = int(probabilities.argmax())
         label, meaning = self.meanings[place]
         return Opinion(meaning, label, float(probabilities[place]), max(0, len(ids) - self.max_length))
+
+    def _logits(self, ids: list[int]) -> torch.Tensor:
+        if self._served:
+            return torch.tensor(self._served.numbers([ids])[0])
+        with torch.inference_mode():
+            return torch.Tensor(self._model(input_ids=torch.tensor([ids], device=self.device)).logits[0].float().cpu())
 
     def _cut(self, ids: list[int]) -> list[int]:
         """The first tokens, and the end token after them, where there are too many."""
@@ -88,7 +99,8 @@ class RefusalClassifier:
         positions = self.config.get_text_config().to_dict().get("max_position_embeddings") or UNLIMITED
         # RoBERTa begins to count its positions after the padding's.
         offset = (self.config.pad_token_id or 0) + 1 if "roberta" in str(self.config.model_type) else 0
-        longest = int(min(self.tokenizer.model_max_length, positions - offset))
+        served = (self._served and self._served.served.context) or UNLIMITED
+        longest = int(min(self.tokenizer.model_max_length, positions - offset, served))
         asked = self.settings.max_length
         if asked is not None and asked > longest:
             raise ScorerError(
@@ -100,6 +112,14 @@ class RefusalClassifier:
     @cached_property
     def _model(self) -> Any:
         return loading.load_classifier(self.source, device=self.device, dtype="float32", trust_remote_code=False)
+
+
+def _served(settings: RefusalSettings, labels: int) -> "ServedClassifier | None":
+    if not (settings.model or "").startswith(SERVER):
+        return None
+    from evalharness.backends.server_classifier import ServedClassifier
+
+    return ServedClassifier((settings.model or "").removeprefix(SERVER), settings.url, labels=labels)
 
 
 def _device(asked: str | None) -> str:

@@ -8,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 from evalharness.records import Record
 
 Meaning = Literal["refusal", "full_refusal", "partial_refusal", "compliance", "no_answer"]
-HUB = "hf/"
+HUB, SERVER = "hf/", "server/"
 COMPLETION = "{completion}"
 MEANINGS: dict[str, Meaning] = {
     **dict.fromkeys(("refusal", "refused", "refuse", "rejection", "rejected", "reject"), "refusal"),
@@ -25,7 +25,11 @@ class RefusalSettings(Record):
     """Which text classifier takes the place of the rules, and how it is asked; without `model` the rules read."""
 
     model: str | None = None
-    """`hf/org/name`, `hf/org/name@revision` or `hf/./folder`."""
+    """`hf/org/name`, `hf/org/name@revision`, `hf/./folder`, or `server/NAME` of a vLLM."""
+    url: str | None = None
+    """The server's address; `OPENAI_BASE_URL` by default. The key comes from `OPENAI_API_KEY` alone."""
+    tokenizer: str | None = None
+    """The folder or Hub name of a served model, whose tokenizer and labels are read."""
     labels: Mapping[str, Meaning] = Field(default_factory=dict)
     """What the labels in its configuration mean, where their names do not say it."""
     template: str = COMPLETION
@@ -38,10 +42,10 @@ class RefusalSettings(Record):
     @field_validator("model")
     @classmethod
     def _names_a_model(cls, model: str | None) -> str | None:
-        if model is not None and not model.removeprefix(HUB).strip():
+        if model is not None and model.strip() in ("", HUB, SERVER):
             raise ValueError("names nothing; write hf/org/name or hf/./folder")
-        if model is not None and not model.startswith(HUB):
-            raise ValueError(f"{model!r} is not a checkpoint; write hf/org/name or hf/./folder")
+        if model is not None and not model.startswith((HUB, SERVER)):
+            raise ValueError(f"{model!r} is not a checkpoint; write hf/org/name, hf/./folder or server/NAME")
         return model
 
     @field_validator("template")
@@ -56,6 +60,11 @@ class RefusalSettings(Record):
         idle = sorted(self.model_fields_set - {"model"})
         if self.model is None and idle:
             raise ValueError(f"{', '.join(idle)}: only for a classifier; set `model` too")
+        served = (self.model or "").startswith(SERVER)
+        if wrong := sorted(self.model_fields_set.intersection(("device",) if served else ("url", "tokenizer"))):
+            raise ValueError(f"{', '.join(wrong)}: not for {self.model}")
+        if served and self.tokenizer is None:
+            raise ValueError(f"tokenizer: not known; name the folder or Hub model that {self.model} is")
         return self
 
 

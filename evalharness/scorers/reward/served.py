@@ -35,8 +35,8 @@ class ServedReward:
                 fix='set tokenizer = "org/name" or "./folder" in [scorer.reward]; no weights are read there',
             )
         self.source = loading.find_tokenizer(settings.tokenizer)
-        self._classifier = ServedClassifier(self.name, settings.url)
         self.labels = dict(loading.load_settings(self.source, trust_remote_code=False).id2label)
+        self._classifier = ServedClassifier(self.name, settings.url, labels=len(self.labels))
         self.head = choose_head(self.name, self.labels, settings.head)
         self.tokenizer = loading.load_tokenizer(self.source, trust_remote_code=False)
         longest = min(filter(None, (self._classifier.served.context, self.tokenizer.model_max_length)))
@@ -52,12 +52,9 @@ class ServedReward:
     def identity(self) -> dict[str, JsonValue]:
         """What determines a reward."""
         template = self.tokenizer.chat_template if self.encoder.kind == "chat" else None
-        settings = self.settings
-        where = {"weights": settings.weights} if settings.weights else {"url": self._classifier.url}
         return {
-            "model": settings.model,
-            "weights_digest": digest({**self._classifier.served.facts, **where}),
-            **where,
+            "model": self.settings.model,
+            "weights_digest": self._classifier.weights_digest(self.settings.weights),
             "tokenizer_digest": self.source.tokenizer_digest,
             "template_digest": digest(template) if template else None,
             "encoding": self.encoder.kind,
@@ -69,21 +66,12 @@ class ServedReward:
     @property
     def where(self) -> str:
         """The kind of server."""
-        served = self._classifier.served
-        return served.dialect.named(served.version)
+        return self._classifier.shown
 
     def rewards(self, batch: Sequence[Encoded]) -> list[float]:
         """The raw logit of each item, in order.
 
         Raises:
-            BackendError: the server does not answer.
-            ScorerError: it serves a model with other labels.
+            BackendError: the server does not answer, or serves another model.
         """
-        numbers = self._classifier.numbers([encoded.ids for encoded in batch])
-        if len(numbers[0]) != len(self.labels):
-            raise ScorerError(
-                f"{self.name} has {len(numbers[0])} labels on the server, and {len(self.labels)} in "
-                f"{self.settings.tokenizer}",
-                fix="name the model that is served as tokenizer in [scorer.reward]",
-            )
-        return [row[self.head] for row in numbers]
+        return [row[self.head] for row in self._classifier.numbers([encoded.ids for encoded in batch])]
