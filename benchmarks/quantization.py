@@ -1,24 +1,23 @@
 """A ladder of quantizations of one GGUF file: how far the next-token probabilities move, and which behaviour flips.
 
-pip install libgguf                              # for Q3_K and Q2_K, which the gguf package can read but not write
-python benchmarks/quantization.py                # the bundled SmolLM2
-python benchmarks/quantization.py FILE.gguf
+python benchmarks/quantization.py llama.cpp/build/bin/llama-quantize                  # the bundled SmolLM2
+python benchmarks/quantization.py llama.cpp/build/bin/llama-quantize FILE.gguf
 
-Every matrix of the file is quantized again, and the rest is copied. Rows that blocks of 256 do not fill get what
-llama.cpp gives them. The file itself is the baseline: it is quantized already, so the steps from it to a rung are what
-is measured, not those from the weights that were trained.
+llama-quantize writes the mixtures that are published as Q4_K_M and so on. Weights that are on a grid already say little
+about another grid, so the baseline is a file in float32 that rounds to the given one: of Q4_1 and Q8_0, each weight is
+drawn from the interval that its level stands for.
 """
 
 import argparse
+import subprocess
 import tempfile
 from collections import Counter
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 from conditions import conditions
-from gguf import GGMLQuantizationType, GGUFReader, GGUFValueType, GGUFWriter, LlamaFileType
-from gguf.quants import dequantize, quantize
+from gguf import GGUFReader, GGUFValueType, GGUFWriter, LlamaFileType
+from gguf.quants import dequantize
 
 from evalharness import pipeline
 from evalharness.config import build_config
@@ -28,54 +27,46 @@ from evalharness.text import format_share
 from evalharness.tokens.words import find
 from evalharness.weights.bundled import LOCATE
 
-LADDER = ("Q8_0", "Q5_0", "Q4_0", "Q3_K", "Q2_K")
+LADDER = ("Q8_0", "Q5_K_M", "Q4_K_M", "Q3_K_M", "Q2_K")
+BLOCK = 32
+STEPS = {"Q4_1": lambda blocks: np.ptp(blocks, axis=1) / 15, "Q8_0": lambda blocks: abs(blocks).max(axis=1) / 127}
+"""Of each block of a type, the distance of two levels."""
 BEHAVIOUR = ("refusal.refused", "refusal.no_answer", "style.stopped", "style.loop")
-K_ROWS = 256
-INSTEAD = "Q4_0"
-"""What llama.cpp gives rows that the large blocks of Q3_K and Q2_K do not fill."""
 
 
-def write_rung(source: Path, kind: str, path: Path) -> str:
-    """Write a file again with its matrices in another quantization; returns the shares of weights by type."""
-    reader = GGUFReader(source)
+def write_unrounded(source: Path, path: Path) -> None:
+    """Write weights that a file may have been made from: each a random place in the interval that rounds to it."""
+    reader, random = GGUFReader(source), np.random.default_rng(0)
     writer = GGUFWriter(path, reader.get_field("general.architecture").contents())
     for field in reader.fields.values():
         if not field.name.startswith(("GGUF.", "general.architecture", "general.file_type")):
             inner = field.types[-1] if field.types[0] == GGUFValueType.ARRAY else None
             writer.add_key_value(field.name, field.contents(), field.types[0], sub_type=inner)
-    writer.add_file_type(LlamaFileType[f"MOSTLY_{kind.replace('3_K', '3_K_M')}"])
-    sizes: Counter[str] = Counter()
+    writer.add_file_type(LlamaFileType.ALL_F32)
     for tensor in reader.tensors:
-        stored = _type_of(tensor, kind)
-        writer.add_tensor(tensor.name, _stored(tensor, stored), raw_dtype=stored)
-        sizes[stored.name] += int(tensor.n_elements)
+        weights = dequantize(tensor.data, tensor.tensor_type)
+        if step := STEPS.get(tensor.tensor_type.name):
+            blocks = weights.reshape(-1, BLOCK)
+            weights = (blocks + step(blocks)[:, None] * (random.random(blocks.shape) - 0.5)).reshape(weights.shape)
+        writer.add_tensor(tensor.name, weights.astype(np.float32))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
-    return ", ".join(f"{format_share(size / sizes.total())} {name}" for name, size in sizes.most_common(2))
 
 
-def _type_of(tensor, kind: str) -> GGMLQuantizationType:
-    if len(tensor.shape) < 2:
-        return tensor.tensor_type
-    fits = "K" not in kind or tensor.shape[0] % K_ROWS == 0
-    return GGMLQuantizationType[kind if fits else INSTEAD]
-
-
-def _stored(tensor, kind: GGMLQuantizationType) -> np.ndarray:
-    if len(tensor.shape) < 2:
-        return tensor.data
-    weights = dequantize(tensor.data, tensor.tensor_type)
-    if "K" not in kind.name:
-        return quantize(weights, kind)
-    import libgguf
-
-    return np.asarray(libgguf.quantize_rows(np.ascontiguousarray(weights), libgguf.GGMLQuantizationType[kind.name]))
+def quantize_file(program: Path, source: Path, kind: str, path: Path) -> str:
+    """Have llama.cpp write a file again; returns the shares of the weights by type."""
+    subprocess.run([program, source, path, kind, "1"], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    sizes: Counter[str] = Counter()
+    for tensor in GGUFReader(path).tensors:
+        sizes[tensor.tensor_type.name] += int(tensor.n_elements)
+    return ", ".join(f"{format_share(size / sizes.total())} {name}" for name, size in sizes.most_common(3))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("program", type=Path, help="llama.cpp's llama-quantize")
     parser.add_argument("file", nargs="?", type=Path)
     parser.add_argument("--variant", default="instruct")
     parser.add_argument("--format", default="chat")
@@ -83,21 +74,19 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=48)
     parser.add_argument("--max-tokens", type=int, default=64)
     flags = parser.parse_args()
-    source = flags.file or LOCATE["smollm2"]()
-    rungs = [kind for kind in LADDER if "K" not in kind or find_spec("libgguf")]
     print(conditions("torch", "transformers", "gguf"))
-    if len(rungs) < len(LADDER):
-        print("Q3_K and Q2_K are left out: libgguf is not installed")
     with tempfile.TemporaryDirectory() as folder:
-        paths = {kind: Path(folder, f"model-{kind}.gguf") for kind in rungs}
-        stored = {kind: write_rung(source, kind, path) for kind, path in paths.items()}
+        source = Path(folder, "unrounded.gguf")
+        write_unrounded(flags.file or LOCATE["smollm2"](), source)
+        paths = {kind: Path(folder, f"model-{kind}.gguf") for kind in LADDER}
+        stored = {kind: quantize_file(flags.program, source, kind, path) for kind, path in paths.items()}
         show(make_run(source, paths, flags, Path(folder, "run")), stored)
 
 
 def make_run(source: Path, paths: dict[str, Path], flags: argparse.Namespace, out: Path) -> Path:
     """One run of the file and of all rungs."""
     side = {"variant": flags.variant, "prompt_format": flags.format}
-    models = {"file": source.resolve(), **paths}
+    models = {"file": source, **paths}
     data = {
         "suite": flags.suite,
         "baseline": "file",
