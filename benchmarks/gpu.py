@@ -8,6 +8,7 @@ Without a GPU, all of it runs on tiny shapes on the CPU, which measures nothing 
 """
 
 import argparse
+import os
 import random
 import shutil
 import signal
@@ -28,6 +29,8 @@ from typing import Any
 NEEDED = ("torch", "transformers", "tokenizers", "accelerate", "pydantic", "psutil")
 if missing := [name for name in NEEDED if find_spec(name) is None]:
     sys.exit(f"{', '.join(missing)} is not installed here: pip install '.[hf]'")
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import torch  # noqa: E402
 import transformers  # noqa: E402
@@ -388,14 +391,12 @@ def _paged(backend: HfBackend, requests: Sequence[GenerationRequest]) -> list[tu
         eos_token_id=list(backend.end_tokens),
         pad_token_id=0,
     )
-    made = backend._loaded().generate_batch(ids, generation_config=settings)
+    model = backend._loaded()
+    made = model.generate_batch(ids, generation_config=settings)
+    model.set_attn_implementation("sdpa")
     if len(made) < len(ids) or any(one.error for one in made.values()):
         raise RuntimeError(f"{len(made)} of {len(ids)} answered; see its log")
-    return [tuple(one.generated_tokens) for one in sorted(made.values(), key=lambda one: _number(one.request_id))]
-
-
-def _number(request_id: str) -> int:
-    return int("".join(filter(str.isdigit, request_id)))
+    return [tuple(one.generated_tokens) for one in made.values()]
 
 
 def _ours(backend: HfBackend, requests: Sequence[GenerationRequest], rows: int, shapes: Shapes) -> tuple[int, int]:

@@ -43,12 +43,16 @@ class Batch:
         """Whether other rows may join."""
         return all(type(layer) in JOINABLE for layer in self.cache.layers)
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether other rows may join, and every layer has keys of its own."""
+        return self.is_joinable and all(layer.is_initialized for layer in self.cache.layers)
+
     def can_take_back(self, columns: int) -> bool:
         """Whether so many columns can be added and removed again: a window that slides forgets what it left."""
         layers = self.cache.layers
         windows = [layer.sliding_window for layer in layers if isinstance(layer, DynamicSlidingWindowLayer)]
-        known = self.is_joinable and all(layer.is_initialized for layer in layers)
-        return known and all(self.mask.shape[1] + columns < window for window in windows)
+        return self.is_complete and all(self.mask.shape[1] + columns < window for window in windows)
 
     def keep(self, left: Sequence[int], indices: torch.Tensor) -> None:
         """Drop the other rows, and the columns that only they needed. `indices` are those of `left`, on the device."""

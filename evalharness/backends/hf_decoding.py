@@ -40,7 +40,7 @@ class Decoder:
                     new = queue.take(batch.rows) if left and batch.is_joinable else []
                 if left and not new and (drafts := self._drafts(batch)):
                     yield from self._leap(batch, tokens, torch.tensor(drafts, device=tokens.device))
-                elif left and not new and self.steps is not None and batch.is_joinable:
+                elif left and not new and self.steps is not None and batch.is_complete:
                     self.steps.step(batch, tokens)
                 elif left:
                     self._step(batch, tokens)

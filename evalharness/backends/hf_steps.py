@@ -223,7 +223,11 @@ class Steps:
             ):
                 self._pass(shape)
         except RuntimeError as error:
-            self.record, self.problem = False, " ".join(str(error).split())[:200]
+            # Ending the recording fails too, and hides why.
+            cause: BaseException = error
+            while cause.__context__ is not None:
+                cause = cause.__context__
+            self.record, self.problem = False, " ".join(str(cause).split())[:200]
         else:
             shape.graph = graph
 
