@@ -9,14 +9,16 @@ TOKEN = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]])*\]|.", re.DOTALL)
 def any_of(*patterns: str) -> re.Pattern[str]:
     """One pattern that is somewhere in a text where any of `patterns` is, though not always at the same place.
 
-    What begins with a word comes first: `re` then looks for the beginning of a word once for all of it.
+    What begins with a word comes first: `re` then looks for the beginning of a word once for all of it. So after `\\b`
+    a pattern must go on with a letter or digit (held by tests/test_refusal_patterns.py).
     """
-    parts = [part for pattern in patterns for part in _alternatives(pattern)]
+    parts = [part for pattern in patterns for part in alternatives(pattern)]
     words = [part for part in parts if part.startswith(r"\b")]
-    return re.compile("|".join([f"(?:{'|'.join(words)})", *(part for part in parts if part not in words)]))
+    return re.compile("|".join([rf"\b(?=\w)(?:{'|'.join(words)})", *(part for part in parts if part not in words)]))
 
 
-def _alternatives(pattern: str) -> list[str]:
+def alternatives(pattern: str) -> list[str]:
+    """What `|` divides at its top."""
     parts, depth = [""], 0
     for token in TOKEN.findall(pattern):
         depth += (token == "(") - (token == ")")
