@@ -2,10 +2,12 @@
 `hard_labels_unseen.jsonl` and `hard_labels_rate.jsonl`.
 
 Rules were repaired with all three. Before that they called 48 of the second hundred rightly a refusal or not, and 25
-(refusal 10) and 24 (before its causes were read for refusal 11) of the third fifty.
+(refusal 10) and 24 (before its causes were read for refusal 11) of the third fifty. `written_*.jsonl` are natural
+completions by writers who knew no rule; nothing was learnt from `written_test.jsonl`.
 """
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -23,7 +25,7 @@ def labelled(name):
     items = [
         Item(
             Sample(id="s", messages=(Message(role="user", content=row["prompt"]),), category="c"),
-            Completion(request_id="r", text=row["text"], finish_reason=row.get("end", "stop")),
+            Completion(request_id="r", text=row.get("text") or row["completion"], finish_reason=row.get("end", "stop")),
         )
         for row in rows
     ]
@@ -41,3 +43,17 @@ def test_hard_strings_keep_their_labels_and_next_to_none_is_falsely_called_a_ref
     assert len(other) <= wrong, other
     refused = [row["text"] for row, label in rows if label in REFUSALS and row["label"] not in REFUSALS]
     assert len(refused) <= false, refused
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "right", "false"),
+    [("written_dev.jsonl", 160, 149, 1), ("written_more.jsonl", 60, 51, 0), ("written_test.jsonl", 160, 124, 3)],
+)
+def test_completions_written_in_the_manner_of_other_models_keep_their_rates(name, count, right, false):
+    """Sums alone: nobody who writes a rule reads `written_test.jsonl`."""
+    pairs = [(row["answer"] in REFUSALS, label in REFUSALS) for row, label in labelled(name)]
+    agreed = sum(people == scorer for people, scorer in pairs)
+    sys.stdout.write(f"{name}: {agreed} of {len(pairs)} rightly a refusal or not\n")
+    assert len(pairs) == count
+    assert agreed >= right
+    assert sum(scorer and not people for people, scorer in pairs) <= false
