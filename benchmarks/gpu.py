@@ -588,7 +588,7 @@ def run_part(at: Place, name: str, ends: float) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, help="where the results are written; without a GPU, they are only printed")
+    parser.add_argument("--out", type=Path, help="where results are written; else only those of all parts on a GPU are")
     parser.add_argument("--only", help=f"parts, separated by commas: {', '.join(PARTS)}")
     parser.add_argument("--minutes", type=float, default=25.0, help="for all parts together")
     flags = parser.parse_args(arguments)
@@ -597,7 +597,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(f"there is no part {', '.join(sorted(unknown))}")
     device = "cuda" if torch.cuda.is_available() else "cpu"
     began = time.monotonic()
-    page = Page(flags.out or (RESULTS if device == "cuda" else None))
+    page = Page(flags.out or (RESULTS if device == "cuda" and not flags.only else None))
     page.add("# Measured on a GPU\n")
     page.add("Written by `make gpu` (benchmarks/gpu.py), on random weights.\n")
     page.add(f"{conditions('torch', 'transformers')}, {_gpu(device)}.")
