@@ -136,6 +136,19 @@ def in_groups(what: str, n: int, n_groups: int) -> str:
     return f"{what} (related prompts count together: {n_groups:,} groups)" if n_groups < n else what
 
 
+ACTIVE = re.compile(r"[^\w ,;%+=()/.-]|_|(?<!\d)\.(?=\S)")
+"""Characters with a meaning in Markdown, HTML or GitHub's links."""
+
+
+def markdown_escaped(text: str) -> str:
+    """One line of text that cannot become markup, a link, a mention or a second table cell.
+
+    >>> markdown_escaped("<b>*x*|y\\nz")
+    '&#60;b&#62;&#42;x&#42;&#124;y z'
+    """
+    return ACTIVE.sub(lambda sign: f"&#{ord(sign[0])};", one_line(text))
+
+
 def format_mean(
     kind: str, mean: float | None, interval: "Interval | None" = None, *, digits: int = 0
 ) -> tuple[str, str]:

@@ -5,17 +5,13 @@ The Hugging Face Hub reads `model-index` from the YAML at the top of a README.md
 """
 
 import json
-import re
 from collections.abc import Iterator
 
 from evalharness.compare.headline import headline_of
 from evalharness.export import Choices, Exported
 from evalharness.records import Comparison, Metric, PairedDifference
 from evalharness.store import Run
-from evalharness.text import format_change, format_mean, format_p, one_line
-
-ACTIVE = re.compile(r"[^\w ,;%+=()/.-]|_|(?<!\d)\.(?=\S)")
-"""Characters with a meaning in Markdown or HTML."""
+from evalharness.text import format_change, format_mean, format_p, markdown_escaped
 
 
 def to_markdown(run: Run, choices: Choices) -> Exported:
@@ -26,29 +22,22 @@ def to_markdown(run: Run, choices: Choices) -> Exported:
     return Exported(("\n".join([*parts, *_sides(run)]) + "\n").encode("utf-8", "replace"))
 
 
-def escaped(text: str) -> str:
-    """One line of text that cannot become markup, a link or a second table cell.
-
-    >>> escaped("<b>*x*|y\\nz")
-    '&#60;b&#62;&#42;x&#42;&#124;y z'
-    """
-    return ACTIVE.sub(lambda match: f"&#{ord(match[0])};", one_line(text))
-
-
 def _head(run: Run, compared: Comparison) -> Iterator[str]:
-    suites = ", ".join(f"{escaped(suite.name)} {escaped(suite.version)}" for suite in run.plan.suites)
-    yield f"# {escaped(compared.candidate)} against {escaped(compared.baseline)}"
+    suites = ", ".join(f"{markdown_escaped(suite.name)} {markdown_escaped(suite.version)}" for suite in run.plan.suites)
+    yield f"# {markdown_escaped(compared.candidate)} against {markdown_escaped(compared.baseline)}"
     yield ""
     yield "<!-- evalharness export -->"
     yield ""
-    yield f"{len(run.plan.samples):,} samples of {suites}, {escaped(run.manifest.created[:10])}."
+    yield f"{len(run.plan.samples):,} samples of {suites}, {markdown_escaped(run.manifest.created[:10])}."
     yield ""
 
 
 def _findings(compared: Comparison) -> Iterator[str]:
     yield "## Findings"
     yield ""
-    yield from (f"{number}. {escaped(finding.sentence)}" for number, finding in enumerate(compared.findings, start=1))
+    yield from (
+        f"{number}. {markdown_escaped(finding.sentence)}" for number, finding in enumerate(compared.findings, start=1)
+    )
     yield ""
 
 
@@ -72,7 +61,7 @@ def _difference(difference: PairedDifference, metric: Metric) -> str:
     sides = [format_mean(metric.kind, mean)[0] for mean in (difference.baseline_mean, difference.candidate_mean)]
     change = format_change(metric.kind, difference.difference, difference.interval)
     last = format_p(difference.p_adjusted), f"{difference.n_pairs:,}", difference.verdict
-    cells = [escaped(metric.title), *sides, *change, *last]
+    cells = [markdown_escaped(metric.title), *sides, *change, *last]
     return f"| {' | '.join(cells)} |"
 
 
@@ -80,7 +69,7 @@ def _warnings(compared: Comparison) -> Iterator[str]:
     if compared.warnings:
         yield "## Warnings"
         yield ""
-        yield from (f"- {escaped(warning.text)}" for warning in compared.warnings)
+        yield from (f"- {markdown_escaped(warning.text)}" for warning in compared.warnings)
         yield ""
 
 
@@ -92,7 +81,9 @@ def _sides(run: Run) -> Iterator[str]:
     for checkpoint in run.plan.checkpoints:
         counts = run.observations.counts(checkpoint.name)
         configured = checkpoint.checkpoint
-        names = f"{escaped(checkpoint.name)} | {escaped(configured.model)} | {configured.prompt_format}"
+        names = (
+            f"{markdown_escaped(checkpoint.name)} | {markdown_escaped(configured.model)} | {configured.prompt_format}"
+        )
         yield f"| {names} | {counts.completed:,} of {counts.asked:,} | {counts.ends['length']:,} |"
 
 
@@ -133,11 +124,11 @@ def _section(run: Run) -> Iterator[str]:
     headline = headline_of(compared, run.plan, run.observations)
     yield "## Evaluation"
     yield ""
-    yield from (escaped(verdict) for verdict in headline.verdicts)
+    yield from (markdown_escaped(verdict) for verdict in headline.verdicts)
     yield ""
     if headline.cautions:
-        yield from (f"- Read with care: {escaped(caution)}" for caution in headline.cautions)
+        yield from (f"- Read with care: {markdown_escaped(caution)}" for caution in headline.cautions)
         yield ""
     yield from (line.replace("## ", "### ", 1) for line in differences(compared))
-    version, day = escaped(run.manifest.evalharness_version), escaped(run.manifest.created[:10])
+    version, day = markdown_escaped(run.manifest.evalharness_version), markdown_escaped(run.manifest.created[:10])
     yield f"Measured with evalharness {version}, {day}, with {len(run.plan.samples):,} prompts."

@@ -1,11 +1,10 @@
 """A gate's verdict in the formats of CI systems. `fail` and `undecided` stop a job; neither is ever green."""
 
-import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 
 from evalharness.records import Comparison, GateReport, GateResult, GateSample, PairedDifference
-from evalharness.text import format_change, format_mean, format_number, one_line
+from evalharness.text import format_change, format_mean, format_number, markdown_escaped, one_line
 
 SENTENCE = {
     "pass": "The gate passed: every rule is met.",
@@ -13,10 +12,6 @@ SENTENCE = {
     "undecided": "The gate is undecided: {count} shown neither to be met nor to be broken.",
 }
 MARK = {"pass": "✅ pass", "fail": "❌ fail", "undecided": "❔ undecided"}
-ACTIVE = re.compile(r"[^\w ,;%+=()/.-]|_|(?<!\d)\.(?=\S)")
-"""Characters with a meaning in Markdown, HTML or GitHub's links."""
-
-
 LONGEST = 300
 SHOWN_SAMPLES = 20
 """Most samples against a rule that are listed in CI; `gate.json` has more."""
@@ -46,12 +41,8 @@ def markdown(report: GateReport, comparison: Comparison) -> str:
 
 
 def escaped(text: str) -> str:
-    """One line of text that cannot become markup, a link, a mention, or a second table cell.
-
-    >>> escaped("<b>*x*|y")
-    '&#60;b&#62;&#42;x&#42;&#124;y'
-    """
-    return ACTIVE.sub(lambda sign: f"&#{ord(sign[0])};", named(text))
+    """A name, id or sentence that cannot become markup."""
+    return markdown_escaped(named(text))
 
 
 def code(text: str) -> str:
