@@ -5,7 +5,7 @@ import pytest
 from report_run import make_run, many
 
 from evalharness.compare import compare
-from evalharness.compare.known_errors import true_shares
+from evalharness.compare.corrections import true_shares
 from evalharness.records import KnownErrors
 from evalharness.report import render_html
 from evalharness.scorers import facts_of

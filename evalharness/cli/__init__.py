@@ -24,7 +24,7 @@ COMMANDS = {
     "gate": "evalharness.cli.gating:gate",
     "aa-test": "evalharness.cli.running:aa_test",
     "tokens": "evalharness.cli.tokens:tokens",
-    "compare-exports": "evalharness.cli.exports:compare_exports",
+    "compare-exports": "evalharness.cli.tokens:compare_exports",
     "check": "evalharness.cli.finished_runs:check",
     "report": "evalharness.cli.finished_runs:report",
     "show": "evalharness.cli.finished_runs:show",

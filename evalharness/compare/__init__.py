@@ -6,11 +6,10 @@ counted and excluded from all metrics.
 
 from collections.abc import Iterator, Sequence
 
-from evalharness.compare.corrections import corrections_of
+from evalharness.compare.corrections import corrections_of, with_known_errors
 from evalharness.compare.differences import differences_of
 from evalharness.compare.findings import findings_of, warnings_of
 from evalharness.compare.groups import Groups, order_of_groups
-from evalharness.compare.known_errors import with_known_errors
 from evalharness.compare.missing import one_sided_warnings
 from evalharness.compare.preference_summaries import preferences_of
 from evalharness.compare.reward_differences import reward_agreement, rewards_of
