@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 from pydantic import Field, JsonValue, PrivateAttr, ValidationError, field_validator, model_validator
 
@@ -186,8 +186,16 @@ def read_config(path: Path | str, overrides: dict[str, Any] | None = None) -> Ru
     return build_config(_read_toml(path), overrides or {}, source=str(path)).of_file(path)
 
 
-def read_scorers(path: Path) -> dict[str, dict[str, JsonValue]]:
-    """The `[scorer.NAME]` tables of a TOML file, which may hold an experiment too.
+class Tables(NamedTuple):
+    """The tables of a file that a finished run takes; empty where the file has none."""
+
+    scorer: dict[str, dict[str, JsonValue]]
+    gate: GateSettings
+    compare: CompareSettings
+
+
+def read_tables(path: Path) -> Tables:
+    """The `[scorer.NAME]`, `[[gate]]` and `[compare]` tables of a TOML file, which may hold an experiment too.
 
     Raises:
         ConfigError: the file cannot be read, or a table is not valid.
@@ -197,7 +205,9 @@ def read_scorers(path: Path) -> dict[str, dict[str, JsonValue]]:
     tables: Any = data.get("scorer", {})
     if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
         raise ConfigError(f"{path}: scorer is not a table of tables", fix="write [scorer.NAME]")
-    return tables
+    where, fix = f"{path}: [compare]", "correct that value"
+    compare = _read_table(CompareSettings, data.get("compare", {}), where, header="[compare]", fix=fix)
+    return Tables(tables, _gate(data.get("gate", []), str(path)), compare)
 
 
 def read_gate(path: Path) -> GateSettings:
@@ -206,25 +216,10 @@ def read_gate(path: Path) -> GateSettings:
     Raises:
         ConfigError: the file cannot be read, is not TOML, or has no valid rule.
     """
-    data = _read_toml(path)
-    _refuse_unknown_keys(data, TOP_LEVEL, where=str(path))
-    gate = _gate(data.get("gate", []), str(path))
+    gate = read_tables(path).gate
     if not gate.rules and gate.preset is None:
         raise ConfigError(f"{path} has no gate rule", fix="write a [[gate]] table with metric, kind and bound")
     return gate
-
-
-def read_gate_or_none(path: Path) -> GateSettings | None:
-    """The gate of a TOML file, if it has one."""
-    return read_gate(path) if "gate" in _read_toml(path) else None
-
-
-def read_compared(path: Path) -> CompareSettings:
-    """The `[compare]` table of a TOML file."""
-    where = f"{path}: [compare]"
-    return _read_table(
-        CompareSettings, _read_toml(path).get("compare", {}), where, header="[compare]", fix="correct that value"
-    )
 
 
 def sides_of(models: tuple[str, str], variants: tuple[str, str], formats: tuple[str, str]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from evalharness.compare.pairing import Side, narrowed, pair_runs, sides_of
-from evalharness.config import TokenSettings, read_gate, read_scorers
+from evalharness.config import TokenSettings, read_gate, read_tables
 from evalharness.errors import ConfigError, MissingExtra
 from evalharness.gate.presets import fine_tune
 from evalharness.pipeline.comparing import apply_gate, compare_and_report, finish, load_compared, recompare_locked
@@ -34,7 +34,7 @@ def rescore(path: Path, scorer: Mapping[str, dict[str, JsonValue]] | None = None
     store = RunStore(path)
     with store.lock():
         config = resume_config(path)
-        tables = {**config.scorer, **(read_scorers(source) if source else {}), **(scorer or {})}
+        tables = {**config.scorer, **(read_tables(source).scorer if source else {}), **(scorer or {})}
         config = config.model_copy(update={"scorer": tables})
         config = config.of_file(source) if source else config
         return finish(store, config, store.read_plan())

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from evalharness import pipeline
-from evalharness.config import CompareSettings, RunConfig, read_compared, read_gate_or_none, read_scorers
+from evalharness.config import CompareSettings, GateSettings, RunConfig, Tables, read_tables
 from evalharness.errors import SharingError
 from evalharness.records import Variant
 from evalharness.sharing.import_runs.inspect_logs import is_log, read_log
@@ -98,16 +98,15 @@ def _sides(paths: Sequence[Path], columns: Columns) -> list[Side]:
 def _config(joined: Joined, choices: ImportChoices) -> RunConfig:
     """The configuration of the run: what was asked of it here, and the tables of the user's file."""
     source = choices.source
-    own = read_scorers(source) if source else {}
-    gate = read_gate_or_none(source) if source else None
+    own = read_tables(source) if source else Tables({}, GateSettings(), CompareSettings())
     config = RunConfig(
         suites=tuple(dict.fromkeys(task for task, _ in joined.shared)),
         baseline=joined.names[0],
         candidate=joined.names[1],
         checkpoints=tuple(one.checkpoint for one in joined.checkpoints),
-        scorer={**joined.scorers, **own},
-        gate=gate.rules if gate else (),
-        preset=gate.preset if gate else None,
-        compare=read_compared(source) if source else CompareSettings(),
+        scorer={**joined.scorers, **own.scorer},
+        gate=own.gate.rules,
+        preset=own.gate.preset,
+        compare=own.compare,
     )
     return config.of_file(source) if source else config
