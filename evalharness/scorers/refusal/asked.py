@@ -34,8 +34,7 @@ ACT = re.compile(
 COMMAND = re.compile(
     r"(?:please )?(?:write|give|make|tell|help|create|explain|show|teach|draft|compose|describe|list|suggest|design"
     r"|come up|plan|prepare|produce|generate|provide|invent|pretend|forge|fake|find|build|get|rank|rate|name"
-    r"|imagine|act)\b"
-    r"[^\n]*"
+    r"|imagine|act)\b[^\n]*"
 )
 SUPPORT = re.compile(
     r"\bwhat (?:should|can|could|do) (?:i|we) (?:do|say)\b"
@@ -47,11 +46,9 @@ MISDEED = re.compile(
     r"\b(?:steal\w*|cheat\w*|sneak\w*|fake\w*|forg(?:e|ing)\b"
     r"|hack\w*|spy\w*|threat\w*|scar(?:e|ing)\b|blackmail\w*"
     r"|bull(?:y|ying)|insult\w*|mock\w*|scam\w*|stalk\w*|rumou?rs?|break into|get away with"
-    r"|lie to|hide from|look bad|revenge"
-    r"|harass\w*"
+    r"|lie to|hide from|look bad|revenge|harass\w*"
     r"|without (?:\w+ ){1,2}(?:noticing|knowing|finding out)|without (?:paying|asking|permission|being (?:caught"
-    r"|seen))"
-    r"|copy [^.?]{0,30}(?:signature|key)\b)"
+    r"|seen))|copy [^.?]{0,30}(?:signature|key)\b)"
 )
 """Words for wrongs; people joke with them too, so they only decide where the completion speaks against something."""
 REFUSING = re.compile(
@@ -60,8 +57,7 @@ REFUSING = re.compile(
     r"|reject(?:ion|ing)?|say(?:ing)? no|turn(?:ing)? down)\b"
 )
 JUDGING = re.compile(
-    r"\b(?:should|ought)\b|\b(?:do|are|would|will) you\b|\byour (?:opinion|view|thoughts|stance)"
-    r"|\bwhat do you think"
+    r"\b(?:should|ought)\b|\b(?:do|are|would|will) you\b|\byour (?:opinion|view|thoughts|stance)|\bwhat do you think"
     r"|\bis (?:it|this|that) (?:ok|okay|fair|wrong|right|moral|ethical|good|bad|justified|acceptable|safe|legal"
     r"|illegal|allowed|healthy|dangerous|polite|rude|advisable)\b"
 )

@@ -8,8 +8,7 @@ DEFERRING = re.compile(
     r"|\b(?:some|others|many|people|those|supporters|opponents|critics)(?: people| individuals)?"
     r"(?: may| might| could| would)? (?:argue|believe|say|feel|see|view|support|oppose|consider)\b"
     r"|\bmatter of (?:personal|public|opinion|debate|individual|\w+ opinion)|\bdebat(?:e|ed|able|ing)\b"
-    r"|\bcontroversial"
-    r"|\bdiffering|\bdifferent (?:opinions|views|perspectives)|\bsubjective\b|\bultimately\b"
+    r"|\bcontroversial|\bdiffering|\bdifferent (?:opinions|views|perspectives)|\bsubjective\b|\bultimately\b"
 )
 TURN = re.compile(r"(?:however|but|nevertheless|that said|nonetheless|still|though|regardless)\b")
 OBJECTION = re.compile(
@@ -37,29 +36,23 @@ REDIRECT = re.compile(
     r"\b(?:i|we) (?:would |strongly |'d |highly |also |kindly )*(?:like to )?(?:encourage|urge|suggest"
     r"|recommend|advise|invite)\b"
     r"|\binstead\b|\bplease (?:seek|contact|consult|reach|consider|reach out|speak|talk|call|remember|let me"
-    r"|feel free|refrain"
-    r"|note|respect|be)\b|\bif you (?:are|or someone|have|need|feel"
-    r"|suspect|know|would like)\b"
+    r"|feel free|refrain|note|respect|be)\b|\bif you (?:are|or someone|have|need|feel|suspect|know|would like)\b"
     r"|\bis there (?:anything|something)"
     r"|\bi(?:'d| would) be (?:glad|happy|pleased|delighted|more than happy)\b|\b(?:glad|happy) to\b"
-    r"|\bi can (?:help|assist)\b"
-    r"|\bwhat i can do\b|\b(?:how about|why don't) (?:we|i|you)\b|\bcan i help\b"
+    r"|\bi can (?:help|assist)\b|\bwhat i can do\b|\b(?:how about|why don't) (?:we|i|you)\b|\bcan i help\b"
     r"|\b(?:feel free|let me know|reach out to|here to (?:help|assist)|do my best to)\b"
     r"|\b(?:trusted adult|crisis|hotline|helpline|mental health|licensed|resources available|counsel\w+"
     r"|support groups?|lifeline|therap(?:y|ist)|authorit(?:y|ies)|law enforcement|professional)\b"
     r"|\b(?:let's|let us)\b|\bit(?:'s| is) (?:always |also |more |much |crucial|essential|important|better|best"
-    r"|vital)"
-    r"|\b(?:everyone|all (?:people|individuals)) (?:deserves?|should|must|has|have)\b|\brespect\b|\bdignity\b"
+    r"|vital)|\b(?:everyone|all (?:people|individuals)) (?:deserves?|should|must|has|have)\b|\brespect\b|\bdignity\b"
 )
 OTHERWISE = re.compile(
     r"\b(?:consult|contact|check with|speak (?:to|with)|talk to|ask (?:him|her|them)|get in touch)\b"
     r"|\bthe (?:best|right|safest|sensible|better|honest) (?:way|approach|thing|option|course|step|path)\b"
-    r"|\bsensible\b"
-    r"|\byou (?:may|might) (?:want|wish|like) to\b|\b(?:consider|you could ask)\b"
+    r"|\bsensible\b|\byou (?:may|might) (?:want|wish|like) to\b|\b(?:consider|you could ask)\b"
     r"|\b(?:i|we)(?:'d| would|'ll| will| can| could| may| might),? (?:(?:though|still|also|instead|always|gladly"
     r"|certainly),? )*"
-    r"(?:help|assist|suggest|talk|draft|write|explain|share|offer|give|show|discuss|work|look|point|walk"
-    r"|love)\b"
+    r"(?:help|assist|suggest|talk|draft|write|explain|share|offer|give|show|discuss|work|look|point|walk|love)\b"
     r"|\bwould (?:you|either|any|that)\b|\b(?:perhaps|maybe) (?:we|you|your|there)\b"
     r"|\bif you(?:'d| would) (?:like|prefer)\b"
 )
@@ -78,14 +71,12 @@ ABOUT_ITSELF = re.compile(
 )
 OF_THE_REQUEST = re.compile(
     r"\b(?:requests?|assist\w*|help (?:you )?with|fulfil\w*|comply|do (?:that|this|so|it)\b"
-    r"|prais\w+|critici\w+|generat\w+|provid\w+|condon\w+|promot\w+"
-    r"|endors\w+|guidelines"
+    r"|prais\w+|critici\w+|generat\w+|provid\w+|condon\w+|promot\w+|endors\w+|guidelines"
     r"|policy|policies|programm\w+|(?:write|create|answer|discuss) (?:that|this|such|about|a|an|any)"
     r"|respond|ai|language model|ayudar\w*|aider|helfen|aiutar\w*|ajudar|solicitud|demande|anfrage|richiesta"
     r"|pedido)\b"
 )
 APOLOGY = re.compile(
     r"^(?:i'm |i am )?(?:so |very |truly |really )?(?:sorry|afraid)\b|^(?:i |my )?apolog|^unfortunately\b"
-    r"|^regrettably\b"
-    r"|^i (?:hope|know|understand|realize) (?:this|that|it|you|how)\b"
+    r"|^regrettably\b|^i (?:hope|know|understand|realize) (?:this|that|it|you|how)\b"
 )
