@@ -10,7 +10,7 @@ def any_of(*patterns: str) -> re.Pattern[str]:
     """One pattern that is somewhere in a text where any of `patterns` is, though not always at the same place.
 
     What begins with a word comes first: `re` then looks for the beginning of a word once for all of it. So after `\\b`
-    a pattern must go on with a letter or digit (held by tests/test_refusal_patterns.py).
+    a pattern must continue with a letter or digit (held by tests/test_refusal_patterns.py).
     """
     parts = [part for pattern in patterns for part in alternatives(pattern)]
     words = [part for part in parts if part.startswith(r"\b")]
