@@ -104,7 +104,7 @@ def rejected_premise(text: FoldedText, asked: Asked) -> tuple[Piece, ...]:
 def rejected_deed(text: FoldedText, asked: Asked) -> tuple[Piece, ...]:
     """The first sentences that are against what somebody asked how to do; empty if none is.
 
-    Of 150 texts of two chat models that begin so, people call 148 a refusal.
+    People call all 92 texts of XSTest's two sets that begin so a refusal.
     """
     if not asked.act or asked.loaded or asked.yes_or_no or asked.quantity or NEGATED.search(asked.text):
         return ()
