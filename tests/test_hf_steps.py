@@ -1,6 +1,7 @@
 """What a GPU does otherwise, on a CPU: steps over a cache of fixed size, devices that are imitated, waits counted."""
 
 import gc
+from functools import partial
 
 import pytest
 import torch
@@ -89,6 +90,37 @@ def test_steps_that_cannot_be_recorded_are_taken_without_and_that_is_said(folder
     by_id = {event.request_id: event.text for event in events if isinstance(event, Completion)}
     assert [by_id[request.id] for request in requests] == expected
     assert events[-1].message.startswith("the steps could not be recorded as CUDA graphs, which is slower: Tried to ")
+
+
+class Replayed(Steps):
+    """Recordings that a CPU can replay; `error` is added to the logits of each from the given replay on."""
+
+    error, first = 0.0, 1
+
+    def _record(self, shape):
+        shape.graph = self
+        self.replays, self.replay = 0, partial(self._replay, shape)
+
+    def _replay(self, shape):
+        self.replays += 1
+        self._pass(shape)
+        shape.logits.add_(self.error * (self.replays >= self.first) * torch.arange(shape.logits.shape[-1]))
+
+
+@pytest.mark.parametrize(("error", "first"), [(0.0, 1), (1.0, 1), (1.0, 2)])
+def test_a_recording_is_used_once_it_gave_the_same_twice(folder, monkeypatch, error, first):
+    backend = open_tiny(folder)
+    requests = requests_for(backend, PROMPTS, max_tokens=30)
+    expected = texts(backend, requests)
+    monkeypatch.setattr(Replayed, "error", error)
+    monkeypatch.setattr(Replayed, "first", first)
+    made = []
+    monkeypatch.setattr(backend, "_steps", lambda model: made.append(Replayed(model, record=True)) or made[-1])
+    events = list(backend.generate(requests))
+    by_id = {event.request_id: event.text for event in events if isinstance(event, Completion)}
+    assert [by_id[request.id] for request in requests] == expected
+    assert made[0].problem == ("a recorded step gives other logits" if error else "")
+    assert (made[0].replays == first) if error else (made[0].replays > 10)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,11 @@ MORE_ROWS = 64
 """Numbers of rows that are recorded: these, then multiples. Other batches are filled up."""
 BEFORE = 2
 """Steps of a shape before it is recorded: a library may prepare something in the first."""
+CHECKS = 2
+"""Replays of a shape that are compared with steps without the recording: at the second, its column is another."""
+CLOSE = {torch.float32: 1e-3}
+"""Largest difference of logits, as a share of the largest logit; in lower precision `ROUNDED`."""
+ROUNDED = 0.03
 
 
 class FixedLayer(CacheLayerMixin):  # type: ignore[misc]
@@ -75,6 +80,8 @@ class Shape:
     """(rows, vocabulary), float32."""
     steps: int = 0
     graph: Any = None
+    checks: int = 0
+    """Replays that were equal to steps without the recording."""
 
 
 KINDS = {"full_attention", "sliding_attention"}
@@ -193,8 +200,29 @@ class Steps:
             self._record(shape)
         if shape.graph is None:
             self._pass(shape)
+        elif shape.checks < CHECKS:
+            self._check(shape)
         else:
             shape.graph.replay()
+
+    def _check(self, shape: Shape) -> None:
+        """A step with the recording, then again without it, which counts; a recording that differs is given up."""
+        places, column = shape.positions.clone(), shape.column.clone()
+        shape.graph.replay()
+        replayed = shape.logits.clone()
+        shape.positions.copy_(places)
+        shape.column.copy_(column)
+        self._pass(shape)
+        close = CLOSE.get(self.model.dtype, ROUNDED)
+        if bool((replayed - shape.logits).abs().max() <= close * shape.logits.abs().max()):
+            shape.checks += 1
+        else:
+            self._give_up("a recorded step gives other logits")
+
+    def _give_up(self, problem: str) -> None:
+        self.record, self.problem = False, problem
+        for shape in self._shapes.values():
+            shape.graph = None
 
     def _pass(self, shape: Shape) -> None:
         shape.mask.index_fill_(1, shape.column, 1)
@@ -227,7 +255,7 @@ class Steps:
             cause: BaseException = error
             while cause.__context__ is not None:
                 cause = cause.__context__
-            self.record, self.problem = False, " ".join(str(cause).split())[:200]
+            self._give_up(" ".join(str(cause).split())[:200])
         else:
             shape.graph = graph
 
