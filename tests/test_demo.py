@@ -11,6 +11,7 @@ import pytest
 from test_cli import call
 
 from evalharness import load_run, pipeline
+from evalharness.backends import open_backend
 from evalharness.cli.display import sample_text
 from evalharness.report import unpack
 from evalharness.store import side_by_side
@@ -161,6 +162,14 @@ def test_the_committed_report_is_what_the_comparison_gives(tmp_path):
     # What is packed may differ in its bytes with another version of zlib; what can be read without it may not.
     packed = re.compile(r'<script type="application/gzip;base64".*?</script>', re.DOTALL)
     assert packed.sub("", drawn) == packed.sub("", committed), "run `make example`"
+
+
+def test_the_checkpoints_of_the_example_are_still_the_same():
+    """Else a run of an earlier version could not be resumed, nor its tokens be compared."""
+    for side in load_run(EXAMPLE).plan.checkpoints:
+        identity = open_backend(side.checkpoint).resolve().identity
+        for name in ("weights_digest", "tokenizer_digest", "template_digest", "adapter_digest"):
+            assert getattr(identity, name) == getattr(side.identity, name), name
 
 
 def test_the_example_says_how_it_was_made(tmp_path):

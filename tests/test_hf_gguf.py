@@ -24,6 +24,7 @@ from tiny_checkpoint import (
 
 from evalharness.errors import BackendError
 from evalharness.weights.gguf_header import read_header
+from evalharness.weights.loading import UNPACKED
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +41,7 @@ def gguf_file(tmp_path, monkeypatch):
 
 
 def unpacked(tmp_path):
-    return sorted(path.name for path in (tmp_path / "cache" / "evalharness" / "unpacked").iterdir())
+    return sorted(path.name for path in (tmp_path / "cache" / "evalharness" / UNPACKED).iterdir())
 
 
 def test_a_gguf_file_gives_the_text_of_the_checkpoint_it_was_made_from(sound, gguf_file):
@@ -61,9 +62,9 @@ def test_a_gguf_file_brings_its_chat_template_and_facts(sound, gguf_file):
 
 def test_a_gguf_file_is_unpacked_once(gguf_file, tmp_path):
     answer(gguf_file)
-    [before] = [path.stat() for path in tmp_path.glob("cache/evalharness/unpacked/*/model.safetensors")]
+    [before] = [path.stat() for path in tmp_path.glob(f"cache/evalharness/{UNPACKED}/*/model.safetensors")]
     answer(gguf_file)
-    [after] = [path.stat() for path in tmp_path.glob("cache/evalharness/unpacked/*/model.safetensors")]
+    [after] = [path.stat() for path in tmp_path.glob(f"cache/evalharness/{UNPACKED}/*/model.safetensors")]
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
@@ -74,7 +75,7 @@ def test_an_unpacked_file_has_the_names_that_other_programs_load(tmp_path, monke
     model = make_model(len(tokenizer), tie_word_embeddings=True)
     model.save_pretrained(tmp_path / "sound")
     answer(write_gguf(tmp_path / "tied.gguf", model, tokenizer))
-    [folder] = (tmp_path / "cache" / "evalharness" / "unpacked").iterdir()
+    [folder] = (tmp_path / "cache" / "evalharness" / UNPACKED).iterdir()
     ours, theirs = (load_file(where / "model.safetensors") for where in (folder, tmp_path / "sound"))
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
@@ -87,7 +88,7 @@ def test_two_processes_may_unpack_the_same_file_at_once(sound, gguf_file, tmp_pa
     others = []
 
     def other_process_is_faster(event, arguments):
-        if event == "os.rename" and "/unpacked/" in str(arguments[1]) and not others:
+        if event == "os.rename" and f"/{UNPACKED}/" in str(arguments[1]) and not others:
             others.append(None)
             others[0] = identity(gguf_file)
 
@@ -99,19 +100,10 @@ def test_two_processes_may_unpack_the_same_file_at_once(sound, gguf_file, tmp_pa
 
 def test_what_a_killed_process_left_half_unpacked_is_made_good(sound, gguf_file, tmp_path):
     answer(gguf_file)
-    [folder] = (tmp_path / "cache" / "evalharness" / "unpacked").iterdir()
+    [folder] = (tmp_path / "cache" / "evalharness" / UNPACKED).iterdir()
     for name in ("gguf.json", "tokenizer.json"):
         (folder / name).unlink()
     assert answer(gguf_file) == answer(sound)
-
-
-def test_what_an_earlier_version_unpacked_is_unpacked_again(gguf_file, tmp_path):
-    answer(gguf_file)
-    [folder] = (tmp_path / "cache" / "evalharness" / "unpacked").iterdir()
-    (folder / "gguf.json").write_text('{"quantization": "ALL_F32"}')
-    (folder / "model.safetensors").unlink()
-    answer(gguf_file)
-    assert (folder / "model.safetensors").exists()
 
 
 def test_a_file_that_is_no_gguf_is_an_error(tmp_path):

@@ -42,8 +42,8 @@ VOCABULARIES = ("tokenizer.*", "vocab.*", "*.model", "*.tiktoken", "tekken.json"
 UNPACK_LIMIT = 2**30
 """Parameters up to which a GGUF file is unpacked once into the cache; a larger one is read anew each time."""
 
-FORM = 2
-"""Of unpacked files; those of another form are unpacked again."""
+UNPACKED = "unpacked-2"
+"""Where in the cache; another name where other files are written, since what is there already is used as it is."""
 
 
 def find_source(name: str) -> Source:
@@ -161,23 +161,16 @@ def _gguf_source(path: Path) -> Source:
         if handle.read(4) != b"GGUF":
             raise BackendError(f"{path} is not a GGUF file", fix="give a .gguf file, or a folder with safetensors")
     weights = files.file_digest(path, path.stat().st_mtime_ns)
-    folder = files.cache_folder() / "unpacked" / weights.removeprefix("sha256:")
-    if _unpacked(folder) is None:
+    folder = files.cache_folder() / UNPACKED / weights.removeprefix("sha256:")
+    facts = folder / "gguf.json"
+    if not facts.exists():
         with reading(path):
             header = _header(path)
             alone = _alone(path, weights)
             if header.parameters > UNPACK_LIMIT:
                 return Source(str(path), alone.parent, weights, alone.name, _quantization(header))
             _unpack(alone, folder, header)
-    return Source(str(path), folder, weights, quantization=(_unpacked(folder) or {}).get("quantization"))
-
-
-def _unpacked(folder: Path) -> dict[str, Any] | None:
-    """What is known of an unpacked file; None if there is none, or one with names that other programs do not load."""
-    with suppress(FileNotFoundError):
-        facts: dict[str, Any] = json.loads((folder / "gguf.json").read_text())
-        return facts if facts.get("form") == FORM else None
-    return None
+    return Source(str(path), folder, weights, quantization=json.loads(facts.read_text())["quantization"])
 
 
 def _header(path: Path) -> Header:
@@ -220,7 +213,7 @@ def _unpack(path: Path, folder: Path, header: Header) -> None:
         model.hf_quantizer.remove_quantization_config(model)
         model.save_pretrained(scratch)
         AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name).save_pretrained(scratch)
-        (scratch / "gguf.json").write_text(json.dumps({"form": FORM, "quantization": _quantization(header)}))
+        (scratch / "gguf.json").write_text(json.dumps({"quantization": _quantization(header)}))
         shutil.rmtree(folder, ignore_errors=True)
         with suppress(OSError):  # Another process has put it there.
             scratch.replace(folder)
