@@ -45,7 +45,7 @@ class ServedReward:
         if self.encoder.kind == "pair" and "token_type_ids" in self.tokenizer.model_input_names:
             raise ScorerError(
                 f"{self.name} tells the texts of a pair apart by token types, which cannot be sent with token ids",
-                fix="load it here, as hf/org/name",
+                fix="load it here instead of from a server",
             )
 
     @cached_property
