@@ -74,7 +74,7 @@ def _note(longer: int, shorter: int, n_pairs: int) -> str:
         return ""
     side = "longer" if longer > shorter else "shorter"
     return (
-        f"the candidate's completion is {side} in {max(longer, shorter)} of {n_pairs} pairs: figures at equal "
+        f"The candidate's completion is {side} in {max(longer, shorter)} of {n_pairs} pairs: figures at equal "
         "length are extrapolated."
     )
 
