@@ -7,8 +7,8 @@ import pytest
 import torch
 from imitated_gpu import ImitatedGpu, place_of, put
 from test_hf_decoding import PROMPTS, completions, limit_rows, open_tiny, requests_for, save_gemma, texts
-from tiny_checkpoint import save_checkpoint
-from transformers import AutoModelForCausalLM
+from tiny_checkpoint import make_tokenizer, save_checkpoint
+from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel
 
 from evalharness.backends import hf_steps
 from evalharness.backends.backend import Underway
@@ -63,6 +63,23 @@ def addresses(given):
     fixed = [layer for layer in layers if isinstance(layer, hf_steps.FixedLayer)]
     tensors = [given["input_ids"], given["attention_mask"], given["position_ids"], *(layer.keys for layer in fixed)]
     return given["attention_mask"].shape, tuple(tensor.data_ptr() for tensor in tensors) if fixed else ()
+
+
+def test_rows_that_only_fill_up_stay_within_the_context_of_learned_positions(tmp_path):
+    tokenizer = make_tokenizer()
+    config = GPT2Config(
+        vocab_size=len(tokenizer), n_positions=128, n_embd=16, n_layer=1, n_head=2, bos_token_id=0, eos_token_id=1
+    )
+    torch.manual_seed(0)
+    GPT2LMHeadModel(config).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    backend = open_tiny(tmp_path, batch_size=5, fixed_steps=True)
+    expected = None
+    for prefix in "abcd":
+        requests = requests_for(backend, [prefix + str(number) for number in range(5)], max_tokens=60)
+        found = texts(backend, requests)
+        expected = expected or len(found)
+        assert len(found) == expected
 
 
 def test_without_memory_the_fixed_cache_is_freed_before_the_next_try(folder):

@@ -86,14 +86,13 @@ def test_a_checkpoint_that_is_loaded_here_is_read_by_probabilities(run):
 
 def test_letter_chances_are_those_of_the_next_token():
     backend = open_backend(Checkpoint(name="judge", model="demo/smollm2", variant="instruct"))
-    prompts = [RawPrompt(text=text) for text in ("Letters: A B C D A B C", "The first letter of the alphabet is")]
+    prompts = [RawPrompt(text=text) for text in ("Letters: A B C D A B C", "A B C D " * 20)]
     with closing(backend):
         teacher = open_teacher(backend, "judge")
-        together = list(letter_chances(teacher, backend, prompts, "ABCD"))
-        alone = [next(letter_chances(teacher, backend, [prompt], "ABCD")) for prompt in prompts]
-    assert together == [pytest.approx(chances, rel=1e-3) for chances in alone]
-    assert max("ABCD", key=dict(zip("ABCD", together[0], strict=True)).get) == "D"
-    assert all(0 < sum(chances) < 1 for chances in together)
+        chances, too_long = letter_chances(teacher, backend, prompts, "ABCD", 40)
+        of_no_token = list(letter_chances(teacher, backend, prompts, ("A", "a letter"), None))
+    assert chances.index(max(chances)) == 3 and 0 < sum(chances) < 1
+    assert too_long is None and of_no_token == [None, None]
 
 
 def test_the_command_says_how_many_were_labelled(run, server):

@@ -15,7 +15,7 @@ from evalharness.backends.hf_batch import Batch
 
 COLUMNS = 128
 """Widths of the cache are multiples: the columns that are not used yet are read and masked."""
-ROWS = (4, 16, 32)
+ROWS = (1, 4, 8, 16, 32)
 MORE_ROWS = 64
 """Numbers of rows that are recorded: these, then multiples. Other batches are filled up."""
 BEFORE = 2
@@ -143,6 +143,8 @@ class Steps:
         shape = self._shape_of(batch)
         shape.mask.zero_()
         shape.mask[:rows, :columns] = batch.mask
+        # Rows that only fill up count too, and a model may have no more positions than its context.
+        shape.positions.zero_()
         shape.positions[:rows] = batch.mask.sum(dim=-1, keepdim=True)
         shape.column.fill_(columns)
         for layer, fixed in zip(batch.cache.layers, shape.cache.layers, strict=True):

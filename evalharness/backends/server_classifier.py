@@ -64,16 +64,22 @@ class ServedClassifier:
         """
         body = {"model": self.name, "input": [list(ids) for ids in batch], "use_activation": False}
         reply = self._again(lambda server: server.send("POST", "/classify", body))
-        sent, read = sum(map(len, batch)), reply["usage"]["prompt_tokens"]
+        sent, read = sum(map(len, batch)), (reply.get("usage") or {}).get("prompt_tokens")
         if read != sent:
             raise BackendError(
                 f"the server at {self.url} has read {read} tokens of {sent}", fix="look at the server's log"
             )
-        told: list[dict[str, Any]] = sorted(reply["data"], key=lambda entry: int(entry["index"]))
-        rows: list[list[float]] = [entry["probs"] for entry in told]
-        if len(rows[0]) != self.labels:
+        entries: list[dict[str, Any]] = sorted(reply.get("data") or (), key=lambda entry: int(entry.get("index", -1)))
+        rows: list[list[float]] = [entry.get("probs") or [] for entry in entries]
+        if len(rows) != len(batch) or any(not isinstance(each, int | float) for row in rows for each in row):
             raise BackendError(
-                f"{self.name} has {len(rows[0])} labels on the server, and {self.labels} where its tokenizer is",
+                f"the server at {self.url} answers {len(batch)} texts with other than a row of numbers for each",
+                fix="serve the classifier with vLLM",
+            )
+        odd = {len(row) for row in rows} - {self.labels}
+        if odd:
+            raise BackendError(
+                f"{self.name} has {min(odd)} labels on the server, and {self.labels} where its tokenizer is",
                 fix="name the model that is served as its tokenizer",
             )
         return rows

@@ -117,9 +117,11 @@ def _likely_labels(
         yield from (None for _ in prompts)
         return
     asked = [prompt for both in prompts for prompt in both]
-    chances = letter_chances(teacher, judge.backend, asked, LETTERS[: len(orders[0])])
+    letters, longest = LETTERS[: len(orders[0])], judge.resolved.context_length
+    chances = letter_chances(teacher, judge.backend, asked, letters, longest)
     for _ in prompts:
-        yield likely_label([next(chances) for _ in orders], orders)
+        known = [found for found in (next(chances) for _ in orders) if found is not None]
+        yield likely_label(known, orders) if len(known) == len(orders) else None
 
 
 def likely_label(chances: Sequence[Sequence[float]], orders: Sequence[Sequence[Label]]) -> str | None:

@@ -10,16 +10,12 @@ from math import exp
 from evalharness.backends.backend import (
     Backend,
     Teacher,
-    TellsAll,
     TellsLikeliest,
     open_teacher,
     refuse_without_teacher,
 )
 from evalharness.errors import BackendError
 from evalharness.records import ChatPrompt, RawPrompt
-
-AT_ONCE = 8
-"""Prompts that are read together; of a model that is loaded here, their states are in memory."""
 
 
 def letter_reader(backend: Backend, name: str) -> Teacher | None:
@@ -32,36 +28,33 @@ def letter_reader(backend: Backend, name: str) -> Teacher | None:
 
 
 def letter_chances(
-    teacher: Teacher, backend: Backend, prompts: Sequence[RawPrompt | ChatPrompt], letters: str
-) -> Iterator[list[float]]:
+    teacher: Teacher, backend: Backend, prompts: Sequence[RawPrompt | ChatPrompt], letters: str, longest: int | None
+) -> Iterator[list[float] | None]:
     """For each prompt the probability that the next token is a letter, for each of `letters`, with or without a space.
 
-    Raises:
-        BackendError: the memory does not suffice, or a server does not tell.
+    None where this cannot be known: the ids of the prompt are not, it does not fit a context of `longest` tokens, the
+    memory does not suffice, or a letter is not one token.
     """
     tokens = [
         {ids[0] for text in (letter, f" {letter}") if len(ids := teacher.encode(text)) == 1} for letter in letters
     ]
-    rendered = [prompt.token_ids or () for prompt in backend.render(prompts)]
-    count = min(AT_ONCE, teacher.batch_size)
-    for start in range(0, len(rendered), count):
-        for chances in _next_tokens(teacher, rendered[start : start + count], min(tokens[0]), set().union(*tokens)):
-            yield [sum(chances.get(token, 0.0) for token in of_letter) for of_letter in tokens]
+    for prompt in backend.render(prompts):
+        sent, chances = prompt.token_ids, None
+        if sent and all(tokens) and (longest is None or len(sent) < longest):
+            chances = _next_tokens(teacher, sent, min(tokens[0]), set().union(*tokens))
+        yield None if chances is None else [sum(chances.get(token, 0.0) for token in each) for each in tokens]
 
 
-def _tokens_of(teacher: Teacher, letter: str) -> set[int]:
-    encoded = [teacher.encode(text) for text in (letter, f" {letter}")]
-    return {ids[0] for ids in encoded if len(ids) == 1}
-
-
-def _next_tokens(
-    teacher: Teacher, prompts: Sequence[Sequence[int]], forced: int, wanted: set[int]
-) -> Iterator[dict[int, float]]:
-    """The probabilities of some tokens after each prompt."""
-    completions = [(forced,)] * len(prompts)
+def _next_tokens(teacher: Teacher, prompt: Sequence[int], forced: int, wanted: set[int]) -> dict[int, float] | None:
+    """The probabilities of some tokens after a prompt; None without memory."""
     if isinstance(teacher, TellsLikeliest):
-        for (known,) in teacher.log_probabilities(prompts, completions):
-            yield {token: exp(logprob) for token, logprob in (*known.likeliest, (forced, known.logprob))}
-    elif isinstance(teacher, TellsAll):
-        for row in next(teacher.logits(prompts, completions, 1))[:, 0].float().softmax(-1):
-            yield {token: float(row[token]) for token in wanted}
+        [[known]] = teacher.log_probabilities([prompt], [(forced,)])
+        return {token: exp(logprob) for token, logprob in (*known.likeliest, (forced, known.logprob))}
+    try:
+        [row] = next(teacher.logits([prompt], [(forced,)], 1))[:, 0].float().softmax(-1)  # type: ignore[attr-defined]
+        return {token: float(row[token]) for token in wanted}
+    except RuntimeError as error:
+        if not teacher.is_out_of_memory(error):
+            raise
+    teacher.free_memory()
+    return None
