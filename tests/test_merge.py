@@ -95,9 +95,12 @@ def test_shards_that_are_not_scored_alike_are_scored_when_they_are_merged(shards
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda config: {"generation": config.generation.model_copy(update={"max_tokens": 7})}, "another generation"),
-        (lambda config: {"limit": 2}, "another limit"),
-        (lambda config: {"seed": 4}, "another seed"),
+        (
+            lambda config: {"generation": config.generation.model_copy(update={"max_tokens": 7})},
+            "differs in generation",
+        ),
+        (lambda config: {"limit": 2}, "in limit"),
+        (lambda config: {"seed": 4}, "in seed"),
     ],
 )
 def test_runs_of_another_configuration_are_refused_with_the_reason(shards, tmp_path, change, reason):
@@ -116,8 +119,16 @@ def test_another_checkpoint_under_the_same_name_is_refused(tmp_path):
     with (tmp_path / "base.jsonl").open("a") as lines:
         lines.write('{"sample_id": "more", "text": "more"}\n')
     pipeline.run(shard(config, 2), out=tmp_path / "two")
-    with pytest.raises(StoreError, match="checkpoint 'base' has another weights digest"):
+    with pytest.raises(StoreError, match="checkpoint 'base' has another weights digest") as caught:
         merged(tmp_path, tmp_path / "merged", "one", "two")
+    assert "give all shards the same `weights`" in caught.value.fix
+
+
+def test_shards_of_several_divisions_are_refused_as_what_they_are(shards, tmp_path):
+    third = small_config(shards).model_copy(update={"shard": "3/3"})
+    pipeline.run(third, out=tmp_path / "third")
+    with pytest.raises(StoreError, match=r"not shards of one division: .*shard1 is shard 1/2, .*third is shard 3/3"):
+        pipeline.merge([shards / "shard1", tmp_path / "third"], out=tmp_path / "merged")
 
 
 def test_a_shard_that_is_given_twice_is_refused(shards, tmp_path):

@@ -178,7 +178,7 @@ def address(url: str | None) -> str:
     given = (os.environ.get(URL_VARIABLE, "") if url is None else url).strip()
     if not given:
         raise BackendError(
-            "the server's address is not known", fix="give it with -M url=http://HOST:PORT, or set OPENAI_BASE_URL"
+            "the server's address is not known", fix="set OPENAI_BASE_URL=http://HOST:PORT; run takes -M url= too"
         )
     try:
         parts = urlsplit(given)

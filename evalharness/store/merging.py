@@ -11,6 +11,7 @@ from evalharness.store.lines import StoredOutcomes
 from evalharness.store.run_store import what_differs
 
 FIX = "merge runs of the same command, each with its own --shard"
+ADDRESSES = f"{FIX}; if their servers have several addresses, give all shards the same `weights` (docs/large-runs.md)"
 
 
 def merge_into(store: RunStore, manifest: Manifest, shards: Sequence[RunStore]) -> None:
@@ -24,6 +25,7 @@ def merge_into(store: RunStore, manifest: Manifest, shards: Sequence[RunStore]) 
     Raises:
         StoreError: they are not of one plan and configuration, or two have an outcome of the same request.
     """
+    _refuse_other_divisions(shards)
     for other in shards[1:]:
         _refuse_other_conditions(shards[0], other)
     outcomes = [shard.read_outcomes() for shard in shards]
@@ -40,6 +42,14 @@ def merge_into(store: RunStore, manifest: Manifest, shards: Sequence[RunStore]) 
         store.write_score_lines(_scores(shards, owners, answered), first.scorers)
 
 
+def _refuse_other_divisions(shards: Sequence[RunStore]) -> None:
+    parts = {shard.path: str(shard.read_manifest().config.get("shard") or "") for shard in shards}
+    divided = {part.partition("/")[2] for part in parts.values() if part}
+    if len(divided) > 1:
+        listed = ", ".join(f"{path} is shard {part}" for path, part in parts.items() if part)
+        raise StoreError(f"these are not shards of one division: {listed}", fix="merge shards I/N of the same N")
+
+
 def _refuse_other_conditions(first: RunStore, other: RunStore) -> None:
     ours, theirs = (shard.read_manifest() for shard in (first, other))
     differing = [
@@ -50,13 +60,14 @@ def _refuse_other_conditions(first: RunStore, other: RunStore) -> None:
     if ours.paired_from or theirs.paired_from:
         reason = "a comparison of finished runs has no outcomes of its own"
     elif differing:
-        reason = f"its configuration has another {', '.join(differing)}"
+        reason = f"its configuration differs in {', '.join(differing)}"
     elif first.plan_digest() == other.plan_digest():
         return
     else:
         reason = what_differs(first.read_plan(), other.read_plan()) or ""
     if reason:
-        raise StoreError(f"{other.path} cannot be merged with {first.path}: {reason}", fix=FIX)
+        fix = ADDRESSES if "weights" in reason or "checkpoints" in reason else FIX
+        raise StoreError(f"{other.path} cannot be merged with {first.path}: {reason}", fix=fix)
 
 
 def _owners(shards: Sequence[RunStore], outcomes: Sequence[StoredOutcomes]) -> dict[str, int]:
