@@ -426,7 +426,14 @@ def test_a_key_that_cannot_be_a_header_is_not_shown(open_model, monkeypatch, key
     assert "secr" not in caught.value.problem + caught.value.fix
 
 
-@pytest.mark.parametrize("option", [{"api_key": "sk-secret"}, {"url": "http://user:sk-secret@127.0.0.1:1/v1"}])
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"api_key": "sk-secret"},
+        {"url": "http://user:sk-secret@127.0.0.1:1/v1"},
+        {"url": "http://127.0.0.1:1/v1#sk-secret"},
+    ],
+)
 def test_a_key_among_the_options_is_refused_without_being_shown(open_model, option):
     with pytest.raises((BackendError, ConfigError)) as caught:
         open_model(**option).resolve()

@@ -167,13 +167,13 @@ def _top(alternatives: Any) -> dict[str, float]:
 
 
 def address(url: str | None) -> str:
-    """A server's address from user input, without the path `/v1`.
+    """A server's address from user input, without the path `/v1` and what is under it.
 
-    >>> address("http://gpu:8000/v1/"), address("https://gateway.example/models")
-    ('http://gpu:8000', 'https://gateway.example/models')
+    >>> [address(f"http://gpu:8000{path}") for path in ("/v1/", "/models", "/v1/chat/completions")]
+    ['http://gpu:8000', 'http://gpu:8000/models', 'http://gpu:8000']
 
     Raises:
-        BackendError: none is given, it is not an address, or it holds a password.
+        BackendError: none is given, it is not an address, or it may hold a key.
     """
     given = (os.environ.get(URL_VARIABLE, "") if url is None else url).strip()
     if not given:
@@ -185,15 +185,15 @@ def address(url: str | None) -> str:
         port = parts.port
     except ValueError as error:
         raise _no_address(str(error)) from None
-    if parts.username or parts.password or parts.query:
+    if parts.username or parts.password or parts.query or parts.fragment:
         # Not shown: it would be the key.
         raise BackendError(
-            "the server's address holds a user, a password or a query",
+            "the server's address holds a user, a password, a query or a fragment",
             fix="leave them out, and set OPENAI_API_KEY to the key",
         )
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
         raise _no_address(f"{given!r} is not http://HOST:PORT")
-    return given.rstrip("/").removesuffix("/v1").rstrip("/")
+    return re.sub(r"/v1(/chat)?(/completions)?$", "", given.rstrip("/")).rstrip("/")
 
 
 def _no_address(why: str) -> BackendError:
