@@ -164,14 +164,18 @@ class HfBackend:
         return self.options.device or best_device()
 
     @property
+    def _on_cuda(self) -> bool:
+        return self.device.startswith("cuda")
+
+    @property
     def batch_size(self) -> int:
         """Most rows of a batch."""
-        return self.options.batch_size or (256 if self.device.startswith("cuda") else 64)
+        return self.options.batch_size or (256 if self._on_cuda else 64)
 
     @property
     def batch_tokens(self) -> int:
         """Most tokens of a batch."""
-        return self.options.batch_tokens or (65_536 if self.device.startswith("cuda") else 16_384)
+        return self.options.batch_tokens or (65_536 if self._on_cuda else 16_384)
 
     @property
     def dtype(self) -> str:
@@ -253,10 +257,9 @@ class HfBackend:
             yield Notice(checkpoint=self.checkpoint.name, kind="other", message=message)
 
     def _steps(self, model: Any) -> Steps | None:
-        on_cuda = self.device.startswith("cuda")
-        wanted = on_cuda if self.options.fixed_steps is None else self.options.fixed_steps
+        wanted = self._on_cuda if self.options.fixed_steps is None else self.options.fixed_steps
         if self._recorded is None and wanted and fits(model):
-            self._recorded = Steps(model, record=on_cuda and not self.options.quantization)
+            self._recorded = Steps(model, record=self._on_cuda and not self.options.quantization)
         return self._recorded
 
     def _without_memory(self, queue: Queue, problem: str) -> Failure | Notice:

@@ -142,7 +142,7 @@ class Decoder:
         """
         if (stops, token) not in self._may_end:
             last, text = {stop[-1] for stop in stops}, self._text([token])
-            self._may_end[stops, token] = any(one in text or not one.isascii() or one == " " for one in last)
+            self._may_end[stops, token] = any(sign in text or not sign.isascii() or sign == " " for sign in last)
         return self._may_end[stops, token]
 
     def _stop_string(self, row: Row) -> str | None:

@@ -22,9 +22,8 @@ BEFORE = 2
 """Steps of a shape before it is recorded: a library may prepare something in the first."""
 CHECKS = 2
 """Replays of a shape that are compared with steps without the recording: at the second, its column is another."""
-CLOSE = {torch.float32: 1e-3}
-"""Largest difference of logits, as a share of the largest logit; in lower precision `ROUNDED`."""
-ROUNDED = 0.03
+CLOSE, CLOSE_IF_ROUNDED = 1e-3, 0.03
+"""Largest difference of logits, as a share of the largest logit: in float32, and in lower precision."""
 
 
 class FixedLayer(CacheLayerMixin):  # type: ignore[misc]
@@ -215,7 +214,7 @@ class Steps:
         shape.positions.copy_(places)
         shape.column.copy_(column)
         self._pass(shape)
-        close = CLOSE.get(self.model.dtype, ROUNDED)
+        close = CLOSE if self.model.dtype == torch.float32 else CLOSE_IF_ROUNDED
         if bool((replayed - shape.logits).abs().max() <= close * shape.logits.abs().max()):
             shape.checks += 1
         else:

@@ -7,13 +7,7 @@ the answer unreadable (Zheng et al. 2023, arXiv:2309.03882).
 from collections.abc import Iterator, Sequence
 from math import exp
 
-from evalharness.backends.backend import (
-    Backend,
-    Teacher,
-    TellsLikeliest,
-    open_teacher,
-    refuse_without_teacher,
-)
+from evalharness.backends.backend import Backend, Teacher, TellsLikeliest, open_teacher, refuse_without_teacher
 from evalharness.errors import BackendError
 from evalharness.records import ChatPrompt, RawPrompt
 
