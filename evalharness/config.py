@@ -1,5 +1,6 @@
 """`evalharness.toml` and command-line overrides, as one validated `RunConfig`."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar
@@ -49,6 +50,7 @@ class CompareSettings(Record):
 
 
 PRESET: Literal["fine-tune"] = "fine-tune"
+PART = re.compile(r"([1-9]\d{0,5})/([1-9]\d{0,5})", re.ASCII)
 
 
 class GateSettings(Record):
@@ -106,7 +108,7 @@ class RunConfig(Record):
     """The run directory of an A/A test of the baseline, whose noise the gate allows for."""
     tokens: TokenSettings | None = None
     """Compare the two checkpoints token by token, at the end of the run."""
-    shard: str | None = Field(None, pattern=r"^[1-9]\d{0,5}/[1-9]\d{0,5}$")
+    shard: str | None = None
     """Generate only this part of the samples, such as `3/8`, to be merged with the others."""
 
     _file: Path | None = PrivateAttr(None)
@@ -134,6 +136,14 @@ class RunConfig(Record):
             raise ValueError("needs at least one suite")
         return suites
 
+    @field_validator("shard")
+    @classmethod
+    def _is_a_part(cls, shard: str | None) -> str | None:
+        part = PART.fullmatch("1/1" if shard is None else shard)
+        if part is None or int(part[1]) > int(part[2]):
+            raise ValueError(f"{shard} is no part of a run; write I/N with I from 1 to N, such as 2/8")
+        return shard
+
     @property
     def extra_scorers(self) -> dict[str, dict[str, JsonValue]]:
         """The scorers that judge all suites, with their settings."""
@@ -155,9 +165,6 @@ class RunConfig(Record):
             raise ValueError("a shard cannot tell when the whole run is decided; leave out until_decided")
         if self.shard is not None and self.tokens is not None:
             raise ValueError("a shard cannot be read; leave out tokens, merge the shards, then evalharness tokens RUN")
-        number, _, last = (self.shard or "").partition("/")
-        if number and int(number) > int(last):
-            raise ValueError(f"there is no shard {self.shard}; the last is {last}/{last}")
         if self.replicates > 1 and self.generation.temperature == 0:
             raise ValueError("replicates of a greedy generation are identical; set a temperature above 0")
         return self
@@ -262,10 +269,9 @@ def build_config(data: dict[str, Any], overrides: dict[str, Any], *, source: str
             **fields,
         )
     except ValidationError as error:
-        fix = (
-            "change that flag" if source == COMMAND_LINE else "correct that line; `evalharness init` shows a valid file"
-        )
-        raise ConfigError(f"{source}: {explain(error)}", fix=fix) from None
+        of_flag = source == COMMAND_LINE or overrides.get(str(next(iter(error.errors()[0]["loc"]), "")))
+        fix = "change that flag" if of_flag else "correct that line; `evalharness init` shows a valid file"
+        raise ConfigError(f"{COMMAND_LINE if of_flag else source}: {explain(error)}", fix=fix) from None
     except TypeError:
         raise ConfigError(f"{source}: suite must be a name or a list of names", fix='write suite = "core"') from None
 

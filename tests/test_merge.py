@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 from click.testing import CliRunner
+from openai_server import openai_server
 from small_run import small_config
 
 from evalharness import pipeline
@@ -121,7 +122,35 @@ def test_another_checkpoint_under_the_same_name_is_refused(tmp_path):
     pipeline.run(shard(config, 2), out=tmp_path / "two")
     with pytest.raises(StoreError, match="checkpoint 'base' has another weights digest") as caught:
         merged(tmp_path, tmp_path / "merged", "one", "two")
+    assert "weights" not in caught.value.fix
+
+
+def on_servers(folder, urls, **options):
+    """Two shards whose checkpoints are at these addresses."""
+    names = [f"at{number}" for number in range(1, COUNT + 1)]
+    for number, (name, url) in enumerate(zip(names, urls, strict=True), start=1):
+        config = shard(small_config(folder), number)
+        at = {"model": "server/meadow", "options": {"url": url, **options}}
+        sides = tuple(side.model_copy(update=at) for side in config.checkpoints)
+        pipeline.run(config.model_copy(update={"checkpoints": sides}), out=folder / name)
+    return names
+
+
+def test_shards_whose_servers_have_several_addresses_fit_where_the_weights_are_named(tmp_path):
+    with openai_server() as one, openai_server() as two:
+        names = on_servers(tmp_path, [one.url, two.url], weights="a-commit")
+        assert len(merged(tmp_path, tmp_path / "merged", *names).outcomes) == 6
+        own = tmp_path / "own"
+        own.mkdir()
+        with pytest.raises(StoreError, match="has another weights digest, settings") as caught:
+            merged(own, tmp_path / "other", *on_servers(own, [one.url, two.url]))
     assert "give all shards the same `weights`" in caught.value.fix
+
+
+def test_an_address_may_be_written_in_two_ways(tmp_path):
+    with openai_server() as server:
+        names = on_servers(tmp_path, [server.url, f"{server.url}/v1/"])
+        assert len(merged(tmp_path, tmp_path / "merged", *names).outcomes) == 6
 
 
 def test_shards_of_several_divisions_are_refused_as_what_they_are(shards, tmp_path):
@@ -136,7 +165,7 @@ def test_a_shard_that_is_given_twice_is_refused(shards, tmp_path):
         merged(shards, tmp_path / "merged", "shard1", "shard1")
 
 
-@pytest.mark.parametrize("wrong", ["3/2", "0/2", "1/0", "a/b", "1"])
+@pytest.mark.parametrize("wrong", ["3/2", "0/2", "1/0", "a/b", "1", ""])
 def test_a_shard_that_cannot_be_is_refused(shards, wrong):
     with pytest.raises(ValueError, match="shard"):
         RunConfig.model_validate({**small_config(shards).model_dump(), "shard": wrong})

@@ -42,6 +42,20 @@ class _RequestId(Record):
     id: str
 
 
+class _SuiteDigest(Record):
+    model_config = ConfigDict(extra="ignore")
+
+    digest: str
+
+
+class _PlannedSuites(Record):
+    """Of a plan, what the ids of its requests do not cover."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    suites: tuple[_SuiteDigest, ...]
+
+
 class Appender:
     """Appends records; each line is written completely or not at all."""
 
@@ -121,8 +135,9 @@ class GenerationFiles(RecordFiles):
             yield from (request.id for _, request in Lines(self.path / "requests.jsonl", parse, needed=True))
 
     def plan_digest(self) -> str:
-        """Digest over the plan with its requests."""
-        return digest([self._digest("plan.json"), self._digest("requests.jsonl")])
+        """Digest over what is asked and how it is judged: the requests and the suites, not where a server is."""
+        suites = self._parse(_PlannedSuites, "plan.json").suites
+        return digest([*(suite.digest for suite in suites), self._digest("requests.jsonl")])
 
     def _requests(self, plan: Plan) -> Iterator[GenerationRequest]:
         """There are many requests: their common parts, mainly prompts and settings, are stored once."""

@@ -1,7 +1,8 @@
 """Shards of one run, merged by request id."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
+from typing import Any, NoReturn
 
 from evalharness.errors import StoreError
 from evalharness.records import Manifest
@@ -25,9 +26,10 @@ def merge_into(store: RunStore, manifest: Manifest, shards: Sequence[RunStore]) 
     Raises:
         StoreError: they are not of one plan and configuration, or two have an outcome of the same request.
     """
-    _refuse_other_divisions(shards)
-    for other in shards[1:]:
-        _refuse_other_conditions(shards[0], other)
+    manifests = [shard.read_manifest() for shard in shards]
+    _refuse_other_divisions(shards, manifests)
+    for other, theirs in zip(shards[1:], manifests[1:], strict=True):
+        _refuse_other_conditions(shards[0], manifests[0], other, theirs)
     outcomes = [shard.read_outcomes() for shard in shards]
     owners = _owners(shards, outcomes)
     answered = [request_id for request_id in shards[0].read_request_ids() if request_id in owners]
@@ -42,32 +44,43 @@ def merge_into(store: RunStore, manifest: Manifest, shards: Sequence[RunStore]) 
         store.write_score_lines(_scores(shards, owners, answered), first.scorers)
 
 
-def _refuse_other_divisions(shards: Sequence[RunStore]) -> None:
-    parts = {shard.path: str(shard.read_manifest().config.get("shard") or "") for shard in shards}
-    divided = {part.partition("/")[2] for part in parts.values() if part}
-    if len(divided) > 1:
-        listed = ", ".join(f"{path} is shard {part}" for path, part in parts.items() if part)
+def _refuse_other_divisions(shards: Sequence[RunStore], manifests: Sequence[Manifest]) -> None:
+    parts = [
+        (shard.path, str(manifest.config.get("shard") or "")) for shard, manifest in zip(shards, manifests, strict=True)
+    ]
+    if len({part.partition("/")[2] for _, part in parts if part}) > 1:
+        listed = ", ".join(f"{path} is shard {part}" for path, part in parts if part)
         raise StoreError(f"these are not shards of one division: {listed}", fix="merge shards I/N of the same N")
 
 
-def _refuse_other_conditions(first: RunStore, other: RunStore) -> None:
-    ours, theirs = (shard.read_manifest() for shard in (first, other))
-    differing = [
-        key
-        for key in sorted(ours.config.keys() | theirs.config.keys())
-        if key != "shard" and ours.config.get(key) != theirs.config.get(key)
-    ]
-    if ours.paired_from or theirs.paired_from:
-        reason = "a comparison of finished runs has no outcomes of its own"
-    elif differing:
-        reason = f"its configuration differs in {', '.join(differing)}"
-    elif first.plan_digest() == other.plan_digest():
-        return
-    else:
-        reason = what_differs(first.read_plan(), other.read_plan()) or ""
-    if reason:
-        fix = ADDRESSES if "weights" in reason or "checkpoints" in reason else FIX
+def _refuse_other_conditions(first: RunStore, ours: Manifest, other: RunStore, theirs: Manifest) -> None:
+    def refuse(reason: str, fix: str = FIX) -> NoReturn:
         raise StoreError(f"{other.path} cannot be merged with {first.path}: {reason}", fix=fix)
+
+    if ours.paired_from or theirs.paired_from:
+        refuse("a comparison of finished runs has no outcomes of its own")
+    left, right = (_without_addresses(manifest.config) for manifest in (ours, theirs))
+    if differing := [key for key in sorted(left.keys() | right.keys()) if left.get(key) != right.get(key)]:
+        refuse(f"its configuration differs in {', '.join(differing)}")
+    if first.plan_digest() == other.plan_digest():
+        return
+    stored, planned = first.read_plan(), other.read_plan()
+    if reason := what_differs(stored, planned):
+        told = [[side.identity.settings.get("url") for side in plan.checkpoints] for plan in (stored, planned)]
+        refuse(reason, fix=FIX if told[0] == told[1] else ADDRESSES)
+
+
+def _without_addresses(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Neither which part it is nor where servers are: an address that identifies a checkpoint is in the plan."""
+    return {key: _without_url(value) for key, value in config.items() if key != "shard"}
+
+
+def _without_url(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_without_url(inner) for inner in value]
+    if isinstance(value, dict):
+        return {key: _without_url(inner) for key, inner in value.items() if key != "url"}
+    return value
 
 
 def _owners(shards: Sequence[RunStore], outcomes: Sequence[StoredOutcomes]) -> dict[str, int]:
