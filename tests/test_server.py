@@ -5,6 +5,7 @@ import json
 import logging
 import re
 import signal
+import ssl
 import subprocess
 import threading
 import time
@@ -460,7 +461,7 @@ def test_workers_behind_one_address_that_serve_different_weights_are_refused(ser
 def test_a_model_that_is_not_served_is_named_with_those_that_are(open_model):
     with pytest.raises(UnknownModel) as caught:
         open_model("none").resolve()
-    assert caught.value.fix == "it serves meadow"
+    assert caught.value.fix == "use server/meadow"
 
 
 @pytest.mark.parametrize("given", ["", "127.0.0.1:8000", "ftp://host", "http://host:99999", "http://"])
@@ -473,6 +474,21 @@ def test_a_server_that_is_not_there_is_said_to_be_so(open_model):
     with pytest.raises(BackendError, match="does not answer") as caught:
         open_model(url="http://127.0.0.1:9").resolve()
     assert "OPENAI_BASE_URL" in caught.value.fix
+
+
+def test_https_to_a_server_of_http_says_which_of_the_two_to_write(server, open_model):
+    with pytest.raises(BackendError, match="seems to expect http") as caught:
+        open_model(url=server.url.replace("http", "https")).resolve()
+    assert caught.value.fix == "write http:// instead of https://"
+
+
+def test_http_to_a_server_of_https_says_which_of_the_two_to_write(open_model):
+    """It has no certificate, so that it refuses each client, but in TLS."""
+    with openai_server() as server:
+        server.socket = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).wrap_socket(server.socket, server_side=True)
+        with pytest.raises(BackendError, match="seems to expect https") as caught:
+            open_model(url=server.url).resolve()
+    assert caught.value.fix == "write https:// instead of http://"
 
 
 def test_a_storm_of_refusals_passes_and_lowers_the_requests_in_flight(server, open_model, caplog):

@@ -41,12 +41,17 @@ def smollm2():
 
 
 @pytest.fixture(scope="session")
-def transformers_serve(smollm2):
-    """The address of `transformers serve`."""
+def transformers_serve(smollm2, tmp_path_factory):
+    """The address of `transformers serve`, which lists another model than the one that it was started with."""
     if missing := [name for name in EXTRAS if find_spec(name) is None]:
         pytest.skip(f"no {', '.join(missing)}: pip install 'transformers[serving]'")
     command = [sys.executable, "-m", "transformers.cli.transformers", "serve", str(smollm2), "--device", "cpu"]
-    with started(*command) as url:
+    cache = tmp_path_factory.mktemp("cache")
+    listed = cache / "hub" / "models--someone--cached"
+    for name, text in {"refs/main": "a1", "snapshots/a1/config.json": (smollm2 / "config.json").read_text()}.items():
+        (listed / name).parent.mkdir(parents=True)
+        (listed / name).write_text(text)
+    with started(*command, HF_HOME=str(cache)) as url:
         yield url
 
 
@@ -62,13 +67,13 @@ def llama_server(request):
 
 
 @contextmanager
-def started(*command):
+def started(*command, **variables):
     """A server on a free port, stopped at the end."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [*command, "--host", "127.0.0.1", "--port", str(port)]
-    env = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    env = {**os.environ, "HF_HUB_OFFLINE": "1", **variables}
     with subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
             yield wait_for(f"http://127.0.0.1:{port}", process)
@@ -190,9 +195,10 @@ def test_a_stop_string_is_not_part_of_the_text(backend):
     assert stopped.text == whole.text[: whole.text.index(stop)]
 
 
-def test_a_model_that_it_does_not_serve_is_an_error(served, backend):
-    with pytest.raises(BackendError), closing(opened(served, name="no-such-model")) as other:
+def test_a_model_that_it_does_not_serve_is_an_error_that_names_the_one_it_serves(served, backend):
+    with pytest.raises(BackendError) as caught, closing(opened(served, name="no-such-model")) as other:
         other.resolve()
+    assert f"server/{served[1]}" in caught.value.fix
 
 
 def test_a_text_that_repeats_is_penalized_over_its_whole_length(served, backend):

@@ -55,6 +55,8 @@ class Dialect:
     """The fewest alternatives with which it gives a log-probability."""
     version: tuple[str, str] | None = None
     """The path and the field of its version."""
+    lists_served: bool = True
+    """Whether it lists what it serves, and no other models."""
     aside: str = ""
     """What its users must know."""
 
@@ -156,6 +158,8 @@ DIALECTS = {
         wrapped=True,
         thinks=True,
         logprobs=False,
+        # It lists what is in the Hugging Face cache, and not the folder that it was started with.
+        lists_served=False,
         aside="Its random seed is one for all requests, so that a draw repeats only with -M concurrency=1.",
     ),
     "lmstudio": Dialect(
@@ -192,10 +196,12 @@ def describe(server: Server, model: str, kind: str | None) -> Served:
     listed = models_of(server)
     dialect = DIALECTS[kind] if kind else recognized(server, listed)
     entry = next((listing for listing in listed if model in _names(listing)), None)
-    if listed and entry is None:
-        names = ", ".join(sorted(str(listing.get("id")) for listing in listed)[:8])
-        raise UnknownModel(f"{server.title} at {server.url} does not serve {model}", fix=f"it serves {names}")
-    entry = entry or {}
+    if entry is None:
+        names = ", ".join(sorted(f"server/{listing.get('id')}" for listing in listed)[:8])
+        if listed and dialect.lists_served:
+            raise UnknownModel(f"{server.title} at {server.url} does not serve {model}", fix=f"use {names}")
+        server.unlisted = f"name a model that it serves ({f'it lists {names}' if names else 'it lists none'})"
+        entry = {}
     _refuse_several(server, model, _told(entry))
     props = look(server, "/props") if dialect.owner == "llamacpp" else {}
     facts = _told(entry)

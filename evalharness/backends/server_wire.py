@@ -26,6 +26,8 @@ TOO_LONG = re.compile(
 )
 SHARED = re.compile("Context size has been exceeded")
 """The slots of a llama-server share one context by default, and those in use together have filled it."""
+ONLY = re.compile("Server is pinned to '(.+?)'; requested")
+"""A `transformers serve` that was started with one model."""
 SPENT = re.compile("insufficient_quota|exceeded your current quota")
 ENDS: dict[str, FinishReason] = {
     "stop": "stop",
@@ -48,6 +50,8 @@ class Server(Connection):
     """One server, by the address without `/v1`."""
 
     start_it = "start it, or give its address with -M url= or OPENAI_BASE_URL; --resume continues a run"
+    unlisted = ""
+    """What to do about a model that it does not list, but may know."""
 
     def __init__(self, url: str | None, *, key_variable: str, timeout: float) -> None:
         self.key_variable = key_variable
@@ -86,7 +90,11 @@ class Server(Connection):
 
     def fix_for(self, message: str) -> str:
         """What to do about a permanent error."""
-        return "wait longer with -M timeout=SECONDS" if "no answer in time" in message else super().fix_for(message)
+        if "no answer in time" in message:
+            return "wait longer with -M timeout=SECONDS"
+        if only := ONLY.search(message):
+            return f"name the model server/{only[1]}"
+        return ", or ".join(filter(None, [self.unlisted, super().fix_for(message)]))
 
 
 def _parts(lines: Iterator[bytes]) -> Iterator[dict[str, Any]]:

@@ -2,6 +2,8 @@
 
 import json
 import re
+import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -16,6 +18,7 @@ from evalharness.errors import BackendError
 from evalharness.records import FinishReason, TokenLogprob
 
 CONNECT_SECONDS = 5.0
+TLS_SECONDS = 2.0
 LONGEST_WAIT = 600.0
 """Seconds for which a server may ask."""
 TRIES = 3
@@ -25,6 +28,9 @@ REPEATED_TOKENS = 25
 """An Ollama server aborts after about thirty identical tokens in a row; a stream that ends this way without its last
 object is such an abort, any other is a broken stream."""
 
+PLAIN = re.compile("WRONG_VERSION_NUMBER|RECORD_LAYER_FAILURE")
+"""What OpenSSL says of a server that does not speak TLS."""
+PLACE = re.compile(r" ?\(_ssl\.c:\d+\)|^_ssl\.c:\d+: ")
 TITLE = re.compile(r"<title>(.*?)</title>", re.DOTALL | re.IGNORECASE)
 
 
@@ -207,14 +213,27 @@ class Connection:
         """An error that ends the run, with its fix."""
         if isinstance(error, Unreachable):
             return self.gone(str(error))
+        if (
+            (isinstance(error, Lost) or "HTTPS" in str(error))
+            and self.url.startswith("http://")
+            and speaks_tls(self.url)
+        ):
+            return self._of_other_scheme("http", "https")
         return BackendError(f"{self.title} at {self.url}: {error}", fix=self.fix_for(str(error)))
 
     def gone(self, message: str) -> BackendError:
         """The error of a server that does not answer."""
+        if PLAIN.search(message):
+            return self._of_other_scheme("https", "http")
+        trust = "serve it with a certificate that this machine trusts, or set SSL_CERT_FILE to that of its issuer"
         return BackendError(
             f"{self.title} at {self.url} does not answer ({message})",
-            fix="write http:// instead of https://, or leave the scheme out" if "SSL" in message else self.start_it,
+            fix=trust if "CERTIFICATE_VERIFY" in message else self.start_it,
         )
+
+    def _of_other_scheme(self, given: str, expected: str) -> BackendError:
+        problem = f"{self.title} at {self.url} does not answer {given}; it seems to expect {expected}"
+        return BackendError(problem, fix=f"write {expected}:// instead of {given}://")
 
     @contextmanager
     def faults(self, body: dict[str, Any]) -> Iterator[None]:
@@ -225,7 +244,7 @@ class Connection:
             clean = ServerError(self._without_key(error.text), error.status, error.wait)
             raise self.meaning(clean, body) from None
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise Unreachable("server", str(error).partition(".")[0]) from None
+            raise Unreachable("server", PLACE.sub("", str(error)).rstrip(".")) from None
         except httpx.TimeoutException:
             raise Transient("timeout", "no answer in time (-M timeout)") from None
         except (httpx.TransportError, json.JSONDecodeError) as error:
@@ -254,6 +273,19 @@ class Connection:
         if not isinstance(data, dict):
             raise ServerError("no JSON object", 404)
         return data
+
+
+def speaks_tls(url: str) -> bool:
+    """Whether an http address does a TLS handshake, or refuses one in its own words."""
+    parts = urlsplit(url)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    try:
+        with socket.create_connection((parts.hostname, parts.port or 80), timeout=TLS_SECONDS) as connection:
+            context.wrap_socket(connection).close()
+    except OSError as error:
+        return "_ALERT_" in str(error)
+    return True
 
 
 def wait_of(header: str) -> float:
