@@ -8,7 +8,7 @@ from evalharness.config import RunConfig, build_config
 from evalharness.preferences import pairs_of
 
 PROMPTS = ("Name a river.", "Write a line about snow.", "Count to three.")
-GATE = [{"metric": "style.words", "kind": "at_least", "bound": 0, "min_pairs": 1, "max_truncated": 1.0}]
+GATE = [{"metric": "style.words", "kind": "at_least", "bound": 1, "min_pairs": 1, "max_truncated": 1.0}]
 
 
 def small_config(folder: Path) -> RunConfig:

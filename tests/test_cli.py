@@ -242,6 +242,11 @@ def test_a_suite_with_an_unknown_scorer_is_refused_before_anything_is_generated(
         (("run", "--base", "replay/./none.jsonl", *SIDES[2:]), "no file none.jsonl", "absolute path"),
         (("run", "--base", "hf/./none", *SIDES[2:]), "no folder none", "path"),
         (("run", "--base", "hf/no-such-org/no-such-model", *SIDES[2:]), "not in the Hugging Face cache", "folder"),
+        (
+            ("run", "--base", "hf/demo/smollm2", *SIDES[2:]),
+            "not in the Hugging Face cache",
+            "demo/smollm2, without hf/",
+        ),
         (("run", *SIDES, "-M", "nonsense"), "-M nonsense", "-M dtype=bfloat16"),
         (("run", *SIDES, "-M", "dtype=int1"), "dtype", "remove"),
         (("run", *SIDES, "--out", "base.jsonl/r"), "cannot be written", "--out"),

@@ -216,6 +216,20 @@ def test_a_record_of_every_eval_ever_fits_its_schema_and_has_the_means(run, name
         assert one["metric_config"]["lower_is_better"] == (better[metric] == "lower")
 
 
+@pytest.mark.parametrize(
+    ("versions", "engine"), [({"vLLM": "0.32.0"}, {"name": "vLLM", "version": "0.32.0"}), ({}, None)]
+)
+def test_a_record_names_the_engine_of_a_server(versions, engine):
+    sides = [
+        side.model_copy(
+            update={"identity": side.identity.model_copy(update={"backend": "server", "versions": versions})}
+        )
+        for side in RUN.plan.checkpoints
+    ]
+    run = replace(RUN, plan=RUN.plan.model_copy(update={"checkpoints": tuple(sides)}))
+    assert json.loads(text_of(run, "every-eval-ever"))["model_info"].get("inference_engine") == engine
+
+
 def test_a_record_of_a_checkpoint_that_is_not_there_names_those_that_are():
     with pytest.raises(SharingError) as raised:
         export(RUN, "every-eval-ever", Choices(checkpoint="tuned"))

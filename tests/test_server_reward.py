@@ -6,6 +6,7 @@ import pytest
 import torch
 from openai_server import openai_server
 from test_reward import ITEMS, values
+from tiny_checkpoint import save_checkpoint
 from tiny_reward_model import make_item, open_reward, save_deberta, save_llama
 from transformers import AutoModelForSequenceClassification
 
@@ -68,6 +69,8 @@ def test_what_cannot_be_asked_is_refused(server, llama, tmp_path):
     settings = json.loads((pair / "tokenizer_config.json").read_text())
     (pair / "tokenizer_config.json").write_text(json.dumps(settings | {"model_input_names": names}))
     assert "tells the texts of a pair apart by token types" in refused(server, pair)
+    causal = save_checkpoint(tmp_path / "causal")
+    assert f"{causal} is no reward model: it generates text (LlamaForCausalLM)" in refused(server, causal)
     two = save_llama(tmp_path / "two", num_labels=2)
     assert "has 1 labels on the server, and 2 where its tokenizer is" in refused(server, two, ITEMS, head=1)
     server.set(extra_bos=1)

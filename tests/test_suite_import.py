@@ -1,6 +1,7 @@
 """`evalharness suite import`: each public format under its true columns, wrong rows named, all or nothing."""
 
 import json
+import os
 import tomllib
 
 import pytest
@@ -492,3 +493,15 @@ def test_a_new_suite_loads_and_has_a_sample_of_each_kind(own_folder):
     assert any(sample.constraints for sample in samples) and any(sample.target for sample in samples)
     with pytest.raises(SuiteError, match="already exists"):
         CliRunner().invoke(cli, ["suite", "new", "ours"], catch_exceptions=False)
+
+
+def test_a_new_suite_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    synced, sync = set(), os.fsync
+
+    def kept(descriptor):
+        synced.add(os.fstat(descriptor).st_ino)
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", kept)
+    imported(tmp_path, "xstest.csv", XSTEST, out=tmp_path / "new")
+    assert {path.stat().st_ino for path in (tmp_path, *(tmp_path / "new").iterdir())} <= synced

@@ -173,7 +173,7 @@ class ServerBackend:
                 "think": self.options.think,
                 "prompts": "token ids" if self._reading[self._chats].ids else "text",
             },
-            versions={served.dialect.title: served.version},
+            versions={served.dialect.title: served.version} if served.dialect is not DIALECTS["generic"] else {},
         )
 
     # --------------------------------------------------------------------------------------- render

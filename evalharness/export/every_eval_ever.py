@@ -16,7 +16,7 @@ from evalharness.store import Run
 
 SCHEMA_VERSION = "0.3.0"
 ENGINES = {"hf": "transformers", "demo": "transformers", "ollama": "ollama"}
-"""By backend, which is also the key of its version but for transformers."""
+"""By backend whose engine runs where evalharness does; another backend's is the first of its versions."""
 NOTE = "before you submit it, fill in source_organization_name, evaluator_relationship and a local model's developer"
 
 
@@ -83,7 +83,7 @@ def _served(checkpoint: ResolvedCheckpoint) -> dict[str, Any]:
         "generated_by": checkpoint.elsewhere and checkpoint.elsewhere.program,
     }
     served: dict[str, Any] = {"additional_details": {name: text for name, text in details.items() if text}}
-    if engine := ENGINES.get(identity.backend):
+    if engine := ENGINES.get(identity.backend) or next(iter(identity.versions), None):
         served["inference_engine"] = {"name": engine, "version": identity.versions.get(engine, "unknown")}
     return served
 

@@ -13,6 +13,9 @@ ADAPTERS = ("instruct", "regressed")
 """On `base`."""
 
 
+MODELS = tuple(f"demo/{name}" for name in (*PACKAGES, *ADAPTERS))
+
+
 def demo_folder() -> Path:
     """Where adapters and recorded runs are: inside the installed package, or at the top of a checkout."""
     package = Path(__file__).parent.parent

@@ -28,6 +28,7 @@ from transformers import (
 
 from evalharness.errors import BackendError, UnknownModel, UnsafeCheckpoint
 from evalharness.weights import files
+from evalharness.weights.bundled import MODELS
 from evalharness.weights.devices import DTYPES
 from evalharness.weights.files import Source
 from evalharness.weights.gguf_header import Header, HeaderError, read_header
@@ -103,6 +104,7 @@ def _hub_source(name: str) -> Source:
 def _hub_folder(name: str, allowed: Sequence[str]) -> Path:
     """The snapshot of a Hub model in the cache, with the files that match `allowed`."""
     repository, _, revision = name.partition("@")
+    bundled = f"the bundled checkpoint is {name}, without hf/" if name in MODELS else ""
     try:
         return Path(snapshot_download(repository, revision=revision or None, allow_patterns=list(allowed)))
     except GatedRepoError:
@@ -112,12 +114,12 @@ def _hub_folder(name: str, allowed: Sequence[str]) -> Path:
     except LocalEntryNotFoundError:
         raise UnknownModel(
             f"{name} is not in the Hugging Face cache, and the Hub is unreachable",
-            fix="check the name, unset HF_HUB_OFFLINE, or give a local folder as hf/./folder",
+            fix=bundled or "check the name, unset HF_HUB_OFFLINE, or give a local folder as hf/./folder",
         ) from None
     except (HfHubHTTPError, HFValidationError):
         raise UnknownModel(
             f"the Hugging Face Hub has no model {name}",
-            fix="check the name and revision; a local folder is hf/./folder",
+            fix=bundled or "check the name and revision; a local folder is hf/./folder",
         ) from None
 
 

@@ -12,12 +12,16 @@ from transformers import AutoModelForSequenceClassification
 from evalharness.errors import ScorerError
 from evalharness.records import digest
 from evalharness.scorers.reward.encoding import Encoded, Encoder, choose_encoder
-from evalharness.scorers.reward.settings import HUB, RewardSettings
+from evalharness.scorers.reward.settings import BUNDLED, HUB, RewardSettings
 from evalharness.weights import files, loading, sizes
 from evalharness.weights.devices import choose_device, default_dtype, device_name
 from evalharness.weights.reading import reading
 
 AUTO_CLASS = "AutoModelForSequenceClassification"
+A_REWARD_MODEL = (
+    "give a model whose config.json names a ...ForSequenceClassification, such as "
+    f"{HUB}Skywork/Skywork-Reward-V2-Qwen3-0.6B, or {BUNDLED}"
+)
 UNLIMITED = 10**9
 """Tokenizers without a limit say a number that is far larger."""
 
@@ -38,7 +42,7 @@ class ClassifierReward:
         self.dtype = settings.dtype or default_dtype(self.device)
         self.source = _find(self.name)
         self.config = loading.load_settings(self.source, trust_remote_code=settings.trust_remote_code)
-        _refuse_other_kinds(self.name, self.config)
+        refuse_other_kinds(self.name, self.config)
         _refuse_missing_head(self.name, self.source.folder, self.config, settings.trust_remote_code)
         self.head = choose_head(self.name, dict(self.config.id2label), settings.head)
         self.tokenizer = loading.load_tokenizer(self.source, trust_remote_code=settings.trust_remote_code)
@@ -150,27 +154,29 @@ def choose_head(name: str, labels: dict[int, str], asked: int | str | None) -> i
     return place
 
 
-def _find(name: str) -> files.Source:
-    if name.endswith(".gguf"):
-        raise ScorerError(f"{name} is a GGUF file, which holds no reward head", fix="give a folder or a Hub model")
-    return loading.find_source(name)
+def refuse_other_kinds(name: str, config: Any) -> None:
+    """Refuse a model that gives no numbers of a classifier, such as one that generates text.
 
-
-def _refuse_other_kinds(name: str, config: Any) -> None:
+    Raises:
+        ScorerError: it is no sequence classifier.
+    """
     architectures = config.architectures or []
     custom = (config.to_dict().get("auto_map") or {}).get(AUTO_CLASS)
     if custom or any(architecture.endswith("ForSequenceClassification") for architecture in architectures):
         return
-    kind = " and ".join(architectures) or "of no stated kind"
-    if any(architecture.endswith(("ForCausalLM", "ForConditionalGeneration")) for architecture in architectures):
-        raise ScorerError(
-            f"{name} is a text generation model ({kind}) without a reward head",
-            fix="give a reward model: its config.json names a ...ForSequenceClassification",
-        )
-    raise ScorerError(
-        f"{name} has no sequence-classification head (it is {kind})",
-        fix="give a reward model: its config.json names a ...ForSequenceClassification",
+    generates = any(
+        architecture.endswith(("ForCausalLM", "ForConditionalGeneration")) for architecture in architectures
     )
+    kind = "it generates text" if generates else "it has no sequence-classification head"
+    raise ScorerError(
+        f"{name} is no reward model: {kind} ({' and '.join(architectures) or 'of no stated kind'})", fix=A_REWARD_MODEL
+    )
+
+
+def _find(name: str) -> files.Source:
+    if name.endswith(".gguf"):
+        raise ScorerError(f"{name} is a GGUF file, which holds no reward head", fix="give a folder or a Hub model")
+    return loading.find_source(name)
 
 
 def _refuse_missing_head(name: str, folder: Path, config: Any, trusted: bool) -> None:

@@ -8,7 +8,7 @@ from pydantic import JsonValue
 from evalharness.backends.server_classifier import ServedClassifier
 from evalharness.errors import ScorerError
 from evalharness.records import digest
-from evalharness.scorers.reward.classifier import choose_head, choose_length
+from evalharness.scorers.reward.classifier import choose_head, choose_length, refuse_other_kinds
 from evalharness.scorers.reward.encoding import Encoded, Encoder, choose_encoder
 from evalharness.scorers.reward.settings import SERVER, RewardSettings
 from evalharness.weights import loading
@@ -35,7 +35,9 @@ class ServedReward:
                 fix='set tokenizer = "org/name" or "./folder" in [scorer.reward]; no weights are read there',
             )
         self.source = loading.find_tokenizer(settings.tokenizer)
-        self.labels = dict(loading.load_settings(self.source, trust_remote_code=False).id2label)
+        config = loading.load_settings(self.source, trust_remote_code=False)
+        refuse_other_kinds(settings.tokenizer, config)
+        self.labels = dict(config.id2label)
         self._classifier = ServedClassifier(self.name, settings.url, labels=len(self.labels))
         self.head = choose_head(self.name, self.labels, settings.head)
         self.tokenizer = loading.load_tokenizer(self.source, trust_remote_code=False)

@@ -22,8 +22,18 @@ def _rate(
     )
 
 
-def _mean(name: str, title: str, description: str, unit: str = "", better: Better = None) -> Metric:
-    return Metric(name=f"style.{name}", title=title, description=description, kind="mean", unit=unit, better=better)
+def _mean(
+    name: str, title: str, description: str, unit: str = "", better: Better = None, lowest: float | None = 0.0
+) -> Metric:
+    return Metric(
+        name=f"style.{name}",
+        title=title,
+        description=description,
+        kind="mean",
+        unit=unit,
+        better=better,
+        lowest=lowest,
+    )
 
 
 def _higher(name: str) -> Changes:
@@ -184,6 +194,7 @@ LANGUAGE_METRICS = (
         "School years (USA) needed to read it, by the formula of Coleman and Liau (1975). Only English prose of at "
         "least 50 words.",
         "school years",
+        lowest=None,
     ),
 )
 

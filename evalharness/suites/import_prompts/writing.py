@@ -10,6 +10,7 @@ from typing import Any
 
 from evalharness.errors import SuiteError
 from evalharness.records import Sample, Suite
+from evalharness.store import files
 from evalharness.suites import HEAD, SAMPLES, load_suite
 from evalharness.suites.import_prompts.formats import Format
 
@@ -67,8 +68,9 @@ def write_suite(folder: Path, head: Head, rows: Iterable[Mapping[str, Any]], *, 
         with tempfile.TemporaryDirectory(prefix=".suite-", dir=folder.parent) as parent:
             new, old = Path(parent) / "new", Path(parent) / "old"
             new.mkdir()
-            _write(new / HEAD, (f"{key} = {value}\n" for key, value in toml.items()))
-            _write(new / SAMPLES, (json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+            with files.replacing(new) as made:
+                made.write(HEAD, (f"{key} = {value}\n".encode() for key, value in toml.items()))
+                made.write(SAMPLES, (f"{json.dumps(row, ensure_ascii=False)}\n".encode() for row in rows))
             load_suite(new)
             if folder.exists():
                 folder.rename(old)
@@ -78,15 +80,12 @@ def write_suite(folder: Path, head: Head, rows: Iterable[Mapping[str, Any]], *, 
                 # Also where Ctrl-C comes between the two.
                 if old.exists() and not folder.exists():
                     old.rename(folder)
+            files.sync_folder(folder.parent)
     except OSError as error:
         raise SuiteError(
             f"{folder} cannot be written: {error.strerror}", fix="choose another path with --out"
         ) from None
     return load_suite(folder)
-
-
-def _write(path: Path, lines: Iterable[str]) -> None:
-    path.write_text("".join(lines), encoding="utf-8", newline="\n")
 
 
 def _check_place(folder: Path, force: bool) -> None:
