@@ -15,7 +15,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # Workers that each use all cores wait for one another most of the time.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from ollama_asking import open_model, server  # noqa: F401 - fixtures
+from ollama_asking import open_model, server  # noqa: E402, F401 - fixtures
 
 REPOSITORY = Path(__file__).parent.parent
 sys.path.insert(0, str(REPOSITORY / "benchmarks"))

@@ -5,8 +5,8 @@ import shutil
 
 import numpy as np
 import pytest
+from command import call, refused
 from ollama_server import running_server
-from test_cli import call, refused
 from tiny_checkpoint import save_checkpoint
 
 from evalharness import pipeline

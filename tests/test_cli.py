@@ -1,59 +1,51 @@
 """The commands as a user types them: what they print, where, and with which exit code. No mocks: replayed files."""
 
 import json
-import os
-import re
+import shutil
 import subprocess
 import sys
-from pathlib import Path
+from functools import partial
 
+import command
 import pytest
+from command import refused
 
 from evalharness.suites import load_suite
 
-EVALHARNESS = Path(sys.executable).parent / "evalharness"
+call = partial(command.call, start=command.anew)
 
 
-def call(*arguments, cwd, env=None, code=0):
-    """Run the installed command and check its exit code; nothing it prints may be a traceback."""
-    environment = {**os.environ, **(env or {})}
-    command = [str(EVALHARNESS), *map(str, arguments)]
-    result = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=900)
-    assert result.returncode == code, result.stderr
-    assert "Traceback" not in result.stderr
-    return result
-
-
-def refused(*arguments, cwd, env=None):
-    """The problem and the fix of a command that ends with 2."""
-    result = call(*arguments, cwd=cwd, env=env, code=2)
-    assert result.stdout == ""
-    match = re.fullmatch(r"Error: (.+)\n  Fix: (.+)\n", result.stderr)
-    assert match, result.stderr
-    return match.groups()
-
-
-@pytest.fixture
-def folder(tmp_path):
+def write_sides(folder):
     """Two replayed files that answer `smoke`: one side loops, the other answers or refuses."""
     loop = "\n".join(["Write a poem about the ocean."] * 12)
-    with (tmp_path / "base.jsonl").open("w") as base, (tmp_path / "instruct.jsonl").open("w") as instruct:
+    with (folder / "base.jsonl").open("w") as base, (folder / "instruct.jsonl").open("w") as instruct:
         for sample in load_suite("smoke").samples:
             refusal = "I'm sorry, but I can't help with that."
             text = refusal if sample.expected == "refuse" else "Here is what I would say. It is short and it ends."
             base.write(json.dumps({"sample_id": sample.id, "text": loop, "finish_reason": "length"}) + "\n")
             instruct.write(json.dumps({"sample_id": sample.id, "text": text, "finish_reason": "stop"}) + "\n")
-    return tmp_path
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return write_sides(tmp_path)
 
 
 SIDES = ("--base", "replay/./base.jsonl", "--instruct", "replay/./instruct.jsonl", "--suite", "smoke")
 
 
-@pytest.fixture
-def finished(folder):
-    """A finished run in `r`."""
+@pytest.fixture(scope="module")
+def finished_once(tmp_path_factory):
+    folder = write_sides(tmp_path_factory.mktemp("finished"))
     call("run", *SIDES, "--out", "r", cwd=folder)
     return folder
+
+
+@pytest.fixture
+def finished(finished_once, tmp_path):
+    """A folder of its own with a finished run in `r`."""
+    return shutil.copytree(finished_once, tmp_path, dirs_exist_ok=True)
 
 
 def test_a_run_prints_findings_and_the_report_and_keeps_progress_off_stdout(folder):

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_cli import call
+from command import call
 
 from evalharness import load_run, pipeline
 from evalharness.backends import open_backend

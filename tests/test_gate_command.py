@@ -4,7 +4,7 @@ import json
 import xml.etree.ElementTree as ET
 
 import pytest
-from test_cli import call, refused
+from command import call, refused
 
 from evalharness.records import GateReport
 from evalharness.store import RunStore

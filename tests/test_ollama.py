@@ -12,8 +12,8 @@ from threading import Thread
 
 import httpx
 import pytest
+from command import EVALHARNESS, call, refused
 from ollama_asking import SIDES, chat, outcomes, requests_for, sent
-from test_cli import EVALHARNESS, call, refused
 
 from evalharness import load_run
 from evalharness.backends.ollama import OllamaBackend

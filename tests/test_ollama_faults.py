@@ -12,8 +12,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 
 import pytest
+from command import EVALHARNESS, call, refused
 from ollama_asking import SIDES, outcomes, sent
-from test_cli import EVALHARNESS, call, refused
 
 from evalharness import load_run
 from evalharness.backends.ollama_wire import Server

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 
 import pytest
 from click.testing import CliRunner
-from test_cli import EVALHARNESS, SIDES
+from command import EVALHARNESS
+from test_cli import SIDES
 
 from evalharness.cli import cli
 from evalharness.errors import EvalHarnessError, SharingError

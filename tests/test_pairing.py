@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from test_cli import call
+from command import call
 
 from evalharness import pipeline
 from evalharness.config import build_config

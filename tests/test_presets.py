@@ -1,7 +1,7 @@
 """Gates that are written for the user: what `init` writes can be decided by the suites that it names."""
 
 import pytest
-from test_cli import call
+from command import call
 
 from evalharness.config import read_config, read_gate
 from evalharness.errors import ConfigError

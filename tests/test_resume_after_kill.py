@@ -7,7 +7,7 @@ import time
 from collections import Counter
 
 import pytest
-from test_cli import EVALHARNESS, call
+from command import EVALHARNESS, call
 
 from evalharness import load_run
 

@@ -13,9 +13,9 @@ from importlib.util import find_spec
 
 import httpx
 import pytest
+from command import EVALHARNESS, call
 from ollama_asking import chat
 from openai_server import LLAMA_SERVER, NEEDED, openai_server, rendered
-from test_cli import EVALHARNESS, call
 from tiny_checkpoint import make_tokenizer
 
 from evalharness import load_run

@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_cli import CONFIG, EVALHARNESS, SIDES, call, folder, refused  # noqa: F401 - the fixture
+from command import EVALHARNESS, call, refused
+from test_cli import CONFIG, SIDES, finished, finished_once, folder  # noqa: F401 - the fixtures
 
 from evalharness import load_run
 from evalharness.errors import RunInUse
@@ -28,10 +29,8 @@ with RunStore(Path(sys.argv[1])).lock():
 
 
 @pytest.fixture
-def run(folder):  # noqa: F811
-    """A finished run in `r`."""
-    call("run", *SIDES, "--out", "r", cwd=folder)
-    return folder / "r"
+def run(finished):  # noqa: F811
+    return finished / "r"
 
 
 # ---------------------------------------------------------------------------------------------- locks
