@@ -103,7 +103,9 @@ def test_each_dialect_is_recognized_and_sent_all_that_it_needs_and_nothing_else(
     [completion] = outcomes(backend, [prompt])
     assert isinstance(completion, Completion), completion.message
     assert completion.finish_reason in ("stop", "length")
-    assert DIALECTS[dialect].title in backend.resolve().identity.versions
+    resolved, title = backend.resolve(), DIALECTS[dialect].title
+    assert resolved.notes[0].startswith(f"Served by {title}")
+    assert list(resolved.identity.versions) == ([] if dialect == "generic" else [title])
     assert sent(server, [prompt])[0]["seed"] == 0
 
 
