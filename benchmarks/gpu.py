@@ -40,8 +40,8 @@ from transformers import AutoModelForCausalLM, Gemma3TextConfig, LlamaConfig, Pr
 
 from evalharness.backends.backend import Underway  # noqa: E402
 from evalharness.backends.hf import HfBackend  # noqa: E402
+from evalharness.formatting import format_bytes  # noqa: E402
 from evalharness.records import Checkpoint, Completion, GenerationConfig, GenerationRequest, Notice, RawPrompt  # noqa: E402
-from evalharness.text import format_bytes  # noqa: E402
 from evalharness.tokens.reading import read_texts  # noqa: E402
 from evalharness.tokens.texts import Text  # noqa: E402
 from evalharness.weights import sizes  # noqa: E402

@@ -21,9 +21,9 @@ from gguf.quants import dequantize
 
 from evalharness import pipeline
 from evalharness.config import build_config
+from evalharness.formatting import format_share
 from evalharness.pipeline.reading_tokens import read_tokens
 from evalharness.records import PairedDifference
-from evalharness.text import format_share
 from evalharness.tokens.words import find
 from evalharness.weights.bundled import LOCATE
 

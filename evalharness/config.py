@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 from pydantic import Field, JsonValue, PrivateAttr, ValidationError, field_validator, model_validator
 
-from evalharness.errors import ConfigError
+from evalharness.errors import ConfigError, near
+from evalharness.formatting import one_line
 from evalharness.parsing import Unparsable, parse_toml
 from evalharness.records import Checkpoint, GateRule, GenerationConfig, Metric, Record, explain
-from evalharness.text import near, one_line
 
 NO_MODEL = "none"
 Table = TypeVar("Table", bound=Record)

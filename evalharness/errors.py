@@ -18,6 +18,8 @@ Every error has a problem (what is wrong, with the file, line or flag) and a fix
 one sample is never raised past its stage: it becomes a `Failure` or a `failed` `Score`.
 """
 
+import difflib
+from collections.abc import Iterable
 from importlib import import_module
 from typing import Any
 
@@ -91,6 +93,18 @@ class ScorerError(EvalHarnessError):
 
 class SharingError(EvalHarnessError):
     """Ratings cannot be read, an export cannot be made, or a redacted report still holds what was to be removed."""
+
+
+def near(given: str, known: Iterable[str], otherwise: str) -> str:
+    """The fix for a misspelt name: to write the known name with that last part or nearly that spelling, or `otherwise`.
+
+    >>> [near(name, ["style.loop", "style.words"], "see the list") for name in ("loop", "style.wrds", "x")]
+    ["write 'style.loop'", "write 'style.words'", 'see the list']
+    """
+    names = list(known)
+    ends = [full for full in names if full.rpartition(".")[2] == given]
+    close = ends if len(ends) == 1 else difflib.get_close_matches(given, names, n=1)
+    return f"write {close[0]!r}" if close and close[0] != given else otherwise
 
 
 def load_extra(module: str, what: str, extra: str) -> Any:

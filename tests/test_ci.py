@@ -6,9 +6,9 @@ import xml.etree.ElementTree as ET
 import pytest
 from gating import make_run, rates, rule
 
+from evalharness.formatting import inert
 from evalharness.gate import check_gate
 from evalharness.gate.ci import annotations, escaped, junit, markdown
-from evalharness.text import inert
 
 HOSTILE = [
     "]]></failure><testcase name='x'/>",

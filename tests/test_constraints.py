@@ -102,7 +102,7 @@ def test_the_loose_reading_forgives_a_preamble_and_asterisks():
 @pytest.mark.parametrize(
     ("kind", "parameters", "complaint"),
     [
-        ("punctuation:no_coma", {}, "did you mean punctuation:no_comma"),
+        ("punctuation:no_coma", {}, "write 'punctuation:no_comma'"),
         ("language:response_language", {"language": "german"}, "must be a language code"),
         ("language:response_language", {"language": "zh"}, "zh-"),
         ("punctuation:no_comma", {"x": 1}, "takes the parameters"),

@@ -20,9 +20,9 @@ from evalharness.errors import MissingExtra, SharingError
 from evalharness.export import FORMATS, Choices, export
 from evalharness.export.csv import FORMULA, inert, original
 from evalharness.export.frames import TABLES, completion_rows, completions_frame, differences_frame
+from evalharness.formatting import markdown_escaped as escaped
 from evalharness.gate import check_gate
 from evalharness.records import Completion
-from evalharness.text import markdown_escaped as escaped
 
 MADE_ELSEWHERE = Path(__file__).parent / "made_elsewhere"
 RUN = make_run()

@@ -16,7 +16,7 @@ LAYERS = {
     "statistics": 0,
     "records": 1,
     "plugins": 1,
-    "text": 2,
+    "formatting": 2,
     "constraints": 2,
     "completion": 2,
     "config": 3,

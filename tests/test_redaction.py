@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from report_run import make_run, rewarded
 
 from evalharness.errors import SharingError
+from evalharness.formatting import markdown_escaped as escaped
 from evalharness.records import (
     Completion,
     Constraint,
@@ -49,7 +50,6 @@ from evalharness.sharing.redaction.eraser import QUOTING
 from evalharness.sharing.redaction.leaks import file_texts, page_texts, strings
 from evalharness.sharing.redaction.quotes import SHORTEST, Quotes
 from evalharness.store import Run
-from evalharness.text import markdown_escaped as escaped
 
 # --------------------------------------------------------------------------------- a run with everything
 

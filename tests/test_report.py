@@ -13,13 +13,13 @@ from report_run import BASE, SCENES, hostile_run, make_run, many, preferred, rew
 
 import evalharness.report
 from evalharness.errors import StoreError
+from evalharness.formatting import format_level, format_points
 from evalharness.records import GateReport, GateResult, GateRule, GateSample, Span, Spent
 from evalharness.report import render_html, unpack
 from evalharness.report.embedded import EMBEDDED, pack
 from evalharness.report.hidden_characters import marked, tamed
 from evalharness.report.samples import MOST_SAMPLES
 from evalharness.report.view import typeset
-from evalharness.text import format_level, format_points
 
 STATIC = Path(evalharness.report.__file__).parent / "static"
 

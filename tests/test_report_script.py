@@ -46,7 +46,7 @@ def test_python_and_the_script_show_the_same_characters(tmp_path):
     texts = ["".join(f"e{chr(code) * 10}" for code in codes[at : at + 128]) for at in range(0, len(codes), 128)]
     program = """
         import { readFileSync } from "node:fs";
-        import { tamed } from "./text.js";
+        import { tamed } from "./safe_text.js";
         console.log(JSON.stringify(JSON.parse(readFileSync(0, "utf8")).map((text) => tamed(text, Infinity))));
     """
     shown = json.loads(in_node(tmp_path, program, json.dumps(texts)))

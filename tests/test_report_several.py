@@ -14,10 +14,10 @@ from test_pairing import make_run as replayed
 from test_report import Page, plain
 
 from evalharness import pipeline
+from evalharness.formatting import format_share
 from evalharness.preferences import pairs_of
 from evalharness.report import render_html
 from evalharness.report.preference_section import make_agreements, make_preferences
-from evalharness.text import format_share
 
 browser, written, report, show = FIXTURES
 in_a_browser = [

@@ -15,9 +15,9 @@ import evalharness
 from evalharness import pipeline
 from evalharness.cli import main
 from evalharness.config import RunConfig
+from evalharness.formatting import HIDDEN
 from evalharness.records import Failure
 from evalharness.store import RunStore
-from evalharness.text import HIDDEN
 
 NAME = "x\n::error title=owned::\x1b[31m\u202eboo\x9b2J ##[error]y\r\n  ::warning::z"
 MODEL = f"replay/./{NAME}.jsonl"

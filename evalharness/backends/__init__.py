@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from evalharness import plugins
 from evalharness.backends.backend import Backend
-from evalharness.errors import BackendError, ConfigError, MissingExtra
+from evalharness.errors import BackendError, ConfigError, MissingExtra, near
 from evalharness.records import Checkpoint, Record, explain
 from evalharness.weights import bundled
 
@@ -99,19 +99,13 @@ def read_options(checkpoint: Checkpoint, kind: type[Options]) -> Options:
     try:
         return kind.model_validate(checkpoint.options)
     except ValidationError as error:
+        given = str(error.errors(include_url=False)[0]["loc"][0])
         raise ConfigError(
             f"checkpoint {checkpoint.name!r}: {_of_option(explain(error))}",
-            fix=_option_near(error, kind) or f"the options are {', '.join(kind.model_fields)}",
+            fix=near(given, kind.model_fields, f"the options are {', '.join(kind.model_fields)}"),
         ) from None
 
 
 def _of_option(explained: str) -> str:
     unknown = "there is no key "
     return explained.replace(unknown, "there is no option ") if explained.startswith(unknown) else f"option {explained}"
-
-
-def _option_near(error: ValidationError, kind: type[Record]) -> str:
-    """What to write for a misspelt option; empty if none is near."""
-    given = str(error.errors(include_url=False)[0]["loc"][0])
-    close = difflib.get_close_matches(given, kind.model_fields, n=1)
-    return f"write {close[0]!r}" if close and close[0] != given else ""

@@ -9,7 +9,7 @@ from pathlib import Path
 from evalharness.backends import BACKENDS, backend_names, load_backend
 from evalharness.backends.survey import Check, free_memory, surveys
 from evalharness.errors import EvalHarnessError
-from evalharness.text import format_bytes
+from evalharness.formatting import format_bytes
 
 
 def examine() -> list[Check]:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from evalharness.backends.ollama_shown import renderer_of
 from evalharness.backends.survey import Check, LocalModel, Report, free_memory
 from evalharness.errors import BackendError
+from evalharness.formatting import format_bytes
 from evalharness.prompting import BARE_TEMPLATE, guess_variant
 from evalharness.records import Variant
-from evalharness.text import format_bytes
 
 if TYPE_CHECKING:
     from evalharness.backends.ollama_wire import Server

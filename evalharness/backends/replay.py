@@ -4,7 +4,6 @@ A line holds `text`, and `sample_id` or `prompt` (the sample's own text, without
 `finish_reason`. A line for a sample with replicates may hold `replicate`.
 """
 
-import difflib
 import hashlib
 from codecs import BOM_UTF8
 from collections.abc import Iterator, Sequence
@@ -13,7 +12,7 @@ from pathlib import Path
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-from evalharness.errors import BackendError, UnknownModel
+from evalharness.errors import BackendError, UnknownModel, near
 from evalharness.parsing import read_regular
 from evalharness.prompting import plain_text
 from evalharness.records import (
@@ -147,8 +146,7 @@ class ReplayBackend:
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             field = ".".join(str(part) for part in first["loc"])
-            close = difflib.get_close_matches(field, ReplayLine.model_fields, n=1)
-            fix = f"write {close[0]!r}" if close and close[0] != field else f"use {', '.join(ReplayLine.model_fields)}"
+            fix = near(field, ReplayLine.model_fields, f"use {', '.join(ReplayLine.model_fields)}")
             raise BackendError(f"{self.path}:{number}: {explain(error)}", fix=fix) from None
         if (line.sample_id is None) == (line.prompt is None):
             raise BackendError(f"{self.path}:{number} needs either sample_id or prompt", fix="give one of the two")

@@ -13,6 +13,16 @@ from rich.table import Table
 from rich.text import Text
 
 from evalharness.cli.terminal import is_plain, say, say_block, say_json
+from evalharness.formatting import (
+    format_bytes,
+    format_interval,
+    format_number,
+    format_p,
+    format_points,
+    format_share,
+    one_line,
+    visible,
+)
 from evalharness.records import (
     AATest,
     Chances,
@@ -32,16 +42,6 @@ from evalharness.records import (
 )
 from evalharness.store import Run
 from evalharness.store.side_by_side import SideBySide
-from evalharness.text import (
-    format_bytes,
-    format_interval,
-    format_number,
-    format_p,
-    format_points,
-    format_share,
-    one_line,
-    visible,
-)
 
 Shown = TypeVar("Shown", bound=Record)
 WIDTH = 120

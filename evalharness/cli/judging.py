@@ -126,7 +126,7 @@ def _latest(run: "Run") -> "PreferenceSummary":
 
 
 def _summary_text(run: "Run", summary: "PreferenceSummary") -> str:
-    from evalharness.text import format_share, format_share_interval, one_line
+    from evalharness.formatting import format_share, format_share_interval, one_line
 
     lines = [f"{summary.rater}: {summary.n} pairs judged, {summary.n_failed} failed"]
     if summary.candidate_share is not None:

@@ -11,9 +11,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
 from rich.progress import Progress as Bars
 
 from evalharness.cli.terminal import is_plain, say
+from evalharness.formatting import one_line
 from evalharness.pipeline.generating import Progress
 from evalharness.pipeline.progress import PlainProgress, Rate
-from evalharness.text import one_line
 
 
 def make_progress() -> Progress:

@@ -9,7 +9,7 @@ import click
 from evalharness.cli.options import FORCE, PATH, RUN, Suggesting
 from evalharness.cli.terminal import on_github, say, say_block
 from evalharness.errors import SharingError
-from evalharness.text import COMMAND
+from evalharness.formatting import COMMAND
 
 if TYPE_CHECKING:
     from evalharness.export import Format

@@ -14,7 +14,7 @@ from typing import TextIO
 
 import click
 
-from evalharness.text import HIDDEN, inert, visible
+from evalharness.formatting import HIDDEN, inert, visible
 
 STYLE = re.compile("(\x1b\\[[0-9;]*m)")
 LINE_END = re.compile(r"\s*[\r\n]+\s*")

@@ -8,7 +8,7 @@ import click
 
 from evalharness.cli.options import JSON, OPEN, RUN
 from evalharness.cli.terminal import say
-from evalharness.text import format_number, format_share, format_share_interval
+from evalharness.formatting import format_number, format_share, format_share_interval
 
 if TYPE_CHECKING:
     from evalharness.records.tokens import Author, MeanOfSamples, RefusalDepth, TokenComparison, TokenShift

@@ -8,6 +8,7 @@ import numpy as np
 
 from evalharness.compare.groups import RESAMPLES, Groups, by_group, grouped
 from evalharness.compare.missing import among_answered, missing_of
+from evalharness.formatting import format_level
 from evalharness.observations import Mask, Observations
 from evalharness.records import DifferenceVerdict, Interval, Metric, PairedDifference
 from evalharness.statistics import (
@@ -22,7 +23,6 @@ from evalharness.statistics import (
     resample,
 )
 from evalharness.statistics.power import detectable_difference, detectable_shift, fewest_pairs
-from evalharness.text import format_level
 
 ALPHA = 0.05
 BINARY = "Tango's paired score interval, which contains 0 unless McNemar's exact test leaves it out"

@@ -7,10 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from evalharness.compare.regressions import name_of, tuning_findings
-from evalharness.observations import Observations
-from evalharness.records import Finding, Interval, Metric, PairedDifference, Plan, RunWarning
-from evalharness.statistics import Floats
-from evalharness.text import (
+from evalharness.formatting import (
     counted,
     format_interval,
     format_level,
@@ -21,6 +18,9 @@ from evalharness.text import (
     format_share,
     in_groups,
 )
+from evalharness.observations import Observations
+from evalharness.records import Finding, Interval, Metric, PairedDifference, Plan, RunWarning
+from evalharness.statistics import Floats
 
 MOST_FINDINGS = 5
 MOST_PER_SCORER = 2

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from evalharness.compare.findings import caveats_of, verdict_sentence, worth_of
+from evalharness.formatting import format_change, format_level, format_mean, format_share
 from evalharness.observations import Observations
 from evalharness.records import Comparison, Finding, Metric, OtherComparison, PairedDifference, Plan
-from evalharness.text import format_change, format_level, format_mean, format_share
 
 MOST_CLAIMS = 3
 SHOWN_EVIDENCE = 3

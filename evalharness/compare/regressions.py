@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
+from evalharness.formatting import format_p
 from evalharness.observations import Observations
 from evalharness.records import Finding, Metric, PairedDifference, Plan, ResolvedCheckpoint
 from evalharness.statistics import mcnemar
-from evalharness.text import format_p
 
 LEVEL = 0.05
 SHOWN = 10

@@ -5,13 +5,13 @@ The kinds and their meaning are those of "Instruction-Following Evaluation for L
 docs/decisions/0007 says what happens here. An empty completion follows nothing.
 """
 
-import difflib
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from evalharness.constraints.constraint import given_parameters
 from evalharness.constraints.kinds import KINDS
+from evalharness.errors import near
 from evalharness.records import Constraint
 
 
@@ -52,10 +52,7 @@ def judge_all(constraints: Sequence[Constraint], text: str) -> list[ConstraintRe
 def validate(constraint: Constraint) -> None:
     """Raise ValueError, with a sentence, where the kind is unknown or its parameters do not fit; null is not given."""
     if constraint.kind not in KINDS:
-        close = difflib.get_close_matches(constraint.kind, KINDS, n=1)
-        raise ValueError(
-            f"no such kind; did you mean {close[0]}?" if close else f"no such kind; use {', '.join(KINDS)}"
-        )
+        raise ValueError("no such kind; " + near(constraint.kind, KINDS, f"use {', '.join(KINDS)}"))
     complaint = KINDS[constraint.kind].complaint(given_parameters(constraint.parameters))
     if complaint:
         raise ValueError(complaint)

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 from evalharness.compare.headline import headline_of
 from evalharness.export import Choices, Exported
+from evalharness.formatting import format_change, format_mean, format_p, markdown_escaped
 from evalharness.records import Comparison, Metric, PairedDifference
 from evalharness.store import Run
-from evalharness.text import format_change, format_mean, format_p, markdown_escaped
 
 
 def to_markdown(run: Run, choices: Choices) -> Exported:

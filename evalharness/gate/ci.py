@@ -3,8 +3,8 @@
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 
+from evalharness.formatting import format_change, format_mean, format_number, markdown_escaped, one_line
 from evalharness.records import Comparison, GateReport, GateResult, GateSample, PairedDifference
-from evalharness.text import format_change, format_mean, format_number, markdown_escaped, one_line
 
 SENTENCE = {
     "pass": "The gate passed: every rule is met.",

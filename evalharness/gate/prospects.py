@@ -13,6 +13,7 @@ import numpy as np
 
 from evalharness.compare.groups import Groups, grouped
 from evalharness.errors import ConfigError
+from evalharness.formatting import format_share
 from evalharness.gate.evidence import gather
 from evalharness.gate.kinds import Sides, kind_of
 from evalharness.gate.verdicts import PASS_LEVEL, Decision
@@ -38,7 +39,6 @@ from evalharness.statistics.power import (
     pairs_to_shift,
 )
 from evalharness.store import Run
-from evalharness.text import format_share
 
 DISAGREEING = 0.2
 """Share of pairs that disagree if nothing better is known."""

@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
-from evalharness.errors import ConfigError
+from evalharness.errors import ConfigError, near
 from evalharness.gate.kinds import KINDS, kind_of
 from evalharness.records import GateRule, Metric, Suite
-from evalharness.text import near
 
 Named = TypeVar("Named")
 

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from evalharness.compare.groups import Groups
+from evalharness.formatting import format_number, format_share, in_groups
 from evalharness.gate.evidence import Evidence
 from evalharness.gate.kinds import Sides, kind_of
 from evalharness.records import GateResult, GateVerdict, Interval
 from evalharness.statistics import Betting, Estimate, RateDifference, Share, betting, smallest_p
-from evalharness.text import format_number, format_share, in_groups
 
 MOST_AGAINST = 50
 """Most samples against a rule that are stored in its result."""

@@ -1,12 +1,12 @@
 """The stages in order: suite, plan, generate, score, compare, report. Reads like the README."""
 
+from evalharness.pipeline.checking_models import reproduce, try_models
 from evalharness.pipeline.comparing import load_compared, recompare_locked
 from evalharness.pipeline.finished_runs import compare_runs, load_run, read_tokens, recompare, redraw, regate, rescore
 from evalharness.pipeline.generating import Progress
 from evalharness.pipeline.judging import judge, label
 from evalharness.pipeline.planning import foresee, plan, settled
 from evalharness.pipeline.running import adopt, merge, new_path, new_run_path, resume_config, run, run_aa_test
-from evalharness.pipeline.trying import reproduce, try_models
 
 __all__ = [
     "Progress",

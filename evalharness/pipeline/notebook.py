@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from evalharness import pipeline
 from evalharness.config import RunConfig, build_config, read_config, sides_of
 from evalharness.export.frames import completions_frame, differences_frame
+from evalharness.formatting import inert, one_line
 from evalharness.pipeline.generating import Progress
 from evalharness.pipeline.planning import with_default_scorers
 from evalharness.pipeline.progress import PlainProgress
 from evalharness.report import render_summary
 from evalharness.store import Run
-from evalharness.text import inert, one_line
 
 if TYPE_CHECKING:
     import pandas

@@ -12,7 +12,7 @@ from evalharness.gate.aa_test import against_itself, measure
 from evalharness.pipeline.comparing import compare_and_report, finish, score_all
 from evalharness.pipeline.generating import Progress
 from evalharness.pipeline.planning import metrics_of, plan, settled, with_preset
-from evalharness.pipeline.settling import generate_as_asked
+from evalharness.pipeline.stopping_early import generate_as_asked
 from evalharness.records import AATest, Completion, Failure, Plan
 from evalharness.store import Run, RunStore
 from evalharness.store.merging import merge_into

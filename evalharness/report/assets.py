@@ -18,7 +18,7 @@ from evalharness.report.hidden_characters import STRANGE
 from evalharness.report.prompts import NOTES
 from evalharness.report.words import WITHOUT_LABEL
 
-STYLES = ("tokens", "page", "charts", "trend", "samples", "strips", "browser", "rating", "contrast", "print")
+STYLES = ("colours", "page", "charts", "trend", "samples", "token_strips", "browser", "rating", "contrast", "print")
 IMPORT = re.compile(r'^import \{([\w\s,]+)\} from "\./(\w+)\.js";\n', re.MULTILINE)
 EXPORT = re.compile(r"^export (?=(?:async )?(?:function|const) (\w+))", re.MULTILINE)
 

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from itertools import combinations
 
+from evalharness.formatting import format_points, format_points_interval, format_share, format_share_interval
 from evalharness.preferences.labelling import Cell
 from evalharness.records import Comparison, Correction, Metric, RatedSide, ScorerFacts
 from evalharness.report.view import View, typeset
 from evalharness.statistics.agreement import cohens_kappa
 from evalharness.statistics.rectified import FEWEST_RATED
 from evalharness.store import Run
-from evalharness.text import format_points, format_points_interval, format_share, format_share_interval
 
 SHOWN = 8
 """Disagreements that are listed."""

@@ -2,7 +2,7 @@
 
 Escaping stops a text from being code. It does not stop a text from lying to the eye, which is what bidirectional
 overrides, zero-width characters and terminal codes do, nor from burying the page, which is what a thousand marks on one
-letter do; those are replaced by something that can be seen. `static/text.js` does the same with the same characters.
+letter do; those are shown as something visible. `static/safe_text.js` does the same with the same characters.
 """
 
 import re
@@ -12,8 +12,8 @@ from unicodedata import category
 
 from markupsafe import Markup, escape
 
+from evalharness.formatting import HIDDEN, hidden_code
 from evalharness.records import Span
-from evalharness.text import HIDDEN, hidden_code
 
 MOST_MARKS = 8
 """Combining marks on one letter that are drawn; no language needs as many."""

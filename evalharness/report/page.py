@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 from evalharness.compare.headline import SHOWN_EVIDENCE, Claim, headline_of
+from evalharness.formatting import format_level, format_mean
 from evalharness.observations import Observations
 from evalharness.records import Checkpoint, Comparison, GateReport, GateResult, Metric, OtherComparison, Summary
 from evalharness.report.charts.categories import make_category_table
@@ -33,7 +34,6 @@ from evalharness.report.view import View, samples_where, typeset
 from evalharness.report.words import SIGNS
 from evalharness.statistics import Floats
 from evalharness.store import Run
-from evalharness.text import format_level, format_mean
 
 
 def make_page(run: Run, readable: Run) -> View:

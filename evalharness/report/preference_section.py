@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from evalharness.formatting import format_share, format_share_interval
 from evalharness.preferences import (
     Pair,
     PairVerdict,
@@ -19,7 +20,6 @@ from evalharness.report.view import View, typeset
 from evalharness.report.words import format_in_words
 from evalharness.statistics.agreement import cohens_kappa
 from evalharness.store import Run
-from evalharness.text import format_share, format_share_interval
 
 KINDS = {"human": "a person", "judge": "a judge model"}
 SHOWN_FAILURES = 5

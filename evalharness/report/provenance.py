@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from evalharness.compare.findings import verdict_sentence
+from evalharness.formatting import format_bytes, format_change
 from evalharness.records import (
     Checkpoint,
     Comparison,
@@ -18,7 +19,6 @@ from evalharness.report.charts.forest import format_difference
 from evalharness.report.view import View
 from evalharness.report.words import format_in_words
 from evalharness.store import Run
-from evalharness.text import format_bytes, format_change
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pydantic import JsonValue
 
+from evalharness.formatting import format_interval, format_number, format_share, format_share_interval
 from evalharness.records import Comparison, LengthControl, RewardAgreement, RewardComparison, ScorerFacts
 from evalharness.report.view import View
 from evalharness.store import Run
-from evalharness.text import format_interval, format_number, format_share, format_share_interval
 
 SHOWN_CONTRADICTIONS = 5
 

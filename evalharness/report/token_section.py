@@ -5,6 +5,7 @@ from functools import partial
 
 from markupsafe import Markup
 
+from evalharness.formatting import format_number, format_share, format_share_interval
 from evalharness.records.tokens import (
     CLASSES,
     Author,
@@ -17,12 +18,11 @@ from evalharness.records.tokens import (
     TokenShift,
     class_of,
 )
-from evalharness.report.charts.axis import Scale
+from evalharness.report.charts import Scale
 from evalharness.report.hidden_characters import tamed
 from evalharness.report.token_strips import make_strip
 from evalharness.report.view import View, typeset
 from evalharness.store import Run
-from evalharness.text import format_number, format_share, format_share_interval
 from evalharness.tokens.words import nats
 
 AUTHORS: tuple[Author, ...] = ("candidate", "baseline")

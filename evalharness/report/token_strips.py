@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from evalharness.formatting import format_share
 from evalharness.records import GenerationRequest
 from evalharness.records.tokens import TokenFacts, class_of
 from evalharness.report.view import View
 from evalharness.store import Run
-from evalharness.text import format_share
 
 MOST_STRIPS = 600
 """Completions of one report that are shown as strips; the data of more would make the file too large to mail."""

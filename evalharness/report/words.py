@@ -1,10 +1,10 @@
 """The report's fixed words: formats, endings and verdicts in words that a new reader understands."""
 
 from evalharness.compare.findings import format_margin, too_wide, worth_of
+from evalharness.formatting import format_number
 from evalharness.records import Completion, Failure, Metric, PairedDifference, ResolvedCheckpoint
 from evalharness.report.hidden_characters import tamed
 from evalharness.report.view import typeset
-from evalharness.text import format_number
 
 FORMATS = {
     "raw": "plain text with nothing added; the model continues it",

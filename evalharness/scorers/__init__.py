@@ -3,7 +3,6 @@
 A scorer declares everything about itself (`ScorerFacts`), so that no stage, chart or command names a scorer.
 """
 
-import difflib
 import inspect
 import re
 from collections.abc import Mapping
@@ -13,7 +12,7 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from evalharness import plugins
-from evalharness.errors import ScorerError
+from evalharness.errors import ScorerError, near
 from evalharness.records import Metric, ScorerFacts
 from evalharness.scorers.own import declares, own_scorer
 from evalharness.scorers.scorer import Item, Scorer
@@ -69,10 +68,8 @@ def open_scorer(name: str, settings: Mapping[str, JsonValue] | None = None, fold
     known = kind.settings_kind.model_fields if kind.settings_kind else inspect.signature(kind).parameters
     for key in settings or {}:
         if key not in known:
-            close = difflib.get_close_matches(key, known, n=1)
             keys = f"its settings are {', '.join(known)}" if known else "it has no settings; remove the table"
-            keys = f"write {close[0]!r}" if close else keys
-            raise ScorerError(f"[scorer.{name}] has an unknown key {key!r}", fix=keys)
+            raise ScorerError(f"[scorer.{name}] has an unknown key {key!r}", fix=near(key, known, keys))
     scorer = kind(**(settings or {}))
     scorer.facts = scorer.described(facts_of(name))
     return scorer
@@ -111,8 +108,7 @@ def _class(name: str) -> type[Scorer]:
     kinds = scorer_kinds()
     kind = name if name in kinds else NUMBERED.sub("", name)
     if kind not in kinds:
-        close = difflib.get_close_matches(name, kinds, n=1)
-        fix = f"write {close[0]!r}" if close else f"use one of {', '.join(kinds)}"
+        fix = near(name, kinds, f"use one of {', '.join(kinds)}")
         raise ScorerError(
             f"no scorer named {name!r}", fix=f"{fix}, or declare your own: [scorer.{name}] with path, pattern or schema"
         )

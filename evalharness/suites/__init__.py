@@ -9,10 +9,9 @@ from typing import Any
 from pydantic import ConfigDict, Field, ValidationError, field_validator
 
 from evalharness.constraints import validate
-from evalharness.errors import SuiteError
+from evalharness.errors import SuiteError, near
 from evalharness.parsing import Unparsable, parse_json, parse_toml, read_regular
 from evalharness.records import Message, Record, Sample, Suite, digest, explain
-from evalharness.text import near
 
 HEAD, SAMPLES = "suite.toml", "samples.jsonl"
 SAMPLE_KEYS = ("prompt", *Sample.model_fields)

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from evalharness.formatting import format_share, format_share_interval
 from evalharness.records import Completion, GenerationRequest, Interval, Metric, Sample, digest
 from evalharness.records.tokens import Author, DepthCell, DepthPoint, MeanOfSamples
 from evalharness.statistics import effective_size, wilson
 from evalharness.store import Run
-from evalharness.text import format_share, format_share_interval
 from evalharness.tokens.texts import AUTHORS, OTHER, Pair, Sides, ids_of
 
 DEPTHS = (1, 3, 5, 10, 20)

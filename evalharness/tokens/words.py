@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
+from evalharness.formatting import counted, format_number, format_share, format_share_interval
 from evalharness.records.tokens import Author, Context, Ending, Expected, MeanOfSamples, TokenShift
-from evalharness.text import counted, format_number, format_share, format_share_interval
 
 LATE = 21
 """The first position of the last bucket."""

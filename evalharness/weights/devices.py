@@ -6,7 +6,7 @@ import psutil  # type: ignore[import-untyped]  # A dependency of accelerate.
 import torch
 
 from evalharness.errors import BackendError
-from evalharness.text import format_bytes
+from evalharness.formatting import format_bytes
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "ALLOC_FAILED")

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
+from evalharness.formatting import format_mean
 from evalharness.gate.kinds.rule_kind import RESAMPLES, Case, Direction, Sides, mean_of
 from evalharness.records import GateRule, Interval, Metric
 from evalharness.statistics import Estimate, Floats, share
-from evalharness.text import format_mean
 
 
 @dataclass(frozen=True)

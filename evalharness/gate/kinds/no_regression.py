@@ -1,9 +1,9 @@
 """`no_regression`: the candidate is not worse than the baseline by more than the bound, pair by pair."""
 
+from evalharness.formatting import format_change
 from evalharness.gate.kinds.rule_kind import RESAMPLES, Case, Direction, Sides, mean_of
 from evalharness.records import GateRule, Interval, Metric
 from evalharness.statistics import Estimate, Floats, rate_difference
-from evalharness.text import format_change
 
 
 class NoRegression:

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from markupsafe import Markup
 
 from evalharness.compare.findings import worth_of
+from evalharness.formatting import format_change
 from evalharness.records import Comparison, Metric, PairedDifference
 from evalharness.report.charts.forest import draw_strip, format_difference, scale_of
 from evalharness.report.view import View, samples_where, typeset
 from evalharness.report.words import SIGNS
-from evalharness.text import format_change
 
 MOST_CELLS = 200
 """Most cells of the table, so that the page without its embedded data stays small."""

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping
 import numpy as np
 
 from evalharness.compare.findings import range_in_words
+from evalharness.formatting import format_points
 from evalharness.observations import Observations
 from evalharness.records import Comparison, ScorerFacts
 from evalharness.report.charts.labels import heat_of, make_matrices
 from evalharness.report.view import View, samples_where, typeset
 from evalharness.report.words import EXPECTED
-from evalharness.text import format_points
 
 
 def make_expected(

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from evalharness.compare.findings import worth_of
+from evalharness.formatting import format_change, format_mean, format_p
 from evalharness.records import Metric, PairedDifference
-from evalharness.report.charts.axis import Scale
+from evalharness.report.charts import Scale
 from evalharness.report.view import View, samples_where, typeset
 from evalharness.report.words import direction_in_words, verdict_in_words
-from evalharness.text import format_change, format_mean, format_p
 
 SCALES = (10, 20, 40, 60, 80, 100)
 SHOWN_MEANS = 3

@@ -8,11 +8,11 @@ from itertools import pairwise
 import numpy as np
 from markupsafe import Markup
 
+from evalharness.formatting import format_number
 from evalharness.records import Metric
-from evalharness.report.charts.axis import Scale
+from evalharness.report.charts import Scale
 from evalharness.report.view import View, samples_of, typeset
 from evalharness.statistics import Floats
-from evalharness.text import format_number
 
 BINS = 48
 MOST_POINTS = 500

@@ -7,12 +7,12 @@ from functools import partial
 
 from markupsafe import Markup
 
+from evalharness.formatting import format_share
 from evalharness.observations import Observations
 from evalharness.records import ScorerFacts
 from evalharness.report.hidden_characters import tamed
 from evalharness.report.view import View, samples_of, typeset
 from evalharness.report.words import EXPECTED, WITHOUT_LABEL
-from evalharness.text import format_share
 
 NARROWEST_NUMBER = 0.045
 """A smaller part of a bar has no room for its number on a phone; the table below has it."""

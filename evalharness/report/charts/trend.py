@@ -9,12 +9,12 @@ from itertools import pairwise
 from markupsafe import Markup
 
 from evalharness.compare.findings import worth_of
+from evalharness.formatting import format_number, format_share
 from evalharness.records import Comparison, Metric, PairedDifference, Summary
-from evalharness.report.charts.axis import Scale
+from evalharness.report.charts import Scale
 from evalharness.report.hidden_characters import tamed
 from evalharness.report.view import View, samples_where, typeset
 from evalharness.report.words import direction_in_words
-from evalharness.text import format_number, format_share
 
 FEWEST_RUNS = 3
 RATE_ENDS = (0.1, 0.2, 0.4, 0.6, 0.8, 1.0)

@@ -1,7 +1,7 @@
 // The sample browser: filters on top, the list on the left, one sample on the right; the address names the sample.
 
 import { byId, count, counted, el, fill } from "./dom.js";
-import { tamed } from "./text.js";
+import { tamed } from "./safe_text.js";
 import { differencesIn, labelInWords, outcomeOf, own, stateInWords } from "./data.js";
 import { listed, noFilter, quickTests } from "./filters.js";
 import { makeList, markChosen, setPlaces } from "./list.js";

@@ -1,10 +1,10 @@
 // One sample side by side: what was sent, what came back, what the scorers made of it.
 
 import { counted, el, figure } from "./dom.js";
-import { folded, marked, sentNodes, shown, tamed, textBox } from "./text.js";
+import { folded, marked, sentNodes, shown, tamed, textBox } from "./safe_text.js";
 import { wordDiff } from "./diff.js";
 import { NOTES, WITHOUT_LABEL } from "./shared.js";
-import { stripNode } from "./strips.js";
+import { stripNode } from "./token_strips.js";
 import { flipsOf, metricWithRole, own, toneOf, valueOf } from "./data.js";
 
 /** The whole panel of a sample. */

@@ -1,6 +1,6 @@
 // The word diff: which words one completion has that the other has not (Myers, An O(ND) Difference Algorithm, 1986).
 
-import { cutAt } from "./text.js";
+import { cutAt } from "./safe_text.js";
 
 const MOST_CHARACTERS = 40000;
 const MOST_LINES = 2000;

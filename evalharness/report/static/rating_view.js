@@ -1,7 +1,7 @@
 // Blind rating as people see it: a dialog that shows two completions, or one to label, and hides whose they are.
 
 import { byId, count, counted, el, fill, slug } from "./dom.js";
-import { marked, tamed, textBox } from "./text.js";
+import { marked, tamed, textBox } from "./safe_text.js";
 import { promptNodes } from "./detail.js";
 import {
   CHOICES, drawn, jsonLines, keep, labelOf, pairKey, ratable, ratedNames, ratedSides, ratingOf, recall, shownFirst,

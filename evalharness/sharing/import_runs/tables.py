@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from evalharness.errors import SharingError, load_extra
+from evalharness.errors import SharingError, load_extra, near
 from evalharness.parsing import parse_json
 from evalharness.records import FinishReason, GenerationConfig, Message, digest, explain
 from evalharness.sharing.import_runs.sides import Answer, Better, Side
@@ -18,7 +18,6 @@ from evalharness.store import files as stored
 from evalharness.suites.import_prompts.formats import PROMPT_NAMES
 from evalharness.suites.import_prompts.rows import Row, read_table
 from evalharness.suites.import_prompts.samples import slug
-from evalharness.text import near
 
 PROMPTS = (*(name for name in PROMPT_NAMES if name != "text"), "input")
 """A column `text` holds completions here."""

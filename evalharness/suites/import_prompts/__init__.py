@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from evalharness.errors import ConfigError
+from evalharness.errors import ConfigError, near
 from evalharness.records import Suite
 from evalharness.suites import list_suites, suite_from
 from evalharness.suites.import_prompts.formats import (
@@ -24,7 +24,6 @@ from evalharness.suites.import_prompts.formats import (
 from evalharness.suites.import_prompts.rows import Row, Table, read_table, refuse
 from evalharness.suites.import_prompts.samples import Converted, convert, slug
 from evalharness.suites.import_prompts.writing import Head, head_of, row_of, write_suite
-from evalharness.text import near
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 from typing import Literal
 
+from evalharness.formatting import format_number, format_share
 from evalharness.records import Record
-from evalharness.text import format_number, format_share
 
 Cause = Literal[
     "template", "BOS", "end token", "tokenizer", "merge", "quantization", "weights", "context", "configuration",

@@ -10,8 +10,8 @@ import torch
 
 from evalharness.backends.hf_teacher import HfTeacher
 from evalharness.errors import BackendError
+from evalharness.formatting import format_number
 from evalharness.records import ChatPrompt, RawPrompt
-from evalharness.text import format_number
 from evalharness.tokens.divergences import Reader, read
 from evalharness.tokens.exported_models.findings import Finding, Reading, parted, reading_text, same
 from evalharness.tokens.exported_models.forms import FLOATS, LocalForm, answers

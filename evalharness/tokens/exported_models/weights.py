@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from evalharness.text import format_number, format_share
+from evalharness.formatting import format_number, format_share
 from evalharness.tokens.exported_models.findings import Finding, not_checked, parted, same
 from evalharness.tokens.exported_models.forms import LocalForm
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import torch
 
+from evalharness.formatting import format_share
 from evalharness.records import ChatPrompt, Completion, RawPrompt
-from evalharness.text import format_share
 from evalharness.tokens.divergences import Reader, read
 from evalharness.tokens.exported_models.findings import Finding, excerpts, not_checked, parted, same
 from evalharness.tokens.exported_models.forms import TOKENS, LocalForm, ServedForm, answers

@@ -1,4 +1,4 @@
-"""Generating all requests, or those of more and more groups until the gate and the named metrics are settled."""
+"""Generating all requests, or groups of samples at random until the gate and the named metrics are decided."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal

@@ -1,7 +1,7 @@
 // A completion as a strip of tokens: which of them the other checkpoint would have written too, and what instead.
 
 import { count, el, fill } from "./dom.js";
-import { shown, tamed } from "./text.js";
+import { shown, tamed } from "./safe_text.js";
 
 const KINDS = ["'s first choice", "'s second or third choice", " ranks it below its third choice"];
 const FEWEST_DIGITS = 0.001;

@@ -1,11 +1,7 @@
-"""All formatting of numbers: only an exact 0 or 1 prints as 0 % or 100 %. Also makes hidden characters in untrusted
-text visible.
-"""
+"""Formatting of numbers, where only an exact 0 or 1 prints as 0 % or 100 %, and of untrusted text, made harmless."""
 
-import difflib
 import math
 import re
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -199,19 +195,7 @@ def format_bytes(count: float) -> str:
     return f"{count / 2**20:.0f} MiB" if count >= 2**20 else f"{count:.0f} B"
 
 
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that was probably meant: the only one with this last part, or one spelt nearly like it.
-
-    >>> nearest("loop", ["style.loop", "style.words"]), nearest("style.wrds", ["style.loop", "style.words"])
-    ('style.loop', 'style.words')
-    """
-    names = list(known)
-    ends = [full for full in names if full.rpartition(".")[2] == name]
-    close = ends if len(ends) == 1 else difflib.get_close_matches(name, names, n=1)
-    return close[0] if close else None
-
-
-# -------------------------------------------------------------------------------------- strangers' text
+# -------------------------------------------------------------------------------------- untrusted text
 
 # Joiners (U+200C and U+200D) are left: Persian, Indic scripts and many emoji are spelt with them.
 HIDDEN = re.compile(
@@ -253,13 +237,3 @@ def one_line(text: str) -> str:
     'a[U+001B][31m b'
     """
     return " ".join(visible(text).split())
-
-
-def near(given: str, known: Iterable[str], otherwise: str) -> str:
-    """The fix of a misspelt name: the nearest known name, else what to do instead.
-
-    >>> near("colour", ["color", "size"], "see the list"), near("x", ["color"], "see the list")
-    ("write 'color'", 'see the list')
-    """
-    close = nearest(given, known)
-    return f"write {close!r}" if close else otherwise
