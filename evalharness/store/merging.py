@@ -1,6 +1,6 @@
 """Shards of one run, merged by request id."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any, NoReturn
 
@@ -59,27 +59,25 @@ def _refuse_other_conditions(first: RunStore, ours: Manifest, other: RunStore, t
 
     if ours.paired_from or theirs.paired_from:
         refuse("a comparison of finished runs has no outcomes of its own")
-    left, right = (_without_addresses(manifest.config) for manifest in (ours, theirs))
+    left, right = (_comparable(manifest.config) for manifest in (ours, theirs))
     if differing := [key for key in sorted(left.keys() | right.keys()) if left.get(key) != right.get(key)]:
         refuse(f"its configuration differs in {', '.join(differing)}")
     if first.plan_digest() == other.plan_digest():
         return
     stored, planned = first.read_plan(), other.read_plan()
     if reason := what_differs(stored, planned):
-        told = [[side.identity.settings.get("url") for side in plan.checkpoints] for plan in (stored, planned)]
-        refuse(reason, fix=FIX if told[0] == told[1] else ADDRESSES)
+        addresses = {
+            tuple(str(side.identity.settings.get("url")) for side in plan.checkpoints) for plan in (stored, planned)
+        }
+        refuse(reason, fix=ADDRESSES if len(addresses) > 1 else FIX)
 
 
-def _without_addresses(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Neither which part it is nor where servers are: an address that identifies a checkpoint is in the plan."""
-    return {key: _without_url(value) for key, value in config.items() if key != "shard"}
-
-
-def _without_url(value: Any) -> Any:
+def _comparable(value: Any) -> Any:
+    """A configuration without its part and the addresses of servers: the plan has those that identify a checkpoint."""
     if isinstance(value, list):
-        return [_without_url(inner) for inner in value]
+        return [_comparable(inner) for inner in value]
     if isinstance(value, dict):
-        return {key: _without_url(inner) for key, inner in value.items() if key != "url"}
+        return {key: _comparable(inner) for key, inner in value.items() if key not in ("shard", "url")}
     return value
 
 
