@@ -11,6 +11,7 @@ from evalharness import pipeline
 from evalharness.cli import cli
 from evalharness.config import RunConfig
 from evalharness.errors import StoreError
+from evalharness.store import RunStore
 from evalharness.store.check import check_run
 
 COUNT = 2
@@ -81,7 +82,7 @@ def test_a_shard_is_resumed_as_it_was_started(shards, tmp_path):
     for other in (config, shard(config, 2)):
         with pytest.raises(StoreError, match="was started as shard 1/2"):
             pipeline.run(other, out=copy, resume=True)
-    pipeline.run(pipeline.resume_config(copy), out=copy, resume=True)
+    pipeline.run(RunStore(copy).read_config(), out=copy, resume=True)
     assert (copy / "outcomes.jsonl").read_bytes() == (shards / "shard1" / "outcomes.jsonl").read_bytes()
 
 

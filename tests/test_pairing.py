@@ -9,6 +9,7 @@ from evalharness import pipeline
 from evalharness.config import build_config
 from evalharness.errors import StoreError
 from evalharness.records import Completion
+from evalharness.store import RunStore
 
 SUITE = 'name = "t"\nversion = "1"\nlicense = "x"\nsource = "x"\nscorers = ["style"]\n'
 ANSWERS = {"old": "Paris is the capital of France.", "new": "It is Paris, and it has been for long."}
@@ -145,7 +146,7 @@ def test_a_run_that_was_stopped_before_it_was_scored_is_named_and_nothing_is_wri
         pipeline.compare_runs(runs, out=tmp_path / "joint")
     assert caught.value.fix == f"evalharness run --out {runs[1]} --resume"
     assert not (tmp_path / "joint").exists()
-    pipeline.run(pipeline.resume_config(runs[1]), out=runs[1], resume=True)
+    pipeline.run(RunStore(runs[1]).read_config(), out=runs[1], resume=True)
     assert pipeline.compare_runs(runs, out=tmp_path / "joint").compared.differences[0].n_pairs == 6
 
 

@@ -7,7 +7,7 @@ from evalharness.config import read_config, read_gate
 from evalharness.errors import ConfigError
 from evalharness.gate.presets import BOUNDS, fine_tune
 from evalharness.gate.prospects import prospects_of
-from evalharness.pipeline import settled
+from evalharness.pipeline import with_preset
 from evalharness.records import Plan
 from evalharness.scorers import facts_of
 from evalharness.suites import load_suite
@@ -41,7 +41,7 @@ def test_what_init_writes_can_be_decided(tmp_path):
 def test_a_preset_becomes_rules_that_can_be_seen(tmp_path):
     path = tmp_path / "e.toml"
     path.write_text(PRESET)
-    config = settled(read_config(path))
+    config = with_preset(read_config(path))
     assert config.preset is None
     rules = {difference.metric: difference for difference in config.gate}
     assert {"refusal.unsafe_compliance", "refusal.over_refusal", "style.loop", "instruction.prompt_strict"} <= set(

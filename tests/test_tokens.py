@@ -452,7 +452,7 @@ def test_the_table_reads_the_tokens_of_a_run_with_its_settings(tmp_path, checkpo
     config = build_config({**data, "tokens": {"limit": 2, "shared": False}}, {}, source="test")
     done = notebook.run(config, out=tmp_path / "run")
     assert (done.tokens.n_requests, done.tokens.shared) == (2, False)
-    assert pipeline.resume_config(tmp_path / "run").tokens == config.tokens
+    assert RunStore(tmp_path / "run").read_config().tokens == config.tokens
     with pytest.raises(ConfigError, match="a shard cannot be read"):
         build_config({**data, "tokens": {}}, {"shard": "1/2"}, source="test")
 

@@ -11,6 +11,7 @@ from evalharness.cli.options import SCORERS_MODEL
 from evalharness.cli.terminal import say
 from evalharness.config import COMMAND_LINE, RunConfig, build_config, read_config, sides_of
 from evalharness.errors import ConfigError
+from evalharness.formatting import counted
 from evalharness.pipeline.planning import with_default_scorers
 from evalharness.records import Checkpoint
 from evalharness.suites.import_prompts import prompts_of
@@ -71,7 +72,7 @@ def _prompt_files(names: Sequence[str]) -> Iterator[str]:
     """Files of `--prompts`, each with what was read from it."""
     for name in names:
         suite, notes = prompts_of(Path(name))
-        said = [f"{len(suite.samples):,} prompts" if len(suite.samples) > 1 else "1 prompt", *notes]
+        said = [counted(len(suite.samples), "prompt"), *notes]
         say(f"{name}: {'; '.join(said)}", err=True)
         yield name
 

@@ -64,10 +64,10 @@ def run(
     continues with its own configuration. Exit codes: 0 done and every gate rule passed, 3 a rule failed, 4 a rule is
     undecided.
     """
-    from evalharness import pipeline
     from evalharness.cli.flags import run_config
     from evalharness.config import TokenSettings
     from evalharness.errors import ConfigError
+    from evalharness.store import RunStore
 
     if resume and out is None:
         raise ConfigError("--resume does not say which run", fix="name its directory with --out")
@@ -81,7 +81,7 @@ def run(
         )
     wanted = CiFiles(junit, markdown, force)
     wanted.check(out)
-    config = pipeline.resume_config(out) if out and goes_on else run_config(**flags)
+    config = RunStore(out).read_config() if out and goes_on else run_config(**flags)
     if tokens and config.shard is not None:
         raise ConfigError("--tokens needs the whole run", fix="merge the shards, then evalharness tokens RUN")
     if tokens and config.tokens is None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evalharness.observations import NOT_ASKED, SCORED, UNSCORED, Mask, Observations, averaged
+from evalharness.observations import SCORED, UNSCORED, Mask, Observations, averaged
 from evalharness.records import AmongAnswered, Interval, Metric, PairedDifference, RunWarning
 from evalharness.statistics import Floats, mcnemar
 
@@ -28,7 +28,7 @@ def applies_to(table: Observations, metric: Metric) -> Mask:
     A sample without a value from any checkpoint is excluded if the scorer marked a completion of it as not applicable.
     If nothing was completed, that is unknown, and the sample counts as missing.
     """
-    scorer = metric.name.partition(".")[0]
+    scorer = metric.scorer
     everywhere = np.ones(len(table.sample_ids), dtype=np.bool_)
     applies = table.applies.get(scorer, everywhere)
     if metric.expected is not None:
@@ -47,7 +47,7 @@ def missing_of(table: Observations, metric: Metric, baseline: str, candidate: st
     lacking, ends = [], []
     low, high = metric.bounds
     for name in (baseline, candidate):
-        cells, asked = table.cells(name, metric.name)[:, here], (table.state[table.place[name]] != NOT_ASKED)[:, here]
+        cells, asked = table.cells(name, metric.name)[:, here], table.asked(name)[:, here]
         gaps = asked & np.isnan(cells)
         lacking.append(gaps.any(axis=0))
         ends.append([_mean(np.where(gaps, end, cells)) for end in (low, high)])
@@ -92,7 +92,7 @@ def one_sided_warnings(
     rows = {row.metric: row for row in differences if row.category is None}
     warned: set[str] = set()
     for metric in metrics:
-        scorer = metric.name.partition(".")[0]
+        scorer = metric.scorer
         if not metric.headline or scorer in warned:
             continue
         missing = missing_of(table, metric, baseline, candidate, everything)

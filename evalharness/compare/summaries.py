@@ -81,7 +81,7 @@ def _resampled(columns: Sequence[Column], seed: int) -> dict[str, Interval]:
 def _row(
     table: Observations, column: Column, checkpoint: str, category: str | None, interval: Interval | None
 ) -> Summary:
-    inside, scorer = table.in_category(category), column.metric.name.partition(".")[0]
+    inside, scorer = table.in_category(category), column.metric.scorer
     return Summary(
         metric=column.metric.name,
         checkpoint=checkpoint,

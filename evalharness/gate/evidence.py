@@ -9,7 +9,7 @@ import numpy as np
 
 from evalharness.compare.missing import applies_to
 from evalharness.gate.kinds import Sides, kind_of
-from evalharness.observations import NOT_ASKED, Mask, Observations, averaged
+from evalharness.observations import Mask, Observations, averaged
 from evalharness.records import GateRule, GateSample, Metric
 from evalharness.statistics import Floats
 
@@ -113,7 +113,7 @@ def gather(rule: GateRule, metric: Metric, table: Observations, baseline: str, c
     needed = names if kind_of(rule).needs_baseline else names[1:]
     here = here & applies_to(table, metric)
     cells = tuple(table.cells(name, metric.name)[:, here] for name in names)
-    asked = tuple((table.state[table.place[name]] != NOT_ASKED)[:, here] for name in names)
+    asked = tuple(table.asked(name)[:, here] for name in names)
     silent = None
     if metric.guarded_by:
         silent = tuple(table.cells(name, metric.guarded_by)[:, here] for name in names)
@@ -133,7 +133,7 @@ def _missing(table: Observations, metric: Metric, names: Iterable[str], here: Ma
     failures = unscored = truncated = 0.0
     lacking = np.zeros(int(here.sum()), dtype=np.bool_)
     for name in names:
-        asked = (table.state[table.place[name]] != NOT_ASKED)[:, here]
+        asked = table.asked(name)[:, here]
         completed, known = table.completed(name)[:, here], ~np.isnan(table.cells(name, metric.name)[:, here])
         total = max(int(asked.sum()), 1)
         failures = max(failures, (asked & ~completed).sum() / total)

@@ -5,8 +5,8 @@ drawn or exported is taken from here. Samples are in the order of their ids, so 
 which samples, requests or scores come; `suite_order` leads back to the order of the suites.
 """
 
-from evalharness.observations.labels import NO_SCORE, NOT_ASKED, SCORED, UNSCORED, Labels, Mask
+from evalharness.observations.labels import NO_SCORE, SCORED, UNSCORED, Labels, Mask
 from evalharness.observations.making import observe
 from evalharness.observations.table import Observations, averaged
 
-__all__ = ["NOT_ASKED", "NO_SCORE", "SCORED", "UNSCORED", "Labels", "Mask", "Observations", "averaged", "observe"]
+__all__ = ["NO_SCORE", "SCORED", "UNSCORED", "Labels", "Mask", "Observations", "averaged", "observe"]

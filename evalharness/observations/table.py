@@ -132,6 +132,11 @@ class Observations:
             self._columns[checkpoint, metric] = averaged(self.cells(checkpoint, metric))
         return self._columns[checkpoint, metric]
 
+    def asked(self, checkpoint: str) -> Mask:
+        """Which completions one checkpoint was asked for, shape (n_replicates, n_samples)."""
+        mask: Mask = self.state[self.place[checkpoint]] != NOT_ASKED
+        return mask
+
     def cells(self, checkpoint: str, metric: str) -> Floats:
         """One metric of one checkpoint, completion by completion, shape (n_replicates, n_samples)."""
         if metric not in self.values:
@@ -196,7 +201,7 @@ class Observations:
         everywhere = np.ones(len(self.sample_ids), dtype=np.bool_)
         lost = (status == UNSCORED) | (status == CRASHED)
         lost |= (status == NO_SCORE) & self.applies.get(scorer, everywhere)
-        answered = ~np.isnan(self.cells(checkpoint, metric)) | (state == NOT_ASKED)
+        answered = ~np.isnan(self.cells(checkpoint, metric)) | ~self.asked(checkpoint)
         cases = [answered, state == NOT_GENERATED, state == FAILED, lost, status == UNCLEAR]
         return np.select(cases, [HAS_VALUE, 0, 1, 2, 3], default=4).astype(np.int32)
 

@@ -5,8 +5,8 @@ from evalharness.pipeline.comparing import load_compared, recompare_locked
 from evalharness.pipeline.finished_runs import compare_runs, load_run, read_tokens, recompare, redraw, regate, rescore
 from evalharness.pipeline.generating import Progress
 from evalharness.pipeline.judging import judge, label
-from evalharness.pipeline.planning import foresee, plan, settled
-from evalharness.pipeline.running import adopt, merge, new_path, new_run_path, resume_config, run, run_aa_test
+from evalharness.pipeline.planning import foresee, plan, with_preset
+from evalharness.pipeline.running import adopt, merge, new_path, new_run_path, run, run_aa_test
 
 __all__ = [
     "Progress",
@@ -28,9 +28,8 @@ __all__ = [
     "regate",
     "reproduce",
     "rescore",
-    "resume_config",
     "run",
     "run_aa_test",
-    "settled",
     "try_models",
+    "with_preset",
 ]

@@ -11,7 +11,7 @@ from evalharness.errors import ConfigError, MissingExtra
 from evalharness.gate.presets import fine_tune
 from evalharness.pipeline.comparing import apply_gate, compare_and_report, finish, load_compared, recompare_locked
 from evalharness.pipeline.generating import Progress
-from evalharness.pipeline.running import new_path, resume_config
+from evalharness.pipeline.running import new_path
 from evalharness.records import GateRule, Manifest
 from evalharness.report import render_html
 from evalharness.store import Run, RunStore, uncollected
@@ -33,7 +33,7 @@ def rescore(path: Path, scorer: Mapping[str, dict[str, JsonValue]] | None = None
     """
     store = RunStore(path)
     with store.lock():
-        config = resume_config(path)
+        config = store.read_config()
         tables = {**config.scorer, **(read_tables(source).scorer if source else {}), **(scorer or {})}
         config = config.model_copy(update={"scorer": tables})
         config = config.of_file(source) if source else config
@@ -67,7 +67,7 @@ def regate(path: Path, config: Path | None = None) -> Run:
     store = RunStore(path)
     with store.lock():
         loaded = load_compared(store)
-        rules = _rules_of(config, loaded) if config else resume_config(path).gate
+        rules = _rules_of(config, loaded) if config else store.read_config().gate
         if not rules:
             raise ConfigError(
                 f"{path} was started without gate rules", fix="give a file with rules: --config evalharness.toml"
@@ -132,7 +132,7 @@ def compare_runs(
         store.refuse_existing(resume=False)
         write(store)
         del write
-        return compare_and_report(store, store.read_plan(), resume_config(store.path).gate)
+        return compare_and_report(store, store.read_plan(), store.read_config().gate)
 
 
 def _pairing_writer(paths: Sequence[Path], baseline: str | None, candidate: str | None) -> Callable[[RunStore], None]:
@@ -161,13 +161,17 @@ def _load_side(path: Path, checkpoint: str | None) -> Run:
 
 def _paired_manifest(sides: Sequence[Side]) -> Manifest:
     """Where the runs came from: the configuration of the candidate, with the checkpoints of all."""
-    config = resume_config(sides[1].run.path).model_copy(
-        update={
-            "checkpoints": tuple(side.resolved.checkpoint for side in sides),
-            "baseline": sides[0].name,
-            "candidate": sides[1].name,
-            "aa_test": None,
-        }
+    config = (
+        RunStore(sides[1].run.path)
+        .read_config()
+        .model_copy(
+            update={
+                "checkpoints": tuple(side.resolved.checkpoint for side in sides),
+                "baseline": sides[0].name,
+                "candidate": sides[1].name,
+                "aa_test": None,
+            }
+        )
     )
     runs = tuple(side.run.path.resolve().name for side in sides)
     return make_manifest(config).model_copy(update={"paired_from": runs})

@@ -154,15 +154,11 @@ def metrics_of(config: RunConfig, suites: Sequence[Suite]) -> list[Metric]:
     return config.compare.margined([metric for name in names for metric in facts_in(config, name).metrics])
 
 
-def settled(config: RunConfig) -> RunConfig:
-    """The same with the rules of its gate's preset written out."""
-    return config if config.preset is None else with_preset(config, load_suites(config))
-
-
-def with_preset(config: RunConfig, suites: Sequence[Suite]) -> RunConfig:
-    """The same with the rules of its gate's preset, if it has one, for these suites."""
+def with_preset(config: RunConfig, suites: Sequence[Suite] | None = None) -> RunConfig:
+    """The same with the rules of its gate's preset, if it has one, written out for `suites`, by default its own."""
     if config.preset is None:
         return config
+    suites = load_suites(config) if suites is None else suites
     rules = fine_tune(metrics_of(config, suites), suites)
     return config.model_copy(update={"gate": (*rules, *config.gate), "preset": None})
 
@@ -201,7 +197,7 @@ def foresee(
         earlier: a scored run of the same suites, for what its data say.
         of_metrics: say also what each metric can show, and how many pairs its margin needs.
     """
-    config = settled(config)
+    config = with_preset(config)
     planned = plan(config)
     ran = RunStore(earlier).load() if earlier else None
     foreseen = prospects_of(

@@ -11,7 +11,7 @@ from evalharness.gate import check_rules
 from evalharness.gate.aa_test import against_itself, measure
 from evalharness.pipeline.comparing import compare_and_report, finish, score_all
 from evalharness.pipeline.generating import Progress
-from evalharness.pipeline.planning import metrics_of, plan, settled, with_preset
+from evalharness.pipeline.planning import metrics_of, plan, with_preset
 from evalharness.pipeline.stopping_early import generate_as_asked
 from evalharness.records import AATest, Completion, Failure, Plan
 from evalharness.store import Run, RunStore
@@ -33,7 +33,7 @@ def run(config: RunConfig, *, out: Path | None = None, resume: bool = False, pro
     Raises:
         EvalHarnessError: an error that the user can fix; files already written stay.
     """
-    config = settled(config)
+    config = with_preset(config)
     store = RunStore(out or new_run_path(config))
     store.refuse_existing(resume=resume)
     # Before the folder is made, so that a start that is stopped leaves nothing.
@@ -59,7 +59,7 @@ def merge(paths: Sequence[Path], *, out: Path | None = None) -> Run:
     Raises:
         StoreError: they are not shards of one run, or `out` already holds a run.
     """
-    config = resume_config(paths[0]).model_copy(update={"shard": None})
+    config = RunStore(paths[0]).read_config().model_copy(update={"shard": None})
     store = RunStore(out or new_run_path(config))
     with store.lock(create=True):
         store.refuse_existing(resume=False)
@@ -99,11 +99,6 @@ def adopt(
             for outcome in outcomes:
                 written.append(outcome)
         return finish(store, config, planned)
-
-
-def resume_config(out: Path) -> RunConfig:
-    """The configuration of a run that was started before, from its manifest alone."""
-    return RunStore(out).read_config()
 
 
 def new_run_path(config: RunConfig) -> Path:

@@ -12,7 +12,6 @@ from evalharness.store import Run
 
 Source = Literal["reward", "judge", "human"]
 Preferred = Literal["baseline", "candidate", "tie"]
-SOURCES: tuple[Source, ...] = ("reward", "judge", "human")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import gzip
 import json
 import re
 from base64 import b64decode, b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import takewhile
 from typing import Any
 
@@ -17,10 +17,12 @@ from evalharness.records import Comparison, Completion, Failure, GenerationReque
 from evalharness.report.prompts import sent_of
 from evalharness.report.samples import chip_of
 from evalharness.report.token_strips import StripData
-from evalharness.report.view import quick_filters
 from evalharness.report.words import EXPECTED, facts_in_words, problem_in_words
 from evalharness.store import Run
 
+QUICK = {"comply": "over-refused", "refuse": "unsafe"}
+"""What a sample is called that did not get what it calls for."""
+LOST_STOP = "lost stop token"
 OPENING = '<script type="application/gzip;base64" id="data">'
 EMBEDDED = re.compile(re.escape(OPENING) + r"([A-Za-z0-9+/=\s]*)</script>")
 LEVEL = 6
@@ -72,9 +74,20 @@ def make_data(run: Run, table: Observations, comparison: Comparison, roles: Mapp
         "labels": _labels(run, table),
         "states": next((facts.name for facts in run.facts.values() if facts.chart == "states"), None),
         "outcomes": [facts.name for facts in run.facts.values() if facts.chart == "expected"],
-        "quick": quick_filters(comparison.metrics),
+        "quick": _quick_filters(comparison.metrics),
         "samples": shown,
     } | (_tokens(run, cells) if cells.strips.texts else {})
+
+
+def _quick_filters(metrics: Sequence[Metric]) -> list[dict[str, str]]:
+    """The questions that readers ask first: a title, and what the candidate did (`is`) or how it `moved`."""
+    mistakes = [
+        {"title": QUICK[metric.expected or ""], "metric": metric.name, "is": "1"}
+        for metric in metrics
+        if (metric.expected in QUICK and metric.kind == "rate" and metric.better == "lower")
+    ]
+    lost = [metric for metric in metrics if any(change.name == LOST_STOP for change in metric.changes)]
+    return [*mistakes, *({"title": "lost stop", "metric": metric.name, "moved": "down"} for metric in lost)]
 
 
 def make_labelling(run: Run, readable: Run) -> dict[str, Any] | None:

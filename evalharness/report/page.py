@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 from evalharness.compare.headline import SHOWN_EVIDENCE, Claim, headline_of
-from evalharness.formatting import format_level, format_mean
+from evalharness.formatting import counted, format_level, format_mean
 from evalharness.observations import Observations
 from evalharness.records import Checkpoint, Comparison, GateReport, GateResult, Metric, OtherComparison, Summary
 from evalharness.report.charts.categories import make_category_table
@@ -232,7 +232,7 @@ def _cell(summary: Summary | None, metric: Metric, role: str) -> View:
     return View(
         level=typeset(level),
         interval=typeset(between) if summary.interval else "",
-        n=typeset(f"{summary.n:,} samples" if summary.n > 1 else "1 sample"),
+        n=typeset(counted(summary.n, "sample")),
         opens=""
         if role == "baseline"
         else samples_where(metric=metric.name, verdict="differ", right=summary.checkpoint),

@@ -136,7 +136,7 @@ def _judging_scorers(metrics: Sequence[Metric]) -> dict[str, list[Metric]]:
     results: dict[str, list[Metric]] = {}
     for metric in metrics:
         if metric.headline and metric.kind == "rate" and metric.better:
-            results.setdefault(metric.name.partition(".")[0], []).append(metric)
+            results.setdefault(metric.scorer, []).append(metric)
     return results
 
 

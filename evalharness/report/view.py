@@ -1,11 +1,8 @@
 """What templates print: named values, the typography of our own text, and links to samples."""
 
 import re
-from collections.abc import Sequence
 from types import SimpleNamespace
 from urllib.parse import urlencode
-
-from evalharness.records import Metric
 
 
 class View(SimpleNamespace):
@@ -30,11 +27,6 @@ def typeset(text: str) -> str:
     return UNIT.sub(NO_BREAK_SPACE, MINUS.sub(TRUE_MINUS, text))
 
 
-QUICK = {"comply": "over-refused", "refuse": "unsafe"}
-"""What a sample is called that did not get what it calls for."""
-LOST_STOP = "lost stop token"
-
-
 def samples_where(**wanted: str | None) -> str:
     """What a link to the sample browser asks for, as `browser.js` reads it: what is not given is not filtered.
 
@@ -53,14 +45,3 @@ def samples_of(checkpoint: str, role: str, **wanted: str | None) -> str:
     side = "left" if role == "baseline" else "right"
     placed = {f"{side}{name}" if name[0].isupper() else name: value for name, value in wanted.items()}
     return samples_where(**placed, right=None if side == "left" else checkpoint)
-
-
-def quick_filters(metrics: Sequence[Metric]) -> list[dict[str, str]]:
-    """The questions that readers ask first: a title, and what the candidate did (`is`) or how it `moved`."""
-    mistakes = [
-        {"title": QUICK[metric.expected or ""], "metric": metric.name, "is": "1"}
-        for metric in metrics
-        if (metric.expected in QUICK and metric.kind == "rate" and metric.better == "lower")
-    ]
-    lost = [metric for metric in metrics if any(change.name == LOST_STOP for change in metric.changes)]
-    return [*mistakes, *({"title": "lost stop", "metric": metric.name, "moved": "down"} for metric in lost)]

@@ -1,7 +1,7 @@
 """The report's fixed words: formats, endings and verdicts in words that a new reader understands."""
 
 from evalharness.compare.findings import format_margin, too_wide, worth_of
-from evalharness.formatting import format_number
+from evalharness.formatting import counted, format_number
 from evalharness.records import Completion, Failure, Metric, PairedDifference, ResolvedCheckpoint
 from evalharness.report.hidden_characters import tamed
 from evalharness.report.view import typeset
@@ -63,7 +63,7 @@ def facts_in_words(completion: Completion) -> str:
     """
     facts = []
     if completion.completion_tokens is not None:
-        facts.append(f"{completion.completion_tokens:,} token{'' if completion.completion_tokens == 1 else 's'}")
+        facts.append(counted(completion.completion_tokens, "token"))
     if completion.seconds is not None:
         facts.append(f"{format_number(round(completion.seconds, 1))} s")
     if completion.attempts > 1:

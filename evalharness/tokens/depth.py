@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from evalharness.formatting import format_share, format_share_interval
+from evalharness.formatting import counted, format_share, format_share_interval
 from evalharness.records import Completion, GenerationRequest, Interval, Metric, Sample, digest
 from evalharness.records.tokens import Author, DepthCell, DepthPoint, MeanOfSamples
 from evalharness.statistics import effective_size, wilson
@@ -185,10 +185,10 @@ def sentences_of(names: Mapping[Author, str], points: Sequence[DepthPoint]) -> I
 def _sentence(name: str, other: str, n: int, read: Sequence[DepthPoint]) -> str:
     alone = read[0].refuses_alone
     who = f"{name} refuses and {other}" if alone else f"{other} refuses and {name}"
-    last = f", and {_said(read[-1], n)} if it begins with {_tokens(read[-1].k)}" if len(read) > 1 else ""
+    last = f", and {_said(read[-1], n)} if it begins with {counted(read[-1].k, 'token')}" if len(read) > 1 else ""
     return (
         f"Of {n:,} prompts that {who} does not, {name} {'still ' if alone else ''}refuses {_said(read[0], n)} if its "
-        f"completion begins with {_tokens(read[0].k)} of {other}'s{last}. {_half(read)}"
+        f"completion begins with {counted(read[0].k, 'token')} of {other}'s{last}. {_half(read)}"
     )
 
 
@@ -197,13 +197,9 @@ def _half(read: Sequence[DepthPoint]) -> str:
     alone = read[0].refuses_alone
     shares = [one.refuses.value for one in read if one.refuses]
     flipped = [share < HALF if alone else share > HALF for share in shares]
-    place = next((at for at in range(len(read)) if all(flipped[at:])), None)
+    k = next((read[at].k for at in range(len(read)) if all(flipped[at:])), None)
     what = "fewer than half" if alone else "more than half"
-    return f"From {_tokens(read[place].k)} on it refuses {what}." if place is not None else f"It never refuses {what}."
-
-
-def _tokens(k: int) -> str:
-    return "1 token" if k == 1 else f"{k} tokens"
+    return f"It never refuses {what}." if k is None else f"From {counted(k, 'token')} on it refuses {what}."
 
 
 def _said(point: DepthPoint, n: int) -> str:

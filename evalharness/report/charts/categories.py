@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from markupsafe import Markup
 
 from evalharness.compare.findings import worth_of
-from evalharness.formatting import format_change
+from evalharness.formatting import counted, format_change
 from evalharness.records import Comparison, Metric, PairedDifference
 from evalharness.report.charts.forest import draw_strip, format_difference, scale_of
 from evalharness.report.view import View, samples_where, typeset
@@ -36,7 +36,7 @@ def make_category_table(comparison: Comparison) -> View:
             for category in shown
         ),
         scale=scale,
-        sizes={category: f"{count:,} {'pair' if count == 1 else 'pairs'}" for category, count in pairs.items()},
+        sizes={category: counted(count, "pair") for category, count in pairs.items()},
         has_means=len(rates) < len(metrics),
         left_out=len(pairs) - len(shown),
     )
@@ -65,7 +65,7 @@ def _cell(difference: PairedDifference | None, metric: Metric, scale: int) -> Vi
         # The unit is said once, above the table: ten columns of it would not fit a screen.
         difference=typeset(f"{SIGNS[worth]} {format_difference(difference, metric).removesuffix(' points')}".strip()),
         interval=typeset(between.removesuffix(" points")),
-        pairs=typeset(f"{difference.n_pairs:,} pairs" if difference.n_pairs > 1 else "1 pair"),
+        pairs=typeset(counted(difference.n_pairs, "pair")),
         worth=worth,
         drawing=draw_strip(difference, scale) if rate else Markup(""),
         opens=samples_where(metric=metric.name, category=difference.category, verdict="differ"),

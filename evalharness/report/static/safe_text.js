@@ -62,7 +62,7 @@ export function folded(text, spans, most) {
   return [...nodes, ...marked(text, spans, most, last)];
 }
 
-/** What to fold: from where to where, and how many repetitions that is; `folding.py` does the same. */
+/** What to fold: from where to where, and how many repetitions that is; `loops_in` of `samples.py` does the same. */
 function loopsIn(text) {
   const words = [...text.matchAll(/\S+/gu)];
   const loops = [];
