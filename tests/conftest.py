@@ -33,25 +33,26 @@ SCRIPT = (
 SLOW = (
     "test_hf_checkpoints",
     *SCRIPT,
-    "test_ollama_faults",
     "test_demo",
-    "test_resume_after_kill",
-    "test_cli",
-    "test_tokens",
     "test_faults",
-    "test_ollama",
-    "test_report_hostile",
-    "test_aa_test",
+    "test_cli",
+    "test_resume_after_kill",
+    "test_ollama_faults",
+    "test_tokens",
     "test_server_real",
-    "test_gpu",
-    "test_gate_command",
-    "test_judge",
-    "test_server",
+    "test_ollama",
     "test_hf_decoding",
-    "test_findings",
+    "test_aa_test",
+    "test_judge",
+    "test_report_hostile",
+    "test_server",
+    "test_gate_command",
     "test_store",
+    "test_gpu",
+    "test_judge_labels",
+    "test_findings",
 )
-"""Files that take 10 to 60 s each. They come first, so that no worker is left with one of them at the end."""
+"""Files that take 8 to 55 s each. They come first, so that no worker is left with one of them at the end."""
 REWARDING = ("RUN", "AA_TEST", "PLAN")
 
 

@@ -1,15 +1,18 @@
 """How much a checkpoint differs from itself, and what a gate makes of it; on real checkpoints and a real server."""
 
 import json
+import re
 import shutil
 
 import numpy as np
 import pytest
-from command import call, refused
+from click.testing import CliRunner
+from command import refused
 from ollama_server import running_server
 from tiny_checkpoint import save_checkpoint
 
 from evalharness import pipeline
+from evalharness.cli import cli
 from evalharness.config import build_config
 from evalharness.errors import ConfigError, StoreError
 from evalharness.gate import read_noise
@@ -67,6 +70,14 @@ def test_a_greedy_checkpoint_on_one_machine_repeats_itself_in_other_batches(gree
     assert (result.determinism, result.n, result.n_changed) == ("identical text", 12, 0)
     assert result.noise
     assert set(result.noise.values()) == {0.0}
+
+
+def test_a_greedy_run_is_reproduced_and_another_text_is_named(greedy, tmp_path):
+    assert [(made.n, made.changed) for made in pipeline.reproduce(greedy[1], 2)] == [(2, ()), (2, ())]
+    path = shutil.copytree(greedy[1], tmp_path / "changed")
+    texts = path / "outcomes.jsonl"
+    texts.write_text(re.sub(r'"text":"', '"text":"X', texts.read_text()))
+    assert [len(made.changed) for made in pipeline.reproduce(path, 2)] == [2, 2]
 
 
 def test_a_sampled_checkpoint_shares_no_noise(drawn):
@@ -217,11 +228,11 @@ def test_the_report_of_a_aa_test_compares_the_checkpoint_with_itself(greedy):
     assert all(isinstance(outcome, Completion) for outcome in run.outcomes.values())
 
 
-def test_the_command_says_what_to_write_into_the_configuration(folder, tmp_path):
+def test_the_command_says_what_to_write_into_the_configuration(folder, tmp_path, monkeypatch):
     model = f"hf/{folder / 'old'}"
     flags = ("--suite", folder / "suite", "--max-tokens", "8", "--baseline-format", "raw", "--reward-model", "none")
-    said = call(
-        "aa-test", "--baseline", model, "--candidate", f"hf/{folder / 'new'}", *flags, "--out", "c", cwd=tmp_path
-    )
+    sides = ("--baseline", model, "--candidate", f"hf/{folder / 'new'}")
+    monkeypatch.chdir(tmp_path)
+    said = CliRunner().invoke(cli, ["aa-test", *map(str, (*sides, *flags)), "--out", "c"], catch_exceptions=False)
     assert "in other batches 0 of 12 completions changed" in said.stdout
     assert 'aa_test = "c"' in said.stderr

@@ -8,8 +8,11 @@ from functools import partial
 
 import command
 import pytest
+from click.testing import CliRunner
 from command import refused
 
+from evalharness.cli import cli
+from evalharness.errors import UnknownModel
 from evalharness.suites import load_suite
 
 call = partial(command.call, start=command.anew)
@@ -92,12 +95,6 @@ def test_wrong_flags_of_a_run_are_named(folder, flags, said, fix):
     problem, hint = refused("run", *flags, cwd=folder)
     assert said in problem
     assert fix in hint
-
-
-def test_a_run_without_gates_needs_a_bare_resume_only_to_go_on(finished):
-    before = (finished / "r" / "outcomes.jsonl").read_bytes()
-    call("run", "--resume", "--out", "r", cwd=finished)
-    assert (finished / "r" / "outcomes.jsonl").read_bytes() == before
 
 
 def test_later_stages_can_be_run_again_and_change_nothing(finished):
@@ -232,13 +229,6 @@ def test_a_suite_with_an_unknown_scorer_is_refused_before_anything_is_generated(
         (("run", *SIDES[:4], "--suite", "smok"), "no suite, folder or file 'smok'", "'smoke'"),
         (("run", "--base", "nothing", "--instruct", "replay/x"), "'nothing' does not name a backend", "BACKEND/MODEL"),
         (("run", "--base", "replay/./none.jsonl", *SIDES[2:]), "no file none.jsonl", "absolute path"),
-        (("run", "--base", "hf/./none", *SIDES[2:]), "no folder none", "path"),
-        (("run", "--base", "hf/no-such-org/no-such-model", *SIDES[2:]), "not in the Hugging Face cache", "folder"),
-        (
-            ("run", "--base", "hf/demo/smollm2", *SIDES[2:]),
-            "not in the Hugging Face cache",
-            "demo/smollm2, without hf/",
-        ),
         (("run", *SIDES, "-M", "nonsense"), "-M nonsense", "-M dtype=bfloat16"),
         (("run", *SIDES, "-M", "dtype=int1"), "dtype", "remove"),
         (("run", *SIDES, "--out", "base.jsonl/r"), "cannot be written", "--out"),
@@ -253,6 +243,23 @@ def test_bad_input_is_one_sentence_and_the_mend(folder, arguments, problem, fix)
     said, mend = refused(*arguments, cwd=folder)
     assert problem in said
     assert fix in mend
+
+
+@pytest.mark.parametrize(
+    ("model", "problem", "fix"),
+    [
+        ("hf/./none", "no folder none", "path"),
+        ("hf/no-such-org/no-such-model", "not in the Hugging Face cache", "folder"),
+        ("hf/demo/smollm2", "not in the Hugging Face cache", "demo/smollm2, without hf/"),
+    ],
+)
+def test_a_checkpoint_that_is_not_here_is_named(folder, monkeypatch, model, problem, fix):
+    """In this process, which has imported torch."""
+    monkeypatch.chdir(folder)
+    error = CliRunner().invoke(cli, ["run", "--base", model, *SIDES[2:]]).exception
+    assert isinstance(error, UnknownModel)
+    assert problem in error.problem
+    assert fix in error.fix
 
 
 def test_a_misspelt_key_is_named_with_the_right_one(folder):

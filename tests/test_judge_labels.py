@@ -75,8 +75,8 @@ def test_probabilities_of_letters_always_give_a_label_and_a_place_decides_nothin
 
 def test_a_checkpoint_that_is_loaded_here_is_read_by_probabilities(run):
     """The model puts its trust in a place; its words, read as answers, gave no label at all."""
-    judged, name, failed = pipeline.label(run.path, JudgeSettings(model="demo/smollm2"), most=3)
-    assert (failed, len(judged.ratings)) == (0, 3)
+    judged, name, failed = pipeline.label(run.path, JudgeSettings(model="demo/smollm2"), most=2)
+    assert (failed, len(judged.ratings)) == (0, 2)
     assert {rating.label for rating in judged.ratings} <= {
         "unclear",
         *(label.name for label in options_of(facts_of("refusal"))),
