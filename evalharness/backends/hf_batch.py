@@ -179,3 +179,19 @@ def _seen(rows: Sequence[Row], device: torch.device, vocabulary: int) -> torch.T
     indices, tokens = torch.tensor(places, device=device).T
     seen[indices, tokens] = True
     return seen
+
+
+def logits_of(
+    model: Any, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: Any, keep: int = 1
+) -> torch.Tensor:
+    """Logits of the last `keep` positions, (rows, `keep`, vocabulary), in the dtype of the model; `cache` grows."""
+    out = model(
+        input_ids=ids,
+        attention_mask=mask,
+        position_ids=positions,
+        past_key_values=cache,
+        use_cache=True,
+        logits_to_keep=keep,
+    )
+    logits: torch.Tensor = out.logits[:, -keep:]
+    return logits

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from transformers import DynamicCache
 
-from evalharness.backends.hf_batch import Batch, Chooser
+from evalharness.backends.hf_batch import Batch, Chooser, logits_of
 from evalharness.backends.hf_drafts import drafts_of
 from evalharness.backends.hf_rows import Queue, Row
 from evalharness.backends.hf_steps import Steps
@@ -63,14 +63,14 @@ class Decoder:
         mask = torch.tensor([[0] * (width - len(known)) + [1] * len(known) for known in shown], device=device)
         positions = (mask.cumsum(-1) - 1).clamp(min=0)
         cache = DynamicCache(config=self.model.config)
-        logits = self._forward(torch.tensor(ids, device=device), mask, positions, cache)[:, -1]
+        logits = logits_of(self.model, torch.tensor(ids, device=device), mask, positions, cache)[:, -1].float()
         return Batch(list(rows), cache, mask, logits, Chooser(rows, device, logits.shape[-1]))
 
     def _step(self, batch: Batch, tokens: torch.Tensor) -> None:
         """Put one token of each row, (rows,), into the cache."""
         positions = batch.mask.sum(dim=-1, keepdim=True)
         batch.mask = torch.cat([batch.mask, batch.mask.new_ones(len(batch.rows), 1)], dim=-1)
-        batch.logits = self._forward(tokens[:, None], batch.mask, positions, batch.cache)[:, -1]
+        batch.logits = logits_of(self.model, tokens[:, None], batch.mask, positions, batch.cache)[:, -1].float()
 
     def _drafts(self, batch: Batch) -> list[list[int]] | None:
         """In lower precision, a pass over several tokens rounds otherwise than one over a token."""
@@ -82,7 +82,7 @@ class Decoder:
         positions = batch.mask.sum(dim=-1, keepdim=True) + torch.arange(count + 1, device=drafts.device)
         mask = torch.cat([batch.mask, batch.mask.new_ones(rows, count + 1)], dim=-1)
         ids = torch.cat([tokens[:, None], drafts], dim=-1)
-        logits = self._forward(ids, mask, positions, batch.cache, count + 1)
+        logits = logits_of(self.model, ids, mask, positions, batch.cache, count + 1).float()
         chosen = logits[batch.unfinished, :-1].argmax(dim=-1) == drafts[batch.unfinished]
         agreed = int(chosen.all(dim=0).int().cumprod(dim=0).sum())
         batch.cache.crop(agreed - count)
@@ -90,21 +90,6 @@ class Decoder:
         batch.logits = logits[:, agreed]
         for column in drafts[:, :agreed].T.tolist():
             yield self._extend(batch.rows, column)
-
-    def _forward(
-        self, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: Any, keep: int = 1
-    ) -> torch.Tensor:
-        """Logits of the last positions, (rows, `keep`, vocabulary), in float32."""
-        out = self.model(
-            input_ids=ids,
-            attention_mask=mask,
-            position_ids=positions,
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=keep,
-        )
-        logits: torch.Tensor = out.logits[:, -keep:].float()
-        return logits
 
     def _extend(self, rows: Sequence[Row], tokens: Sequence[int]) -> list[Row]:
         """Add a token to each unfinished row; those that it finishes."""

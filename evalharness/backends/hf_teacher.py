@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from transformers import DynamicCache
 
-from evalharness.backends.hf_batch import select_rows
+from evalharness.backends.hf_batch import logits_of, select_rows
 from evalharness.backends.tokenizing import TokenTexts
 from evalharness.weights.devices import free_memory, is_out_of_memory
 
@@ -55,7 +55,7 @@ class HfTeacher(TokenTexts):
         ids, mask = _left_padded(prompts, device)
         positions = (mask.cumsum(-1) - 1).clamp(min=0)
         cache = DynamicCache(config=self.model.config)
-        yield self._forward(ids, mask, positions, cache, 1)
+        yield logits_of(self.model, ids, mask, positions, cache)
         known = _right_padded([tokens[:-1] for tokens in completions], device)
         last = positions[:, -1:]
         for start in range(0, known.shape[1], columns):
@@ -66,21 +66,7 @@ class HfTeacher(TokenTexts):
             part = known[:live, start : start + columns]
             mask = torch.cat([mask, mask.new_ones(part.shape)], dim=-1)
             positions = last + 1 + torch.arange(start, start + part.shape[1], device=device)
-            yield self._forward(part, mask, positions, cache, part.shape[1])
-
-    def _forward(
-        self, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: Any, keep: int
-    ) -> torch.Tensor:
-        out = self.model(
-            input_ids=ids,
-            attention_mask=mask,
-            position_ids=positions,
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=keep,
-        )
-        logits: torch.Tensor = out.logits
-        return logits
+            yield logits_of(self.model, part, mask, positions, cache, part.shape[1])
 
 
 def _left_padded(rows: Sequence[Sequence[int]], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:

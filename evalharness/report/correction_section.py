@@ -18,30 +18,30 @@ Readings = dict[Cell, str]
 
 
 def make_corrections(comparison: Comparison, scorer: str) -> View | None:
-    """Those of one scorer; None if people gave it too few labels."""
+    """Those of a scorer; None if people gave it too few labels."""
     metrics = {metric.name: metric for metric in comparison.metrics}
-    found = [one for one in comparison.corrections if metrics[one.metric].scorer == scorer]
-    if not found:
+    own = [row for row in comparison.corrections if metrics[row.metric].scorer == scorer]
+    if not own:
         return None
     return View(
-        scorer=scorer, raters=", ".join(found[0].raters), rows=tuple(_row(one, metrics[one.metric]) for one in found)
+        scorer=scorer, raters=", ".join(own[0].raters), rows=tuple(_row(row, metrics[row.metric]) for row in own)
     )
 
 
-def _row(one: Correction, metric: Metric) -> View:
-    sides = (one.baseline.by_scorer, one.candidate.by_scorer)
+def _row(correction: Correction, metric: Metric) -> View:
+    sides = (correction.baseline.by_scorer, correction.candidate.by_scorer)
     by_scorer = "–" if None in sides else format_points((sides[1] or 0.0) - (sides[0] or 0.0))
     return View(
         title=metric.title,
-        baseline=_side(one.baseline),
-        candidate=_side(one.candidate),
+        baseline=_side(correction.baseline),
+        candidate=_side(correction.candidate),
         difference=(
             typeset(by_scorer),
-            typeset(format_points(one.difference)),
-            typeset(format_points_interval(one.interval)),
+            typeset(format_points(correction.difference)),
+            typeset(format_points_interval(correction.interval)),
         ),
-        rated=f"{one.baseline.rated} + {one.candidate.rated}",
-        more=typeset(_more(one)),
+        rated=f"{correction.baseline.rated} + {correction.candidate.rated}",
+        more=typeset(_more(correction)),
     )
 
 
@@ -50,10 +50,10 @@ def _side(side: RatedSide) -> tuple[str, str, str]:
     return own, typeset(format_share(side.mean)), typeset(format_share_interval(side.interval))
 
 
-def _more(one: Correction) -> str:
-    if one.to_halve is None:
+def _more(correction: Correction) -> str:
+    if correction.to_halve is None:
         return "more samples, not more ratings, would narrow it"
-    return f"{one.to_halve:,} more ratings of any completions would halve it"
+    return f"{correction.to_halve:,} more ratings of any completions would halve it"
 
 
 # ---------------------------------------------------------------------------------------------- readers
@@ -63,16 +63,16 @@ def make_readers(run: Run, facts: ScorerFacts, links: Mapping[str, str]) -> tupl
     """Every person and judge against the scorer and each other, on what both labelled; `unclear` is no label."""
     readings: dict[str, Readings] = {}
     kinds: dict[str, str] = {}
-    for one in run.ratings:
-        if one.scorer == facts.name:
-            kinds[one.rater] = "a person" if one.source == "human" else "a judge model"
-            readings.setdefault(one.rater, {})[one.checkpoint, one.sample_id, one.replicate] = one.label
+    for rating in run.ratings:
+        if rating.scorer == facts.name:
+            kinds[rating.rater] = "a person" if rating.source == "human" else "a judge model"
+            readings.setdefault(rating.rater, {})[rating.checkpoint, rating.sample_id, rating.replicate] = rating.label
     if not readings:
         return ()
     everything = {cell for given in readings.values() for cell in given}
     own = {cell: label for cell in everything if (label := _own_label(run, facts.name, cell))}
     pairs = [(name, "the scorer", given, own) for name, given in readings.items()]
-    pairs += [(one, other, readings[one], readings[other]) for one, other in combinations(readings, 2)]
+    pairs += [(left, right, readings[left], readings[right]) for left, right in combinations(readings, 2)]
     rows = (_reader(run, facts, links, *pair, kinds[pair[0]]) for pair in pairs)
     return tuple(row for row in rows if row)
 

@@ -103,7 +103,7 @@ def make_labelling(run: Run, readable: Run) -> dict[str, Any] | None:
     sides = {run.plan.baseline: "baseline", run.plan.candidate: "candidate"}
     return {
         "labels": [[label.name, label.title] for label in facts.labels],
-        "turns": [[places[one.sample_id], sides[one.checkpoint], one.replicate] for one in there],
+        "turns": [[places[turn.sample_id], sides[turn.checkpoint], turn.replicate] for turn in there],
     }
 
 

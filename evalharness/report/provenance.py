@@ -171,12 +171,12 @@ def _determinism_remark(check: DeterminismCheck) -> Remark:
 
 def make_undecided(comparison: Comparison) -> tuple[str, ...]:
     """A sentence for each headline metric that the pairs could not decide and no finding covers."""
-    told = {finding.metric for finding in comparison.findings}
+    reported = {finding.metric for finding in comparison.findings}
     metrics = {metric.name: metric for metric in comparison.metrics}
     rows = [
         difference
         for difference in comparison.differences
-        if difference.category is None and not difference.exploratory and difference.metric not in told
+        if difference.category is None and not difference.exploratory and difference.metric not in reported
         if difference.verdict in ("undecided", "equivalent")
     ]
     measured = [(row, metrics[row.metric]) for row in rows if row.difference is not None]
@@ -227,17 +227,17 @@ def _counts(run: Run, name: str, role: str) -> View:
 
 def make_costs(run: Run, roles: Mapping[str, str]) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
     """Name, role and what its generation took, for each checkpoint of which that is recorded."""
-    recorded = {one.checkpoint for one in run.spent}
+    recorded = {spent.checkpoint for spent in run.spent}
     return tuple((name, role, _cost(run, name)) for name, role in roles.items() if name in recorded)
 
 
 def _cost(run: Run, name: str) -> tuple[str, ...]:
-    spent = [one for one in run.spent if one.checkpoint == name]
-    tokens, seconds = sum(one.tokens for one in spent), sum(one.seconds for one in spent)
+    parts = [spent for spent in run.spent if spent.checkpoint == name]
+    tokens, seconds = sum(part.tokens for part in parts), sum(part.seconds for part in parts)
     retried = run.observations.counts(name).retried
-    sums = (sum(one.requests for one in spent), sum(one.prompt_tokens for one in spent), tokens)
-    times = (sum(one.loading_seconds for one in spent), seconds, tokens / seconds if seconds and tokens else None)
-    return (*(f"{one:,}" for one in sums), *("" if one is None else f"{one:,.1f}" for one in times), f"{retried:,}")
+    sums = (sum(part.requests for part in parts), sum(part.prompt_tokens for part in parts), tokens)
+    times = (sum(part.loading_seconds for part in parts), seconds, tokens / seconds if seconds and tokens else None)
+    return (*(f"{n:,}" for n in sums), *("" if time is None else f"{time:,.1f}" for time in times), f"{retried:,}")
 
 
 def make_identities(run: Run, roles: Mapping[str, str]) -> tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...]:

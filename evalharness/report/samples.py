@@ -46,8 +46,8 @@ def make_excerpt(run: Run, table: Observations, comparison: Comparison, roles: M
 
 def _candidates(samples: Mapping[str, Sample], comparison: Comparison) -> list[str]:
     """All samples, the most wanted first: evidence of findings, then the first of each category, the second, ..."""
-    told = [name for finding in comparison.findings for name in finding.sample_ids[:MOST_EVIDENCE] if name in samples]
-    evidence = list(dict.fromkeys(told))[: MOST_SAMPLES // 2]
+    linked = [name for finding in comparison.findings for name in finding.sample_ids[:MOST_EVIDENCE] if name in samples]
+    evidence = list(dict.fromkeys(linked))[: MOST_SAMPLES // 2]
     seen: dict[str, int] = {}
     turns: list[tuple[int, str]] = []
     for sample in samples.values():

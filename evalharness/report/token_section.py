@@ -71,7 +71,7 @@ def _side(compared: TokenComparison, author: Author, names: Mapping[Author, str]
         categories=tuple(bar(row, row.category or "") for row in whole if row.category),
         contexts=tuple(bar(row, _after(row, compared)) for row in contexts),
         curves=tuple(curve for context in drawn if (curve := _curve(compared, author, context, names))),
-        tokens=tuple(one for one in compared.tokens if one.author == author),
+        tokens=tuple(token for token in compared.tokens if token.author == author),
     )
 
 
@@ -150,11 +150,8 @@ def _positions(row: TokenShift) -> str:
 
 def point_of(x: str, mean: MeanOfSamples, scale: Scale) -> Markup:
     """A dot with its interval."""
-    whisker = Markup("")
-    if mean.interval:
-        low, high = scale.up(mean.interval.low), scale.up(mean.interval.high)
-        whisker = Markup('<line class="whisker" x1="{0}" x2="{0}" y1="{1}" y2="{2}"/>').format(x, low, high)
-    return Markup('{}<circle class="dot" cx="{}" cy="{}" r="4"/>').format(whisker, x, scale.up(mean.value))
+    dot = Markup('{}<circle class="dot" cx="{}" cy="{}" r="4"/>')
+    return dot.format(scale.whisker(x, mean.interval), x, scale.up(mean.value))
 
 
 def axis_of(labels: Sequence[tuple[int, str]], across: Scale) -> Markup:
@@ -208,9 +205,9 @@ def remarks_of(compared: TokenComparison, names: Mapping[Author, str]) -> Iterat
 def _printed(run: Run, compared: TokenComparison) -> Iterator[tuple[str, View]]:
     """A few completions of the candidate, those with the most shifted tokens among the first."""
     own = {request.id: request.sample_id for request in run.requests_of(compared.candidate)}
-    facts = [one for ids, one in run.token_facts.items() if ids[0] in own][: 20 * PRINTED_STRIPS]
-    for one in sorted(facts, key=_n_shifted, reverse=True)[:PRINTED_STRIPS]:
-        yield own[one.request_id], make_strip(one, compared.texts)
+    first = [facts for ids, facts in run.token_facts.items() if ids[0] in own][: 20 * PRINTED_STRIPS]
+    for facts in sorted(first, key=_n_shifted, reverse=True)[:PRINTED_STRIPS]:
+        yield own[facts.request_id], make_strip(facts, compared.texts)
 
 
 def _n_shifted(facts: TokenFacts) -> int:
@@ -229,8 +226,8 @@ def make_depth_section(measured: RefusalDepth | None) -> View | None:
 
 def _curves(measured: RefusalDepth) -> Iterator[View]:
     names: dict[Author, str] = {"baseline": measured.baseline, "candidate": measured.candidate}
-    for author, alone in dict.fromkeys((one.author, one.refuses_alone) for one in measured.points):
-        points = [one for one in measured.points if (one.author, one.refuses_alone) == (author, alone)]
+    for author, alone in dict.fromkeys((point.author, point.refuses_alone) for point in measured.points):
+        points = [point for point in measured.points if (point.author, point.refuses_alone) == (author, alone)]
         name, other = names[author], names[OTHER[author]]
         which = f"prompts that {name} refuses and {other} does not" if alone else f"prompts that {other} refuses"
         title = f"{name} refuses, given tokens of {other}'s completion: {which}"
@@ -239,8 +236,10 @@ def _curves(measured: RefusalDepth) -> Iterator[View]:
 
 def _drawn_curve(points: Sequence[DepthPoint], title: str) -> View:
     scale, across = Scale(0.0, 1.0, 0.5), Scale(0, max(len(points) - 1, 1), 1, 4.0)
-    said = ", ".join(f"{one.k} tokens: {share_of(one.refuses) if one.refuses else 'none left'}" for one in points)
-    dots = (point_of(across.across(at), one.refuses, scale) for at, one in enumerate(points) if one.refuses)
+    said = ", ".join(
+        f"{point.k} tokens: {share_of(point.refuses) if point.refuses else 'none left'}" for point in points
+    )
+    dots = (point_of(across.across(at), point.refuses, scale) for at, point in enumerate(points) if point.refuses)
     drawing = Markup('<svg class="trend tone-first" role="img" aria-label="{}">{}</svg>').format(
         tamed(f"{title}; {said}"), Markup("").join(dots)
     )
@@ -248,7 +247,7 @@ def _drawn_curve(points: Sequence[DepthPoint], title: str) -> View:
         title=title,
         top="100 %",
         drawing=drawing,
-        axis=axis_of([(at, str(one.k)) for at, one in enumerate(points)], across),
+        axis=axis_of([(at, str(point.k)) for at, point in enumerate(points)], across),
     )
 
 

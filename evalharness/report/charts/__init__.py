@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from evalharness.records import Interval
 from evalharness.report.view import typeset
 
 
@@ -44,6 +45,13 @@ class Scale:
     def up(self, value: float) -> str:
         """Where a value is, in percent from the top, the larger values upwards."""
         return f"{100 - self.place(value):.2f}%"
+
+    def whisker(self, x: str, interval: Interval | None) -> Markup:
+        """A vertical interval at `x`; nothing if there is none."""
+        if interval is None:
+            return Markup("")
+        line = Markup('<line class="whisker" x1="{0}" x2="{0}" y1="{1}" y2="{2}"/>')
+        return line.format(x, self.up(interval.low), self.up(interval.high))
 
     def ticks(self) -> list[float]:
         """The values that are labelled."""

@@ -121,15 +121,10 @@ def _points(
         if summary is None or summary.mean is None:
             continue
         x = _across(len(sums)).across(place + 1)
-        whisker = Markup("")
-        if summary.interval:
-            whisker = Markup('<line class="whisker" x1="{0}" x2="{0}" y1="{1}" y2="{2}"/>').format(
-                x, scale.up(summary.interval.low), scale.up(summary.interval.high)
-            )
         where = samples_where(metric=metric.name, verdict="differ", right=summary.checkpoint)
         opens = Markup(' data-filter="{}"').format(where) if place else ""
         yield Markup('<g class="{}"{}>{}<circle class="dot" cx="{}" cy="{}" r="5"/></g>').format(
-            _tone(place, difference, metric), opens, whisker, x, scale.up(summary.mean)
+            _tone(place, difference, metric), opens, scale.whisker(x, summary.interval), x, scale.up(summary.mean)
         )
 
 

@@ -51,7 +51,7 @@ export async function stackHay(data) {
   }
 }
 
-/** What an object itself holds under a name that a stranger may have chosen, such as `constructor`. */
+/** What an object itself holds under a name from untrusted data, such as `constructor`. */
 export function own(holder, name) {
   return holder !== undefined && Object.hasOwn(holder, name) ? holder[name] : undefined;
 }

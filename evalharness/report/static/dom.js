@@ -27,7 +27,7 @@ export function fill(parent, ...children) {
   parent.replaceChildren(...present(children));
 }
 
-/** A name of ours or a stranger's as part of a CSS class. */
+/** A name, ours or untrusted, as part of a CSS class. */
 export function slug(text) {
   return text.toLowerCase().replace(/[^a-z0-9]+/g, "-").slice(0, 60);
 }

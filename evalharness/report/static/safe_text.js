@@ -13,7 +13,7 @@ const SHOWN_MORE = 100000;
 const LINES_AT_ONCE = 400;
 const LINES_MORE = 4000;
 
-/** What stands for a run of one `hidden` character, or for marks that are too many. */
+/** What is shown for a run of one `hidden` character, or for marks that are too many. */
 function standIn(strange, hidden) {
   const length = [...strange].length;
   if (hidden === undefined) return `[${count(length)} more marks]`;
@@ -21,7 +21,7 @@ function standIn(strange, hidden) {
   return `[U+${hidden.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}${times}]`;
 }
 
-/** A stranger's short text, such as a name, as a plain string. */
+/** A short untrusted text, such as a name, as a plain string. */
 export function tamed(text, most = 400) {
   const shown = text.slice(0, most).replace(STRANGE, standIn);
   return text.length > most ? `${shown}…` : shown;
