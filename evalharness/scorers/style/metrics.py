@@ -25,6 +25,7 @@ def _rate(
 def _mean(
     name: str, title: str, description: str, unit: str = "", better: Better = None, lowest: float | None = 0.0
 ) -> Metric:
+    """A metric that is a share where it has no unit."""
     return Metric(
         name=f"style.{name}",
         title=title,
@@ -33,6 +34,7 @@ def _mean(
         unit=unit,
         better=better,
         lowest=lowest,
+        highest=None if unit else 1.0,
     )
 
 
