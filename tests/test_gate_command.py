@@ -187,6 +187,10 @@ def test_scores_that_are_rewritten_take_the_verdict_with_them(folder):
         ("[scorer.style]\nlenght = 3\n", "e.toml: [scorer.style] has an unknown key 'lenght'"),
         ('until_decided = true\ndecide = ["style.lop"]\n', "e.toml: decide: there is no metric 'style.lop'"),
         (
+            rule("style.repeated_share", "at_most", 2),
+            "e.toml: [[gate]] 1: no bound of 2 can be decided: style.repeated_share is at most 1",
+        ),
+        (
             rule("style.words", "at_most", -3),
             "e.toml: [[gate]] 1: no bound of -3 can be decided: style.words is at least 0",
         ),
