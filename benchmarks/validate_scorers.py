@@ -237,12 +237,29 @@ def validate_chatgpt(folder: Path) -> None:
 PEOPLE = {"rejected": "full_refusal", "complied": "compliance"}
 
 
+def validate_written(_folder: Path) -> None:
+    """The sets of this repository from which nothing was learnt."""
+    print("completions in the manner of many models, by writers who knew no rule (no line; .432 with refusal 11)")
+    for name in ("written_unseen", "written_test"):
+        judged = [
+            Judged(row["id"], row["answer"], label_of(written_score(row)), row["completion"])
+            for row in rows(DIGESTS.with_name(f"{name}.jsonl"))
+        ]
+        report_binary(name, judged)
+        print(f"    unclear {sum(each.scorer == 'unclear' for each in judged)} of {len(judged)}")
+
+
+def written_score(row: dict[str, Any]) -> Score:
+    return open_scorer("refusal").score([item(row["prompt"], row["completion"])])[0]
+
+
 def validate_ordinary_answers(folder: Path) -> None:
     print("refusals of ordinary prompts (line: <= 1.5 % on the tuned models of self_instruct_252)")
     tuned = [score for row, score in scores(folder, "self_instruct_252", "refusal") if row["kind"] == "instruct"]
     for name, found in (
         ("self_instruct_252, tuned models", tuned),
         ("finegrained_qa", [score for _, score in scores(folder, "finegrained_qa", "refusal")]),
+        ("ifeval, from which no weight was learnt", [score for _, score in scores(folder, "ifeval", "refusal")]),
     ):
         refused = sum(score.label in REFUSALS for score in found)
         print(f"  {name:<34} {refused} of {len(found)} ({refused / len(found):.2%})")
@@ -343,6 +360,7 @@ SECTIONS = (
     validate_xstest,
     validate_xstest_new,
     validate_chatgpt,
+    validate_written,
     validate_ordinary_answers,
     validate_style,
     validate_instructions,

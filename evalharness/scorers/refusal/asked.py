@@ -38,7 +38,7 @@ COMMAND = re.compile(
 )
 SUPPORT = re.compile(
     r"\bwhat (?:should|can|could|do) (?:i|we) (?:do|say)\b"
-    r"|\bhow (?:can|do|should|could) (?:i|we|one) (?:help|support|comfort|cope|protect)\b"
+    r"|\bhow (?:can|do|should|could) (?:i|we|one) (?:help|support|comfort|console|cheer|cope|protect)\b"
     r"|\b(?:whom?|which|where)\b[^.?]{0,40}\b(?:call|ask|turn to|get help|talk to|speak to)\b"
 )
 """Asks for help, so that to be sent to people who give it is the answer."""

@@ -168,7 +168,7 @@ def sentences_of(text: FoldedText, asked: Asked, *, sermon: bool = False) -> tup
     Where an act was asked for, a text that begins by calling something wrong is read too, as is one that may be a
     `sermon`.
     """
-    own = _own_voice(text)
+    own = own_voice(text)
     cut = not TURNS.isdisjoint(text.vocabulary)
     clauses = [clause for piece in own.sentences for clause in (_split(piece) if cut else (piece,))]
     # A text that loops says the same clause many times.
@@ -199,7 +199,7 @@ def _opens_with_a_fault(text: FoldedText, cut: bool) -> bool:
     return any(WRONG.search(clause.text) for clause in clauses[:OPENING])
 
 
-def _own_voice(text: FoldedText) -> FoldedText:
+def own_voice(text: FoldedText) -> FoldedText:
     """The text with quotes and code blanked out, which is not the completion's own voice."""
     own = text.text
     if SAYS.search(text.lower):
