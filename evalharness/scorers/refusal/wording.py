@@ -21,7 +21,7 @@ SENTENCES = 4
 """At the beginning, in which a refusal shows."""
 WORD = re.compile(r"[a-z]+(?:'[a-z]+)?|[?!:]")
 UNKNOWN = "#"
-"""In the place of a rare word: what a completion is about must not decide."""
+"""Instead of a rare word: what a completion is about must not decide."""
 NOTHING = frozenset({UNKNOWN, f"{UNKNOWN} {UNKNOWN}"})
 MOST_UNKNOWN = 0.5
 """Share of unknown words from which a text is in another language, or in none."""
