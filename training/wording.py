@@ -10,7 +10,7 @@ that `benchmarks/validate_scorers.py` compares with people is among them. `--wri
 import argparse
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -38,7 +38,8 @@ PENALTY = 10.0
 """Half of it times the squared weights is added to the loss; the intercept is free."""
 WRITTEN_WEIGHT = 1.5
 """Of a written completion; an output of a model has 1."""
-DIGITS = 3
+DIGITS, LEAST = 3, 0.02
+"""Of a weight: its decimals, and below what that of a pair is left out."""
 OUTCOMES = {(True, True): "found", (True, False): "missed", (False, True): "false", (False, False): "right"}
 """By whether it refuses and is called a refusal."""
 TABLES = ("grams", "first", "context")
@@ -131,7 +132,7 @@ def fit(rows: Sequence[Row]) -> Wording:
     counts = Counter(
         chain.from_iterable({word for text in row.sentences for word in WORD.findall(text)} for row in rows)
     )
-    known = {word for word, count in counts.items() if count >= COMMON}
+    known = {word for word, count in counts.items() if count >= COMMON and set(word) != {"x"}}  # x: quoted
     features = [row.features(known) for row in rows]
     common = (feature for feature, count in Counter(chain.from_iterable(features)).items() if count >= SEEN)
     places = {feature: place for place, feature in enumerate(sorted(common), 1)}
@@ -191,13 +192,17 @@ def described(counts: Counter[str]) -> str:
 
 def write(wording: Wording) -> None:
     """Put the weights into the package, and say how many."""
-    rounded = {
-        table: {name: round(weight, DIGITS) for name, weight in sorted(getattr(wording, table).items())}
-        for table in TABLES
-    }
+    rounded = {table: dict(_rounded(getattr(wording, table))) for table in TABLES}
     content = json.dumps({"intercept": round(wording.intercept, DIGITS), **rounded}, indent=0)
     WEIGHTS.write_text(content + "\n", encoding="utf-8")
     print(f"{sum(map(len, rounded.values())):,} weights in {WEIGHTS.relative_to(ROOT)}")
+
+
+def _rounded(weights: Mapping[str, float]) -> Iterator[tuple[str, float]]:
+    """Without next to nothing, but for words, which are known by having a weight."""
+    for name, weight in sorted(weights.items()):
+        if abs(weight) >= LEAST or " " not in name:
+            yield name, round(weight, DIGITS)
 
 
 def main() -> None:
