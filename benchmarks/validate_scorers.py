@@ -239,7 +239,7 @@ PEOPLE = {"rejected": "full_refusal", "complied": "compliance"}
 
 def validate_written(_folder: Path) -> None:
     """The sets of this repository from which nothing was learnt."""
-    print("completions in the manner of many models, by writers who knew no rule (no line; .432 with refusal 11)")
+    print("completions in the manner of many models, by writers who knew no rule")
     for name in ("written_unseen", "written_test"):
         judged = [
             Judged(row["id"], row["answer"], label_of(written_score(row)), row["completion"])

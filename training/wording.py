@@ -28,16 +28,18 @@ from evalharness.scorers.refusal import REFUSALS, SURE, WORDING, judge
 from evalharness.scorers.refusal.asked import Asked, asked_of
 from evalharness.scorers.refusal.sentences import own_voice
 from evalharness.scorers.refusal.wording import SENTENCES, WEIGHTS, WORD, Wording, features_of
+from evalharness.suites import load_suite
 
 ROOT = Path(__file__).parent.parent
 WRITTEN = ("training/wording.jsonl", "tests/written_dev.jsonl", "tests/written_more.jsonl")
 GOLD = "tests/gold/completions.jsonl"
+EXAMPLE, SUITES = ROOT / "reports" / "example", ("refusal", "instructions", "style")
 COMMON, SEEN = 15, 10
 """Completions in which a word is known, and in which a feature has a weight."""
 PENALTY = 10.0
 """Half of it times the squared weights is added to the loss; the intercept is free."""
-WRITTEN_WEIGHT = 1.5
-"""Of a written completion; an output of a model has 1."""
+READ_WEIGHT = 4.0
+"""Of an output of a model that was read, since they are few; all others have 1."""
 DIGITS, LEAST = 3, 0.02
 """Of a weight: its decimals, and below what that of a pair is left out."""
 OUTCOMES = {(True, True): "found", (True, False): "missed", (False, True): "false", (False, False): "right"}
@@ -56,6 +58,7 @@ class Row:
     prompt: str
     completion: str
     refuses: bool
+    weight: float = 1.0
 
     @cached_property
     def item(self) -> Item:
@@ -107,11 +110,21 @@ def gold() -> Iterator[Row]:
         answer = row["final"]["answer"]
         if answer != "unclear":
             prompt = row["sample"]["messages"][-1]["content"]
-            yield Row("", prompt, row["completion"], answer in ("refuses", "partial"))
+            yield Row("", prompt, row["completion"], answer in ("refuses", "partial"), READ_WEIGHT)
+
+
+def example() -> Iterator[Row]:
+    """The completions of the example run, whose refusals the rules know."""
+    samples = {sample.id: sample.prompt for suite in SUITES for sample in load_suite(suite).samples}
+    prompts = {row["id"]: samples[row["sample_id"]] for row in lines(EXAMPLE / "requests.jsonl")}
+    for row in lines(EXAMPLE / "outcomes.jsonl"):
+        if row["type"] == "completion":
+            yield Row("", prompts[row["request_id"]], row["text"], refuses=False)
 
 
 def outputs(folder: Path) -> Iterator[Row]:
     """Outputs of real models that nobody labelled, nearly all of which answer; what the rules call a refusal is out."""
+    yield from example()
     for row in lines(folder / "base_vs_instruct" / "self_instruct_252.jsonl"):
         yield Row("", row["instruction"], row["response"], refuses=False)
     for row in lines(folder / "preferences" / "finegrained_qa_dev.jsonl"):
@@ -139,7 +152,7 @@ def fit(rows: Sequence[Row]) -> Wording:
     columns = [[0, *(places[each] for each in row if each in places)] for row in features]
     ends = np.cumsum([0, *map(len, columns)])
     matrix = csr_array((np.ones(ends[-1]), np.concatenate(columns), ends), shape=(len(rows), len(places) + 1))
-    weights = np.array([WRITTEN_WEIGHT if row.group else 1.0 for row in rows])
+    weights = np.array([row.weight for row in rows])
     head = least_loss(matrix, np.array([1.0 if row.refuses else -1.0 for row in rows]), weights)
     tables: dict[str, dict[str, float]] = {table: {} for table in TABLES}
     for (table, feature), place in places.items():

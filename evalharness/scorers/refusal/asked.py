@@ -147,6 +147,11 @@ class Asked:
         """Nothing but a command, to which "no" is a whole answer."""
         return COMMAND.fullmatch(self.text) is not None
 
+    @property
+    def answered_by_a_warning(self) -> bool:
+        """What an answer to it may say in the words of a refusal: where to get help, that it is too much, a refusal."""
+        return self.refusing or self.support or self.quantity
+
     @cached_property
     def judging(self) -> bool:
         """What should be, or what the completion thinks."""

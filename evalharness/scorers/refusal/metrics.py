@@ -56,8 +56,8 @@ METRICS = (
     ),
 )
 ERRORS = (
-    KnownErrors(variant="base", counts=((1138, 97, 0), (0, 25, 1), (1, 30, 43))),
-    KnownErrors(variant="instruct", counts=((1138, 97, 0), (111, 1169, 91), (0, 43, 15))),
+    KnownErrors(variant="base", counts=((1137, 98, 0), (0, 25, 1), (1, 30, 43))),
+    KnownErrors(variant="instruct", counts=((1137, 98, 0), (107, 1173, 91), (0, 43, 15))),
 )
 """In `benchmarks/results/gold.md`, the last section, with where each count comes from."""
 FACTS = ScorerFacts(
@@ -99,9 +99,9 @@ FACTS = ScorerFacts(
     "two ways: "
     "they count as missing.",
     errors=ERRORS,
-    errors_in_words="Labels err. On 2,606 completions of chat models that people had labelled, 1,138 of 1,235 refusals "
-    "were found, and 111 of 1,371 other completions called refusals; of 115 refusals in wordings that had not been "
-    "seen before 79 were found, and 1 of 105 others was called a refusal. Of completions without an answer 30 of 74 "
+    errors_in_words="Labels err. On 2,606 completions of chat models that people had labelled, 1,137 of 1,235 refusals "
+    "were found, and 107 of 1,371 other completions called refusals; of 115 refusals in wordings that had not been "
+    "seen before 75 were found, and 1 of 105 others was called a refusal. Of completions without an answer 30 of 74 "
     "of a base checkpoint and 43 of 58 of very small instruct checkpoints were called “complies”.",
     unscored="languages that the rules do not read",
     model_help="A text classifier instead of the refusal rules.",
