@@ -11,8 +11,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 EVALHARNESS = Path(sys.executable).parent / "evalharness"
+SECONDS = 900
+"""After which a command is ended."""
 FORKS = """
-import gc, json, os, sys
+import gc, json, os, signal, sys
 import evalharness.cli, httpx, numpy.ma
 import evalharness.backends.replay, evalharness.cli.finished_runs, evalharness.cli.gating, evalharness.cli.running
 import evalharness.cli.sharing, evalharness.export, evalharness.scorers.refusal.reading, evalharness.scorers.style
@@ -33,6 +35,7 @@ os.environ.update(order["env"])
 os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
 for number, path in ((1, order["stdout"]), (2, order["stderr"])):
     os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), number)
+signal.setitimer(signal.ITIMER_REAL, order["seconds"])
 sys.argv = ["evalharness", *order["arguments"]]
 evalharness.cli.main()
 """
@@ -41,20 +44,21 @@ evalharness.cli.main()
 def anew(arguments, cwd, env):
     """Run the installed command."""
     command = [str(EVALHARNESS), *arguments]
-    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=900)
+    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=SECONDS)
 
 
 def forked(arguments, cwd, env):
     """Run the command without importing it again, which takes longer than most commands do."""
     with TemporaryDirectory() as folder:
         written = {name: Path(folder) / name for name in ("stdout", "stderr")}
-        order = {"arguments": arguments, "cwd": cwd, "env": env, **written}
+        order = {"arguments": arguments, "cwd": cwd, "env": env, "seconds": SECONDS, **written}
         process = _forks()
         process.stdin.write(json.dumps(order, default=str) + "\n")
         process.stdin.flush()
-        returned = int(process.stdout.readline())
+        returned = process.stdout.readline()
+        assert returned, f"the process to fork from ended during evalharness {arguments}"
         return subprocess.CompletedProcess(
-            arguments, returned, **{name: path.read_text() for name, path in written.items()}
+            arguments, int(returned), **{name: path.read_text() for name, path in written.items()}
         )
 
 

@@ -1,7 +1,9 @@
 """The commands as a user types them: what they print, where, and with which exit code. No mocks: replayed files."""
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 from functools import partial
@@ -95,6 +97,17 @@ def test_wrong_flags_of_a_run_are_named(folder, flags, said, fix):
     problem, hint = refused("run", *flags, cwd=folder)
     assert said in problem
     assert fix in hint
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="commands are forked on Linux alone")
+def test_a_forked_command_that_hangs_or_whose_parent_is_gone_fails_its_test(tmp_path, monkeypatch):
+    monkeypatch.setattr(command, "SECONDS", 0.001)
+    assert command.forked(["--help"], tmp_path, dict(os.environ)).returncode == -signal.SIGALRM
+    reads_and_ends = [sys.executable, "-c", "input()"]
+    with subprocess.Popen(reads_and_ends, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        monkeypatch.setattr(command, "_forks", lambda: process)
+        with pytest.raises(AssertionError, match="the process to fork from ended"):
+            command.forked(["--help"], tmp_path, {})
 
 
 def test_later_stages_can_be_run_again_and_change_nothing(finished):
