@@ -269,11 +269,26 @@ def build_config(data: dict[str, Any], overrides: dict[str, Any], *, source: str
             **fields,
         )
     except ValidationError as error:
-        of_flag = source == COMMAND_LINE or overrides.get(str(next(iter(error.errors()[0]["loc"]), "")))
-        fix = "change that flag" if of_flag else "correct that line; `evalharness init` shows a valid file"
-        raise ConfigError(f"{COMMAND_LINE if of_flag else source}: {explain(error)}", fix=fix) from None
+        where, fix = _blamed(error.errors()[0]["loc"], overrides, source)
+        raise ConfigError(f"{where}: {explain(error)}", fix=fix) from None
     except TypeError:
         raise ConfigError(f"{source}: suite must be a name or a list of names", fix='write suite = "core"') from None
+
+
+def _blamed(loc: tuple[int | str, ...], overrides: dict[str, Any], source: str) -> tuple[str, str]:
+    """Where a wrong value is from, and how to correct it; both sources if no single field is wrong."""
+    value: Any = overrides
+    for key in loc:
+        value = value.get(key) if isinstance(value, dict) else value
+    if source == COMMAND_LINE or (loc and value is not None):
+        return COMMAND_LINE, "change that flag"
+    if loc or not _is_given(overrides):
+        return source, "correct that line; `evalharness init` shows a valid file"
+    return f"{source} and {COMMAND_LINE}", "correct that line, or change that flag"
+
+
+def _is_given(value: Any) -> bool:
+    return any(map(_is_given, value.values())) if isinstance(value, dict) else not (value is None or value is False)
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

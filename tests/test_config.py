@@ -95,6 +95,26 @@ def test_bad_input_names_the_key_and_the_mend(tmp_path, change, named, mend):
     assert mend in error.fix
 
 
+@pytest.mark.parametrize(
+    ("change", "overrides", "source"),
+    [
+        ('compare.margins = {"refusal.over_refusal" = -1}', {"compare": {"margin": 0.05}}, "FILE: compare.margins"),
+        ("", {"compare": {"margin": 5.0}}, "command line: compare.margin"),
+        ("limit = 3", {"limit": 0}, "command line: limit"),
+        ("", {"replicates": 0}, "command line: replicates"),
+        ("limit = 0", {"replicates": 1}, "FILE: limit"),
+        ("", {"replicates": 3, "generation": {"temperature": None}}, "FILE and command line: replicates"),
+        ("replicates = 3", {"replicates": None, "generation": {"temperature": None}}, "FILE: replicates"),
+    ],
+)
+def test_the_source_of_a_wrong_value_is_named(tmp_path, change, overrides, source):
+    file = config(tmp_path, f"{change}\n{VALID}")
+    with pytest.raises(ConfigError) as caught:
+        read_config(file, overrides)
+    assert caught.value.problem.startswith(source.replace("FILE", str(file)))
+    assert ("that flag" in caught.value.fix, "that line" in caught.value.fix) == ("command" in source, "FILE" in source)
+
+
 @pytest.mark.parametrize("line", ["checkpoint = 3", "generation = 3"])
 def test_a_value_in_the_place_of_a_table_is_named(tmp_path, line):
     (tmp_path / "e.toml").write_text(line)
