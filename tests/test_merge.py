@@ -1,5 +1,6 @@
 """Shards: a part of the samples each, merged by request id into the run of one."""
 
+import json
 import shutil
 
 import pytest
@@ -112,6 +113,16 @@ def test_runs_of_another_configuration_are_refused_with_the_reason(shards, tmp_p
         pipeline.merge([shards / "shard1", tmp_path / "other"], out=tmp_path / "merged")
     assert reason in caught.value.problem
     assert not (tmp_path / "merged" / "manifest.json").exists()
+
+
+@pytest.mark.parametrize("scorer", [{"url": {"model": "none"}}, {"own": {"model": "none", "url": "a"}}])
+def test_only_the_addresses_of_servers_may_differ(shards, tmp_path, scorer):
+    copy = shutil.copytree(shards / "shard2", tmp_path / "shard2")
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["config"]["scorer"] |= scorer
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(StoreError, match="differs in scorer"):
+        pipeline.merge([shards / "shard1", copy], out=tmp_path / "merged")
 
 
 def test_another_checkpoint_under_the_same_name_is_refused(tmp_path):

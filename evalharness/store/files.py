@@ -165,16 +165,16 @@ class Replacement:
             mode: its permissions; those of a new file by default.
         """
         # A name that nobody can foresee, made anew: a link put there in advance is never written through.
-        beside = self._folder / f".{name[:100]}.{secrets.token_hex(8)}.new"
-        descriptor = open_regular(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
-        self._staged.append((beside, self._folder / name))
+        staged = self._folder / f".{name[:100]}.{secrets.token_hex(8)}.new"
+        descriptor = open_regular(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        self._staged.append((staged, self._folder / name))
         hashed = hashlib.sha256()
         try:
             for block in _blocks(content):
                 hashed.update(block)
                 _write(descriptor, block)
             if mode is not None:
-                os.chmod(beside, mode)
+                os.chmod(staged, mode)
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
@@ -190,9 +190,9 @@ class Replacement:
 
     def discard(self) -> None:
         """Remove temporary files that were not renamed."""
-        for beside, _ in self._staged:
+        for staged, _ in self._staged:
             with suppress(OSError):
-                os.unlink(beside)
+                os.unlink(staged)
 
 
 @contextmanager

@@ -72,13 +72,18 @@ def _refuse_other_conditions(first: RunStore, ours: Manifest, other: RunStore, t
         refuse(reason, fix=ADDRESSES if len(addresses) > 1 else FIX)
 
 
-def _comparable(value: Any) -> Any:
+def _comparable(config: dict[str, Any]) -> dict[str, Any]:
     """A configuration without its part and the addresses of servers: the plan has those that identify a checkpoint."""
-    if isinstance(value, list):
-        return [_comparable(inner) for inner in value]
-    if isinstance(value, dict):
-        return {key: _comparable(inner) for key, inner in value.items() if key not in ("shard", "url")}
-    return value
+    sides = [{**side, "options": _without_url(side.get("options", {}))} for side in config.get("checkpoints", ())]
+    scorers = {
+        name: _without_url(settings) if str(settings.get("model")).startswith("server/") else settings
+        for name, settings in config.get("scorer", {}).items()
+    }
+    return {**config, "checkpoints": sides, "scorer": scorers, "shard": None}
+
+
+def _without_url(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if name != "url" or not isinstance(value, str)}
 
 
 def _owners(shards: Sequence[RunStore], outcomes: Sequence[StoredOutcomes]) -> dict[str, int]:
