@@ -1,6 +1,7 @@
 """A reward model on a server gives what it gives where it is loaded; the contract is that of vLLM's `/classify`."""
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -38,7 +39,7 @@ def served(server, folder, **settings):
 def refused(server, folder, items=(), **settings):
     with pytest.raises(EvalHarnessError) as caught:
         served(server, folder, **settings).score(list(items))
-    return caught.value.problem
+    return f"{caught.value.problem}: {caught.value.fix}"
 
 
 @pytest.mark.parametrize("batch_tokens", [1, 16_384])
@@ -68,15 +69,25 @@ def test_what_cannot_be_asked_is_refused(server, llama, tmp_path):
     names = ["input_ids", "token_type_ids", "attention_mask"]
     settings = json.loads((pair / "tokenizer_config.json").read_text())
     (pair / "tokenizer_config.json").write_text(json.dumps(settings | {"model_input_names": names}))
-    assert "tells the texts of a pair apart by token types" in refused(server, pair)
+    assert "distinguishes the texts of a pair by token types" in refused(server, pair)
     causal = save_checkpoint(tmp_path / "causal")
-    assert f"{causal} is no reward model: it generates text (LlamaForCausalLM)" in refused(server, causal)
+    assert f"{causal} is no reward model: it generates text (LlamaForCausalLM): set tokenizer =" in refused(
+        server, causal
+    )
     two = save_llama(tmp_path / "two", num_labels=2)
     assert "has 1 labels on the server, and 2 where its tokenizer is" in refused(server, two, ITEMS, head=1)
     server.set(extra_bos=1)
     assert "has read 23 tokens of 22" in refused(server, llama, [make_item("", "")])
     server.set(dialect="llama-server")
     assert "llama-server at" in refused(server, llama)
+
+
+@pytest.mark.parametrize("architectures", [None, ["Qwen2ForRewardModel"]])
+def test_a_tokenizer_folder_need_not_name_the_kind_of_model(server, llama, tmp_path, architectures):
+    folder = shutil.copytree(llama, tmp_path / "tokenizer")
+    settings = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(settings | {"architectures": architectures}))
+    assert values(served(server, folder), ITEMS[:1]) == pytest.approx(values(open_reward(llama), ITEMS[:1]), abs=1e-4)
 
 
 def test_a_busy_server_is_asked_again(server, llama):

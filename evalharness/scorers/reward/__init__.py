@@ -177,5 +177,5 @@ def _open(settings: RewardSettings) -> RewardModel:
             f"the reward scorer needs {error.name}, which is not installed", fix="pip install 'evalharness[hf]'"
         ) from None
     except BackendError as error:
-        # The mend of a checkpoint's own flag is a key of the scorer's table here.
+        # The fix of a checkpoint's own flag is a key of the scorer's table here.
         raise ScorerError(f"[scorer.reward] {error.problem}", fix=error.fix.replace("-M ", "")) from None

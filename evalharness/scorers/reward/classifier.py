@@ -154,8 +154,11 @@ def choose_head(name: str, labels: dict[int, str], asked: int | str | None) -> i
     return place
 
 
-def refuse_other_kinds(name: str, config: Any) -> None:
+def refuse_other_kinds(name: str, config: Any, *, served: bool = False) -> None:
     """Refuse a model that gives no numbers of a classifier, such as one that generates text.
+
+    Args:
+        served: only its tokenizer is loaded here, so that its kind may be unknown: the server checks it.
 
     Raises:
         ScorerError: it is no sequence classifier.
@@ -167,9 +170,12 @@ def refuse_other_kinds(name: str, config: Any) -> None:
     generates = any(
         architecture.endswith(("ForCausalLM", "ForConditionalGeneration")) for architecture in architectures
     )
+    if served and not generates:
+        return
     kind = "it generates text" if generates else "it has no sequence-classification head"
     raise ScorerError(
-        f"{name} is no reward model: {kind} ({' and '.join(architectures) or 'of no stated kind'})", fix=A_REWARD_MODEL
+        f"{name} is no reward model: {kind} ({' and '.join(architectures) or 'of no stated kind'})",
+        fix="set tokenizer = to the folder or Hub name of the served reward model" if served else A_REWARD_MODEL,
     )
 
 

@@ -36,7 +36,7 @@ class ServedReward:
             )
         self.source = loading.find_tokenizer(settings.tokenizer)
         config = loading.load_settings(self.source, trust_remote_code=False)
-        refuse_other_kinds(settings.tokenizer, config)
+        refuse_other_kinds(settings.tokenizer, config, served=True)
         self.labels = dict(config.id2label)
         self._classifier = ServedClassifier(self.name, settings.url, labels=len(self.labels))
         self.head = choose_head(self.name, self.labels, settings.head)
@@ -46,7 +46,7 @@ class ServedReward:
         self.encoder: Encoder = choose_encoder(self.tokenizer, settings.encoding, self.max_length, self.name)
         if self.encoder.kind == "pair" and "token_type_ids" in self.tokenizer.model_input_names:
             raise ScorerError(
-                f"{self.name} tells the texts of a pair apart by token types, which cannot be sent with token ids",
+                f"{self.name} distinguishes the texts of a pair by token types, which cannot be sent with token ids",
                 fix="load it here instead of from a server",
             )
 
