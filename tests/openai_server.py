@@ -58,6 +58,7 @@ SETTINGS = {
     "loading": 0,  # so many of the next requests are answered with the 503 of a llama-server that loads its model
     "shared": 0,  # so many of the next streams of a llama-server end because its slots have filled their context
     "loras": [],
+    "lists": [],  # the models in the cache of a `transformers serve`
     "wait": None,  # Retry-After
     "renders": None,  # a function from messages to the prompt, instead of ChatML
     "reads_tokens": None,  # a function from a prompt's tokens to log-probabilities of all tokens at each but the first
@@ -159,7 +160,8 @@ class Handler(BaseHTTPRequestHandler):
             pages["/lora-adapters"] = self.settings["loras"]
         if dialect == "transformers":
             pages = {"/openapi.json": {"paths": {"/load_model": {}, "/v1/completions": {}}}}
-            if self.path == "/v1/models":
+            pages["/v1/models"] = {"data": [{"id": name} for name in self.settings["lists"]]}
+            if self.path == "/v1/models" and not self.settings["lists"]:
                 raise Refusal(500, "Internal Server Error")
         if dialect == "ollama":
             pages["/api/version"] = {"version": "0.32.15"}

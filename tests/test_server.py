@@ -24,6 +24,7 @@ from evalharness.backends.server import ServerBackend
 from evalharness.backends.server_dialects import DIALECTS
 from evalharness.backends.server_survey import ServerSurvey
 from evalharness.backends.server_wire import address
+from evalharness.backends.wire import ServerError
 from evalharness.errors import BackendError, ConfigError, UnknownModel
 from evalharness.records import (
     Checkpoint,
@@ -466,6 +467,20 @@ def test_a_model_that_is_not_served_is_named_with_those_that_are(open_model):
     assert caught.value.fix == "use server/meadow"
 
 
+@pytest.mark.parametrize("lists", [[], ["other"]])
+def test_models_that_a_server_lists_are_suggested_only_if_the_error_is_about_the_name(server, open_model, lists):
+    server.set(dialect="transformers", lists=lists)
+    backend = open_model("none")
+    with pytest.raises(BackendError, match="`none` does not exist") as caught:
+        backend.resolve()
+    assert ("it lists server/other" in caught.value.fix) == bool(lists)
+    for error in (ServerError("Not Found", 404), ServerError("there is no none", 400)):
+        fault = backend.server.meaning(error, {"model": "none"})
+        assert ("it lists" in backend.server.failed(fault).fix) == bool(lists)
+    fault = backend.server.meaning(ServerError("temperature must be below 2", 422), {"model": "none"})
+    assert backend.server.failed(fault).fix == "look at the server's log"
+
+
 @pytest.mark.parametrize("given", ["", "127.0.0.1:8000", "ftp://host", "http://host:99999", "http://"])
 def test_what_is_no_address_is_refused(given):
     with pytest.raises(BackendError, match="address"):
@@ -482,6 +497,12 @@ def test_https_to_a_server_of_http_says_which_of_the_two_to_write(server, open_m
     with pytest.raises(BackendError, match="seems to expect http") as caught:
         open_model(url=server.url.replace("http", "https")).resolve()
     assert caught.value.fix == "write http:// instead of https://"
+
+
+@pytest.mark.parametrize("fault", ["SSL: WRONG_VERSION_NUMBER] wrong version number", "SSL] record layer failure"])
+def test_each_spelling_of_openssl_is_known(open_model, fault):
+    error = open_model(url="https://127.0.0.1:9").server.gone(f"[{fault} (_ssl.c:1010)")
+    assert error.fix == "write http:// instead of https://"
 
 
 def test_http_to_a_server_of_https_says_which_of_the_two_to_write(open_model):

@@ -65,9 +65,9 @@ class Server(Connection):
     def __init__(self, host: str | None, *, timeout: float) -> None:
         super().__init__(address(host), timeout=timeout, key=os.environ.get("OLLAMA_API_KEY"))
 
-    def fix_for(self, message: str) -> str:
+    def fix_for(self, error: Exception) -> str:
         """What to do about a permanent error."""
-        return next((fix for said, fix in FIXES.items() if said in message), super().fix_for(message))
+        return next((fix for said, fix in FIXES.items() if said in str(error)), super().fix_for(error))
 
     def answer(self, path: str, body: dict[str, Any]) -> Reply:
         """Stream an answer to its end.

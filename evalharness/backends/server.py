@@ -83,7 +83,9 @@ class ServerBackend:
 
     @cached_property
     def _served(self) -> Served:
-        return self._probe(lambda: describe(self.server, self.checkpoint.model_name, self.options.dialect))
+        served = self._probe(lambda: describe(self.server, self.checkpoint.model_name, self.options.dialect))
+        self.server.others = served.others
+        return served
 
     @cached_property
     def _tokenizing(self) -> "Tokenizing | None":
@@ -241,9 +243,9 @@ class ServerBackend:
 
         self.check_teacher()
         assert self._tokenizing is not None
-        return ServerTeacher(self._tokenizing, self._told, self.options.concurrency)
+        return ServerTeacher(self._tokenizing, self._prompt_scores, self.options.concurrency)
 
-    def _told(self, body: dict[str, Any]) -> dict[str, Any]:
+    def _prompt_scores(self, body: dict[str, Any]) -> dict[str, Any]:
         path, named = "/v1/completions", {"model": self.checkpoint.model_name, **body}
         return self._probe(lambda: self.server.send("POST", path, named))
 

@@ -48,7 +48,7 @@ class Dialect:
     """Its name of the number of last tokens that `repeat_penalty` looks at, where that is not all of them."""
     logprobs: bool = True
     reads: bool = False
-    """Whether it tells log-probabilities of a prompt's tokens."""
+    """Whether it gives log-probabilities of a prompt's tokens."""
     classifies: bool = False
     """Whether `/classify` gives the raw numbers of a classifier for token ids."""
     least_logprobs: int = 0
@@ -176,10 +176,12 @@ class Served:
     dialect: Dialect
     version: str
     facts: Json
-    """What tells this model from another one of the same name."""
+    """What distinguishes this model from another one of the same name."""
     context: int | None
     parameters: int | None = None
     template: str | None = None
+    others: str = ""
+    """The models that the server lists, if this one is not among them."""
 
 
 def describe(server: Server, model: str, kind: str | None) -> Served:
@@ -195,39 +197,38 @@ def describe(server: Server, model: str, kind: str | None) -> Served:
     """
     listed = models_of(server)
     dialect = DIALECTS[kind] if kind else recognized(server, listed)
-    entry = next((listing for listing in listed if model in _names(listing)), None)
+    entry, others = next((listing for listing in listed if model in _names(listing)), None), ""
     if entry is None:
-        names = ", ".join(sorted(f"server/{listing.get('id')}" for listing in listed)[:8])
+        others = ", ".join(sorted(f"server/{listing.get('id')}" for listing in listed)[:8])
         if listed and dialect.lists_served:
-            raise UnknownModel(f"{server.title} at {server.url} does not serve {model}", fix=f"use {names}")
-        server.unlisted = f"name a model that it serves ({f'it lists {names}' if names else 'it lists none'})"
+            raise UnknownModel(f"{server.title} at {server.url} does not serve {model}", fix=f"use {others}")
         entry = {}
-    _refuse_several(server, model, _told(entry))
+    _refuse_several(server, model, _facts(entry))
     props = look(server, "/props") if dialect.owner == "llamacpp" else {}
-    facts = _told(entry)
+    facts = _facts(entry)
     if props:
         facts |= _facts_of_llama(server, entry, props)
     context = entry.get("max_model_len") or props.get("default_generation_settings", {}).get("n_ctx")
     parameters = (entry.get("meta") or {}).get("n_params")
     version = version_of(server, dialect)
-    return Served(dialect, version, facts or {"id": model}, context, parameters, props.get("chat_template"))
+    return Served(dialect, version, facts or {"id": model}, context, parameters, props.get("chat_template"), others)
 
 
 def _names(entry: Json) -> list[str]:
     return [entry.get("id", ""), *(entry.get("aliases") or ())]
 
 
-def _told(entry: Json) -> Json:
+def _facts(entry: Json) -> Json:
     return {name: entry[name] for name in ("id", "root", "parent", "meta") if entry.get(name) is not None}
 
 
-def _refuse_several(server: Server, model: str, told: Json) -> None:
+def _refuse_several(server: Server, model: str, facts: Json) -> None:
     """Refuse an address behind which workers serve different weights under one name, as far as they say so."""
-    for _ in range(LOOKS if told else 0):
-        again = [_told(entry) for entry in models_of(server) if model in _names(entry)]
-        if again != [told]:
+    for _ in range(LOOKS if facts else 0):
+        again = [_facts(entry) for entry in models_of(server) if model in _names(entry)]
+        if again != [facts]:
             raise BackendError(
-                f"behind {server.url} is more than one {model}: {told}, and {again[0] if again else 'none'}",
+                f"behind {server.url} is more than one {model}: {facts}, and {again[0] if again else 'none'}",
                 fix="let all workers behind one address serve the same model",
             )
 
@@ -237,8 +238,8 @@ def _facts_of_llama(server: Server, entry: Json, props: Json) -> Json:
     meta = {name: value for name, value in (entry.get("meta") or {}).items() if name != "n_ctx"}
     adapters = look(server, "/lora-adapters").get("data") or ()
     loras = [{name: adapter.get(name) for name in ("path", "scale")} for adapter in adapters]
-    told: Json = {name: props[name] for name in ("model_path", "chat_template") if name in props}
-    return {"meta": meta, **told, **({"lora": loras} if loras else {})}
+    own: Json = {name: props[name] for name in ("model_path", "chat_template") if name in props}
+    return {"meta": meta, **own, **({"lora": loras} if loras else {})}
 
 
 def models_of(server: Server) -> list[Json]:
@@ -248,8 +249,8 @@ def models_of(server: Server) -> list[Json]:
         Busy: it loads its model, and would be taken for another kind of server.
         BackendError: it does not answer or refuses the key.
     """
-    told = _asked(server, MODELS)
-    return [entry for entry in told.get("data") or () if isinstance(entry, dict)]
+    page = _asked(server, MODELS)
+    return [entry for entry in page.get("data") or () if isinstance(entry, dict)]
 
 
 def recognized(server: Server, listed: list[Json]) -> Dialect:
@@ -281,7 +282,7 @@ def version_of(server: Server, dialect: Dialect) -> str:
 
 
 def look(server: Server, path: str) -> Json:
-    """What is at a path; nothing where the server has no such path, or does not tell it now.
+    """What is at a path; nothing where the server has no such path, or does not give it now.
 
     Raises:
         BackendError: the server does not answer or refuses the key.

@@ -1,6 +1,6 @@
-"""Log-probabilities of given tokens from a server that tells them of prompts (vLLM's `prompt_logprobs`).
+"""Log-probabilities of given tokens from a server that gives them of prompts (vLLM's `prompt_logprobs`).
 
-The server tells the token that is there with its rank, and the likeliest tokens: never the whole distribution.
+The server gives the token that is there with its rank, and the likeliest tokens: never the whole distribution.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -37,7 +37,7 @@ class ServerTeacher(TokenTexts):
         """Of each completion in order, what is known of each token.
 
         Raises:
-            BackendError: the server does not answer, or does not tell what was asked.
+            BackendError: the server does not answer, or does not give what was asked.
         """
         with ThreadPoolExecutor(self._in_flight) as pool:
             yield from pool.map(self._read, prompts, completions)
@@ -45,13 +45,13 @@ class ServerTeacher(TokenTexts):
     def _read(self, prompt: Sequence[int], completion: Sequence[int]) -> list[Known]:
         ids = [*prompt, *completion]
         reply = self._ask({"prompt": ids, "max_tokens": 1, "temperature": 0.0, "prompt_logprobs": self.top})
-        told = reply["choices"][0].get("prompt_logprobs") or ()
-        if len(told) != len(ids):
+        stated = reply["choices"][0].get("prompt_logprobs") or ()
+        if len(stated) != len(ids):
             raise BackendError(
-                f"the server tells log-probabilities of {len(told)} tokens of {len(ids)}",
+                f"the server gives log-probabilities of {len(stated)} tokens of {len(ids)}",
                 fix="use a server that honours prompt_logprobs, such as vLLM",
             )
-        return [known_of(token, entry) for token, entry in zip(completion, told[len(prompt) :], strict=True)]
+        return [known_of(token, entry) for token, entry in zip(completion, stated[len(prompt) :], strict=True)]
 
     def is_out_of_memory(self, error: RuntimeError) -> bool:
         """The memory is the server's."""
@@ -64,7 +64,7 @@ class ServerTeacher(TokenTexts):
 def known_of(token: int, entry: dict[str, dict[str, Any]]) -> Known:
     """What vLLM says of one position.
 
-    It tells the likeliest tokens and the one that is there. It counts tokens that are exactly as likely into a rank:
+    It gives the likeliest tokens and the one that is there. It counts tokens that are exactly as likely into a rank:
     among the likeliest the strictly likelier ones can be counted; below them its word is taken.
 
     >>> known_of(7, {"3": {"logprob": -0.5, "rank": 1}, "7": {"logprob": -1.5, "rank": 3}, "9": {"logprob": -1.5}})
@@ -73,6 +73,6 @@ def known_of(token: int, entry: dict[str, dict[str, Any]]) -> Known:
     own = entry[str(token)]
     listed = sorted(((int(name), said["logprob"]) for name, said in entry.items()), key=lambda pair: -pair[1])
     likelier = sum(logprob > own["logprob"] for _, logprob in listed)
-    # A token below the likeliest ones is told in addition to them.
+    # A token below the likeliest ones is given in addition to them.
     is_last = 1 + likelier == len(listed)
     return Known(own["logprob"], own["rank"] if is_last else 1 + likelier, tuple(listed[:TOP]))

@@ -16,6 +16,7 @@ from evalharness.backends.wire import (
     Reply,
     ServerError,
     Transient,
+    UnknownName,
 )
 from evalharness.errors import BackendError
 from evalharness.records import FinishReason, TokenLogprob
@@ -50,8 +51,8 @@ class Server(Connection):
     """One server, by the address without `/v1`."""
 
     start_it = "start it, or give its address with -M url= or OPENAI_BASE_URL; --resume continues a run"
-    unlisted = ""
-    """What to do about a model that it does not list, but may know."""
+    others = ""
+    """The models that it lists, if the one of the run is not among them."""
 
     def __init__(self, url: str | None, *, key_variable: str, timeout: float) -> None:
         self.key_variable = key_variable
@@ -86,15 +87,21 @@ class Server(Connection):
             return PromptTooLong(message)
         if error.status in (429, 503, 529) and not SPENT.search(error.text):
             return Busy(message, error.wait)
-        return Refused(message) if 400 <= error.status < 500 and error.status != 408 else Transient("server", message)
+        if not 400 <= error.status < 500 or error.status == 408:
+            return Transient("server", message)
+        names = error.status == 404 or ("model" in body and body["model"] in message)
+        return UnknownName(message) if names else Refused(message)
 
-    def fix_for(self, message: str) -> str:
+    def fix_for(self, error: Exception) -> str:
         """What to do about a permanent error."""
+        message = str(error)
         if "no answer in time" in message:
             return "wait longer with -M timeout=SECONDS"
         if only := ONLY.search(message):
             return f"name the model server/{only[1]}"
-        return ", or ".join(filter(None, [self.unlisted, super().fix_for(message)]))
+        if self.others and isinstance(error, UnknownName):
+            return f"name a model that it serves (it lists {self.others}), or {super().fix_for(error)}"
+        return super().fix_for(error)
 
 
 def _parts(lines: Iterator[bytes]) -> Iterator[dict[str, Any]]:
@@ -115,8 +122,8 @@ def _add(reply: ServerReply, part: dict[str, Any]) -> None:
     if error := part.get("error"):
         code = error.get("code") if isinstance(error, dict) else None
         raise ServerError(json.dumps(part), code if isinstance(code, int) else 500)
-    if told := part.get("__verbose"):
-        _add_verbose(reply, told)
+    if verbose := part.get("__verbose"):
+        _add_verbose(reply, verbose)
     if usage := part.get("usage"):
         reply.prompt_tokens, reply.completion_tokens = usage.get("prompt_tokens"), usage.get("completion_tokens")
     for choice in part.get("choices") or ():
@@ -126,11 +133,11 @@ def _add(reply: ServerReply, part: dict[str, Any]) -> None:
     reply.prompt_text = part.get("prompt_text") or reply.prompt_text
 
 
-def _add_verbose(reply: ServerReply, told: dict[str, Any]) -> None:
+def _add_verbose(reply: ServerReply, verbose: dict[str, Any]) -> None:
     """What only llama-server says; of chats at the end alone, and then without the tokens."""
-    reply.prompt_text = told.get("prompt")
-    reply.token_ids += told.get("tokens") or ()
-    reply.stopped_by = told.get("stopping_word") or None
+    reply.prompt_text = verbose.get("prompt")
+    reply.token_ids += verbose.get("tokens") or ()
+    reply.stopped_by = verbose.get("stopping_word") or None
 
 
 def _add_choice(reply: ServerReply, choice: dict[str, Any]) -> None:

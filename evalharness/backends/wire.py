@@ -28,8 +28,8 @@ REPEATED_TOKENS = 25
 """An Ollama server aborts after about thirty identical tokens in a row; a stream that ends this way without its last
 object is such an abort, any other is a broken stream."""
 
-PLAIN = re.compile("WRONG_VERSION_NUMBER|RECORD_LAYER_FAILURE")
-"""What OpenSSL says of a server that does not speak TLS."""
+PLAIN = re.compile("wrong.version.number|record.layer.failure", re.IGNORECASE)
+"""OpenSSL's errors for a server that does not speak TLS, with underscores or, from 3.2 on, with spaces."""
 PLACE = re.compile(r" ?\(_ssl\.c:\d+\)|^_ssl\.c:\d+: ")
 TITLE = re.compile(r"<title>(.*?)</title>", re.DOTALL | re.IGNORECASE)
 
@@ -72,6 +72,10 @@ class Busy(Transient):
 
 class Refused(Exception):
     """The server permanently rejects this request."""
+
+
+class UnknownName(Refused):
+    """The server does not have what the request names, or the error names the model."""
 
 
 class PromptTooLong(Refused):
@@ -157,7 +161,7 @@ class Connection:
         """What an error of the server means: one of the classes above, or an error that ends the run."""
         raise NotImplementedError
 
-    def fix_for(self, message: str) -> str:
+    def fix_for(self, error: Exception) -> str:
         """What to do about a permanent error."""
         return "look at the server's log"
 
@@ -219,7 +223,7 @@ class Connection:
             and speaks_tls(self.url)
         ):
             return self._of_other_scheme("http", "https")
-        return BackendError(f"{self.title} at {self.url}: {error}", fix=self.fix_for(str(error)))
+        return BackendError(f"{self.title} at {self.url}: {error}", fix=self.fix_for(error))
 
     def gone(self, message: str) -> BackendError:
         """The error of a server that does not answer."""

@@ -157,10 +157,10 @@ def _view(batch: Sequence[Text], teachers: Mapping[Author, Teacher], view: View,
     """The numbers of one view, for a comparison with one that knows the likeliest tokens alone."""
     teacher, after = teachers[view[0]], view[1]
     if isinstance(teacher, TellsLikeliest):
-        told = teacher.log_probabilities([text.prompts[after] for text in batch], [text.ids for text in batch])
+        stated = teacher.log_probabilities([text.prompts[after] for text in batch], [text.ids for text in batch])
         return [
             [row_of(known, token, teacher.end_tokens) for known, token in zip(one, text.ids, strict=True)]
-            for one, text in zip(told, batch, strict=True)
+            for one, text in zip(stated, batch, strict=True)
         ]
     return [one.views[0] for one in _compared(batch, teachers, (view,), (), most_logits)]
 
