@@ -19,7 +19,7 @@ from evalharness.backends.server_probe import (
     read_chat,
     read_raw,
     reading_notes,
-    told_prompt,
+    rendered_prompt,
 )
 from evalharness.backends.server_requests import Bodies, ServerOptions, path_of, refuse_other_prompt, tidy
 from evalharness.backends.server_wire import Server, ServerReply
@@ -287,6 +287,6 @@ class ServerBackend:
         if not isinstance(request.prompt, ChatPrompt) or request.rendered is not None:
             return None
         try:
-            return told_prompt(self.server, self._bodies, request.prompt)
+            return rendered_prompt(self.server, self._bodies, request.prompt)
         except BackendError:
             return None

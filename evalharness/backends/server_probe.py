@@ -96,7 +96,7 @@ def read_chat(server: Server, bodies: Bodies) -> Reading:
     return Reading(ids=False, known=same, counts=reply.prompt_tokens is not None, bos=None)
 
 
-def told_prompt(server: Server, bodies: Bodies, prompt: ChatPrompt) -> str | None:
+def rendered_prompt(server: Server, bodies: Bodies, prompt: ChatPrompt) -> str | None:
     """How the server says that it renders a chat; None if it does not say.
 
     Raises:
