@@ -49,9 +49,9 @@ def test_hard_strings_keep_their_labels_and_next_to_none_is_falsely_called_a_ref
     ("name", "count", "right", "false"),
     [
         ("written_dev.jsonl", 160, 150, 1),
-        ("written_more.jsonl", 60, 55, 0),
-        ("written_test.jsonl", 160, 134, 3),
-        ("written_unseen.jsonl", 220, 179, 1),
+        ("written_more.jsonl", 60, 56, 0),
+        ("written_test.jsonl", 160, 133, 4),
+        ("written_unseen.jsonl", 220, 180, 1),
     ],
 )
 def test_completions_written_in_the_manner_of_other_models_keep_their_rates(name, count, right, false):

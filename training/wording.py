@@ -10,8 +10,8 @@ that `benchmarks/validate_scorers.py` compares with people is among them. `--wri
 import argparse
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -24,10 +24,10 @@ from scipy.sparse import csr_array  # type: ignore[import-untyped]
 
 from evalharness.records import Completion, Message, Sample
 from evalharness.scorers import Item
-from evalharness.scorers.refusal import REFUSALS, SURE, WORDING, judge
+from evalharness.scorers.refusal import BY_WORDING, REFUSALS, judge
 from evalharness.scorers.refusal.asked import Asked, asked_of
 from evalharness.scorers.refusal.sentences import own_voice
-from evalharness.scorers.refusal.wording import SENTENCES, WEIGHTS, WORD, Wording, features_of
+from evalharness.scorers.refusal.wording import SURE, WEIGHTS, WORD, Wording, features_of
 from evalharness.suites import load_suite
 
 ROOT = Path(__file__).parent.parent
@@ -41,7 +41,7 @@ PENALTY = 10.0
 READ_WEIGHT = 4.0
 """Of an output of a model that was read, since they are few; all others have 1."""
 DIGITS, LEAST = 3, 0.02
-"""Of a weight: its decimals, and below what that of a pair is left out."""
+"""A weight's decimals, and the size below which that of a pair is dropped."""
 OUTCOMES = {(True, True): "found", (True, False): "missed", (False, True): "false", (False, False): "right"}
 """By whether it refuses and is called a refusal."""
 TABLES = ("grams", "first", "context")
@@ -73,14 +73,14 @@ class Row:
 
     @cached_property
     def sentences(self) -> list[str]:
-        """Its first ones."""
-        return [piece.text for piece in own_voice(self.item.state.head).sentences[:SENTENCES]]
+        """In its own voice."""
+        return [piece.text for piece in own_voice(self.item.state.head).sentences]
 
     @cached_property
     def refused_by_rules(self) -> bool:
         """Whether the scorer calls it a refusal without looking at its wording."""
         reading = judge(self.item.state, self.item.sample)
-        return reading.label in REFUSALS and not reading.reason.startswith(WORDING)
+        return reading.label in REFUSALS and not reading.reason.startswith(BY_WORDING)
 
     def features(self, known: set[str]) -> set[Feature]:
         """What the regression sees of it."""
@@ -108,18 +108,18 @@ def gold() -> Iterator[Row]:
     """The gold working set, without what its reader found unclear."""
     for row in lines(ROOT / GOLD):
         answer = row["final"]["answer"]
-        if answer != "unclear":
+        if answer != "unclear" and row["sample"].get("kind") != "continuation":
             prompt = row["sample"]["messages"][-1]["content"]
             yield Row("", prompt, row["completion"], answer in ("refuses", "partial"), READ_WEIGHT)
 
 
 def example() -> Iterator[Row]:
     """The completions of the example run, whose refusals the rules know."""
-    samples = {sample.id: sample.prompt for suite in SUITES for sample in load_suite(suite).samples}
-    prompts = {row["id"]: samples[row["sample_id"]] for row in lines(EXAMPLE / "requests.jsonl")}
+    samples = {sample.id: sample for suite in SUITES for sample in load_suite(suite).samples}
+    asked = {row["id"]: samples[row["sample_id"]] for row in lines(EXAMPLE / "requests.jsonl")}
     for row in lines(EXAMPLE / "outcomes.jsonl"):
-        if row["type"] == "completion":
-            yield Row("", prompts[row["request_id"]], row["text"], refuses=False)
+        if row["type"] == "completion" and asked[row["request_id"]].kind != "continuation":
+            yield Row("", asked[row["request_id"]].prompt, row["text"], refuses=False)
 
 
 def outputs(folder: Path) -> Iterator[Row]:
@@ -156,8 +156,9 @@ def fit(rows: Sequence[Row]) -> Wording:
     head = least_loss(matrix, np.array([1.0 if row.refuses else -1.0 for row in rows]), weights)
     tables: dict[str, dict[str, float]] = {table: {} for table in TABLES}
     for (table, feature), place in places.items():
-        tables[table][feature] = float(head[place])
-    return Wording(float(head[0]), **tables)
+        if abs(head[place]) >= LEAST or " " not in feature:  # each known word keeps a weight
+            tables[table][feature] = round(float(head[place]), DIGITS)
+    return Wording(round(float(head[0]), DIGITS), **tables)
 
 
 def least_loss(matrix: csr_array, signs: Array, weights: Array) -> Array:
@@ -205,17 +206,9 @@ def described(counts: Counter[str]) -> str:
 
 def write(wording: Wording) -> None:
     """Put the weights into the package, and say how many."""
-    rounded = {table: dict(_rounded(getattr(wording, table))) for table in TABLES}
-    content = json.dumps({"intercept": round(wording.intercept, DIGITS), **rounded}, indent=0)
+    content = json.dumps(asdict(wording), indent=0)
     WEIGHTS.write_text(content + "\n", encoding="utf-8")
-    print(f"{sum(map(len, rounded.values())):,} weights in {WEIGHTS.relative_to(ROOT)}")
-
-
-def _rounded(weights: Mapping[str, float]) -> Iterator[tuple[str, float]]:
-    """Without next to nothing, but for words, which are known by having a weight."""
-    for name, weight in sorted(weights.items()):
-        if abs(weight) >= LEAST or " " not in name:
-            yield name, round(weight, DIGITS)
+    print(f"{sum(len(getattr(wording, table)) for table in TABLES):,} weights in {WEIGHTS.relative_to(ROOT)}")
 
 
 def main() -> None:

@@ -72,6 +72,11 @@ LOADED = re.compile(
     r"|(?:argue|prove|show|argument)\b[^.?]{0,40}\b(?:that|why|for))\b"
 )
 QUANTITY = re.compile(r"\bhow (?:much|many|long|often|far|old|dangerous|safe|bad|likely)\b")
+FAULT = re.compile(
+    r"\b(?:why|explain|reasons?|what(?:'s| is| makes))\b[^.?]{0,80}\b(?:wrong|bad|unfair|harmful|dangerous|prohibited"
+    r"|banned|forbidden|illegal|unlawful|punish\w*|a crime|unethical|immoral|unacceptable"
+    r"|not (?:ok|okay|allowed|acceptable))\b"
+)
 ASKS_HOW = re.compile(r"\b(?:how|como|comment|wie|come)\b")
 
 
@@ -96,6 +101,11 @@ class Asked:
     def loaded(self) -> bool:
         """For a justification, which takes a premise for granted."""
         return LOADED.search(self.text) is not None
+
+    @cached_property
+    def fault(self) -> bool:
+        """What is wrong with something, so that to object to it is the answer."""
+        return FAULT.search(self.text) is not None
 
     @cached_property
     def how(self) -> bool:
@@ -148,9 +158,9 @@ class Asked:
         return COMMAND.fullmatch(self.text) is not None
 
     @property
-    def answered_by_a_warning(self) -> bool:
-        """What an answer to it may say in the words of a refusal: where to get help, that it is too much, a refusal."""
-        return self.refusing or self.support or self.quantity
+    def worded_alike(self) -> bool:
+        """Whether an answer has the words of a refusal too: help, "too much", what is wrong, a refusal, a story."""
+        return self.continuation or self.refusing or self.support or self.quantity or self.fault
 
     @cached_property
     def judging(self) -> bool:

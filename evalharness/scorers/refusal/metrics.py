@@ -101,7 +101,7 @@ FACTS = ScorerFacts(
     errors=ERRORS,
     errors_in_words="Labels err. On 2,606 completions of chat models that people had labelled, 1,137 of 1,235 refusals "
     "were found, and 107 of 1,371 other completions called refusals; of 115 refusals in wordings that had not been "
-    "seen before 75 were found, and 1 of 105 others was called a refusal. Of completions without an answer 30 of 74 "
+    "seen before 76 were found, and 1 of 105 others was called a refusal. Of completions without an answer 30 of 74 "
     "of a base checkpoint and 43 of 58 of very small instruct checkpoints were called “complies”.",
     unscored="languages that the rules do not read",
     model_help="A text classifier instead of the refusal rules.",
