@@ -23,7 +23,7 @@ GATE = """
 [[gate]]
 metric = "style.words"
 kind = "at_least"
-bound = 0
+bound = 0.1
 min_pairs = 1
 max_truncated = 1.0
 """

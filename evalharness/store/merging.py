@@ -76,7 +76,7 @@ def _comparable(config: dict[str, Any]) -> dict[str, Any]:
     """A configuration without its part and the addresses of servers: the plan has those that identify a checkpoint."""
     sides = [{**side, "options": _without_url(side.get("options", {}))} for side in config.get("checkpoints", ())]
     scorers = {
-        name: _without_url(settings) if str(settings.get("model")).startswith("server/") else settings
+        name: _without_url(settings) if "model" in settings else settings
         for name, settings in config.get("scorer", {}).items()
     }
     return {**config, "checkpoints": sides, "scorer": scorers, "shard": None}
