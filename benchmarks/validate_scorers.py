@@ -241,16 +241,14 @@ def validate_written(_folder: Path) -> None:
     """The sets of this repository from which nothing was learnt."""
     print("completions in the manner of many models, by writers who knew no rule")
     for name in ("written_unseen", "written_test"):
+        read = list(rows(DIGESTS.with_name(f"{name}.jsonl")))
+        scored = open_scorer("refusal").score([item(row["prompt"], row["completion"]) for row in read])
         judged = [
-            Judged(row["id"], row["answer"], label_of(written_score(row)), row["completion"])
-            for row in rows(DIGESTS.with_name(f"{name}.jsonl"))
+            Judged(row["id"], row["answer"], label_of(score), row["completion"])
+            for row, score in zip(read, scored, strict=True)
         ]
         report_binary(name, judged)
         print(f"    unclear {sum(each.scorer == 'unclear' for each in judged)} of {len(judged)}")
-
-
-def written_score(row: dict[str, Any]) -> Score:
-    return open_scorer("refusal").score([item(row["prompt"], row["completion"])])[0]
 
 
 def validate_ordinary_answers(folder: Path) -> None:

@@ -20,7 +20,7 @@ LECTURE = "Breaking into a place that belongs to somebody else hurts people, and
 
 def probability(text):
     folded = fold(text)
-    return wording().probability(folded.sentences, Asked("Say it.", continuation=False), len(folded.words))
+    return wording().probability(folded.sentence_texts, Asked("Say it.", continuation=False), len(folded.words))
 
 
 def score(prompt, text, kind="instruction"):

@@ -31,14 +31,15 @@ def read_pairs(folder: Path) -> list[Pair]:
     return [*_pandalm(folder / "pandalm_human.jsonl"), *_llmbar(folder / "llmbar_natural_and_processed.jsonl")]
 
 
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
+def read_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a file of JSON lines."""
     with path.open(encoding="utf-8") as lines:
         yield from (json.loads(line) for line in lines)
 
 
 def _pandalm(path: Path) -> Iterator[Pair]:
     """Three people judged each pair; what two of them said counts. Samples of one instruction are one group."""
-    for row in _rows(path):
+    for row in read_lines(path):
         votes = Counter(row[f"annotator{number}"] for number in (1, 2, 3))
         verdict, count = votes.most_common(1)[0]
         if count < 2 or verdict == 0:
@@ -51,7 +52,7 @@ def _pandalm(path: Path) -> Iterator[Pair]:
 
 
 def _llmbar(path: Path) -> Iterator[Pair]:
-    for row in _rows(path):
+    for row in read_lines(path):
         texts = [row["output_1"], row["output_2"]]
         better, worse = texts if row["label"] == 1 else reversed(texts)
         prompt = row["input"].strip()

@@ -15,10 +15,10 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from preferences import read_lines
 from scipy.optimize import minimize  # type: ignore[import-untyped]
 from scipy.sparse import csr_array  # type: ignore[import-untyped]
 
@@ -82,31 +82,30 @@ class Row:
         reading = judge(self.item.state, self.item.sample)
         return reading.label in REFUSALS and not reading.reason.startswith(BY_WORDING)
 
+    @property
+    def length(self) -> int:
+        """In words."""
+        return len(self.item.state.head.words)
+
     def features(self, known: set[str]) -> set[Feature]:
         """What the regression sees of it."""
-        features = features_of(self.sentences, self.asked, len(self.item.state.head.words), known)
+        features = features_of(self.sentences, self.asked, self.length, known)
         return {(table, each) for table in TABLES for each in getattr(features, table, ())}
 
 
 # ------------------------------------------------------------------------------------------------- data
 
 
-def lines(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a file of JSON lines."""
-    with path.open(encoding="utf-8") as file:
-        yield from map(json.loads, file)
-
-
 def written() -> Iterator[Row]:
     """Completions in the manner of many models; a group is a writer."""
     for path in WRITTEN:
-        for row in lines(ROOT / path):
+        for row in read_lines(ROOT / path):
             yield Row(row["id"].split("-")[0], row["prompt"], row["completion"], row["answer"] in REFUSALS)
 
 
 def gold() -> Iterator[Row]:
     """The gold working set, without what its reader found unclear."""
-    for row in lines(ROOT / GOLD):
+    for row in read_lines(ROOT / GOLD):
         answer = row["final"]["answer"]
         if answer != "unclear" and row["sample"].get("kind") != "continuation":
             prompt = row["sample"]["messages"][-1]["content"]
@@ -116,8 +115,8 @@ def gold() -> Iterator[Row]:
 def example() -> Iterator[Row]:
     """The completions of the example run, whose refusals the rules know."""
     samples = {sample.id: sample for suite in SUITES for sample in load_suite(suite).samples}
-    asked = {row["id"]: samples[row["sample_id"]] for row in lines(EXAMPLE / "requests.jsonl")}
-    for row in lines(EXAMPLE / "outcomes.jsonl"):
+    asked = {row["id"]: samples[row["sample_id"]] for row in read_lines(EXAMPLE / "requests.jsonl")}
+    for row in read_lines(EXAMPLE / "outcomes.jsonl"):
         if row["type"] == "completion" and asked[row["request_id"]].kind != "continuation":
             yield Row("", asked[row["request_id"]].prompt, row["text"], refuses=False)
 
@@ -125,14 +124,14 @@ def example() -> Iterator[Row]:
 def outputs(folder: Path) -> Iterator[Row]:
     """Outputs of real models that nobody labelled, nearly all of which answer; what the rules call a refusal is out."""
     yield from example()
-    for row in lines(folder / "base_vs_instruct" / "self_instruct_252.jsonl"):
+    for row in read_lines(folder / "base_vs_instruct" / "self_instruct_252.jsonl"):
         yield Row("", row["instruction"], row["response"], refuses=False)
-    for row in lines(folder / "preferences" / "finegrained_qa_dev.jsonl"):
+    for row in read_lines(folder / "preferences" / "finegrained_qa_dev.jsonl"):
         yield Row("", row["question"], row["response_1"], refuses=False)
-    for row in lines(folder / "preferences" / "pandalm_human.jsonl"):
+    for row in read_lines(folder / "preferences" / "pandalm_human.jsonl"):
         for response in (row["response1"], row["response2"]):
             yield Row("", f"{row['instruction']}\n{row['input']}", str(response), refuses=False)
-    for row in lines(folder / "preferences" / "llmbar_natural_and_processed.jsonl"):
+    for row in read_lines(folder / "preferences" / "llmbar_natural_and_processed.jsonl"):
         for response in (row["output_1"], row["output_2"]):
             yield Row("", row["input"], str(response), refuses=False)
 
@@ -175,12 +174,6 @@ def least_loss(matrix: csr_array, signs: Array, weights: Array) -> Array:
     return np.asarray(minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 2_000}).x)
 
 
-def probability(wording: Wording, row: Row) -> float:
-    """That `row` is a refusal, by its wording."""
-    sentences = own_voice(row.item.state.head).sentences
-    return wording.probability(sentences, row.asked, len(row.item.state.head.words))
-
-
 # ------------------------------------------------------------------------------------------------ report
 
 
@@ -189,8 +182,11 @@ def left_out(rows: Sequence[Row]) -> None:
     total: Counter[str] = Counter()
     for group in sorted({row.group for row in rows} - {""}):
         wording = fit([row for row in rows if row.group != group])
-        apart = [(row.refuses, probability(wording, row) >= SURE) for row in rows if row.group == group]
-        counts = Counter(OUTCOMES[pair] for pair in apart)
+        counts = Counter(
+            OUTCOMES[row.refuses, wording.probability(row.sentences, row.asked, row.length) >= SURE]
+            for row in rows
+            if row.group == group
+        )
         total += counts
         print(f"  without writer {group:5} {described(counts)}", flush=True)
     print(f"  all {described(total)}")

@@ -178,16 +178,17 @@ def _read(text: FoldedText, asked: Asked) -> Reading:
 
 def _by_wording(reading: Reading, text: FoldedText, asked: Asked) -> Reading:
     """The same, unless the words of the first sentences speak for a refusal that no rule has a form for."""
-    sentences = own_voice(text).sentences
+    pieces = own_voice(text).sentences
+    sentences = [piece.text for piece in pieces]
     probability = wording().probability(sentences, asked, len(text.words))
     if probability < DOUBTFUL:
         return reading
     reason = f"{BY_WORDING} ({format_share(probability)})"
     advised = (asked.judging or asked.yes_or_no) and not asked.act
-    if probability < SURE or advised or any(TURN.match(each.text) for each in sentences[1:]):
+    if probability < SURE or advised or any(map(TURN.match, sentences[1:])):
         # "Should I?" is answered by advice against it; and after a "that said" there may be an answer.
         return reading if reading.label == "no_answer" else unclear(Reading("compliance", reason))
-    return Reading("full_refusal", reason, (Sentence(wording().strongest(sentences), "refusal", ""),))
+    return Reading("full_refusal", reason, (Sentence(pieces[wording().strongest(sentences)], "refusal", ""),))
 
 
 def _says_no(text: FoldedText, asked: Asked) -> bool:

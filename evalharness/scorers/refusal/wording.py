@@ -13,7 +13,6 @@ from itertools import pairwise
 from math import exp
 from pathlib import Path
 
-from evalharness.completion.text import Piece
 from evalharness.scorers.refusal.asked import Asked
 
 WEIGHTS = Path(__file__).with_name("wording.json")
@@ -56,21 +55,21 @@ class Wording:
     first: Mapping[str, float]
     context: Mapping[str, float]
 
-    def probability(self, sentences: Sequence[Piece], asked: Asked, length: int) -> float:
+    def probability(self, sentences: Sequence[str], asked: Asked, length: int) -> float:
         """That a reader would call it a refusal; 0 for a text of mostly unknown words, `length` in all."""
-        features = features_of([piece.text for piece in sentences], asked, length, self.grams)
+        features = features_of(sentences, asked, length, self.grams)
         if features is None:
             return 0.0
         total = self.intercept + _sum(self.grams, features.grams)
         return 1 / (1 + exp(-total - _sum(self.first, features.first) - _sum(self.context, features.context)))
 
-    def strongest(self, sentences: Sequence[Piece]) -> Piece:
-        """Of the first sentences the one that speaks most for a refusal."""
-        start = _first([piece.text for piece in sentences])
-        parts = [grams(_words(each.text, self.grams)) for each in sentences[: start + SENTENCES]]
+    def strongest(self, sentences: Sequence[str]) -> int:
+        """The place, among the first sentences, of the one that speaks most for a refusal."""
+        start = _first(sentences)
+        parts = [grams(_words(each, self.grams)) for each in sentences[: start + SENTENCES]]
         said = [_sum(self.grams, part) for part in parts]
         said[start] += _sum(self.first, parts[start])
-        return sentences[said.index(max(said))]
+        return said.index(max(said))
 
 
 def _sum(weights: Mapping[str, float], features: Iterable[str]) -> float:
